@@ -1,0 +1,145 @@
+"""Every coordinate frame, and the maps between them.
+
+Frames that meet here:
+  * image: pixels of the original image, (x, y), origin top left; all results live in it;
+  * grid: cells of a model's image tokens, [rows, columns];
+  * thousand: 0..1000 on both axes (Qwen2-VL, Qwen3-VL, InternVL);
+  * unit: 0..1 on both axes (LLaVA, Cambrian).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class GridFrame:
+    """Where a grid of image tokens lies on the image.
+
+    Attributes:
+        rows: Cells from top to bottom.
+        columns: Cells from left to right.
+        box: (x0, y0, x1, y1) in image pixels that the whole grid covers. It is the image itself
+            for a model that stretches, larger than the image where the image was padded, smaller
+            where it was cropped.
+        image_size: (height, width) of the image.
+    """
+
+    rows: int
+    columns: int
+    box: tuple[float, float, float, float]
+    image_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        x0, y0, x1, y1 = self.box
+        if self.rows < 1 or self.columns < 1 or x1 <= x0 or y1 <= y0:
+            raise DataError(f"A grid needs cells and a box of positive extent, but got {self}.")
+
+    @classmethod
+    def stretched(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
+        """Returns the frame of a model that stretches the whole image over its grid."""
+        height, width = image_size
+        return cls(rows, columns, (0.0, 0.0, float(width), float(height)), image_size)
+
+    @classmethod
+    def padded_square(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
+        """Returns the frame of a model that pads to a centred square (LLaVA 1.5).
+
+        The offset is floored as in LLaVA's padding, `(side - width) // 2` pixels on the left.
+        """
+        height, width = image_size
+        side = max(height, width)
+        x0, y0 = -((side - width) // 2), -((side - height) // 2)
+        box = (float(x0), float(y0), float(x0 + side), float(y0 + side))
+        return cls(rows, columns, box, image_size)
+
+    @classmethod
+    def center_cropped(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
+        """Returns the frame of a model that resizes the shorter side and crops the centre."""
+        height, width = image_size
+        side = min(height, width)
+        x0, y0 = (width - side) / 2, (height - side) / 2
+        return cls(rows, columns, (x0, y0, x0 + side, y0 + side), image_size)
+
+    def cell_center(self, row: int, column: int) -> tuple[float, float]:
+        """Returns the centre (x, y) of a cell in image pixels; it may lie outside the image."""
+        x0, y0, x1, y1 = self.box
+        x = x0 + (column + 0.5) * (x1 - x0) / self.columns
+        y = y0 + (row + 0.5) * (y1 - y0) / self.rows
+        return (x, y)
+
+
+def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]:
+    """Brings maps from the grid to the pixels of the image, bicubically.
+
+    For a padded square this is the published 'pad' mode (enlarge to the square, cut the centre
+    window), for a stretched grid the published 'original' mode.
+
+    Args:
+        maps: float32 [n, grid rows, grid columns].
+        frame: Where the grid lies on the image.
+
+    Returns:
+        float32 [n, height, width]; NaN where the grid does not reach (the margins of a crop).
+
+    Raises:
+        DataError: If the maps are not of the frame's grid.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    if maps.ndim != 3 or maps.shape[1:] != (frame.rows, frame.columns):
+        raise DataError(
+            f"Expected maps [n, {frame.rows}, {frame.columns}], but got shape {maps.shape}."
+        )
+    x0, y0, x1, y1 = (round(value) for value in frame.box)
+    height, width = frame.image_size
+    grid = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None]
+    large = F.interpolate(grid, size=(y1 - y0, x1 - x0), mode="bicubic", align_corners=False)[0]
+    pixels = np.full((maps.shape[0], height, width), np.nan, dtype=np.float32)
+    top, left = max(y0, 0), max(x0, 0)
+    bottom, right = min(y1, height), min(x1, width)
+    pixels[:, top:bottom, left:right] = large[:, top - y0 : bottom - y0, left - x0 : right - x0]
+    return pixels
+
+
+def from_unit(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
+    """Maps alternating x, y from 0..1 to pixels of an image of that (height, width)."""
+    height, width = image_size
+    return tuple(v * (width if i % 2 == 0 else height) for i, v in enumerate(values))
+
+
+def from_thousand(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
+    """Maps alternating x, y from 0..1000 to pixels of an image of that (height, width)."""
+    return from_unit(tuple(v / 1000 for v in values), image_size)
+
+
+def from_resized(
+    values: tuple[float, ...], resized: tuple[int, int], image_size: tuple[int, int]
+) -> tuple[float, ...]:
+    """Maps alternating x, y from pixels of a resized copy to pixels of the image.
+
+    Args:
+        values: x, y or x0, y0, x1, y1.
+        resized: (height, width) of the copy.
+        image_size: (height, width) of the original.
+    """
+    return from_unit(
+        tuple(v / (resized[1] if i % 2 == 0 else resized[0]) for i, v in enumerate(values)),
+        image_size,
+    )
+
+
+def clip_box(
+    box: tuple[float, float, float, float], image_size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Orders the corners of a box and cuts it at the borders of the image."""
+    height, width = image_size
+    x0, x1 = sorted((min(max(box[0], 0.0), width), min(max(box[2], 0.0), width)))
+    y0, y1 = sorted((min(max(box[1], 0.0), height), min(max(box[3], 0.0), height)))
+    return (x0, y0, x1, y1)

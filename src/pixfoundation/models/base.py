@@ -1,0 +1,73 @@
+"""What a model is to the rest of the package, and where models are found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.registry import Registry
+from pixfoundation.types import Answer, Prompt
+
+Capability = Literal["attention", "masks", "coordinates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How answers are decoded.
+
+    Attributes:
+        max_new_tokens: Upper bound on the answer's length, stop token included.
+        temperature: 0 is greedy decoding; above it, sampling.
+        seed: Of the sampling.
+        attention: Whether the answers must carry an `AttentionTrace`.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 2024
+    attention: bool = False
+
+
+class Model(Protocol):
+    """A multimodal language model.
+
+    Attributes:
+        name: What it was loaded as.
+        capabilities: What it offers beside text: `attention` to the image, `masks` of its own,
+            `coordinates` in its text. Empty for text only.
+        templates: How it is asked.
+    """
+
+    name: str
+    capabilities: frozenset[Capability]
+    templates: PromptTemplates
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers each prompt about the image at the same place.
+
+        Args:
+            images: RGB images; the same object again means the same image, so that an adapter can
+                pay for it once.
+            prompts: One an image.
+            decoding: How.
+
+        Returns:
+            One answer a prompt, in order.
+        """
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        ...
+
+
+ModelFactory = Callable[..., Model]
+"""`factory(name, *, device=None, dtype=None, **options) -> Model`: loads the weights."""
+
+models: Registry[ModelFactory] = Registry("model", group="pixfoundation.models")

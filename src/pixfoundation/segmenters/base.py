@@ -1,0 +1,61 @@
+"""What a segmenter is to the rest of the package, and where segmenters are found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfoundation.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmenterOutput:
+    """The masks of several prompts on one image.
+
+    Attributes:
+        masks: bool [prompts, masks a prompt, height, width] in original pixels.
+        scores: float32 [prompts, masks a prompt]; the segmenter's own estimate of the IoU.
+    """
+
+    masks: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+
+
+class Segmenter(Protocol):
+    """Turns prompts on an image into masks.
+
+    Attributes:
+        name: What it was loaded as.
+    """
+
+    name: str
+
+    def segment(
+        self,
+        image: Image.Image,
+        points: Sequence[tuple[float, float]] = (),
+        boxes: Sequence[tuple[float, float, float, float]] = (),
+    ) -> SegmenterOutput:
+        """Segments at each point, or in each box; the image is encoded once.
+
+        Args:
+            image: An RGB image.
+            points: (x, y) in original pixels, one prompt each.
+            boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
+        """
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        ...
+
+
+SegmenterFactory = Callable[..., Segmenter]
+"""`factory(name, *, device=None, dtype=None, **options) -> Segmenter`: loads the weights."""
+
+segmenters: Registry[SegmenterFactory] = Registry("segmenter", group="pixfoundation.segmenters")

@@ -1,0 +1,319 @@
+"""The nouns of PixFoundation: small frozen records, made once at the edge and trusted inside.
+
+Frames: sizes are (height, width); points are (x, y) in pixels of the original image with the origin
+in its top left corner; character spans are [start, end) in the text as the model decoded it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.errors import DataError
+from pixfoundation.geometry import GridFrame
+from pixfoundation.masks import Mask
+
+Protocol = Literal[1, 2, 3]
+"""1 the question with its options; 2 the same, letter only; 3 'identify <expression>'."""
+
+PROTOCOLS: tuple[Protocol, ...] = (1, 2, 3)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with its question and the object that the question is about.
+
+    Attributes:
+        id: Unique within its benchmark.
+        image: Path of the image file.
+        size: (height, width) of the image in pixels.
+        question: The question without its options; None if the sample only asks for grounding.
+        options: The options' texts without their letters.
+        answer: The right option's letter in lower case.
+        expression: Referring expression of the object of interest, stripped; None if there is
+            nothing to find.
+        mask: Ground truth of the expression; empty if the object is absent.
+        parts: The separate annotations that `mask` unites.
+        pair: Id shared by the two images that belong together; None for an unpaired sample.
+        tags: Visual pattern, task, source data set and the like, by name.
+        prompt: The benchmark's own wording of protocol 1, where it has one.
+    """
+
+    id: str
+    image: Path
+    size: tuple[int, int]
+    question: str | None
+    options: tuple[str, ...]
+    answer: str | None
+    expression: str | None
+    mask: Mask
+    parts: tuple[Mask, ...] = ()
+    pair: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask.size != self.size:
+            raise DataError(
+                f"Sample {self.id}: the mask is {self.mask.size[0]} x {self.mask.size[1]}, the "
+                f"image {self.size[0]} x {self.size[1]} (height x width)."
+            )
+        if self.answer is not None and self.answer not in LETTERS[: len(self.options)]:
+            raise DataError(
+                f"Sample {self.id}: the answer {self.answer!r} is none of its "
+                f"{len(self.options)} options."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the sample as plain JSON data."""
+        return {
+            "id": self.id,
+            "image": str(self.image),
+            "size": list(self.size),
+            "question": self.question,
+            "options": list(self.options),
+            "answer": self.answer,
+            "expression": self.expression,
+            "mask": self.mask.to_json(),
+            "parts": [part.to_json() for part in self.parts],
+            "pair": self.pair,
+            "tags": dict(self.tags),
+            "prompt": self.prompt,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Sample:
+        """Reads what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        return cls(
+            id=data["id"],
+            image=Path(data["image"]),
+            size=_size(data["size"]),
+            question=data["question"],
+            options=tuple(data["options"]),
+            answer=data["answer"],
+            expression=data["expression"],
+            mask=_stored_mask(data["mask"]),
+            parts=tuple(_stored_mask(part) for part in data["parts"]),
+            pair=data["pair"],
+            tags=data["tags"],
+            prompt=data["prompt"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked about one image.
+
+    Attributes:
+        sample: Id of the sample.
+        protocol: 1, 2 or 3.
+        text: The prompt as the model gets it, before its chat template.
+        expression: The referring expression, for models that need it beside the text.
+    """
+
+    sample: str
+    protocol: Protocol
+    text: str
+    expression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeMask:
+    """A mask that a model gave itself.
+
+    Attributes:
+        mask: The mask, in original pixels.
+        phrase: The words of the answer that it belongs to, if the model says so.
+        span: Their [start, end) characters in the answer; None if unknown.
+        score: The model's own score, if it gives one.
+    """
+
+    mask: Mask
+    phrase: str | None = None
+    span: tuple[int, int] | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionTrace:
+    """Attention from each generated token to the image, averaged over layers and heads.
+
+    Attributes:
+        rows: float32 [tokens + 1, grid rows, grid columns]; row j is of the query that *emitted*
+            generated token j, row j + 1 of the query that *is* generated token j. The last row may
+            be absent (shape [tokens, ...]) when only the emitting rows were captured.
+        frame: Where the grid lies on the image.
+        first_row: float32 [grid rows, grid columns] of the last-but-one prompt row, which the
+            published code reads instead of row 0; None if it was not captured.
+    """
+
+    rows: NDArray[np.float32]
+    frame: GridFrame
+    first_row: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A point or box that a model wrote into its answer.
+
+    Attributes:
+        coordinates: (x, y) or (x0, y0, x1, y1) in pixels of the original image.
+        label: The words that go with it.
+    """
+
+    coordinates: tuple[float, ...]
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a model said, and what it showed.
+
+    Attributes:
+        text: The decoded answer, special tokens skipped, not stripped.
+        token_ids: Ids of the generated tokens, the stop token included.
+        spans: [start, end) characters of each token in `text`; empty spans for special tokens.
+        masks: Masks of the model's own; None if the model gives none by nature, an empty tuple if
+            it could have but emitted none ('no mask').
+        regions: Points or boxes parsed from the text, for models that answer with coordinates.
+        trace: The captured attention, if it was asked for.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    masks: tuple[NativeMask, ...] | None = None
+    regions: tuple[Region, ...] | None = None
+    trace: AttentionTrace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A noun phrase of an answer.
+
+    Attributes:
+        text: The phrase.
+        span: [start, end) characters in the answer.
+        tokens: Indices of the generated tokens whose spans overlap it.
+        core: Its root word.
+    """
+
+    text: str
+    span: tuple[int, int]
+    tokens: tuple[int, ...] = ()
+    core: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One mask that an answer offers for the expression.
+
+    Attributes:
+        mask: The mask in original pixels.
+        phrase: The words that it comes from; None where the model names none.
+        point: The prompt (x, y) of the segmenter; None for masks of the model's own.
+        box: The prompt (x0, y0, x1, y1), where a box was given.
+        score: The segmenter's (or model's) own score; None if there is none.
+        index: Which of the segmenter's masks of that prompt, from 0.
+        source: Where it comes from.
+        degenerate: The attention said nothing (a single token, a constant map), so the point is
+            arbitrary.
+    """
+
+    mask: Mask
+    phrase: Phrase | None = None
+    point: tuple[float, float] | None = None
+    box: tuple[float, float, float, float] | None = None
+    score: float | None = None
+    index: int = 0
+    source: Literal["attention", "native", "coordinates", "random"] = "attention"
+    degenerate: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the candidate as plain JSON data, without the fields that say nothing."""
+        data: dict[str, Any] = {"mask": self.mask.to_json(), "source": self.source}
+        if self.phrase is not None:
+            data["phrase"] = {
+                "text": self.phrase.text,
+                "span": list(self.phrase.span),
+                "tokens": list(self.phrase.tokens),
+                "core": self.phrase.core,
+            }
+        if self.point is not None:
+            data["point"] = list(self.point)
+        if self.box is not None:
+            data["box"] = list(self.box)
+        if self.score is not None:
+            data["score"] = self.score
+        if self.index:
+            data["index"] = self.index
+        if self.degenerate:
+            data["degenerate"] = True
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Candidate:
+        """Reads what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        phrase = data.get("phrase")
+        return cls(
+            mask=_stored_mask(data["mask"]),
+            phrase=None
+            if phrase is None
+            else Phrase(
+                phrase["text"], _pair(phrase["span"]), tuple(phrase["tokens"]), phrase["core"]
+            ),
+            point=_pair(data["point"]) if "point" in data else None,
+            box=_four(data["box"]) if "box" in data else None,
+            score=data.get("score"),
+            index=data.get("index", 0),
+            source=data["source"],
+            degenerate=data.get("degenerate", False),
+        )
+
+    def renamed(self, phrase: Phrase) -> Candidate:
+        """Returns the same mask under another phrase."""
+        return replace(self, phrase=phrase)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The candidate that a selector chose for one answer.
+
+    Attributes:
+        selector: Its name.
+        mask: The chosen mask; an empty one if the selector says that the object is absent; None if
+            there was nothing to choose from.
+        candidate: Index of the chosen candidate; None if no single candidate was chosen.
+        evidence: The value that decided (IoU, similarity, score), if there is one.
+    """
+
+    selector: str
+    mask: Mask | None
+    candidate: int | None = None
+    evidence: float | None = None
+
+
+def _stored_mask(data: Mapping[str, Any]) -> Mask:
+    """Reads a mask that `Mask.to_json` wrote: trusted, so nothing is re-encoded."""
+    return Mask(_size(data["size"]), data["counts"].encode("ascii"))
+
+
+def _size(values: Any) -> tuple[int, int]:
+    height, width = values
+    return (int(height), int(width))
+
+
+def _pair(values: Any) -> tuple[Any, Any]:
+    first, second = values
+    return (first, second)
+
+
+def _four(values: Any) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = values
+    return (x0, y0, x1, y1)
