@@ -1,0 +1,1 @@
+"""Run directories: written by `collect`, read by everything after it."""

@@ -1,0 +1,176 @@
+"""The lines of a run directory: answers, candidates and verdicts, one record a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pixfoundation.types import Candidate, Protocol
+
+Key = tuple[str, Protocol]
+"""Sample id and protocol: what one answer is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord:
+    """One line of `answers.jsonl`.
+
+    Attributes:
+        sample: Id of the sample.
+        protocol: 1, 2 or 3.
+        prompt: The text that the model got.
+        text: Its answer; empty if it failed.
+        token_ids: Ids of the generated tokens.
+        spans: Their [start, end) characters in the answer.
+        masks: How many masks of its own the model gave: 0 is 'no mask'; None if it gives none by
+            nature.
+        error: Why there is no answer, in one sentence; None if there is one.
+    """
+
+    sample: str
+    protocol: Protocol
+    prompt: str
+    text: str = ""
+    token_ids: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    masks: int | None = None
+    error: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Sample id and protocol."""
+        return (self.sample, self.protocol)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record as plain JSON data."""
+        data: dict[str, Any] = {
+            "sample": self.sample,
+            "protocol": self.protocol,
+            "prompt": self.prompt,
+            "text": self.text,
+            "token_ids": list(self.token_ids),
+            "spans": [list(span) for span in self.spans],
+        }
+        if self.masks is not None:
+            data["masks"] = self.masks
+        if self.error is not None:
+            data["error"] = self.error
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> AnswerRecord:
+        """Reads what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        return cls(
+            sample=data["sample"],
+            protocol=data["protocol"],
+            prompt=data["prompt"],
+            text=data["text"],
+            token_ids=tuple(data["token_ids"]),
+            spans=tuple((start, end) for start, end in data["spans"]),
+            masks=data.get("masks"),
+            error=data.get("error"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecord:
+    """One line of `candidates.jsonl`.
+
+    Attributes:
+        sample: Id of the sample.
+        protocol: 1, 2 or 3.
+        candidates: The masks that the answer offers, in the order of its phrases, the segmenter's
+            masks of one prompt together.
+        random: The chance level: the segmenter's masks at as many uniformly random points of the
+            image as the answer gave prompts (at least one), in the same order.
+        error: Why there are none, in one sentence; None if grounding went well, even if it found
+            nothing.
+    """
+
+    sample: str
+    protocol: Protocol
+    candidates: tuple[Candidate, ...] = ()
+    random: tuple[Candidate, ...] = ()
+    error: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Sample id and protocol."""
+        return (self.sample, self.protocol)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record as plain JSON data."""
+        data: dict[str, Any] = {
+            "sample": self.sample,
+            "protocol": self.protocol,
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "random": [candidate.to_json() for candidate in self.random],
+        }
+        if self.error is not None:
+            data["error"] = self.error
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CandidateRecord:
+        """Reads what `to_json` wrote; raises KeyError, TypeError or DataError if it is not."""
+        return cls(
+            sample=data["sample"],
+            protocol=data["protocol"],
+            candidates=tuple(Candidate.from_json(entry) for entry in data["candidates"]),
+            random=tuple(Candidate.from_json(entry) for entry in data["random"]),
+            error=data.get("error"),
+        )
+
+
+VerdictKind = Literal["grade", "presence", "pick", "concept"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """One line of `verdicts.jsonl`: what a judge said about one answer.
+
+    Attributes:
+        sample: Id of the sample.
+        protocol: Of the answer that was judged.
+        kind: `grade` (is the answer right), `presence` (is the object in the image), `pick` (which
+            candidate), `concept` (what kind of phrase).
+        judge: The judge's name and version.
+        value: true or false for `grade` and `presence`; the candidate's index, or null for 'none
+            of them', for `pick`; a list of letters for `concept`.
+        valid: Whether the judge answered what was asked; if not, `value` is null ('no verdict').
+        reply: What it said, word for word.
+    """
+
+    sample: str
+    protocol: Protocol
+    kind: VerdictKind
+    judge: str
+    value: Any
+    valid: bool = True
+    reply: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record as plain JSON data."""
+        return {
+            "sample": self.sample,
+            "protocol": self.protocol,
+            "kind": self.kind,
+            "judge": self.judge,
+            "value": self.value,
+            "valid": self.valid,
+            "reply": self.reply,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
+        """Reads what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        return cls(
+            data["sample"],
+            data["protocol"],
+            data["kind"],
+            data["judge"],
+            data["value"],
+            data["valid"],
+            data["reply"],
+        )

@@ -1,0 +1,236 @@
+"""A run directory: everything that the models said, and all that scoring needs to know.
+
+```
+run.json            the configuration, and where and with what it ran
+samples.jsonl       the benchmark's samples with their ground truth
+answers.jsonl       one line a sample and protocol
+candidates.jsonl    one line a sample and protocol, masks as COCO RLE
+verdicts.jsonl      what judges said
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.jsonl import Appender, read_lines, write_json
+from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
+from pixfoundation.types import Protocol, Sample
+
+R = TypeVar("R")
+
+FORMAT = 1
+"""Version of the directory's layout; a reader refuses what it does not know."""
+
+
+class RunConfig(BaseModel):
+    """What a run's results depend on: two runs with equal configurations give equal results.
+
+    Attributes:
+        model: Name, revision, options and templates of the model.
+        dataset: Name, options, fingerprint and notes of the benchmark.
+        segmenter: Name and options of the segmenter; None where masks come from the model itself.
+        grounding: Options of the grounder.
+        protocols: Which protocols are run.
+        decoding: How answers are decoded.
+        seed: Of the random points, and of sampling.
+        published: Whether every rule is the published one.
+        imported: Whether the answers come from files of the published code.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    segmenter: dict[str, Any] | None = None
+    grounding: dict[str, Any] = {}
+    protocols: tuple[Protocol, ...]
+    decoding: dict[str, Any] = {}
+    seed: int = 2024
+    published: bool = False
+    imported: bool = False
+
+
+class RunDirectory:
+    """Reads a run directory, and writes one while holding its lock.
+
+    Attributes:
+        path: The folder.
+        config: The configuration it was made with.
+        samples: Its samples by id, in the benchmark's order.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Opens an existing run directory.
+
+        Raises:
+            RunError: If the folder holds no run, or one that cannot be read.
+        """
+        self.path = Path(path)
+        self.config = _read_config(self.path)
+        self.samples: dict[str, Sample] = {
+            sample.id: sample for sample in self._records("samples", Sample.from_json)
+        }
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        config: RunConfig,
+        samples: Iterable[Sample],
+        environment: Mapping[str, Any] | None = None,
+    ) -> RunDirectory:
+        """Makes a run directory, or opens the one that is there if it is of the same run.
+
+        A run over more samples of the same benchmark goes on from one over fewer.
+
+        Args:
+            path: The folder; made if it is missing.
+            config: The configuration.
+            samples: The samples to run over.
+            environment: Versions and hardware, recorded but not compared.
+
+        Raises:
+            RunError: If the folder holds a run of another configuration, names what differs; if it
+                cannot be written.
+        """
+        path = Path(path)
+        wanted = list(samples)
+        if (path / "run.json").exists():
+            held = _read_config(path)
+            if differences := _differences(held, config):
+                raise RunError(
+                    f"{path} holds a run of another configuration; nothing was changed. "
+                    f"It differs in {'; '.join(differences)}. "
+                    "Choose another folder with --out, or repeat the first configuration."
+                )
+        else:
+            _make_folder(path)
+            record = {
+                "format": FORMAT,
+                "config": config.model_dump(mode="json"),
+                "environment": dict(environment or {}),
+            }
+            write_json(path / "run.json", record)
+        run = cls(path)
+        missing = [sample for sample in wanted if sample.id not in run.samples]
+        if missing:
+            with Appender(path / "samples.jsonl") as file:
+                for sample in missing:
+                    file.append(sample.to_json())
+            run = cls(path)
+        return run
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions and hardware that the run was started with."""
+        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))["environment"]
+
+    def answers(self) -> dict[Key, AnswerRecord]:
+        """Returns all answers; of several with one key the last written."""
+        return {record.key: record for record in self._records("answers", AnswerRecord.from_json)}
+
+    def candidates(self) -> dict[Key, CandidateRecord]:
+        """Returns all candidates; of several lines with one key the last written."""
+        return {
+            record.key: record for record in self._records("candidates", CandidateRecord.from_json)
+        }
+
+    def verdicts(self) -> list[VerdictRecord]:
+        """Returns all verdicts in the order written."""
+        return list(self._records("verdicts", VerdictRecord.from_json))
+
+    def _records(self, stem: str, parse: Callable[[dict[str, Any]], R]) -> Iterator[R]:
+        """Reads `<stem>.jsonl`, then the shards `<stem>.<worker>.jsonl` in their order."""
+        shards = sorted(self.path.glob(f"{stem}.*.jsonl"))
+        for file in [self.path / f"{stem}.jsonl", *shards]:
+            for number, line in read_lines(file):
+                try:
+                    yield parse(line)
+                except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
+                    reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+                    raise RunError(
+                        f"{file}, line {number}: not a record of this kind ({reason}). Delete that "
+                        "line to have its entry computed again."
+                    ) from error
+
+    # ---- writing ---------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, shard: str | None = None) -> Iterator[None]:
+        """Holds the run (or one worker's shard of it) against a second process.
+
+        Raises:
+            RunError: If another process holds it.
+        """
+        name = f".{shard}.lock" if shard else ".lock"
+        lock = FileLock(self.path / name, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                f"Another process is writing to {self.path}. Wait for it to end, or choose "
+                "another folder with --out."
+            ) from error
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be locked: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def appender(self, stem: str, shard: str | None = None) -> Appender:
+        """Opens `answers`, `candidates` or `verdicts` for appending; the lock must be held."""
+        return Appender(self.path / (f"{stem}.{shard}.jsonl" if shard else f"{stem}.jsonl"))
+
+
+def _read_config(path: Path) -> RunConfig:
+    file = path / "run.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            raise RunError(
+                f"{file} is of layout {record['format']}, but this version of PixFoundation reads "
+                f"layout {FORMAT}."
+            )
+        return RunConfig.model_validate(record["config"])
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path} is not a run directory: it has no run.json. "
+            "`pixfoundation run --out DIR` makes one."
+        ) from error
+    except OSError as error:
+        raise RunError(f"{file} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise RunError(f"{file} is damaged: {error}") from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"The folder {path} cannot be made: {error.strerror}.") from error
+
+
+def _differences(held: RunConfig, wanted: RunConfig) -> list[str]:
+    """Names what differs between two configurations, as `path: held -> wanted`."""
+    return list(_compare("", held.model_dump(mode="json"), wanted.model_dump(mode="json")))
+
+
+def _compare(name: str, held: Any, wanted: Any) -> Iterator[str]:
+    if isinstance(held, dict) and isinstance(wanted, dict):
+        for key in sorted(held.keys() | wanted.keys()):
+            path = f"{name}.{key}" if name else key
+            yield from _compare(path, held.get(key), wanted.get(key))
+    elif held != wanted:
+        yield f"{name} ({held!r} there, {wanted!r} now)"
