@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from pixfoundation.errors import PixFoundationError, UnknownNameError
+from pixfoundation.errors import PixFoundationError, UnknownNameError, missing_package
 
 T = TypeVar("T")
 
@@ -84,12 +84,34 @@ Known: square.
         return add
 
     def announce(
-        self, name: str, module: str, attribute: str, summary: str = "", **details: str
+        self,
+        name: str,
+        module: str,
+        attribute: str,
+        summary: str = "",
+        extra: str = "models",
+        **details: str,
     ) -> None:
-        """Files a factory that stays unimported until someone asks for it by name."""
+        """Files a factory that stays unimported until someone asks for it by name.
+
+        Args:
+            name: What a person types.
+            module: The module that holds the factory.
+            attribute: Its name there.
+            summary: One line for listings.
+            extra: The extra that brings the packages which the module imports.
+            details: Further facts for listings, by column name.
+        """
 
         def load() -> T:
-            return getattr(importlib.import_module(module), attribute)
+            try:
+                return getattr(importlib.import_module(module), attribute)
+            except ModuleNotFoundError as error:
+                package = (error.name or "").partition(".")[0]
+                if package in ("", "pixfoundation"):
+                    raise
+                feature = f"The {self.kind} {name!r}"
+                raise missing_package(package, feature, extra) from error
 
         self._entries[name] = Entry(name, load, summary, details, module)
 

@@ -1,0 +1,200 @@
+"""The Python face: load a data set, a model and a segmenter; evaluate; score; ground one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pixfoundation.benchmarks import benchmarks
+from pixfoundation.benchmarks.base import Benchmark
+from pixfoundation.errors import DataError
+from pixfoundation.grounding import grounders
+from pixfoundation.grounding.base import Grounder
+from pixfoundation.models import models
+from pixfoundation.models.base import Decoding, Model
+from pixfoundation.registry import Registry
+from pixfoundation.runs.collect import Progress, collect
+from pixfoundation.runs.environment import describe_environment
+from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.segmenters import segmenters
+from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.types import PROTOCOLS, Protocol
+
+T = TypeVar("T")
+
+
+def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Benchmark:
+    """Loads a benchmark by name.
+
+    Args:
+        name: One of `pixfoundation datasets`.
+        root: The folder that holds it, where it is not embedded.
+        options: What that data set offers beside (see its page in `docs/`).
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+        DataError: If its files are missing or damaged.
+    """
+    return benchmarks.get(name)(None if root is None else Path(root), **options)
+
+
+def load_model(name: str, **options: Any) -> Model:
+    """Loads a model by its name, or any image-text-to-text model of transformers.
+
+    Args:
+        name: One of `pixfoundation models`, a model id of the Hugging Face hub, or a folder in its
+            layout.
+        options: `device`, `dtype`, `revision` and what that model offers beside.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        CheckpointError: If its weights are missing or damaged.
+        PrerequisiteError: If a package is missing.
+    """
+    return _factory(models, name, "tiny-llava")(name, **options)
+
+
+def load_segmenter(name: str, **options: Any) -> Segmenter:
+    """Loads a segmenter by its name, a model id of the Hugging Face hub, or a folder.
+
+    Raises:
+        UnknownNameError: If there is no such segmenter.
+        CheckpointError: If its weights are missing or damaged.
+        PrerequisiteError: If a package is missing.
+    """
+    return _factory(segmenters, name, "tiny-sam")(name, **options)
+
+
+def check_names(model: str, dataset: str, segmenter: str | None) -> None:
+    """Looks all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
+    benchmarks.entry(dataset)
+    _factory(models, model, "tiny-llava")
+    if segmenter is not None:
+        _factory(segmenters, segmenter, "tiny-sam")
+
+
+def load_grounder(
+    model: Model, segmenter: Segmenter | None, name: str | None = None, **options: Any
+) -> Grounder | None:
+    """Returns the grounder that fits a model, or the named one.
+
+    Without a name: the model's own masks where it has them, else attend-and-segment where its
+    attention can be read, else the coordinates in its text; None if it offers nothing of these or
+    there is no segmenter to draw masks with.
+
+    Raises:
+        UnknownNameError: If there is no such grounder.
+        DataError: If the model does not offer what the named grounder reads.
+    """
+    if name is None:
+        name = next(
+            (
+                entry
+                for capability, entry in (
+                    ("masks", "native"),
+                    ("attention", "attend-and-segment"),
+                    ("coordinates", "coordinates"),
+                )
+                if capability in model.capabilities and (segmenter or capability == "masks")
+            ),
+            None,
+        )
+        if name is None:
+            return None
+    grounder = grounders.get(name)(segmenter, **options)
+    if lacking := grounder.uses - model.capabilities:
+        raise DataError(
+            f"The grounder {name!r} reads {' and '.join(sorted(lacking))}, which the model "
+            f"{model.name!r} does not give."
+        )
+    return grounder
+
+
+def evaluate(
+    model: Model,
+    dataset: Benchmark,
+    segmenter: Segmenter | None = None,
+    *,
+    out: Path | str,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    limit: int | None = None,
+    batch_size: int = 1,
+    decoding: Decoding | None = None,
+    seed: int = 2024,
+    grounder: str | None = None,
+    published: bool = False,
+    retry_failed: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> RunDirectory:
+    """Runs a model over a benchmark; the same call again goes on where it stopped.
+
+    Args:
+        model: From `load_model`.
+        dataset: From `load_dataset`.
+        segmenter: From `load_segmenter`; needed to ground models without masks of their own, and to
+            measure chance.
+        out: The run directory.
+        protocols: Any of 1 (question), 2 (letter) and 3 (expression).
+        limit: Only the first so many samples.
+        batch_size: Samples a batch.
+        decoding: How answers are decoded; greedy by default.
+        seed: Of random points and of sampling.
+        grounder: Name of the grounder; chosen by the model's capabilities if None.
+        published: Ground exactly as the published code does.
+        retry_failed: Try recorded failures again.
+        report: Called after every answer with the progress.
+
+    Returns:
+        The run directory, complete.
+
+    Raises:
+        RunError: If `out` holds a run of another configuration, is held by another process or
+            cannot be written.
+    """
+    decoding = decoding or Decoding(seed=seed)
+    how = load_grounder(model, segmenter, grounder, published=published)
+    config = RunConfig(
+        model={"name": model.name, **model.fingerprint(), "templates": asdict(model.templates)},
+        dataset={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint(),
+            "notes": list(dataset.notes),
+        },
+        segmenter=segmenter and {"name": segmenter.name, **segmenter.fingerprint()},
+        grounding={"name": how.name, **how.fingerprint()} if how else {},
+        protocols=tuple(sorted(set(protocols))),
+        decoding={
+            "max_new_tokens": decoding.max_new_tokens,
+            "temperature": decoding.temperature,
+        },
+        seed=seed,
+        published=published,
+    )
+    samples = dataset.samples[:limit]
+    run = RunDirectory.create(out, config, samples, describe_environment())
+    collect(
+        run,
+        model,
+        how,
+        segmenter,
+        decoding=decoding,
+        batch_size=batch_size,
+        retry_failed=retry_failed,
+        report=report,
+    )
+    return run
+
+
+def _factory(registry: Registry[T], name: str, general: str) -> T:
+    """Looks a factory up; a hub id or folder goes to the adapter that serves all of transformers.
+
+    Args:
+        registry: Of models or segmenters.
+        name: What the user asked for.
+        general: A name that the general adapter is registered under.
+    """
+    if name not in registry and ("/" in name or Path(name).is_dir()):
+        return registry.get(general)
+    return registry.get(name)

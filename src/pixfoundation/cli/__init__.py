@@ -1,0 +1,77 @@
+"""The command line: `pixfoundation COMMAND`. One file a command or group of commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from pixfoundation.errors import PixFoundationError
+
+app = typer.Typer(
+    name="pixfoundation",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Do multimodal large language models see what they say?\n\n"
+    "Start with [bold]pixfoundation demo[/bold]: the whole pipeline on the embedded benchmark "
+    "and models, no network needed.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pixfoundation import __version__
+
+        print(f"pixfoundation {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+    traceback: bool = typer.Option(
+        False, "--traceback", help="Show the whole traceback when something fails."
+    ),
+) -> None:
+    if traceback:
+        os.environ["PIXFOUNDATION_TRACEBACK"] = "1"
+
+
+def _register() -> None:
+    """Adds every command; each module imports only what its `--help` needs."""
+    from pixfoundation.cli import commands
+
+    commands.register(app)
+
+
+_register()
+
+
+def main() -> None:
+    """Runs the command line; an error that a person can act on is one sentence, not a traceback."""
+    console = Console(stderr=True)
+    try:
+        app()
+    except PixFoundationError as error:
+        if os.environ.get("PIXFOUNDATION_TRACEBACK"):
+            raise
+        console.print(f"[bold red]Error:[/bold red] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nStopped. What was written is safe; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,16 @@
+"""Which command lives where, in the order in which `--help` lists them."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds all commands to the application."""
+    from pixfoundation.cli import demo, listing, run
+
+    app.command("demo")(demo.demo_command)
+    app.command("run")(run.run_command)
+    app.command("models")(listing.models_command)
+    app.command("datasets")(listing.datasets_command)
+    app.command("segmenters")(listing.segmenters_command)

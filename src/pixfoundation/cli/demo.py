@@ -1,0 +1,48 @@
+"""`pixfoundation demo`: the whole pipeline on the embedded default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+
+def demo_command(
+    out: Path = typer.Option(Path("pixfoundation-demo"), help="Where the run and the report go."),
+    limit: int = typer.Option(100, min=2, help="How many samples of the embedded benchmark."),
+) -> None:
+    """Run, score and report the embedded models on the embedded benchmark; needs no network.
+
+    Example:
+      pixfoundation demo --out my-demo --limit 40
+    """
+    from pixfoundation import api
+    from pixfoundation.cli.progress import progress_bar
+    from pixfoundation.cli.score import print_scores
+    from pixfoundation.report.page import write_report
+    from pixfoundation.scoring.score import score
+
+    console = Console(stderr=True)
+    console.print("Loading the embedded benchmark, tiny-llava and tiny-sam ...")
+    data = api.load_dataset("pixscenes")
+    model = api.load_model("tiny-llava")
+    segmenter = api.load_segmenter("tiny-sam")
+    with progress_bar("tiny-llava on pixscenes") as report:
+        run = api.evaluate(
+            model,
+            data,
+            segmenter,
+            out=out / "run",
+            limit=limit,
+            batch_size=8,
+            report=report,
+        )
+    print_scores(score(run))
+    page = write_report([run], out / "report")
+    console.print(
+        "These are demonstration models: their numbers say nothing about real ones.\n"
+        f"[bold]The report:[/bold] {page.resolve()}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,59 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from pixfoundation.types import PROTOCOLS, Protocol
+
+DEVICE = typer.Option(None, help="Where the models run: cpu, cuda, cuda:1, mps. Default: the best.")
+DTYPE = typer.Option(None, help="Precision of the weights: float32, bfloat16, float16.")
+MODEL_OPTION = typer.Option(
+    None,
+    "--model-option",
+    metavar="KEY=VALUE",
+    help="A further option of the model, for instance revision=main; repeatable.",
+)
+
+
+def parse_protocols(text: str) -> tuple[Protocol, ...]:
+    """Reads '1,2,3' into protocol numbers.
+
+    Raises:
+        typer.BadParameter: If a part is not 1, 2 or 3.
+    """
+    found = []
+    for part in text.split(","):
+        if part.strip() not in {str(protocol) for protocol in PROTOCOLS}:
+            raise typer.BadParameter(
+                f"protocols are 1, 2 and 3, separated by commas, but got {text!r}."
+            )
+        found.append(PROTOCOLS[int(part) - 1])
+    return tuple(sorted(set(found)))
+
+
+def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Reads KEY=VALUE pairs; a value that is JSON becomes what it says, any other stays text.
+
+    Raises:
+        typer.BadParameter: If a pair has no '='.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise typer.BadParameter(f"expected KEY=VALUE, but got {pair!r}.")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Returns the options that were given at all."""
+    return {key: value for key, value in options.items() if value is not None}

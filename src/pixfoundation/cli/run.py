@@ -1,0 +1,93 @@
+"""`pixfoundation run`: a model over a benchmark, into a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from pixfoundation.cli.options import (
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    given,
+    parse_options,
+    parse_protocols,
+)
+
+
+def run_command(
+    model: str = typer.Option("tiny-llava", help="A name of `pixfoundation models`, or a hub id."),
+    dataset: str = typer.Option("pixscenes", help="A name of `pixfoundation datasets`."),
+    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
+    data_option: list[str] | None = typer.Option(
+        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
+    ),
+    protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
+    segmenter: str | None = typer.Option(
+        None,
+        help="A name of `pixfoundation segmenters`, a hub id, or 'none'. "
+        "Default: tiny-sam for tiny-llava, else sam-vit-h.",
+    ),
+    grounder: str | None = typer.Option(
+        None, help="How answers become masks. Default: by what the model gives."
+    ),
+    limit: int | None = typer.Option(None, min=1, help="Only the first N samples."),
+    batch_size: int = typer.Option(1, min=1, help="Samples a batch."),
+    out: Path | None = typer.Option(
+        None, help="The run directory. Default: runs/<model>-<dataset>."
+    ),
+    max_new_tokens: int = typer.Option(256, min=1, help="Upper bound on an answer's length."),
+    temperature: float = typer.Option(0.0, min=0.0, help="0 decodes greedily."),
+    seed: int = typer.Option(2024, help="Of random points and of sampling."),
+    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    retry_failed: bool = typer.Option(False, help="Try samples again that failed before."),
+    device: str | None = DEVICE,
+    dtype: str | None = DTYPE,
+    model_option: list[str] | None = MODEL_OPTION,
+) -> None:
+    """Run a model over a benchmark; the same command again goes on where it stopped.
+
+    Examples:
+      pixfoundation run --limit 20 --out runs/first
+
+      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --data-root data/pixmmvp --dtype float16
+
+      pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct --segmenter sam-vit-h --dataset pixmmvp
+    """  # noqa: E501 - an example is one line
+    from pixfoundation import api
+    from pixfoundation.cli.progress import progress_bar
+    from pixfoundation.models.base import Decoding
+
+    wanted = parse_protocols(protocols)
+    name = segmenter or ("tiny-sam" if model == "tiny-llava" else "sam-vit-h")
+    api.check_names(model, dataset, None if name == "none" else name)
+    data = api.load_dataset(dataset, data_root, **parse_options(data_option))
+    loaded = api.load_model(
+        model, **given(device=device, dtype=dtype), **parse_options(model_option)
+    )
+    masks = None if name == "none" else api.load_segmenter(name, **given(device=device))
+    folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
+    with progress_bar(f"{model} on {dataset}") as report:
+        run = api.evaluate(
+            loaded,
+            data,
+            masks,
+            out=folder,
+            protocols=wanted,
+            limit=limit,
+            batch_size=batch_size,
+            decoding=Decoding(max_new_tokens, temperature, seed),
+            seed=seed,
+            grounder=grounder,
+            published=published,
+            retry_failed=retry_failed,
+            report=report,
+        )
+    Console(stderr=True).print(
+        f"The run is complete: {run.path}. "
+        f"Next: pixfoundation score {run.path}, or pixfoundation report {run.path} --out page",
+        highlight=False,
+        soft_wrap=True,
+    )
