@@ -237,10 +237,11 @@ def ious(masks: Sequence[Mask], target: Mask) -> NDArray[np.float64]:
     """Returns the IoU of many masks with one as float64 [n]; both empty is 1, one empty 0."""
     if not masks:
         return np.zeros(0)
-    common = intersections(masks, target)
-    areas = np.array([mask.area for mask in masks], dtype=np.int64)
-    unions = areas + target.area - common
-    return np.where(unions > 0, common / np.maximum(unions, 1), 1.0)
+    for mask in masks:
+        mask._check_same_size(target)
+    if target.is_empty:  # the library calls two empty masks unlike
+        return np.array([float(mask.is_empty) for mask in masks])
+    return coco.iou([mask._rle for mask in masks], [target._rle], [False])[:, 0]
 
 
 def _spellings(raw: bytes) -> Iterable[bytes]:

@@ -224,6 +224,8 @@ class Candidate:
         source: Where it comes from.
         degenerate: The attention said nothing (a single token, a constant map), so the point is
             arbitrary.
+        similarity: How alike the phrase and the expression are, where a file of the published code
+            says so; None if that is to be computed.
     """
 
     mask: Mask
@@ -234,6 +236,7 @@ class Candidate:
     index: int = 0
     source: Literal["attention", "native", "coordinates", "random"] = "attention"
     degenerate: bool = False
+    similarity: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the candidate as plain JSON data, without the fields that say nothing."""
@@ -255,6 +258,8 @@ class Candidate:
             data["index"] = self.index
         if self.degenerate:
             data["degenerate"] = True
+        if self.similarity is not None:
+            data["similarity"] = self.similarity
         return data
 
     @classmethod
@@ -274,6 +279,7 @@ class Candidate:
             index=data.get("index", 0),
             source=data["source"],
             degenerate=data.get("degenerate", False),
+            similarity=data.get("similarity"),
         )
 
     def renamed(self, phrase: Phrase) -> Candidate:

@@ -1,0 +1,205 @@
+"""How alike two phrases are: the cosine of their vectors, articles stripped.
+
+The published code uses the word vectors of spaCy's `en_core_web_lg`. Where that is not installed,
+static vectors that come inside a package of the registry stand in. The numbers depend on which, so
+its name goes into every output.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.errors import PrerequisiteError, UnknownNameError, missing_package
+
+THRESHOLD = 0.7
+"""Published: a best similarity below this says that the expression is not in the answer."""
+
+_ARTICLE = re.compile(r"^(?:the|an|a) ")
+
+
+class PhraseVectors(Protocol):
+    """Turns phrases into vectors.
+
+    Attributes:
+        name: What goes into outputs.
+    """
+
+    name: str
+
+    def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Returns one vector a phrase, float32 [n, dimensions]; zeros for one without words."""
+        ...
+
+
+class SpacyVectors:
+    """Mean word vectors of `en_core_web_lg`, as published."""
+
+    name = "en_core_web_lg"
+
+    def __init__(self) -> None:
+        """Loads the pipeline without its components: only the vocabulary is needed."""
+        import spacy
+
+        self._nlp = spacy.load(self.name)
+        for component in list(self._nlp.component_names):
+            self._nlp.remove_pipe(component)
+
+    def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Returns float32 [n, 300]."""
+        rows = [self._nlp(phrase).vector for phrase in phrases]
+        return np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)
+
+
+class WordLlamaVectors:
+    """Mean static token vectors of the package `wordllama` (16 MB, no torch, no network).
+
+    Only its two data files are read; its own loader would look for them on a hub.
+    """
+
+    name = "wordllama-l2-supercat-256"
+
+    def __init__(self) -> None:
+        """Reads tokenizer and vectors from the installed package.
+
+        Raises:
+            PrerequisiteError: If the package does not hold the files that version 0.4 does.
+        """
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        spec = find_spec("wordllama")
+        if spec is None or not spec.submodule_search_locations:
+            raise missing_package("wordllama", "Phrase similarity", "nouns")
+        folder = Path(spec.submodule_search_locations[0])
+        weights = folder / "weights" / "l2_supercat_256.safetensors"
+        tokenizer = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
+        if not (weights.exists() and tokenizer.exists()):
+            raise PrerequisiteError(
+                f"{folder} lacks {weights.name} or {tokenizer.name}. "
+                "Install the version that has them: pip install 'wordllama>=0.4,<0.5'"
+            )
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        (self._table,) = load_file(weights).values()  # [tokens, 256]
+
+    def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Returns float32 [n, 256]."""
+        rows = np.zeros((len(phrases), self._table.shape[1]), dtype=np.float32)
+        for row, phrase in enumerate(phrases):
+            ids = self._tokenizer.encode(phrase, add_special_tokens=False).ids
+            if ids:
+                rows[row] = self._table[ids].astype(np.float32).mean(axis=0)
+        return rows
+
+
+_VECTORS: dict[str, type[PhraseVectors]] = {
+    SpacyVectors.name: SpacyVectors,
+    "wordllama": WordLlamaVectors,
+}
+
+
+def load_vectors(name: str | None = None) -> PhraseVectors:
+    """Loads phrase vectors by name.
+
+    Args:
+        name: `en_core_web_lg` or `wordllama`; None for the first that is installed.
+
+    Raises:
+        UnknownNameError: If there are no vectors of that name.
+        PrerequisiteError: If they are not installed.
+    """
+    if name is not None and name not in _VECTORS:
+        raise UnknownNameError("phrase vectors", name, _VECTORS)
+    for known, factory in _VECTORS.items():
+        if name in (None, known) and find_spec(known) is not None:
+            return factory()
+    raise missing_package(name or "wordllama", "Phrase similarity", "nouns")
+
+
+def normalised(phrase: str) -> str:
+    """Lower case, trimmed, without one leading article.
+
+    Example:
+        >>> normalised(" The butterfly's wings")
+        "butterfly's wings"
+    """
+    return _ARTICLE.sub("", phrase.strip().lower())
+
+
+class Similarity:
+    """Similarities of phrases to expressions, each pair computed once.
+
+    Attributes:
+        name: Of the vectors.
+        known: similarity by expression and phrase; what a cache file keeps.
+    """
+
+    def __init__(
+        self, vectors: str | PhraseVectors | None = None, known: Mapping[str, Any] | None = None
+    ) -> None:
+        """Prepares, but loads no vectors until a pair is asked for that is not known.
+
+        Args:
+            vectors: The vectors or their name; None for the first that is installed.
+            known: Pairs computed before with the same vectors.
+
+        Raises:
+            UnknownNameError: If there are no vectors of that name.
+            PrerequisiteError: If they are not installed.
+        """
+        self._vectors = vectors if vectors is not None and not isinstance(vectors, str) else None
+        self.name = self._vectors.name if self._vectors else _installed(vectors)
+        self._wanted = vectors if isinstance(vectors, str) else None
+        self.known: dict[str, dict[str, float]] = {k: dict(v) for k, v in (known or {}).items()}
+        self.grew = False
+
+    def of(self, phrases: Sequence[str], expression: str) -> NDArray[np.float64]:
+        """Returns the cosine of each phrase with the expression, float64 [n] in -1..1."""
+        table = self.known.setdefault(expression, {})
+        missing = [phrase for phrase in dict.fromkeys(phrases) if phrase not in table]
+        if missing:
+            if self._vectors is None:
+                self._vectors = load_vectors(self._wanted)
+            rows = self._vectors.vectors([normalised(text) for text in (expression, *missing)])
+            lengths = np.linalg.norm(rows, axis=1)
+            scales = np.maximum(lengths[1:] * lengths[0], np.finfo(np.float32).tiny)
+            cosines = (rows[1:] @ rows[0]) / scales
+            table.update(zip(missing, (round(float(c), 6) for c in cosines), strict=True))
+            self.grew = True
+        return np.array([table[phrase] for phrase in phrases], dtype=np.float64)
+
+    @classmethod
+    def cached(cls, file: Path, vectors: str | PhraseVectors | None = None) -> Similarity:
+        """Returns similarities that begin with what a cache file holds of the same vectors.
+
+        A cache that is missing, damaged or of other vectors is as good as an empty one.
+        """
+        similarity = cls(vectors)
+        try:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            if stored["vectors"] == similarity.name:
+                similarity.known = {k: dict(v) for k, v in stored["pairs"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            similarity.known = {}
+        return similarity
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `cached` reads."""
+        return {"vectors": self.name, "pairs": self.known}
+
+
+def _installed(name: str | None) -> str:
+    """The full name of the vectors that `load_vectors(name)` would load, without loading them."""
+    if name is not None and name not in _VECTORS:
+        raise UnknownNameError("phrase vectors", name, _VECTORS)
+    for known, factory in _VECTORS.items():
+        if name in (None, known) and find_spec(known) is not None:
+            return factory.name
+    raise missing_package(name or "wordllama", "Phrase similarity", "nouns")
