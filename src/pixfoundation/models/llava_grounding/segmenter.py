@@ -1,0 +1,65 @@
+"""OpenSeeD, the segmenter of LLaVA-Grounding: Swin, pixel encoder and query decoder in one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import SwinBackbone, SwinConfig
+
+from pixfoundation.models.llava_grounding.pixel_encoder import PixelEncoder
+from pixfoundation.models.llava_grounding.query_decoder import Queries, QueryDecoder
+from pixfoundation.models.llava_grounding.sizes import SegmenterSizes
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+_BEYOND_NORMALISED = 10.0  # normalised pixels lie between -2.2 and 2.7
+
+
+class Segmenter(nn.Module):
+    """Finds the phrases of one answer in one image. Runs in float32 whatever the rest does."""
+
+    def __init__(self, sizes: SegmenterSizes) -> None:
+        super().__init__()
+        settings = {
+            "patch_size": sizes.patch,
+            "embed_dim": sizes.embed,
+            "depths": sizes.depths,
+            "num_heads": sizes.swin_heads,
+            "window_size": sizes.window,
+            "mlp_ratio": sizes.mlp_ratio,
+            "out_features": ["stage1", "stage2", "stage3", "stage4"],
+        }
+        self.backbone = SwinBackbone(SwinConfig(**settings))
+        self.backbone.swin.register_module("layernorm", nn.Identity())  # each stage has its own
+        self.pixel_encoder = PixelEncoder(sizes)
+        self.query_decoder = QueryDecoder(sizes)
+
+    def forward(self, pixels: Tensor, text_states: Tensor) -> Queries:
+        """Segments.
+
+        Args:
+            pixels: [3, S, S] or [1, 3, S, S], see `normalise`.
+            text_states: [G, D] or [1, G, D], as `core.LlavaGrounding.generate` gives them.
+        """
+        text = text_states.float().reshape(-1, text_states.shape[-1])  # [G, D]
+        image = normalise(pixels.reshape(-1, *pixels.shape[-3:]))  # [1, 3, S, S]
+        return self.query_decoder(self.pixel_encoder(self.backbone(image).feature_maps), text)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Brings RGB values to the segmenter's range.
+
+    Args:
+        pixels: [..., 3, H, W]. Integers are raw values in 0..255. Floats are raw if one of them is
+            larger than any normalised pixel can be, and normalised already if not.
+
+    Returns:
+        float32, normalised.
+    """
+    if pixels.is_floating_point() and not (pixels.abs() > _BEYOND_NORMALISED).any():
+        return pixels.float()
+    mean, std = (
+        torch.tensor(values, device=pixels.device)[:, None, None]
+        for values in (PIXEL_MEAN, PIXEL_STD)
+    )
+    return (pixels.float() - mean) / std
