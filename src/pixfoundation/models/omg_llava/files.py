@@ -1,0 +1,202 @@
+"""The files that make up a published OMG-LLaVA: found by name, or given one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.models.checkpoints import Checkpoint, read_json
+
+PathLike = str | os.PathLike[str]
+
+_DEPTH = 3  # folders below the given one that are searched
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin")  # the safe format first
+
+_FINETUNED = ("omg_llava_7b_finetune_8gpus", "omg_llava*finetune*", "finetuned_*")
+_HEAD = ("omg_seg_convl",)
+_BANK = ("convnext_large_d_320_CocoPanopticOVDataset", "*CocoPanopticOVDataset")
+_TRUNK = ("open_clip_pytorch_model", "open_clip_model", "*CLIP-convnext*", "*convnext*")
+_BANK_KEY = "class_embeddings"  # name of the bank in a converted file
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the parts of OMG-LLaVA lie.
+
+    Attributes:
+        finetuned: Low-rank updates, vocabulary, projectors.
+        head: OMG-Seg.
+        bank: Its class embeddings.
+        trunk: OpenCLIP ConvNeXt-L; None if the OMG-Seg file holds the trunk itself.
+        llm: Folder of InternLM2.
+    """
+
+    finetuned: Path
+    head: Path
+    bank: Path
+    trunk: Path | None
+    llm: Path
+
+
+def find_files(
+    folder: PathLike | None = None,
+    *,
+    finetuned: PathLike | None = None,
+    head: PathLike | None = None,
+    bank: PathLike | None = None,
+    trunk: PathLike | None = None,
+    llm: PathLike | None = None,
+) -> Files:
+    """Finds the published files by their names, except those that are given.
+
+    A file converted to safetensors is taken before the pickled one of the same name.
+
+    Args:
+        folder: Where to look, sub-folders included. Not needed if all are given.
+        finetuned: `omg_llava_7b_finetune_8gpus.pth`.
+        head: `omg_seg_convl.pth`.
+        bank: `convnext_large_d_320_CocoPanopticOVDataset.pth`.
+        trunk: `open_clip_pytorch_model.bin` of CLIP-convnext_large_d_320.
+        llm: The folder `internlm2-chat-7b`.
+
+    Raises:
+        PrerequisiteError: If one of them is not there; says which and where it is published.
+        CheckpointError: If the folder does not exist, or several files could be meant.
+    """
+    root = None if folder is None else Path(folder).expanduser()
+    if root is not None and not root.is_dir():
+        raise CheckpointError(f"There is no folder {root}. Give the folder of OMG-LLaVA's files.")
+    found_head = _one(root, head, _HEAD, "the OMG-Seg weights", "omg_seg_convl.pth")
+    return Files(
+        finetuned=_one(
+            root,
+            finetuned,
+            _FINETUNED,
+            "the fine-tuned OMG-LLaVA weights",
+            "omg_llava_7b_finetune_8gpus.pth",
+        ),
+        head=found_head,
+        bank=_one(
+            root,
+            bank,
+            _BANK,
+            "the class embeddings",
+            "convnext_large_d_320_CocoPanopticOVDataset.pth",
+        ),
+        trunk=_trunk(root, trunk, found_head),
+        llm=_language_folder(root, llm),
+    )
+
+
+def read_bank(file: Path) -> Tensor:
+    """Reads the class bank, float32 [classes, wordings, D] of unit vectors.
+
+    Raises:
+        CheckpointError: If the file does not hold that.
+    """
+    if file.suffix == ".safetensors":
+        bank = Checkpoint.open(file).tensor(_BANK_KEY)
+    else:
+        bank = _bare_tensor(file)
+    bank = bank.float()
+    unit = bank.ndim == 3 and torch.allclose(
+        bank.norm(dim=-1), torch.ones(bank.shape[:2]), atol=1e-3
+    )
+    if not unit:
+        raise CheckpointError(
+            f"{file} should hold unit vectors [classes, wordings, width], but holds a tensor "
+            f"{list(bank.shape)} that is not. Give the published class embeddings."
+        )
+    return bank
+
+
+def _bare_tensor(file: Path) -> Tensor:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the damage, the file is not a plain tensor
+        raise CheckpointError(
+            f"{file} ({file.stat().st_size:,} bytes) cannot be read as a tensor: it is truncated, "
+            "damaged, or pickled with other objects. Download it again."
+        ) from error
+    if not isinstance(content, Tensor):
+        raise CheckpointError(f"{file} holds a {type(content).__name__}, not a single tensor.")
+    return content
+
+
+def _one(
+    root: Path | None, given: PathLike | None, patterns: Sequence[str], what: str, published: str
+) -> Path:
+    if given is not None:
+        return _given(given, what)
+    for pattern in patterns:
+        matches = list(_weights(root, pattern))
+        stems = {match.with_suffix("") for match in matches}
+        if len(stems) > 1:
+            raise CheckpointError(
+                f"Several files could be {what}: {', '.join(str(m) for m in sorted(matches))}. "
+                "Say which one is meant."
+            )
+        if matches:
+            return min(matches, key=lambda match: _WEIGHTS.index(match.suffix))
+    where = f"in {root}" if root is not None else "and no folder to look in was given"
+    raise PrerequisiteError(
+        f"There is no {published} ({what}) {where}. It is published with OMG-LLaVA; download it "
+        "with: hf download zhangtao-whu/OMG-LLaVA"
+    )
+
+
+def _trunk(root: Path | None, given: PathLike | None, head: Path) -> Path | None:
+    if given is not None:
+        path = _given(given, "the OpenCLIP weights")
+        return path if path.is_file() else _one(path, None, _TRUNK, "the trunk", _TRUNK[0])
+    if any(key.startswith("backbone.stem.") for key in Checkpoint.open(head).shapes):
+        return None
+    for pattern in _TRUNK:
+        matches = [path for path in _weights(root, pattern) if "OVDataset" not in path.stem]
+        if matches:
+            return min(matches, key=lambda match: _WEIGHTS.index(match.suffix))
+    raise PrerequisiteError(
+        f"{head.name} does not hold the ConvNeXt trunk, and there is no "
+        f"open_clip_pytorch_model.bin {f'in {root}' if root else 'given'}. Download it with: "
+        "hf download laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
+    )
+
+
+def _language_folder(root: Path | None, given: PathLike | None) -> Path:
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.is_dir():
+            raise PrerequisiteError(f"There is no folder {path} (the InternLM2 folder).")
+        return path
+    if root is not None:
+        for config in sorted(_walk(root, "config.json")):
+            if "internlm2" in str(read_json(config).get("model_type", "")).lower():
+                return config.parent
+    raise PrerequisiteError(
+        f"There is no folder internlm2-chat-7b {f'in {root}' if root else 'given'} (a config.json "
+        "of model type internlm2). Download it with: hf download internlm/internlm2-chat-7b"
+    )
+
+
+def _given(given: PathLike, what: str) -> Path:
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise PrerequisiteError(f"There is no file {path} ({what}).")
+    return path
+
+
+def _weights(root: Path | None, pattern: str) -> Iterator[Path]:
+    if root is not None:
+        for suffix in _WEIGHTS:
+            yield from _walk(root, pattern + suffix)
+
+
+def _walk(root: Path, pattern: str) -> Iterator[Path]:
+    for depth in range(_DEPTH + 1):
+        yield from sorted(root.glob("*/" * depth + pattern))

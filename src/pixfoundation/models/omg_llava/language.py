@@ -1,0 +1,300 @@
+"""InternLM2 as a Llama: fused weights split, the low-rank update merged, decoding with states.
+
+InternLM2 has the norms, rotary embedding and gated feed-forward of Llama; only its query, key and
+value projections are fused, one group a key-value head: the group's queries, its key, its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from pixfoundation.errors import CheckpointError
+from pixfoundation.models.checkpoints import Checkpoint, read_json, some
+from pixfoundation.models.loading import empty_weights, load_into
+from pixfoundation.models.omg_llava.layout import FINETUNED_LLM, language_name
+
+LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
+ADAPTED = (
+    "attention.wqkv",
+    "attention.wo",
+    "feed_forward.w1",
+    "feed_forward.w2",
+    "feed_forward.w3",
+)
+VOCABULARY = ("model.tok_embeddings.weight", "output.weight")
+
+
+class Generation(NamedTuple):
+    """What greedy decoding gave.
+
+    Attributes:
+        ids: Generated ids, int64 [n], the stop token included.
+        states: Normed last state at the position where each id was itself the input, float
+            [n - 1, hidden]: the last id is never fed back.
+        seg_states: Those of them that belong to [SEG], float [masks, hidden].
+    """
+
+    ids: Tensor
+    states: Tensor
+    seg_states: Tensor
+
+
+def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
+    """Makes the Llama that an InternLM2 folder describes.
+
+    Args:
+        folder: Holds config.json: numbers of heads, rotary base, norm epsilon, stop token.
+        base: The folder's weights, which tell the other sizes.
+        rows: Rows of the vocabulary after fine-tuning.
+
+    Raises:
+        CheckpointError: If the configuration is incomplete or does not fit the weights.
+    """
+    file = folder / "config.json"
+    stored = read_json(file)
+    try:
+        heads = int(stored["num_attention_heads"])
+        groups = int(stored.get("num_key_value_heads") or heads)
+        hidden = base.shapes["model.tok_embeddings.weight"][1]
+        fused = base.shapes["model.layers.0.attention.wqkv.weight"][0]
+        width = base.shapes["model.layers.0.feed_forward.w1.weight"][0]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder} is not an InternLM2 folder: {error} is missing or unusable. "
+            "Give the folder of internlm2-chat-7b."
+        ) from error
+    if heads % groups or hidden % heads or fused != (heads + 2 * groups) * (hidden // heads):
+        raise CheckpointError(
+            f"{file}: {heads} heads in {groups} groups do not fit the fused projection of {fused} "
+            f"rows at hidden size {hidden}. Configuration and weights are of different models."
+        )
+    layers = {key.split(".")[2] for key in base.shapes if key.startswith("model.layers.")}
+    return LlamaConfig(
+        vocab_size=rows,
+        hidden_size=hidden,
+        intermediate_size=width,
+        num_hidden_layers=len(layers),
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        head_dim=hidden // heads,
+        hidden_act=stored.get("hidden_act", "silu"),
+        max_position_embeddings=stored.get("max_position_embeddings", 2048),
+        rms_norm_eps=stored.get("rms_norm_eps", 1e-6),
+        rope_parameters=_rope(stored),
+        tie_word_embeddings=False,
+        bos_token_id=stored.get("bos_token_id", 1),
+        eos_token_id=stored.get("eos_token_id", 2),
+        pad_token_id=None,
+    )
+
+
+def load_language_model(
+    folder: Path,
+    base: Checkpoint,
+    finetuned: Checkpoint,
+    *,
+    rows: Sequence[int] | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    lora_scale: float,
+    base_precision: Callable[[Tensor], Tensor] | None,
+) -> LlamaForCausalLM:
+    """Builds the fine-tuned language model.
+
+    Args:
+        folder: Of InternLM2.
+        base: Its weights.
+        finetuned: The fine-tuned file: low-rank updates, vocabulary.
+        rows: Which rows of the stored vocabulary are kept; None for all.
+        dtype: Of the model; merging is done in float32.
+        device: Where merging is done and the model stays.
+        lora_scale: Factor of the low-rank updates.
+        base_precision: What the base's adapted weights go through before merging (4-bit rounding);
+            None for nothing.
+
+    Raises:
+        CheckpointError: If base and update do not fit each other key by key.
+    """
+    stored = finetuned.shapes[f"{FINETUNED_LLM}model.tok_embeddings.weight"][0]
+    config = read_config(folder, base, stored if rows is None else len(rows))
+    groups = config.num_key_value_heads or config.num_attention_heads
+    updates = read_updates(finetuned, base)
+
+    def merge(key: str, weight: Tensor) -> Sequence[Tensor]:
+        name = key.removesuffix(".weight")
+        if name in updates:
+            exact = weight.to(device)
+            exact = (base_precision(exact) if base_precision else exact).float()
+            weight = exact + lora_scale * product(*updates[name], device)
+        if name.endswith(".wqkv"):
+            return split_groups(weight, config.num_attention_heads, groups)
+        return [weight]
+
+    with empty_weights():
+        model = LlamaForCausalLM(config)
+    load_into(
+        model,
+        base,
+        rename=language_name,
+        convert=merge,
+        ignorable=[rf"^{key}$" for key in VOCABULARY] + [r"rotary_emb\.inv_freq$"],
+        elsewhere=[r"^model\.embed_tokens\.", r"^lm_head\."],  # `fill_vocabulary`
+        dtype=dtype,
+        device=device,
+    )
+    embeddings = finetuned.tensor(f"{FINETUNED_LLM}model.tok_embeddings.weight")
+    head = finetuned.tensor(output_key(finetuned)).to(device).float()
+    head = head + lora_scale * product(*updates["output"], device)
+    kept = slice(None) if rows is None else torch.as_tensor(rows)
+    model.model.embed_tokens.weight = _parameter(embeddings[kept], dtype, device)
+    model.lm_head.weight = _parameter(head[kept], dtype, device)
+    nn.Module.to(model, device)  # the rotary frequencies follow
+    return model.eval()
+
+
+def output_key(finetuned: Checkpoint) -> str:
+    """Returns the key of the head's own weight; peft before 0.7 wrote no '.base_layer'."""
+    newer = f"{FINETUNED_LLM}output.base_layer.weight"
+    return newer if newer in finetuned else f"{FINETUNED_LLM}output.weight"
+
+
+def read_updates(finetuned: Checkpoint, base: Checkpoint) -> dict[str, tuple[Tensor, Tensor]]:
+    """Reads the low-rank updates (A [rank, inputs], B [outputs, rank]) by InternLM2 module name.
+
+    Raises:
+        CheckpointError: If an adapted module of the base has none, one has no module, or their
+            shapes do not multiply.
+    """
+    adapted = {
+        key.removesuffix(".weight"): shape
+        for key, shape in base.shapes.items()
+        if key.removesuffix(".weight").endswith(ADAPTED)
+    }
+    adapted["output"] = finetuned.shapes.get(output_key(finetuned), (0, 0))
+    expected = {
+        f"{FINETUNED_LLM}{name}.lora_{part}.default.weight": (name, index)
+        for name in adapted
+        for index, part in enumerate("AB")
+    }
+    stored = {key for key in finetuned.shapes if ".lora_" in key}
+    _same_keys(finetuned, stored, expected.keys())
+    pairs: dict[str, list[Tensor | None]] = {name: [None, None] for name in adapted}
+    for key, tensor in finetuned.stream(expected):
+        name, index = expected[key]
+        pairs[name][index] = tensor
+    updates = {}
+    for name, (down, up) in pairs.items():
+        if down is None or up is None or (*up.shape[:1], *down.shape[1:]) != adapted[name]:
+            raise CheckpointError(
+                f"{finetuned.name}: the low-rank update of {name!r} does not fit its weight of "
+                f"{list(adapted[name])}. It was trained on another base model."
+            )
+        updates[name] = (down, up)
+    return updates
+
+
+def product(down: Tensor, up: Tensor, device: torch.device) -> Tensor:
+    """Returns the full matrix B A of a low-rank update, in float32."""
+    return up.to(device).float() @ down.to(device).float()
+
+
+def split_groups(weight: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Splits a fused projection into those of queries, keys and values.
+
+    Args:
+        weight: [(heads + 2 groups) * head size, inputs].
+        heads: Query heads.
+        groups: Key-value heads.
+    """
+    each = heads // groups
+    parts = weight.view(groups, each + 2, -1, weight.shape[-1])  # [groups, slots, head, inputs]
+    query, key, value = parts.split((each, 1, 1), dim=1)
+    return (
+        query.reshape(-1, weight.shape[-1]),
+        key.reshape(-1, weight.shape[-1]),
+        value.reshape(-1, weight.shape[-1]),
+    )
+
+
+@torch.inference_mode()
+def generate(
+    model: LlamaForCausalLM,
+    inputs_embeds: Tensor,
+    max_new_tokens: int,
+    seg_token_id: int,
+    stop_ids: Collection[int],
+) -> Generation:
+    """Decodes greedily with a key-value cache.
+
+    Args:
+        model: The language model.
+        inputs_embeds: The whole prompt, float [length, hidden] or [1, length, hidden].
+        max_new_tokens: Upper bound on the ids, the stop token included; at least 1.
+        seg_token_id: Id of [SEG].
+        stop_ids: Ids that end the answer.
+
+    Returns:
+        Ids and states. A [SEG] that the length limit makes the very last id has no state.
+    """
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be at least 1, but is {max_new_tokens}.")
+    backbone = model.model
+    weight = cast(Tensor, backbone.get_input_embeddings().weight)
+    step = inputs_embeds.reshape(1, -1, inputs_embeds.shape[-1]).to(weight)
+    cache = DynamicCache(config=model.config)
+    ids: list[int] = []
+    states: list[Tensor] = []
+    while True:
+        hidden = backbone(
+            inputs_embeds=step, past_key_values=cache, use_cache=True
+        ).last_hidden_state
+        if ids:
+            states.append(hidden[0, -1])
+        ids.append(int(model.lm_head(hidden[0, -1]).argmax()))
+        if ids[-1] in stop_ids or len(ids) == max_new_tokens:
+            break
+        step = weight[ids[-1]][None, None]
+    fed = torch.tensor(ids[:-1], dtype=torch.int64)
+    stacked = torch.stack(states) if states else weight.new_zeros(0, weight.shape[1])
+    seg_states = stacked[(fed == seg_token_id).to(stacked.device)]
+    return Generation(torch.tensor(ids, dtype=torch.int64), stacked, seg_states)
+
+
+def _parameter(value: Tensor, dtype: torch.dtype, device: torch.device) -> nn.Parameter:
+    return nn.Parameter(value.to(device, dtype), requires_grad=False)
+
+
+def _same_keys(finetuned: Checkpoint, stored: set[str], expected: Collection[str]) -> None:
+    missing, unused = sorted(set(expected) - stored), sorted(stored - set(expected))
+    problems = [
+        f"{len(keys)} {what}: {some(keys)}"
+        for keys, what in (
+            (missing, "low-rank updates are missing"),
+            (unused, "have no module in the base model"),
+        )
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{finetuned.name} does not fit the base model. {'. '.join(problems)}. "
+            "It must be the whole fine-tuned file, and the base internlm2-chat-7b."
+        )
+
+
+def _rope(stored: dict[str, Any]) -> dict[str, Any]:
+    """Returns the rotary settings: 'dynamic' scaling acts only beyond the trained length."""
+    rope: dict[str, Any] = {
+        "rope_type": "default",
+        "rope_theta": float(stored.get("rope_theta", 10000)),
+    }
+    scaling = stored.get("rope_scaling")
+    if scaling:
+        rope["rope_type"] = scaling.get("type") or scaling.get("rope_type")
+        rope["factor"] = float(scaling["factor"])
+    return rope
