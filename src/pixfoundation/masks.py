@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pycocotools import mask as coco
+from pycocotools import mask as _coco
 
 from pixfoundation.errors import DataError
+
+coco: Any = _coco
+"""The library; untyped, since its stubs are narrower than what its functions take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""Imports run one way, and importing the package loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
+
+LAYERS = [
+    {"errors"},
+    {"registry", "geometry", "hub"},
+    {"masks", "images"},
+    {"types"},
+    {"prompts", "options", "phrases", "similarity", "attention"},
+    {"benchmarks"},
+    {"models", "segmenters", "judges"},
+    {"grounding"},
+    {"runs"},
+    {"selectors"},
+    {"scoring"},
+    {"emergence"},
+    {"api", "training"},
+    {"report"},
+    {"cli", "app"},
+]
+LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
+
+
+def modules():
+    return [
+        path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.parent != PACKAGE or path.stem != "__init__"
+    ]
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downwards_only(path):
+    own = layer_of(path)
+    assert own in LEVEL, f"{own} is in no layer: add it to LAYERS and to docs/architecture.md"
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] != "pixfoundation" or len(parts) == 1 or parts[1] == own:
+                continue
+            assert LEVEL[parts[1]] < LEVEL[own], f"{own} imports {parts[1]}, which is above it"
+
+
+def test_importing_the_package_and_asking_for_help_loads_nothing_heavy():
+    code = (
+        "import sys, pixfoundation, pixfoundation.cli, pixfoundation.api;"
+        "print(sorted({'torch', 'transformers', 'spacy', 'matplotlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
