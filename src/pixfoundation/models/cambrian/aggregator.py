@@ -1,0 +1,299 @@
+"""The Spatial Vision Aggregator: four feature grids become one sequence of image tokens.
+
+Every cell of a square query grid looks only at the cells of the four encoders that cover the same
+patch of the image: one cell of each coarse encoder and, of ConvNeXt's four times finer grid, a
+window of 4 x 4 (Cambrian-1, arXiv 2406.16860, section 4). The same layer serves twice: as the
+connector before the language model, and as the samplers between its layers, which let the image
+tokens look at the encoders again.
+
+Modules carry the names of the published checkpoint, so that it loads as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixfoundation.models.cambrian.layout import HEADS, CambrianLayout
+from pixfoundation.models.cambrian.unpadding import Margins
+
+
+@dataclass(frozen=True)
+class ImageContext:
+    """What the language model gets of one image.
+
+    Attributes:
+        tokens: [rows * (columns + 1), width], row by row, each row closed by the newline token.
+        margins: What was cut off the square grid.
+        summary: [1, 1, vision width], the mean over all tokens of the first encoder, padding
+            included.
+        windows: For each encoder [rows * columns, window, vision width]: what each image token
+            may look at again.
+        visible: For each encoder the boolean [rows * columns, window]: False on padding.
+    """
+
+    tokens: Tensor
+    margins: Margins
+    summary: Tensor
+    windows: tuple[Tensor, ...]
+    visible: tuple[Tensor, ...]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """The (rows, columns) of image tokens, newlines not counted."""
+        return self.margins.grid
+
+
+class FeedForward(nn.Module):
+    """Two linear layers without biases around an exact GELU."""
+
+    def __init__(self, width_in: int, width_hidden: int, width_out: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(width_in, width_hidden, bias=False)
+        self.linear_2 = nn.Linear(width_hidden, width_out, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns [..., width out] for [..., width in]."""
+        return self.linear_2(F.gelu(self.linear_1(x)))
+
+
+class WindowAttention(nn.Module):
+    """Attention of one query to the windows of several encoders, each with its own projections."""
+
+    def __init__(self, width: int, encoders: int) -> None:
+        super().__init__()
+        self.encoders = encoders
+        self.q_proj = _norm_linear(width)
+        for i in range(encoders):
+            self.add_module(f"k_proj_{i}", _norm_linear(width))
+            self.add_module(f"v_proj_{i}", _norm_linear(width))
+        self.o_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, query: Tensor, windows: Sequence[Tensor], visible: Tensor) -> Tensor:
+        """Returns [n, 1, width] for queries [n, 1, width] and masks [n, all windows]."""
+        keys = self._project("k_proj", windows)  # n, heads, all windows, head width
+        values = self._project("v_proj", windows)
+        out = F.scaled_dot_product_attention(
+            _split_heads(self.q_proj(query)), keys, values, attn_mask=visible[:, None, None, :]
+        )  # n, heads, 1, head width
+        return self.o_proj(out.transpose(1, 2).flatten(2))
+
+    def _project(self, name: str, windows: Sequence[Tensor]) -> Tensor:
+        projected = [self.get_submodule(f"{name}_{i}")(x) for i, x in enumerate(windows)]
+        return _split_heads(torch.cat(projected, dim=1))
+
+
+class SamplerLayer(nn.Module):
+    """One step of looking: query and image summary in, the query with what it saw added out."""
+
+    def __init__(self, query_width: int, width: int, windows: Sequence[int]) -> None:
+        super().__init__()
+        self.proj_context = nn.Linear(width, width, bias=False)
+        self.proj_in = nn.Linear(query_width + width, width, bias=False)
+        self.proj_out = FeedForward(width, width, query_width)
+        self.norm = nn.LayerNorm(width)
+        self.cross_attn = WindowAttention(width, len(windows))
+        self.windows = tuple(windows)
+        for i, side in enumerate(windows):
+            if side > 1:
+                self.register_parameter(
+                    f"pos_embed_{i}", nn.Parameter(torch.zeros(side * side, width))
+                )
+
+    def forward(
+        self, query: Tensor, summary: Tensor, windows: Sequence[Tensor], visible: Tensor
+    ) -> Tensor:
+        """Returns the queries [n, 1, query width]; arguments as in `Sampler.forward`."""
+        context = self.proj_context(summary).expand(len(query), -1, -1)
+        hidden = self.proj_in(torch.cat([query, context], dim=-1))  # n, 1, width
+        placed = [
+            x + self.get_parameter(f"pos_embed_{i}") if side > 1 else x
+            for i, (side, x) in enumerate(zip(self.windows, windows, strict=True))
+        ]
+        hidden = self.norm(hidden + self.cross_attn(hidden, placed, visible))
+        return query + self.proj_out(hidden)
+
+
+class Sampler(nn.Module):
+    """A stack of sampler layers over the same windows."""
+
+    def __init__(self, query_width: int, width: int, windows: Sequence[int], depth: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(SamplerLayer(query_width, width, windows) for _ in range(depth))
+
+    def forward(
+        self,
+        query: Tensor,
+        summary: Tensor,
+        windows: Sequence[Tensor],
+        visible: Sequence[Tensor],
+    ) -> Tensor:
+        """Lets each query look at its windows.
+
+        Args:
+            query: [n, 1, query width].
+            summary: [1, 1, width].
+            windows: For each encoder [n, cells, width].
+            visible: For each encoder the boolean [n, cells].
+
+        Returns:
+            [n, 1, query width].
+        """
+        mask = torch.cat(list(visible), dim=1)
+        for layer in self.layers:
+            query = layer(query, summary, windows, mask)
+        return query
+
+
+class Aggregator(nn.Module):
+    """Everything between the encoders and the language model, and the samplers inside it."""
+
+    def __init__(self, layout: CambrianLayout) -> None:
+        """Builds it in the sizes of a checkpoint.
+
+        Args:
+            layout: Its structure.
+        """
+        super().__init__()
+        self.layout = layout
+        width = layout.vision_width
+        for tower in layout.towers:
+            projection = nn.Sequential(
+                nn.Linear(tower.width, width),
+                nn.GELU(),
+                nn.Linear(width, width),
+                nn.LayerNorm(width),
+            )
+            self.add_module(f"mm_projector_aux_{tower.index}", projection)
+        groups = len(layout.query_sides)
+        for group, (side, depth) in enumerate(
+            zip(layout.query_sides, layout.connector_depths, strict=True)
+        ):
+            connector = Sampler(width, width, layout.windows(side), depth)
+            self.add_module(f"vision_sampler_{group}", connector)
+        self.vision_query = nn.Parameter(torch.zeros(groups, width))
+        self.mm_projector = nn.Sequential(
+            nn.Linear(groups * width, layout.width),
+            nn.GELU(),
+            nn.Linear(layout.width, layout.width),
+        )
+        self.image_newline = nn.Parameter(torch.zeros(layout.width))
+        self.vision_sampler_layers = nn.ModuleList(
+            Sampler(layout.width, width, layout.windows(layout.side), 1) for _ in layout.sampled
+        )
+
+    def forward(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
+        """Turns the encoders' features of one image into image tokens.
+
+        Args:
+            features: For each encoder [1, side * side, channels].
+            image_size: (width, height) of the image in pixels.
+
+        Raises:
+            DataError: If the image is too long for the grid.
+        """
+        projected = [
+            self.get_submodule(f"mm_projector_aux_{i}")(x)[0] for i, x in enumerate(features)
+        ]  # side * side, width
+        summary = projected[0].mean(0).view(1, 1, -1)
+        side = self.layout.side
+        margins = Margins.of(image_size, side)
+        seen = torch.cat(
+            [
+                self._query(group, projected, summary, image_size)
+                for group in range(len(self.layout.query_sides))
+            ],
+            dim=-1,
+        )  # side, side, groups * width
+        grid = margins.crop(self.mm_projector(seen))  # rows, columns, llm width
+        rows, _ = margins.grid
+        newline = self.image_newline.expand(rows, 1, -1)
+        windows, visible = _windows(projected, side, image_size)
+        return ImageContext(
+            tokens=torch.cat([grid, newline], dim=1).flatten(0, 1),
+            margins=margins,
+            summary=summary,
+            windows=tuple(margins.crop(x).flatten(0, 1) for x in windows),
+            visible=tuple(margins.crop(x).flatten(0, 1) for x in visible),
+        )
+
+    def _query(
+        self,
+        group: int,
+        projected: Sequence[Tensor],
+        summary: Tensor,
+        image_size: tuple[int, int],
+    ) -> Tensor:
+        """Returns what one group of queries saw, [side, side, vision width]."""
+        side = self.layout.query_sides[group]
+        windows, visible = _windows(projected, side, image_size)
+        query = self.vision_query[group].expand(side * side, 1, -1)
+        seen = self.get_submodule(f"vision_sampler_{group}")(
+            query,
+            summary,
+            [x.flatten(0, 1) for x in windows],
+            [x.flatten(0, 1) for x in visible],
+        ).view(side * side, -1)
+        return resample(seen[None], self.layout.side)[0].view(self.layout.side, -1, seen.shape[-1])
+
+
+def resample(tokens: Tensor, side: int) -> Tensor:
+    """Brings a square grid of tokens to another side, bilinearly in float32.
+
+    Args:
+        tokens: [batch, cells, channels].
+        side: Wanted cells along a side.
+
+    Returns:
+        [batch, side * side, channels]; the tokens themselves if they have that side.
+    """
+    if tokens.shape[1] == side * side:
+        return tokens
+    old = int(tokens.shape[1] ** 0.5)
+    grid = tokens.unflatten(1, (old, old)).permute(0, 3, 1, 2).float()
+    return (
+        F.interpolate(grid, size=(side, side), mode="bilinear", align_corners=False)
+        .to(tokens.dtype)
+        .flatten(2)
+        .transpose(1, 2)
+    )
+
+
+def _windows(
+    projected: Sequence[Tensor], side: int, image_size: tuple[int, int]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Shares the cells of each encoder out among side x side queries.
+
+    Returns:
+        For each encoder its cells [side, side, window, width], and whether they are on the image,
+        boolean [side, side, window]. A query whose whole window is padding sees all of it.
+    """
+    windows, visible = [], []
+    for tokens in projected:
+        fine = int(tokens.shape[0] ** 0.5)
+        windows.append(_share_out(tokens.view(fine, fine, -1), side))
+        inside = Margins.of(image_size, fine).inside().to(tokens.device)
+        shared = _share_out(inside[..., None], side)[..., 0]
+        visible.append(shared | ~shared.any(-1, keepdim=True))
+    return windows, visible
+
+
+def _share_out(cells: Tensor, side: int) -> Tensor:
+    """Turns [fine, fine, channels] into [side, side, window, channels]."""
+    k = cells.shape[0] // side
+    return (
+        cells.view(side, k, side, k, -1).transpose(1, 2).reshape(side, side, k * k, cells.shape[-1])
+    )
+
+
+def _norm_linear(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False))
+
+
+def _split_heads(x: Tensor) -> Tensor:
+    """[n, length, width] to [n, heads, length, head width]."""
+    return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)

@@ -1,0 +1,79 @@
+"""The samplers between the language model's layers, as hooks on transformers' own decoder.
+
+After decoder layers 0, 3, 6, ... the image tokens look at the encoders' windows again. That happens
+once, while the prompt is read; the key-value cache keeps what came of it. Hooks leave the decoder's
+loop, cache and attention as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixfoundation.models.cambrian.aggregator import ImageContext, Sampler
+
+
+@contextmanager
+def looking_again(
+    layers: nn.ModuleList, samplers: Mapping[int, Sampler], context: ImageContext, start: int
+) -> Iterator[None]:
+    """Inside it, the first forward over the image tokens passes through the samplers.
+
+    Args:
+        layers: The decoder's layers.
+        samplers: The sampler that follows a layer, by the layer's index.
+        context: The image.
+        start: Position of the first image token in the sequence.
+    """
+    # In front of other hooks: those that record hidden states shall see what the next layer sees.
+    handles = [
+        layers[index].register_forward_hook(_Look(sampler, context, start), prepend=True)
+        for index, sampler in samplers.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Look:
+    """Rewrites the image tokens of one layer's output once, in the prompt's forward."""
+
+    def __init__(self, sampler: Sampler, context: ImageContext, start: int) -> None:
+        self.sampler = sampler
+        self.context: ImageContext | None = context
+        self.start = start
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+        context = self.context
+        if context is None:
+            return None  # a decoding step
+        self.context = None
+        end = self.start + len(context.tokens)
+        seen = look(self.sampler, output[:, self.start : end], context)
+        return torch.cat([output[:, : self.start], seen, output[:, end:]], dim=1)
+
+
+def look(sampler: Sampler, tokens: Tensor, context: ImageContext) -> Tensor:
+    """Lets the image tokens pass one sampler; newline tokens stay as they are.
+
+    Args:
+        sampler: One of the samplers inside the language model.
+        tokens: [1, rows * (columns + 1), width].
+        context: The image.
+
+    Returns:
+        The same shape.
+    """
+    rows, columns = context.grid
+    grid = tokens[0].unflatten(0, (rows, columns + 1))  # rows, columns + 1, width
+    cells, newlines = grid[:, :columns], grid[:, columns:]
+    seen = sampler(
+        cells.flatten(0, 1)[:, None], context.summary, context.windows, context.visible
+    )  # rows * columns, 1, width
+    return torch.cat([seen.view_as(cells), newlines], dim=1).flatten(0, 1)[None]

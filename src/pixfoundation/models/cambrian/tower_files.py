@@ -1,0 +1,152 @@
+"""Where the weights of a vision encoder lie, and what stands beside them.
+
+Folders as the hub has them are understood: transformers folders for CLIP and DINOv2, OpenCLIP
+folders (keys `visual.trunk.*`) or plain timm folders for SigLIP and ConvNeXt. A folder is known by
+what it holds, not by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.models.cambrian.layout import TowerKind, TowerSpec
+from pixfoundation.models.checkpoints import Checkpoint, find_folder
+
+SEARCH_DEPTH = 4
+TRUNK = "visual.trunk."
+_WEIGHTS = {".safetensors", ".bin", ".pt", ".pth"}
+_OPEN_CLIP = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+_MODEL_TYPES: dict[str, TowerKind] = {
+    "clip": "clip",
+    "clip_vision_model": "clip",
+    "dinov2": "dinov2",
+}
+_NOT_OF_THE_TRUNK = {"text_cfg", "text_config"}
+
+
+def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
+    """Returns the folder of an encoder's weights.
+
+    Args:
+        spec: Which encoder.
+        towers: A folder that holds one folder for each encoder, at any depth up to four; None to
+            take them from the hub.
+
+    Raises:
+        CheckpointError: If there is no such encoder in the folder, or more than one.
+        PrerequisiteError: If the hub is asked and cannot be reached.
+    """
+    if towers is None:
+        return find_folder(spec.hub)
+    if not towers.is_dir():
+        raise PrerequisiteError(
+            f"There is no folder {towers}. Give the folder that holds the vision towers, "
+            "or none to take them from the hub."
+        )
+    found = [folder for folder in _folders(towers) if kind_of(folder) == spec.kind]
+    if not found:
+        raise CheckpointError(
+            f"{towers} holds no folder with the vision tower {spec.name} ({spec.kind}). "
+            f"Get it with: hf download {spec.hub} --local-dir {towers / spec.kind}"
+        )
+    if len(found) > 1:
+        name = spec.hub.rsplit("/", 1)[-1].lower()
+        found = [folder for folder in found if name in str(folder).lower()] or found
+    if len(found) > 1:
+        listed = ", ".join(str(folder.relative_to(towers)) for folder in found)
+        raise CheckpointError(
+            f"{towers} holds several {spec.kind} towers ({listed}); leave only {spec.hub} there."
+        )
+    return found[0]
+
+
+def kind_of(folder: Path) -> TowerKind | None:
+    """Returns which encoder a folder holds; None if it holds none.
+
+    Raises:
+        CheckpointError: If there is a weights file that cannot be read.
+    """
+    if not any(file.suffix in _WEIGHTS for file in folder.iterdir()):
+        return None
+    model_type = _json(folder / "config.json").get("model_type")
+    if model_type in _MODEL_TYPES:
+        return _MODEL_TYPES[model_type]
+    keys = open_trunk(folder).keys()
+    prefix = trunk_prefix(keys)
+    if any(key.startswith(f"{prefix}blocks.") for key in keys):
+        return "siglip"
+    if any(key.startswith(f"{prefix}stages.") for key in keys):
+        return "convnext"
+    return None
+
+
+def open_trunk(folder: Path) -> Checkpoint:
+    """Opens the weights of an OpenCLIP or timm folder."""
+    for name in _OPEN_CLIP:
+        if (folder / name).is_file():
+            return Checkpoint.open(folder / name)
+    files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS)
+    return Checkpoint.open(files[0] if len(files) == 1 else folder)
+
+
+def trunk_prefix(keys: Any) -> str:
+    """Returns what stands before the trunk's own names: `visual.trunk.` or nothing."""
+    return TRUNK if any(key.startswith(TRUNK) for key in keys) else ""
+
+
+def trunk_arguments(folder: Path) -> dict[str, Any]:
+    """Returns what the JSON files of an OpenCLIP or timm folder say about the trunk.
+
+    They nest it differently (`model_cfg.vision_cfg`, `model_args`, or not at all), so all values
+    are collected by their own name; those of the text side are left out.
+    """
+    found: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.json")):
+        if not file.name.endswith(".index.json"):
+            _collect(_json(file), found)
+    return found
+
+
+def processor_arguments(folder: Path) -> dict[str, Any]:
+    """Returns the settings of a transformers folder's image processor; empty if it has none."""
+    return _json(folder / "preprocessor_config.json")
+
+
+def _collect(node: Mapping[str, Any], found: dict[str, Any]) -> None:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            if key not in _NOT_OF_THE_TRUNK:
+                _collect(value, found)
+        else:
+            found.setdefault(key, value)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    pending = [(root, 0)]
+    while pending:
+        folder, depth = pending.pop()
+        yield folder
+        if depth < SEARCH_DEPTH:
+            inner = sorted((p for p in folder.iterdir() if p.is_dir()), reverse=True)
+            pending += [(path, depth + 1) for path in inner]
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """Returns the content of a JSON file; empty if there is none."""
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{file} is not readable as JSON ({error}). Download it again."
+        ) from error
+    return content if isinstance(content, dict) else {}
