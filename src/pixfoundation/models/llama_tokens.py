@@ -77,6 +77,7 @@ class LlamaTokens:
         self.legacy = legacy
         self.bos_id: int = self._pieces.bos_id()
         self.eos_id: int = self._pieces.eos_id()
+        self.unk_id: int = self._pieces.unk_id()
 
     @classmethod
     def of_folder(cls, folder: Path) -> LlamaTokens:
