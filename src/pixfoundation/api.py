@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,7 +142,7 @@ def evaluate(
         decoding: How answers are decoded; greedy by default.
         seed: Of random points and of sampling.
         grounder: Name of the grounder; chosen by the model's capabilities if None.
-        published: Ground exactly as the published code does.
+        published: Ground exactly as the published code does; masks of a model's own as well.
         retry_failed: Try recorded failures again.
         report: Called after every answer with the progress.
 
@@ -153,7 +153,7 @@ def evaluate(
         RunError: If `out` holds a run of another configuration, is held by another process or
             cannot be written.
     """
-    decoding = decoding or Decoding(seed=seed)
+    decoding = replace(decoding or Decoding(seed=seed), published=published)
     how = load_grounder(model, segmenter, grounder, published=published)
     config = RunConfig(
         model={"name": model.name, **model.fingerprint(), "templates": asdict(model.templates)},

@@ -24,12 +24,15 @@ class Decoding:
         temperature: 0 is greedy decoding; above it, sampling.
         seed: Of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
+        published: Whether a model that pairs text and masks itself does it as its authors' code
+            does, faults included.
     """
 
     max_new_tokens: int = 256
     temperature: float = 0.0
     seed: int = 2024
     attention: bool = False
+    published: bool = False
 
 
 class Model(Protocol):
