@@ -15,13 +15,10 @@ OptionParser = Callable[[str, Sequence[str]], frozenset[str]]
 """`parser(text, options) -> letters that the text means`; empty: it could not be parsed."""
 
 _PUBLISHED_CUES = ("answer is", "answer is:", "answer:")
-_NUMBERS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve".split(),
-        map(str, range(13)),
-        strict=True,
-    )
-)
+_NUMBERS = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
+}  # fmt: skip
 _DENIED = r"(?:\bnot|n't|\bnever|\brather than|\binstead of|\bas opposed to|\bthan|\bwithout)"
 _LETTER_ALONE = re.compile(r"^\W*(?:option|choice|letter)?\W*([a-z])\W*$")
 _LETTER_FIRST = re.compile(r"^\W*(?:(?:option|choice|letter)\s+)?\(?([a-z])(?:\)|[.:,](?=\s|$)|$)")

@@ -154,9 +154,9 @@ class Similarity:
             UnknownNameError: If there are no vectors of that name.
             PrerequisiteError: If they are not installed.
         """
-        self._vectors = vectors if vectors is not None and not isinstance(vectors, str) else None
-        self.name = self._vectors.name if self._vectors else _installed(vectors)
         self._wanted = vectors if isinstance(vectors, str) else None
+        self._vectors = None if isinstance(vectors, str) else vectors
+        self.name = self._vectors.name if self._vectors else _installed(self._wanted)
         self.known: dict[str, dict[str, float]] = {k: dict(v) for k, v in (known or {}).items()}
         self.grew = False
 

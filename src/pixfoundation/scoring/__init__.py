@@ -1,0 +1,1 @@
+"""Scores of a run directory: pure functions, no model needed."""

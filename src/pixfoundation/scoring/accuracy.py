@@ -1,0 +1,154 @@
+"""Accuracy of the answers: by question and by pair, always both.
+
+A pair is right only if both its questions are (MMVP's metric, by which the published tables go). An
+answer that is missing, failed or cannot be parsed counts as wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.options import PARSERS
+from pixfoundation.runs.records import AnswerRecord
+from pixfoundation.scoring.grading import Grade
+from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.types import Protocol, Sample
+
+Grader = Callable[[Sample, AnswerRecord], Grade]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accuracy:
+    """How many answers of one protocol are right.
+
+    Attributes:
+        protocol: 1 or 2.
+        graded_by: The judge or the parser.
+        question: Over questions.
+        pair: Over pairs; its value is None where the data has no pairs.
+        unparsed: Answers from which no option follows.
+        unanswered: Questions without an answer, failed ones included.
+        right: 1 right, 0 wrong, NaN not asked; float64 [samples].
+    """
+
+    protocol: Protocol
+    graded_by: str
+    question: Figure
+    pair: Figure
+    unparsed: int
+    unanswered: int
+    right: NDArray[np.float64]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as plain JSON data."""
+        return {
+            "question": self.question.value,
+            "pair": self.pair.value,
+            "unparsed": self.unparsed,
+            "unanswered": self.unanswered,
+            "graded_by": self.graded_by,
+            "n_questions": self.question.n,
+            "n_pairs": self.pair.n,
+            "question_interval": self.question.to_json()["interval"],
+            "pair_interval": self.pair.to_json()["interval"],
+        }
+
+
+def measure(
+    protocol: Protocol,
+    samples: Sequence[Sample],
+    answers: Mapping[str, AnswerRecord],
+    grader: Grader,
+    graded_by: str,
+    bootstrap: Bootstrap,
+    *,
+    published: bool = False,
+) -> Accuracy:
+    """Grades all answers of one protocol.
+
+    Args:
+        protocol: 1 or 2.
+        samples: All that were asked or should have been, in the bootstrap's order.
+        answers: By sample id, in the order written.
+        grader: Decides about one answer.
+        graded_by: Its name.
+        bootstrap: For the intervals.
+        published: Count as the published scripts do: only lines that are there, consecutive lines
+            as pairs.
+    """
+    right = np.full(len(samples), np.nan)
+    unparsed = unanswered = 0
+    for i, sample in enumerate(samples):
+        if sample.question is None or sample.answer is None:
+            continue
+        answer = answers.get(sample.id)
+        if answer is None or answer.error is not None:
+            unanswered += 1
+            right[i] = 0.0
+            continue
+        grade = grader(sample, answer)
+        right[i] = float(grade.right)
+        unparsed += not grade.parsed
+    question = bootstrap.mean(right)
+    pair = bootstrap.pairs(both_right(right, samples, bootstrap))
+    if published:
+        question, pair = _as_published(protocol, samples, answers, right, question, pair)
+    return Accuracy(protocol, graded_by, question, pair, unparsed, unanswered, right)
+
+
+def parser_grader(parser: str) -> Grader:
+    """Returns the grader of protocol 2 that reads option letters with that parser."""
+    parse = PARSERS[parser]
+
+    def grade(sample: Sample, answer: AnswerRecord) -> Grade:
+        found = parse(answer.text, sample.options)
+        return Grade(sample.answer in found, bool(found))
+
+    return grade
+
+
+def both_right(
+    right: NDArray[np.float64], samples: Sequence[Sample], bootstrap: Bootstrap
+) -> NDArray[np.float64]:
+    """Returns for each drawn unit whether all its samples are right; NaN for what is no pair."""
+    worst = np.full(bootstrap.units, np.inf)
+    with np.errstate(invalid="ignore"):  # NaN wins: a pair that was half asked is none
+        np.minimum.at(worst, bootstrap.unit, right)
+    paired = np.array([sample.pair is not None for sample in samples], dtype=bool)
+    members = np.bincount(bootstrap.unit, paired, bootstrap.units)
+    return np.where((members >= 2) & np.isfinite(worst), worst, np.nan)
+
+
+def _as_published(
+    protocol: Protocol,
+    samples: Sequence[Sample],
+    answers: Mapping[str, AnswerRecord],
+    right: NDArray[np.float64],
+    question: Figure,
+    pair: Figure,
+) -> tuple[Figure, Figure]:
+    """Replaces the values by those of the published counters, which go by the lines of a file.
+
+    Two consecutive lines make a pair, in protocol 1 even where the data has no pairs.
+    `protocol1_accuracy.py` ignores a last odd line; `protocol2_accuracy.py` divides twice the right
+    pairs by the lines and adds a right last one.
+    """
+    by_id = {sample.id: value for sample, value in zip(samples, right, strict=True)}
+    lines = [by_id[id] == 1.0 for id, answer in answers.items() if by_id.get(id, -1) >= 0]
+    if not lines:
+        return question, pair
+    question = Figure(sum(lines) / len(lines), len(lines), question.draws)
+    if protocol == 2 and all(sample.pair is None for sample in samples):
+        return question, pair
+    pairs = [a and b for a, b in zip(lines[::2], lines[1::2], strict=False)]
+    if protocol == 1:
+        value = sum(pairs) / len(pairs) if pairs else None
+    else:
+        last = int(len(lines) % 2 == 1 and lines[-1])
+        value = (2 * sum(pairs) + last) / len(lines)
+    return question, Figure(value, len(pairs), pair.draws)

@@ -1,0 +1,109 @@
+"""Intervals by bootstrap: pairs are drawn with replacement, since a pair is one question.
+
+All figures of a run are recomputed on the same draws, so that a figure made of others (S, a
+difference between two runs) gets its interval from the same resampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pixfoundation.types import Sample
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """One number of a table.
+
+    Attributes:
+        value: None if nothing was there to be measured.
+        n: Of how many images, questions or pairs.
+        draws: The number on every bootstrap draw, float64 [replicates].
+    """
+
+    value: float | None
+    n: int
+    draws: NDArray[np.float64]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval: percentiles 2.5 and 97.5 of the draws."""
+        if self.value is None or not len(self.draws) or np.isnan(self.draws).all():
+            return None
+        low, high = np.nanpercentile(self.draws, [2.5, 97.5])
+        return (float(low), float(high))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns value, n and interval as plain JSON data."""
+        interval = self.interval
+        return {
+            "value": self.value,
+            "n": self.n,
+            "interval": None if interval is None else list(interval),
+        }
+
+
+class Bootstrap:
+    """Draws of the pairs of a run; a sample without a pair is drawn alone."""
+
+    def __init__(self, samples: Sequence[Sample], replicates: int = 1000, seed: int = 2024) -> None:
+        """Prepares the draws.
+
+        Args:
+            samples: In the order in which values will come.
+            replicates: How many draws.
+            seed: The same seed gives the same draws, also over another run of the same samples.
+        """
+        names = [("pair", s.pair) if s.pair is not None else ("sample", s.id) for s in samples]
+        order = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        self.unit = np.array([order[name] for name in names], dtype=np.intp)
+        self.units = len(order)
+        self._replicates = replicates
+        self._seed = seed
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each draw holds each unit, float64 [replicates, units]."""
+        if not self.units:
+            return np.zeros((self._replicates, 0))
+        generator = np.random.default_rng(self._seed)
+        shares = np.full(self.units, 1 / self.units)
+        return generator.multinomial(self.units, shares, self._replicates).astype(np.float64)
+
+    def mean(self, values: ArrayLike) -> Figure:
+        """Returns the mean of one value a sample; NaN is a sample that does not count."""
+        numbers = np.asarray(values, dtype=np.float64)
+        counts = np.where(np.isnan(numbers), 0.0, 1.0)
+        return self._ratio(np.nan_to_num(numbers), counts, int(counts.sum()))
+
+    def ratio(self, numerators: ArrayLike, denominators: ArrayLike) -> Figure:
+        """Returns the sum of the one over the sum of the other; NaN does not count."""
+        above = np.asarray(numerators, dtype=np.float64)
+        below = np.asarray(denominators, dtype=np.float64)
+        counted = ~(np.isnan(above) | np.isnan(below))
+        above, below = np.where(counted, above, 0.0), np.where(counted, below, 0.0)
+        return self._ratio(above, below, int(counted.sum()))
+
+    def pairs(self, both: NDArray[np.float64]) -> Figure:
+        """Returns the mean of one value a unit, float64 [units]; NaN is one that does not count."""
+        counts = np.where(np.isnan(both), 0.0, 1.0)
+        return self._figure(np.nan_to_num(both), counts, int(counts.sum()))
+
+    def _ratio(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Figure:
+        return self._figure(
+            np.bincount(self.unit, above, self.units), np.bincount(self.unit, below, self.units), n
+        )
+
+    def _figure(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Figure:
+        """Makes the figure from sums by unit."""
+        total = float(below.sum())
+        value = float(above.sum()) / total if total else None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            draws = (self.weights @ above) / (self.weights @ below)
+        return Figure(value, n, draws)

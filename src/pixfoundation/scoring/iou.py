@@ -1,0 +1,72 @@
+"""mIoU, cumulative IoU, and what counts where there is nothing to find.
+
+Published rule (`eval_iou.py` of MSiam/PixFoundation): the mean over images of each image's IoU;
+both masks empty is 1, one empty is 0; no mask at all is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.masks import Mask
+from pixfoundation.types import Sample
+
+EmptyPolicy = Literal["one", "skip"]
+"""What an image without ground truth counts: 1 for an empty mask, 0 for any other; or nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """How one mask a sample meets the ground truth; NaN where nothing was asked.
+
+    Attributes:
+        iou: float64 [n].
+        intersection: Pixels, float64 [n].
+        union: Pixels, float64 [n].
+        share: Of the image that the predicted mask covers, float64 [n].
+        has_target: Whether there is ground truth, bool [n].
+    """
+
+    iou: NDArray[np.float64]
+    intersection: NDArray[np.float64]
+    union: NDArray[np.float64]
+    share: NDArray[np.float64]
+    has_target: NDArray[np.bool_]
+
+    def counted(self, empty: EmptyPolicy) -> NDArray[np.bool_]:
+        """Returns which samples enter a mean under a policy, bool [n]."""
+        asked = ~np.isnan(self.iou)
+        return asked & self.has_target if empty == "skip" else asked
+
+
+def overlaps(
+    samples: Sequence[Sample], masks: Sequence[Mask | None], asked: Sequence[bool]
+) -> Overlaps:
+    """Measures one mask a sample.
+
+    Args:
+        samples: With their ground truth.
+        masks: The predicted masks in the samples' order; None is no mask at all: IoU 0 whatever
+            the ground truth.
+        asked: Which samples the model was asked about.
+
+    Raises:
+        DataError: If a mask is not of its image's size.
+    """
+    result = np.full((4, len(samples)), np.nan)
+    targets = np.array([sample.mask.area for sample in samples], dtype=np.int64)
+    for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
+        if not asked[i]:
+            continue
+        predicted = mask.area if mask is not None else 0
+        common = mask.intersection(sample.mask) if mask is not None and predicted else 0
+        union = int(targets[i]) + predicted - common
+        both_empty = 0.0 if mask is None else 1.0
+        share = predicted / (sample.size[0] * sample.size[1])
+        result[:, i] = (common / union if union else both_empty, common, union, share)
+    return Overlaps(*result, has_target=targets > 0)

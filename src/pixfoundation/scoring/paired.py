@@ -1,0 +1,152 @@
+"""Scores that ask for both: the right answer and the right pixels.
+
+S: PixFoundation (arXiv 2502.04192). Failure split: `eval_accandiou.py` of its code, whose comment
+swaps two labels; here they name what is counted. Grove: VistaQA (arXiv 2605.20676), the mean over
+samples of the geometric mean of answer and mask quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.scoring.accuracy import both_right
+from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.iou import Overlaps
+from pixfoundation.types import Sample
+
+SUCCESS_IOU = 0.5
+"""A mask succeeds above this IoU (published)."""
+SUCCESS_SHARE = 0.5
+"""Without ground truth a mask succeeds below this share of the image (published)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How the pairs split; both images of a pair must succeed.
+
+    Attributes:
+        both: Answer and mask succeed.
+        vqa_only: Only the answers are right.
+        grounding_only: Only the masks are right.
+        neither: Both fail.
+    """
+
+    both: int
+    vqa_only: int
+    grounding_only: int
+    neither: int
+
+    def to_json(self) -> dict[str, int]:
+        """Returns the counts as plain JSON data."""
+        return {
+            "both": self.both,
+            "vqa_only": self.vqa_only,
+            "grounding_only": self.grounding_only,
+            "neither": self.neither,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """One model's line in the published table.
+
+    Attributes:
+        selector: Whose masks.
+        a_dagger: Pairwise accuracy of protocol 1 (by question where the data has no pairs).
+        a: Of protocol 2.
+        m_dagger: mIoU of protocol 1.
+        m: Of protocol 3.
+        s: Harmonic mean of max(A†, A) and max(M†, M).
+        grove: Mean of sqrt(answer right x IoU), with the protocols that give the maxima.
+        failures: The failure split with the same protocols; None without pairs.
+        of: Which protocols the maxima are of: accuracy, masks.
+    """
+
+    selector: str
+    a_dagger: Figure | None
+    a: Figure | None
+    m_dagger: Figure | None
+    m: Figure | None
+    s: Figure | None
+    grove: Figure | None
+    failures: Failures | None
+    of: tuple[int | None, int | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns values and intervals as plain JSON data."""
+        figures = {
+            "A_dagger": self.a_dagger,
+            "A": self.a,
+            "M_dagger": self.m_dagger,
+            "M": self.m,
+            "S": self.s,
+            "grove": self.grove,
+        }
+        data: dict[str, Any] = {k: f.value if f else None for k, f in figures.items()}
+        data["failures"] = self.failures.to_json() if self.failures else None
+        data["of"] = {"accuracy_protocol": self.of[0], "mask_protocol": self.of[1]}
+        data["intervals"] = {k: f.to_json()["interval"] if f else None for k, f in figures.items()}
+        return data
+
+
+def harmonic_mean(a: float, b: float) -> float:
+    """Returns 2ab / (a + b); 0 if both are 0.
+
+    Example:
+        >>> round(harmonic_mean(0.28, 0.259), 4)
+        0.2691
+    """
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def s_score(accuracies: Sequence[Figure | None], mious: Sequence[Figure | None]) -> Figure | None:
+    """Returns S from the figures of the protocols; None if one side has none."""
+    a = [f for f in accuracies if f is not None and f.value is not None]
+    m = [f for f in mious if f is not None and f.value is not None]
+    if not a or not m:
+        return None
+    best_a = np.max([f.draws for f in a], axis=0)
+    best_m = np.max([f.draws for f in m], axis=0)
+    total = best_a + best_m
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = np.where(total > 0, 2 * best_a * best_m / total, 0.0)
+    value = harmonic_mean(max(f.value or 0.0 for f in a), max(f.value or 0.0 for f in m))
+    return Figure(value, min(f.n for f in (*a, *m)), draws)
+
+
+def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Bootstrap) -> Figure:
+    """Returns the mean over samples of sqrt(right x IoU); NaN on either side does not count."""
+    return boot.mean(np.sqrt(right * iou))
+
+
+def grounded(found: Overlaps) -> NDArray[np.float64]:
+    """Returns for each sample whether its mask succeeds: 1, 0, or NaN where that cannot be said.
+
+    Where there is nothing to find and nothing was asked, nothing was shown: a success.
+    """
+    success = np.where(found.has_target, found.iou > SUCCESS_IOU, ~(found.share >= SUCCESS_SHARE))
+    unknown = found.has_target & np.isnan(found.iou)
+    return np.where(unknown, np.nan, success.astype(np.float64))
+
+
+def split_failures(
+    right: NDArray[np.float64], found: Overlaps, samples: Sequence[Sample], boot: Bootstrap
+) -> Failures | None:
+    """Counts the pairs by what succeeds; None if there are none."""
+    answered = both_right(right, samples, boot)
+    shown = both_right(grounded(found), samples, boot)
+    counted = ~(np.isnan(answered) | np.isnan(shown))
+    if not counted.any():
+        return None
+    a, m = answered[counted] == 1.0, shown[counted] == 1.0
+    return Failures(
+        both=int((a & m).sum()),
+        vqa_only=int((a & ~m).sum()),
+        grounding_only=int((~a & m).sum()),
+        neither=int((~a & ~m).sum()),
+    )
