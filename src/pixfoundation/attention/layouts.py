@@ -166,7 +166,7 @@ def _qwen_vl(image: PromptImage) -> ImageLayout:
 
 
 def _internvl(image: PromptImage) -> ImageLayout:
-    """Tiles of the stretched image, then, if there are several, the whole image squeezed into one."""
+    """Tiles of the stretched image; if there are several, the whole image in one more."""
     vision = image.config.vision_config
     rows, columns = (
         int(size // patch * image.config.downsample_ratio)

@@ -1,6 +1,7 @@
 """Model adapters by name; nothing heavy is imported until one is loaded."""
 
 from pixfoundation.models.base import models
+from pixfoundation.models.names import CHECKPOINTS
 
 __all__ = ["models"]
 
@@ -11,4 +12,25 @@ models.announce(
     summary="embedded demonstration model, trained on PixScenes",
     gives="attention",
     needs="nothing: the weights are in the package",
+)
+
+for _name, _known in CHECKPOINTS.items():
+    models.announce(
+        _name,
+        "pixfoundation.models.transformers_adapter",
+        "load",
+        summary=_known.summary,
+        gives="attention",
+        needs=f"{_known.location}, {_known.needs} in half precision",
+        **({"reproduces": _known.published} if _known.published else {}),
+    )
+
+models.announce(
+    "llava-grounding",
+    "pixfoundation.models.llava_grounding.adapter",
+    "load",
+    summary="LLaVA-Grounding on Vicuna 7B with its OpenSeeD segmenter",
+    gives="masks",
+    needs="Haozhangcx/llava_grounding_gd_vp, 16 GB in half precision",
+    reproduces="LLaVA-G (7B) (PixFoundation, arXiv 2502.04192)",
 )

@@ -17,18 +17,7 @@ from transformers import AutoConfig, PreTrainedModel
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.segmenters.base import SegmenterOutput
-
-SHORT_NAMES = {
-    "tiny-sam": "tiny-sam",
-    "sam-vit-h": "facebook/sam-vit-huge",
-    "sam-vit-l": "facebook/sam-vit-large",
-    "sam-vit-b": "facebook/sam-vit-base",
-    "sam-hq-vit-h": "syscv-community/sam-hq-vit-huge",
-    "sam2.1-hiera-large": "facebook/sam2.1-hiera-large",
-    "sam2.1-hiera-tiny": "facebook/sam2.1-hiera-tiny",
-    "edgetam": "yonigozlan/EdgeTAM-hf",
-    "sam3-tracker": "facebook/sam3",
-}
+from pixfoundation.segmenters.names import SHORT_NAMES
 
 _CLASSES = {  # model type of a checkpoint: its model and processor; videos' serve images as well
     "sam": ("SamModel", "SamProcessor"),

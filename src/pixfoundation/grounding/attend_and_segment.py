@@ -1,0 +1,209 @@
+"""Attend and segment: what a model attends to while it says a noun phrase prompts a segmenter.
+
+Method: Cao et al., 'Emerging Pixel Grounding in Large Multimodal Models Without Grounding
+Supervision' (arXiv 2410.08209), as used by PixFoundation (arXiv 2502.04192). In order:
+
+  1. each generated token has a map: its attention to the image, averaged over layers and heads;
+  2. the mean map of all tokens is subtracted, since some places are attended to whatever is said;
+  3. the maps of a phrase's tokens are averaged;
+  4. the phrase's map is brought to the pixels of the image, and its maximum is the point;
+  5. the segmenter draws its masks there, all points of an answer in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from pixfoundation.attention.reading import AttentionReading, Maps, reading_of, token_maps
+from pixfoundation.errors import DataError
+from pixfoundation.geometry import upsample
+from pixfoundation.grounding.points import Box, Peak, box_around, peaks
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Capability
+from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
+from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
+from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
+
+
+def load(
+    segmenter: Segmenter | None,
+    *,
+    published: bool = False,
+    preset: str | None = None,
+    pronouns: bool = True,
+    fallback: Fallback = "none",
+    prompt: Literal["point", "box"] = "point",
+    points: int = 1,
+    rank: int = 1,
+    threshold: float = 0.5,
+) -> AttendAndSegment:
+    """Makes the grounder.
+
+    Args:
+        segmenter: Draws the masks.
+        published: Do as the published code does in everything that it fixes; see
+            `docs/grounding.md` for what differs.
+        preset: Which attention is read, a name of `attention.reading.PRESETS`; 'pixfoundation'
+            if `published`.
+        pronouns: Whether 'it' and the like are phrases.
+        fallback: Units for answers without a noun phrase: 'none', 'words', 'sentences'.
+        prompt: What the segmenter gets, 'point' or 'box'.
+        points: How many points (or boxes) a phrase gives.
+        rank: The rank-th highest pixel instead of the highest.
+        threshold: For boxes, which part of the map's range counts as high.
+
+    Raises:
+        DataError: If there is no segmenter, or an option is out of range.
+    """
+    if segmenter is None:
+        raise DataError("Attend-and-segment needs a segmenter: it turns points into masks.")
+    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in ("point", "box"):
+        raise DataError(
+            "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
+            f"'point' or 'box', but got {points}, {rank}, {threshold} and {prompt!r}."
+        )
+    return AttendAndSegment(
+        segmenter,
+        NounPhrases(pronouns=pronouns, fallback=fallback, trim=not published),
+        reading_of(preset or ("pixfoundation" if published else "default")),
+        published,
+        prompt,
+        points,
+        rank,
+        threshold,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AttendAndSegment:
+    """The grounder.
+
+    Attributes:
+        segmenter: Draws the masks.
+        phrases: Finds the phrases.
+        reading: Which row of attention is a token's.
+        published: Whether a map that says nothing points to pixel (0, 0), and what was captured
+            beyond the published rows is not read.
+        prompt: What the segmenter gets: the point, or the box of the high part of the map that
+            holds the point.
+        points: How many points a phrase gives, the highest first, a grid cell apart.
+        rank: Take the rank-th highest pixel instead of the highest, from 1 (a diagnostic).
+        threshold: For boxes, what is high, between the lowest (0) and highest value (1).
+    """
+
+    segmenter: Segmenter
+    phrases: NounPhrases = field(default_factory=NounPhrases)
+    reading: AttentionReading = field(default_factory=AttentionReading)
+    published: bool = False
+    prompt: Literal["point", "box"] = "point"
+    points: int = 1
+    rank: int = 1
+    threshold: float = 0.5
+    name: str = "attend-and-segment"
+    uses: frozenset[Capability] = frozenset({"attention"})
+
+    def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
+        """Returns the masks of every phrase of an answer, the masks of one prompt together.
+
+        Args:
+            image: The image that the answer is about.
+            answer: An answer with its trace.
+
+        Returns:
+            Candidates in the order of the phrases; none if there is no phrase.
+
+        Raises:
+            DataError: If the answer has no trace, or one of another image size.
+        """
+        if not answer.token_ids:
+            return []
+        trace = _trace_for(image, answer)
+        maps = self._token_maps(trace, len(answer.token_ids))  # (tokens, rows, columns)
+        phrases = [
+            phrase
+            for phrase in self.phrases.find(answer)
+            if phrase.tokens and phrase.tokens[-1] < len(maps)
+        ]
+        if not phrases:
+            return []
+        phrase_maps = np.stack([maps[list(p.tokens)].mean(axis=0) for p in phrases])
+        pixel_maps = upsample(phrase_maps, trace.frame)  # (phrases, height, width)
+        prompts = [
+            (phrase, peak, box_around(grid, trace.frame, peak.point, self.threshold))
+            for phrase, grid, pixels in zip(phrases, phrase_maps, pixel_maps, strict=True)
+            for peak in self._peaks(pixels, trace, len(answer.token_ids))
+        ]
+        return self._candidates(prompts, self._segment(image, prompts))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns the settings, as JSON data."""
+        return {
+            "reading": asdict(self.reading),
+            "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)},
+            "published": self.published,
+            "prompt": self.prompt,
+            "points": self.points,
+            "rank": self.rank,
+            "threshold": self.threshold,
+        }
+
+    def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
+        """Returns the centred maps; of a single token its plain map, unless as published.
+
+        A single token less its own mean is zero everywhere.
+        """
+        maps = token_maps(trace, tokens, self.reading, centred=tokens > 1 or self.published)
+        if self.published and self.reading.alignment == "self":
+            return maps[: tokens - 1]  # the published code has no row for the last token
+        return maps
+
+    def _peaks(self, pixels: Maps, trace: AttentionTrace, tokens: int) -> list[Peak]:
+        x0, y0, x1, y1 = trace.frame.box
+        cell = ((x1 - x0) / trace.frame.columns, (y1 - y0) / trace.frame.rows)
+        found = peaks(pixels, cell, self.points, self.rank)
+        if self.published and found[0].degenerate:
+            return [Peak((0.0, 0.0), degenerate=True)]
+        return [Peak(p.point, p.degenerate or tokens == 1) for p in found]
+
+    def _segment(
+        self, image: Image.Image, prompts: Sequence[tuple[Phrase, Peak, Box]]
+    ) -> SegmenterOutput:
+        if self.prompt == "box":
+            return self.segmenter.segment(image, boxes=[box for _, _, box in prompts])
+        return self.segmenter.segment(image, points=[peak.point for _, peak, _ in prompts])
+
+    def _candidates(
+        self, prompts: Sequence[tuple[Phrase, Peak, Box]], drawn: SegmenterOutput
+    ) -> list[Candidate]:
+        return [
+            Candidate(
+                mask=Mask.from_array(drawn.masks[place, index]),
+                phrase=phrase,
+                point=peak.point,
+                box=box if self.prompt == "box" else None,
+                score=float(drawn.scores[place, index]),
+                index=index,
+                degenerate=peak.degenerate,
+            )
+            for place, (phrase, peak, box) in enumerate(prompts)
+            for index in range(drawn.masks.shape[1])
+        ]
+
+
+def _trace_for(image: Image.Image, answer: Answer) -> AttentionTrace:
+    if answer.trace is None:
+        raise DataError(
+            "The answer carries no attention. Ask the model with Decoding(attention=True)."
+        )
+    size = (image.height, image.width)
+    if answer.trace.frame.image_size != size:
+        raise DataError(
+            f"The attention is of an image of {answer.trace.frame.image_size} pixels (height, "
+            f"width), but this one has {size}."
+        )
+    return answer.trace
