@@ -7,10 +7,13 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds all commands to the application."""
-    from pixfoundation.cli import demo, listing, run
+    from pixfoundation.cli import convert, demo, listing, run
 
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)
+    app.command("score")(score.score_command)
+    app.command("report")(report.report_command)
     app.command("models")(listing.models_command)
     app.command("datasets")(listing.datasets_command)
     app.command("segmenters")(listing.segmenters_command)
+    app.command("convert-weights")(convert.convert_command)

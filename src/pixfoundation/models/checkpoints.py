@@ -275,11 +275,11 @@ class _explain(AbstractContextManager[None]):
                 f"{self.file} is a Git LFS pointer, not the file itself. "
                 "Fetch it with: git lfs pull"
             ) from error
-        zipped = start.startswith(b"PK")
-        if isinstance(error, pickle.UnpicklingError) and zipped and "Unsupported" in str(error):
+        if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
             raise CheckpointError(
                 f"{self.file} holds Python objects besides tensors and is not opened, because "
-                "reading them would run code. Convert it to safetensors where it was made."
+                "reading them would run code. Convert it once, without running any, with: "
+                f"pixfoundation convert-weights {self.file}"
             ) from error
         raise CheckpointError(
             f"{self.file} ({self.file.stat().st_size:,} bytes) cannot be read as weights: it is "

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.checkpoints import Checkpoint, read_json
+from pixfoundation.models.pickles import BARE
 
 PathLike = str | os.PathLike[str]
 
@@ -22,7 +23,6 @@ _FINETUNED = ("omg_llava_7b_finetune_8gpus", "omg_llava*finetune*", "finetuned_*
 _HEAD = ("omg_seg_convl",)
 _BANK = ("convnext_large_d_320_CocoPanopticOVDataset", "*CocoPanopticOVDataset")
 _TRUNK = ("open_clip_pytorch_model", "open_clip_model", "*CLIP-convnext*", "*convnext*")
-_BANK_KEY = "class_embeddings"  # name of the bank in a converted file
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def read_bank(file: Path) -> Tensor:
         CheckpointError: If the file does not hold that.
     """
     if file.suffix == ".safetensors":
-        bank = Checkpoint.open(file).tensor(_BANK_KEY)
+        bank = Checkpoint.open(file).tensor(BARE)
     else:
         bank = _bare_tensor(file)
     bank = bank.float()
@@ -122,7 +122,8 @@ def _bare_tensor(file: Path) -> Tensor:
     except Exception as error:  # whatever the damage, the file is not a plain tensor
         raise CheckpointError(
             f"{file} ({file.stat().st_size:,} bytes) cannot be read as a tensor: it is truncated, "
-            "damaged, or pickled with other objects. Download it again."
+            "damaged, or holds other objects. Download it again; if it stays so, run "
+            f"pixfoundation convert-weights {file}"
         ) from error
     if not isinstance(content, Tensor):
         raise CheckpointError(f"{file} holds a {type(content).__name__}, not a single tensor.")

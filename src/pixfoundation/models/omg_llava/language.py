@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.checkpoints import Checkpoint, read_json, some
 from pixfoundation.models.loading import empty_weights, load_into
 from pixfoundation.models.omg_llava.layout import FINETUNED_LLM, language_name
+from pixfoundation.models.seg_token import greedy
 
 LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
 ADAPTED = (
@@ -222,7 +223,6 @@ def split_groups(weight: Tensor, heads: int, groups: int) -> tuple[Tensor, Tenso
     )
 
 
-@torch.inference_mode()
 def generate(
     model: LlamaForCausalLM,
     inputs_embeds: Tensor,
@@ -230,7 +230,10 @@ def generate(
     seg_token_id: int,
     stop_ids: Collection[int],
 ) -> Generation:
-    """Decodes greedily with a key-value cache.
+    """Decodes greedily.
+
+    Other models of this kind ask for a mask with the state that emitted [SEG]; this one with the
+    state one row later, where [SEG] is itself the input.
 
     Args:
         model: The language model.
@@ -241,29 +244,15 @@ def generate(
 
     Returns:
         Ids and states. A [SEG] that the length limit makes the very last id has no state.
+
+    Raises:
+        ValueError: If no token may be generated.
     """
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, but is {max_new_tokens}.")
-    backbone = model.model
-    weight = cast(Tensor, backbone.get_input_embeddings().weight)
-    step = inputs_embeds.reshape(1, -1, inputs_embeds.shape[-1]).to(weight)
-    cache = DynamicCache(config=model.config)
-    ids: list[int] = []
-    states: list[Tensor] = []
-    while True:
-        hidden = backbone(
-            inputs_embeds=step, past_key_values=cache, use_cache=True
-        ).last_hidden_state
-        if ids:
-            states.append(hidden[0, -1])
-        ids.append(int(model.lm_head(hidden[0, -1]).argmax()))
-        if ids[-1] in stop_ids or len(ids) == max_new_tokens:
-            break
-        step = weight[ids[-1]][None, None]
-    fed = torch.tensor(ids[:-1], dtype=torch.int64)
-    stacked = torch.stack(states) if states else weight.new_zeros(0, weight.shape[1])
-    seg_states = stacked[(fed == seg_token_id).to(stacked.device)]
-    return Generation(torch.tensor(ids, dtype=torch.int64), stacked, seg_states)
+    prompt = inputs_embeds.reshape(1, -1, inputs_embeds.shape[-1]).to(model.device, model.dtype)
+    generated = greedy(model, prompt, max_new_tokens, stop_ids)
+    states = generated.states[1:]
+    asks = generated.ids[:-1] == seg_token_id
+    return Generation(generated.ids, states, states[asks.to(states.device)])
 
 
 def _parameter(value: Tensor, dtype: torch.dtype, device: torch.device) -> nn.Parameter:

@@ -1,0 +1,34 @@
+"""`pixfoundation convert-weights`: a pickled weights file made into safetensors, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+
+def convert_command(
+    source: Path = typer.Argument(help="A .pth, .pt or .bin file that torch.save wrote."),
+    target: Path | None = typer.Argument(
+        None, help="The file to write. Default: the source's name with .safetensors."
+    ),
+) -> None:
+    """Write the tensors of a pickled file as safetensors; the source stays as it is.
+
+    For files that cannot be loaded safely because a trainer saved other objects beside the
+    weights. Nothing that the file names is imported or run: tensors and plain containers are
+    rebuilt, everything else is replaced by an empty stand-in and dropped.
+
+    Example:
+      pixfoundation convert-weights omg_seg_convl.pth
+    """
+    from pixfoundation.models.pickles import convert
+
+    done = convert(source, target)
+    console = Console(stderr=True, highlight=False)
+    console.print(f"Wrote {done.tensors} tensors ({done.bytes:,} bytes) to {done.target}.")
+    if done.dropped:
+        console.print(f"Left out, being no weights: {', '.join(done.dropped)}.")
+    if done.replaced:
+        console.print(f"Named by the file and not loaded: {', '.join(done.replaced)}.")
