@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pixfoundation.registry import Registry
 from pixfoundation.types import Sample
@@ -19,11 +19,13 @@ class Problem:
         file: The file it is in.
         entry: Which row, id or key of it.
         message: What is wrong, and what to do if that is known.
+        severity: An error makes a score wrong or impossible; a warning is odd but harmless.
     """
 
     file: Path
     entry: str
     message: str
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         return f"{self.file}: {self.entry}: {self.message}"
