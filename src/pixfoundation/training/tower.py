@@ -33,9 +33,9 @@ class TowerConfig:
     inner: int = 576
     layers: int = 5
     heads: int = 6
-    steps: int = 3000
-    batch: int = 32
-    rate: float = 1.5e-3
+    steps: int = 2600
+    batch: int = 16
+    rate: float = 1.2e-3
     warmup: int = 150
     seed: int = 0
 

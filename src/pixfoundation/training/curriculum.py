@@ -1,0 +1,76 @@
+"""Which lessons go behind a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, ask, sample_pair
+from pixfoundation.training.texts import (
+    Lesson,
+    describe_lesson,
+    identify_lesson,
+    lesson,
+    sample_expression,
+)
+
+TASKS: tuple[str, ...] = ("letter", "question", "identify", "open", "statement", "describe")
+
+TOKEN_WEIGHTS: Mapping[str, float] = {
+    "letter": 4.0,
+    "open": 3.0,
+    "statement": 2.0,
+    "question": 1.0,
+    "identify": 1.0,
+    "describe": 0.7,
+}
+"""Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
+
+# Patterns that need two steps are asked more often.
+_SHARES = np.array([1.2 if "Positional" in p or "Quantity" in p else 1.0 for p in PATTERNS])
+
+
+def sample_pattern(rng: np.random.Generator) -> str:
+    """A visual pattern, the slow ones a little more often."""
+    return PATTERNS[int(rng.choice(len(PATTERNS), p=_SHARES / _SHARES.sum()))]
+
+
+def lessons_for(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """The lessons behind one picture of a pair.
+
+    Args:
+        rng: source of randomness; equal states give both pictures of a pair the same prompts.
+        pair: the question in which the two pictures differ.
+        side: the picture.
+        others: further pairs whose first side is this very picture.
+    """
+    chosen = [lesson("letter", pair, side)]
+    if side.expression is not None and rng.random() < 0.6:
+        chosen.append(identify_lesson(side.scene, side.expression, side.target))
+    else:
+        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
+    chosen.append(lesson("question", pair, side))
+    chosen.append(lesson("statement" if rng.random() < 0.5 else "open", pair, side))
+    for other in others:
+        first = next(s for s in other.sides if s.scene == side.scene)
+        tasks = ("letter", "open") if rng.random() < 0.6 else ("letter", "statement")
+        chosen += [lesson(task, other, first) for task in tasks]
+    if rng.random() < 0.35:
+        chosen.append(describe_lesson(side.scene))
+    elif rng.random() < 0.6:
+        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
+    return chosen
+
+
+def further_questions(rng: np.random.Generator, side: Side, count: int) -> tuple[Pair, ...]:
+    """Questions of any pattern about one picture."""
+    found = (ask(rng, side.scene, sample_pattern(rng)) for _ in range(count))
+    return tuple(pair for pair in found if pair is not None)
+
+
+def draw_pairs(rng: np.random.Generator, count: int) -> list[Pair]:
+    """Fresh pairs, by `sample_pattern`."""
+    return [sample_pair(rng, sample_pattern(rng)) for _ in range(count)]
