@@ -17,6 +17,11 @@ from pycocotools import mask as _coco
 
 from pixfoundation.errors import DataError
 
+MAX_PIXELS = 250_000_000
+"""No image is larger; a mask that says so is damaged and would only fill the memory."""
+MAX_COORDINATE = 100_000
+"""No polygon reaches further."""
+
 coco: Any = _coco
 """The library; untyped, since its stubs are narrower than what its functions take."""
 
@@ -87,12 +92,16 @@ class Mask:
         try:
             height, width = (int(side) for side in segmentation["size"])
             counts = segmentation["counts"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 "A run-length encoding needs 'size': [height, width] and 'counts'."
             ) from error
         if height < 1 or width < 1:
             raise DataError(f"A mask needs a positive height and width, but got {height, width}.")
+        if height * width > MAX_PIXELS:
+            raise DataError(f"A mask of {height} x {width} pixels is larger than any image.")
+        if not isinstance(counts, (list, str, bytes)):
+            raise DataError(f"The counts of a run-length encoding are no {type(counts).__name__}.")
         if isinstance(counts, list):
             return cls._from_runs((height, width), counts)
         raw = counts.encode("ascii", "replace") if isinstance(counts, str) else bytes(counts)
@@ -126,7 +135,7 @@ class Mask:
 
         Raises:
             DataError: If a polygon has fewer than three points, an odd number of values, or
-                values that are not finite numbers.
+                values that are not numbers or lie far outside any image.
         """
         for polygon in polygons:
             if len(polygon) < 6 or len(polygon) % 2:
@@ -134,8 +143,8 @@ class Mask:
                     f"A polygon needs at least three points (six values), but got {len(polygon)} "
                     "values."
                 )
-            if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in polygon):
-                raise DataError("A polygon has a value that is not a finite number.")
+            if not all(isinstance(v, (int, float)) and abs(v) <= MAX_COORDINATE for v in polygon):
+                raise DataError("A polygon has a value that is not a pixel's coordinate.")
         if not polygons:
             return cls.empty(size)
         encoded = coco.frPyObjects([list(map(float, p)) for p in polygons], *size)
