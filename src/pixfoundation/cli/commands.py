@@ -7,7 +7,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds all commands to the application."""
-    from pixfoundation.cli import convert, demo, listing, run
+    from pixfoundation.cli import convert, demo, listing, report, run, score
 
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)

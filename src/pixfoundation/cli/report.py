@@ -1,0 +1,27 @@
+"""`pixfoundation report`: a page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+
+def report_command(
+    runs: list[Path] = typer.Argument(help="One run directory, or two to show side by side."),
+    out: Path | None = typer.Option(None, help="The folder. Default: `report` in the first run."),
+    title: str = typer.Option("PixFoundation report", help="The page's title."),
+) -> None:
+    """Write one self-contained HTML page: the tables, and a gallery of every sample.
+
+    Examples:
+      pixfoundation report runs/first --out page
+
+      pixfoundation report runs/llava runs/lisa --out page
+    """
+    from pixfoundation.report.page import write_report
+    from pixfoundation.runs.store import RunDirectory
+
+    page = write_report([RunDirectory(run) for run in runs], out or runs[0] / "report", title=title)
+    Console().print(f"The report: {page.resolve()}", highlight=False, soft_wrap=True)

@@ -1,0 +1,181 @@
+"""What the page's gallery needs of each sample, as plain JSON data: masks stay run lengths."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.images import load_image
+from pixfoundation.masks import ious
+from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.scores import Scores
+from pixfoundation.types import Candidate, Protocol, Sample
+
+SHOWN_SIDE = 480
+"""Longest side of an embedded image in pixels; a page of 300 photographs stays below 20 MB."""
+
+
+def gallery(runs: Sequence[RunDirectory], scores: Sequence[Scores]) -> dict[str, Any]:
+    """Collects the samples of one or two runs side by side.
+
+    Args:
+        runs: Of the same benchmark.
+        scores: Of the same runs, in order.
+
+    Returns:
+        What `page.js` reads.
+
+    Raises:
+        DataError: If the runs have no sample in common.
+    """
+    common = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
+    if not common:
+        raise DataError("The runs have no sample in common: they cannot be shown side by side.")
+    readers = [_Reader(run, found) for run, found in zip(runs, scores, strict=True)]
+    samples = [
+        _sample(runs[0].samples[id]) | {"runs": [reader.answers(id) for reader in readers]}
+        for id in common
+    ]
+    patterns = {
+        tag
+        for id in common
+        for name, tag in runs[0].samples[id].tags.items()
+        if name in ("pattern", "task", "source")
+    }
+    return {
+        "runs": [{"name": run_name(run)} for run in runs],
+        "protocols": sorted({p for run in runs for p in run.config.protocols}),
+        "selectors": list(dict.fromkeys(name for found in scores for name in found.selectors)),
+        "patterns": sorted(patterns),
+        "samples": samples,
+    }
+
+
+def run_name(run: RunDirectory) -> str:
+    """Returns what a run is called beside others: its model."""
+    return str(run.config.model.get("name", run.path.name))
+
+
+class _Reader:
+    """One run's answers with their verdicts and selections, by sample."""
+
+    def __init__(self, run: RunDirectory, scores: Scores) -> None:
+        self._run, self._scores = run, scores
+        self._answers, self._candidates = run.answers(), run.candidates()
+        self._place = {sample.id: i for i, sample in enumerate(scores.samples)}
+
+    def answers(self, sample: str) -> dict[str, Any]:
+        keys: list[Key] = [(sample, protocol) for protocol in self._run.config.protocols]
+        return {
+            str(key[1]): self._answer(self._answers[key], self._candidates.get(key))
+            for key in keys
+            if key in self._answers
+        }
+
+    def _answer(self, answer: AnswerRecord, found: CandidateRecord | None) -> dict[str, Any]:
+        candidates = found.candidates if found is not None else ()
+        phrases, members = _phrases(candidates)
+        truth = self._run.samples[answer.sample].mask
+        overlaps = ious([candidate.mask for candidate in candidates], truth)
+        data: dict[str, Any] = {
+            "text": answer.text,
+            "phrases": phrases,
+            "candidates": [
+                _candidate(candidate, phrase, float(iou))
+                for candidate, phrase, iou in zip(candidates, members, overlaps, strict=True)
+            ],
+            "picks": {},
+            "ious": {},
+            "masks": {},
+        }
+        if verdict := self._verdict(answer):
+            data["verdict"] = verdict
+        if error := answer.error or (found.error if found else None):
+            data["error"] = error
+        if answer.masks == 0:
+            data["no_mask"] = True
+        self._add_selections(answer.sample, answer.protocol, data)
+        return data
+
+    def _verdict(self, answer: AnswerRecord) -> str | None:
+        if answer.protocol not in self._scores.accuracy:
+            return None
+        right = self._scores.accuracy[answer.protocol].right[self._place[answer.sample]]
+        return None if np.isnan(right) else "right" if right else "wrong"
+
+    def _add_selections(self, sample: str, protocol: Protocol, data: dict[str, Any]) -> None:
+        place = self._place[sample]
+        for (of, name), grounding in self._scores.groundings.items():
+            if of != protocol:
+                continue
+            selection, iou = grounding.selections[place], grounding.overlaps.iou[place]
+            if selection is None or np.isnan(iou):
+                continue
+            data["ious"][name] = float(iou)
+            if selection.mask is None:
+                continue
+            if selection.candidate is not None and not name.endswith("random"):
+                data["picks"][name] = selection.candidate
+            elif not selection.mask.is_empty:
+                data["masks"][name] = {"counts": selection.mask.counts.decode("ascii")}
+
+
+def _sample(sample: Sample) -> dict[str, Any]:
+    source, shown = _picture(sample)
+    return {
+        "id": sample.id,
+        "image": source,
+        "size": list(sample.size),
+        "shown": list(shown),
+        "question": sample.question,
+        "options": list(sample.options),
+        "answer": sample.answer,
+        "expression": sample.expression,
+        "tags": dict(sample.tags),
+        "truth": None if sample.mask.is_empty else sample.mask.counts.decode("ascii"),
+    }
+
+
+def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
+    """Returns the image as a data URL and its (height, width) there; an empty URL if unreadable."""
+    try:
+        image = load_image(sample.image)
+    except DataError:
+        return "", sample.size  # shown as a missing picture; the failure is in the run's record
+    small = image.width * image.height <= 256 * 256
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    kind = "png" if small else "jpeg"
+    image.save(buffer, kind, **({} if small else {"quality": 85}))
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}", (image.height, image.width)
+
+
+def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], list[int | None]]:
+    """Returns the phrases in the order of the text, and which of them each candidate is of."""
+    spans: dict[tuple[int, int], str] = {
+        candidate.phrase.span: candidate.phrase.text
+        for candidate in candidates
+        if candidate.phrase is not None
+    }
+    order: Mapping[tuple[int, int], int] = {span: i for i, span in enumerate(sorted(spans))}
+    members = [order[c.phrase.span] if c.phrase is not None else None for c in candidates]
+    return [{"text": spans[span], "span": list(span)} for span in sorted(spans)], members
+
+
+def _candidate(candidate: Candidate, phrase: int | None, iou: float) -> dict[str, Any]:
+    return {
+        "counts": candidate.mask.counts.decode("ascii"),
+        "phrase": phrase,
+        "index": candidate.index,
+        "point": list(candidate.point) if candidate.point is not None else None,
+        "score": candidate.score,
+        "iou": round(iou, 4),
+    }

@@ -1,0 +1,177 @@
+"""The report: one self-contained page that opens from disk, without a network.
+
+Whatever comes from models or files reaches the page either through Jinja's escaping or inside a
+JSON block whose `<` is escaped, and is only ever set as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, select_autoescape
+
+from pixfoundation import __version__
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.report.gallery import gallery, run_name
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.score import score
+from pixfoundation.scoring.scores import CHANCE, Scores
+
+TEMPLATES = files("pixfoundation.report") / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table of the page, every cell as text."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def write_report(
+    runs: Sequence[RunDirectory],
+    out: Path | str,
+    *,
+    title: str = "PixFoundation report",
+    scores: Sequence[Scores] | None = None,
+) -> Path:
+    """Writes the page of one run, or of two side by side.
+
+    Args:
+        runs: One or two runs of the same benchmark.
+        out: The folder; `index.html` is written into it.
+        title: Of the page.
+        scores: Of the runs, if they are at hand; scored by the defaults if not.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        DataError: If there are no runs, more than two, or two without a common sample.
+        RunError: If the folder cannot be written.
+    """
+    if not 1 <= len(runs) <= 2:
+        raise DataError(f"A report shows one run, or two side by side, but got {len(runs)}.")
+    found = list(scores) if scores is not None else [score(run) for run in runs]
+    html = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            version=__version__,
+            style=_text("page.css"),
+            script=_text("page.js"),
+            data=embed_json(gallery(runs, found)),
+            figures=[],
+            runs=[_summary(run, scored) for run, scored in zip(runs, found, strict=True)],
+        )
+    )
+    page = Path(out) / "index.html"
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{page} cannot be written: {error.strerror}.") from error
+    return page
+
+
+def embed_json(value: Any) -> str:
+    r"""Returns JSON that is safe inside a `<script>` element, whatever text it holds.
+
+    Example:
+        >>> embed_json({"answer": "</script><b>"})
+        '{"answer":"\\u003c/script>\\u003cb>"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _environment() -> Environment:
+    return Environment(loader=FunctionLoader(_text), autoescape=select_autoescape(["html", "j2"]))
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _summary(run: RunDirectory, scores: Scores) -> dict[str, Any]:
+    return {
+        "name": run_name(run),
+        "model": run_name(run),
+        "dataset": scores.dataset,
+        "segmenter": (run.config.segmenter or {}).get("name"),
+        "tables": [table for table in _tables(scores) if table.rows],
+        "notes": scores.notes,
+        "failures": [
+            {"sample": sample, "protocol": protocol, "error": reason}
+            for sample, protocol, reason in scores.failed
+        ],
+    }
+
+
+def _tables(scores: Scores) -> list[PageTable]:
+    paired = [
+        [name, *(percent(figure) for figure in (p.a_dagger, p.a, p.m_dagger, p.m, p.s, p.grove))]
+        for name, p in scores.paired.items()
+    ]
+    answers = [
+        [f"protocol {protocol}", percent(a.question), percent(a.pair), str(a.unparsed), a.graded_by]
+        for protocol, a in scores.accuracy.items()
+    ]
+    masks = [
+        [
+            f"protocol {protocol}, {name}",
+            percent(g.present),
+            percent(g.all),
+            percent(g.ciou),
+            _chance(scores, protocol, name),
+            f"{g.present.n} / {g.all.n}",
+            str(g.no_mask),
+        ]
+        for (protocol, name), g in scores.groundings.items()
+    ]
+    split = scores.paired[scores.selector or ""].failures
+    failures = (
+        [[str(n) for n in (split.both, split.vqa_only, split.grounding_only, split.neither)]]
+        if split
+        else []
+    )
+    return [
+        PageTable(
+            "Percent, with 95 % intervals. A pair counts as right only if both its answers are.",
+            ["masks by", "A†", "A", "M†", "M", "S", "Grove"],
+            paired,
+        ),
+        PageTable("Accuracy", ["", "question", "pair", "unparsed", "graded by"], answers),
+        PageTable(
+            "mIoU. Beside each selector what chance reaches with as many masks.",
+            ["", "present", "all", "cIoU", "chance", "n present / all", "no mask"],
+            masks,
+        ),
+        PageTable(
+            f"Pairs by what succeeds, masks by {scores.selector}",
+            ["both", "only the answer", "only the mask", "neither"],
+            failures,
+        ),
+    ]
+
+
+def _chance(scores: Scores, protocol: Any, selector: str) -> str:
+    chance = scores.groundings.get((protocol, CHANCE.get(selector, "")))
+    return percent(chance.present) if chance else ""
+
+
+def percent(figure: Figure | None) -> str:
+    """Returns a figure in percent with its interval, as text; a dash if there is none."""
+    if figure is None or figure.value is None:
+        return "–"
+    interval = figure.interval
+    bounds = f" [{100 * interval[0]:.0f}, {100 * interval[1]:.0f}]" if interval else ""
+    return f"{100 * figure.value:.1f}{bounds}"
