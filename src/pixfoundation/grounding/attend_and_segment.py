@@ -123,22 +123,26 @@ class AttendAndSegment:
         if not answer.token_ids:
             return []
         trace = _trace_for(image, answer)
-        maps = self._token_maps(trace, len(answer.token_ids))  # (tokens, rows, columns)
-        phrases = [
-            phrase
-            for phrase in self.phrases.find(answer)
-            if phrase.tokens and phrase.tokens[-1] < len(maps)
-        ]
-        if not phrases:
+        found = self.phrase_maps(trace, answer)
+        if not found:
             return []
-        phrase_maps = np.stack([maps[list(p.tokens)].mean(axis=0) for p in phrases])
-        pixel_maps = upsample(phrase_maps, trace.frame)  # (phrases, height, width)
+        phrases, phrase_maps = zip(*found, strict=True)
+        pixel_maps = upsample(np.stack(phrase_maps), trace.frame)  # (phrases, height, width)
         prompts = [
             (phrase, peak, box_around(grid, trace.frame, peak.point, self.threshold))
             for phrase, grid, pixels in zip(phrases, phrase_maps, pixel_maps, strict=True)
             for peak in self._peaks(pixels, trace, len(answer.token_ids))
         ]
         return self._candidates(prompts, self._segment(image, prompts))
+
+    def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
+        """Returns each phrase of an answer with its map on the grid, float32 [rows, columns]."""
+        maps = self._token_maps(trace, len(answer.token_ids))  # (tokens, rows, columns)
+        return [
+            (phrase, maps[list(phrase.tokens)].mean(axis=0))
+            for phrase in self.phrases.find(answer)
+            if phrase.tokens and phrase.tokens[-1] < len(maps)
+        ]
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns the settings, as JSON data."""
