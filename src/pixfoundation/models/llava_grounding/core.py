@@ -11,6 +11,7 @@ from transformers import CLIPVisionModel, LlamaForCausalLM
 
 from pixfoundation.errors import DataError
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match, match, merge
+from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.query_decoder import Queries
 from pixfoundation.models.llava_grounding.segmenter import Segmenter
 from pixfoundation.models.llava_grounding.tags import Tags
@@ -109,18 +110,28 @@ class LlavaGrounding(nn.Module):
         return Generation(generated.ids, generated.states, seg_states)
 
     @torch.inference_mode()
-    def segment(self, pixels: Tensor, text_states: Tensor) -> Queries:
+    def encode_pixels(self, pixels: Tensor) -> EncodedPixels:
+        """Encodes the image for the segmenter; `segment` does it by itself.
+
+        Args:
+            pixels: [1, 3, S, S] or [3, S, S]: resized to fit a square and padded right and below.
+                Raw RGB values, or normalised floats, see `segmenter.normalise`.
+        """
+        return self.segmenter.encode(pixels.to(self.device))
+
+    @torch.inference_mode()
+    def segment(self, pixels: Tensor | EncodedPixels, text_states: Tensor) -> Queries:
         """Finds all phrases of one answer in the image.
 
         Args:
-            pixels: [1, 3, S, S] (or [3, S, S]): resized to fit a square and padded right and
-                below. Raw RGB values, or normalised floats, see `segmenter.normalise`.
-            text_states: [G, D] (or [1, G, D]) with at least one phrase: `Generation.seg_states`.
+            pixels: As for `encode_pixels`, or what it gave.
+            text_states: `Generation.seg_states`: [G, D] (or [1, G, D]) with at least one phrase.
 
         Returns:
             logits [Q, G], boxes [Q, 4], masks [Q, S / 4, S / 4] and topk [Q].
         """
-        return self.segmenter(pixels.to(self.device), text_states.to(self.device))
+        encoded = self.encode_pixels(pixels) if isinstance(pixels, Tensor) else pixels
+        return self.segmenter.find(encoded, text_states.to(self.device))
 
     def match(
         self,
@@ -137,6 +148,16 @@ class LlavaGrounding(nn.Module):
         return merge(masks, width, height)
 
     @property
+    def clip_side(self) -> int:
+        """Side of the square that CLIP sees, in pixels."""
+        return int(self.vision_tower.embeddings.image_size)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.projector.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of everything but the segmenter."""
+        return self.projector.weight.dtype

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import SwinBackbone, SwinConfig
 
-from pixfoundation.models.llava_grounding.pixel_encoder import PixelEncoder
+from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels, PixelEncoder
 from pixfoundation.models.llava_grounding.query_decoder import Queries, QueryDecoder
 from pixfoundation.models.llava_grounding.sizes import SegmenterSizes
 
@@ -34,16 +34,23 @@ class Segmenter(nn.Module):
         self.pixel_encoder = PixelEncoder(sizes)
         self.query_decoder = QueryDecoder(sizes)
 
-    def forward(self, pixels: Tensor, text_states: Tensor) -> Queries:
-        """Segments.
+    def encode(self, pixels: Tensor) -> EncodedPixels:
+        """Encodes an image, once for all answers about it.
 
         Args:
             pixels: [3, S, S] or [1, 3, S, S], see `normalise`.
-            text_states: [G, D] or [1, G, D], as `core.LlavaGrounding.generate` gives them.
         """
-        text = text_states.float().reshape(-1, text_states.shape[-1])  # [G, D]
         image = normalise(pixels.reshape(-1, *pixels.shape[-3:]))  # [1, 3, S, S]
-        return self.query_decoder(self.pixel_encoder(self.backbone(image).feature_maps), text)
+        return self.pixel_encoder(self.backbone(image).feature_maps)
+
+    def find(self, encoded: EncodedPixels, text_states: Tensor) -> Queries:
+        """Finds the phrases of one answer.
+
+        Args:
+            encoded: From `encode`.
+            text_states: [G, D] or [1, G, D], G at least 1; as they leave the language model.
+        """
+        return self.query_decoder(encoded, text_states.float().reshape(-1, text_states.shape[-1]))
 
 
 def normalise(pixels: Tensor) -> Tensor:

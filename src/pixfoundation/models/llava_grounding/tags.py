@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.checkpoints import read_json
+from pixfoundation.models.llama_tokens import added_tokens
 
 NAMES = ("<g_s>", "<g_e>", "<seg>")
-_TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
 class Tags(NamedTuple):
@@ -39,8 +38,8 @@ def find_tags(folder: Path, vocabulary: int) -> Tags:
     Raises:
         CheckpointError: If the tokenizer does not know them, or an id is beyond the vocabulary.
     """
-    known = _added_tokens(folder)
-    if not known and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+    known = added_tokens(folder)
+    if known is None:
         return Tags(vocabulary - 3, vocabulary - 2, vocabulary - 1)
     missing = [name for name in NAMES if name not in known]
     if missing:
@@ -56,18 +55,3 @@ def find_tags(folder: Path, vocabulary: int) -> Tags:
             "checkpoints; download both again."
         )
     return tags
-
-
-def _added_tokens(folder: Path) -> dict[str, int]:
-    """Returns the ids that the files of a slow or a fast tokenizer give to added tokens."""
-    known: dict[str, int] = {}
-    if (folder / "tokenizer.json").is_file():
-        for entry in read_json(folder / "tokenizer.json").get("added_tokens", []):
-            known[entry["content"]] = int(entry["id"])
-    if (folder / "tokenizer_config.json").is_file():
-        listed: dict[str, Any] = read_json(folder / "tokenizer_config.json")
-        for number, entry in listed.get("added_tokens_decoder", {}).items():
-            known[entry["content"]] = int(number)
-    if (folder / "added_tokens.json").is_file():
-        known.update({k: int(v) for k, v in read_json(folder / "added_tokens.json").items()})
-    return known

@@ -1,0 +1,248 @@
+"""LLaVA-Grounding as the rest of the package sees it: images and questions in, answers out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from pixfoundation.errors import DataError
+from pixfoundation.hub import Source, resolve_device, resolve_dtype
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.llama_tokens import LlamaTokens
+from pixfoundation.models.llava_grounding.core import LlavaGrounding
+from pixfoundation.models.llava_grounding.dialogue import decode, prompt_ids, stopped_at
+from pixfoundation.models.llava_grounding.loading import load as load_core
+from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
+from pixfoundation.models.llava_grounding.pairing import phrase_ranges, published_pairing
+from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
+from pixfoundation.models.llava_grounding.pixels import clip_pixels, segmenter_pixels
+from pixfoundation.models.llava_grounding.sizes import QUERIES
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.types import Answer, NativeMask, Prompt
+
+CHECKPOINT = "Haozhangcx/llava_grounding_gd_vp"
+TEMPLATES = PromptTemplates(
+    identify="Can you identify {expression} in this image? (with grounding)"
+)
+LICENCE = (
+    "LLaVA-Grounding: the code is Apache-2.0. Its authors call the demo a research preview for "
+    "non-commercial use, subject to the LLaMA model licence, the terms of use of the data that "
+    "OpenAI generated, and the privacy practices of ShareGPT. The weights derive from LLaMA and "
+    "Vicuna; read their model card before you use them."
+)
+
+
+def load(
+    name: str = CHECKPOINT,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    checkpoint: str | None = None,
+    vision_tower: str | None = None,
+    threshold: float = PUBLISHED_THRESHOLD,
+    image_side: int = 1024,
+    queries: int = QUERIES,
+) -> LlavaGroundingModel:
+    """Loads LLaVA-Grounding; the licences are said first.
+
+    Args:
+        name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
+        device: Where to; a GPU if there is one by default.
+        dtype: Of the language model and CLIP: 'float32', 'float16' or 'bfloat16'; half on a GPU by
+            default. The segmenter is always float32.
+        revision: Branch, tag or commit on the hub.
+        checkpoint: A folder or hub id for the weights, where `name` is the short name.
+        vision_tower: Folder or hub id of CLIP; what the checkpoint names by default.
+        threshold: A query shows a phrase if its share of the softmax over all queries is larger.
+            0.05 in PixFoundation's wrapper; the authors' own evaluation uses 0.2.
+        image_side: Side of the segmenter's square in pixels.
+        queries: Object queries an image.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged or of another model.
+        DataError: If an option has no meaning.
+        PrerequisiteError: If a package is missing or the hub cannot be reached.
+    """
+    if not 0 <= threshold < 1:
+        raise DataError(f"The matching threshold lies in 0..1, but got {threshold}.")
+    if image_side < 64:
+        raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
+    where = resolve_device(device)
+    logging.getLogger(__name__).warning(LICENCE)
+    folder = find_folder(
+        checkpoint or (CHECKPOINT if name == "llava-grounding" else name), revision
+    )
+    tokens = LlamaTokens.of_folder(folder)
+    core = load_core(
+        folder,
+        vision_tower=vision_tower,
+        dtype=resolve_dtype(dtype, where),
+        device=where,
+        queries=queries,
+    )
+    return LlavaGroundingModel(
+        name, core, tokens, folder=folder, threshold=threshold, image_side=image_side
+    )
+
+
+class LlavaGroundingModel:
+    """LLaVA-Grounding: text with phrases, and a mask for each phrase that it finds.
+
+    Attributes:
+        name: What it was loaded as.
+        capabilities: `masks`.
+        templates: How it is asked.
+    """
+
+    capabilities: frozenset[Capability] = frozenset({"masks"})
+    templates = TEMPLATES
+
+    def __init__(
+        self,
+        name: str,
+        core: LlavaGrounding,
+        tokens: LlamaTokens,
+        *,
+        folder: Path | None = None,
+        threshold: float = PUBLISHED_THRESHOLD,
+        image_side: int = 1024,
+    ) -> None:
+        self.name = name
+        self._core = core
+        self._tokens = tokens
+        self._folder = folder
+        self._threshold = threshold
+        self._image_side = image_side
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers each prompt about the image at the same place.
+
+        The state behind a `<seg>` selects queries together with those of the other phrases, so an
+        answer is segmented at once. A phrase that no query shows has no mask; an answer without
+        any has an empty tuple of masks.
+
+        Args:
+            images: RGB images; the same object in consecutive places is encoded once.
+            prompts: One an image.
+            decoding: How; greedily only.
+
+        Raises:
+            DataError: If sampling is asked for, or a prompt leaves no room for an answer.
+        """
+        if decoding.temperature > 0:
+            raise DataError(
+                f"{self.name} decodes greedily, as published. Leave the temperature at 0."
+            )
+        answers = []
+        seen: _Image | None = None
+        for image, prompt in zip(images, prompts, strict=True):
+            if seen is None or seen.image is not image:
+                seen = _Image(image, self._core, self._image_side)
+            answers.append(self._answer(seen, prompt.text, decoding))
+        return answers
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns what identifies the weights and settings, as JSON data."""
+        core: Any = self._core
+        own = {}
+        if self._folder is not None:
+            own = Source(self.name, str(self._folder)).fingerprint(core)
+        return {
+            "name": self.name,
+            **own,
+            "threshold": self._threshold,
+            "image_side": self._image_side,
+            "queries": self._core.segmenter.query_decoder.queries,
+        }
+
+    def _answer(self, image: _Image, question: str, decoding: Decoding) -> Answer:
+        core = self._core
+        inputs = core.embed(prompt_ids(self._tokens, question), image.projected)
+        room = core.language_model.config.max_position_embeddings - inputs.shape[1]
+        if room < 1:
+            raise DataError(
+                f"The prompt takes {inputs.shape[1]} places of the model's "
+                f"{core.language_model.config.max_position_embeddings}; shorten the question."
+            )
+        ids, _, states = core.generate(inputs, min(decoding.max_new_tokens, room))
+        tokens = ids.tolist()
+        if decoding.published:
+            tokens = tokens[: stopped_at(self._tokens, tokens)]
+            states = states[: tokens.count(core.tags.seg)]
+        matches: list[Match] = []
+        if len(states):
+            queries = core.segment(image.encoded, states)
+            matches = core.match(queries.logits, queries.boxes, queries.masks, self._threshold)
+        if decoding.published:
+            return self._as_published(image, tokens, matches)
+        return self._paired_by_ids(image, tokens, matches)
+
+    def _paired_by_ids(self, image: _Image, ids: list[int], matches: list[Match]) -> Answer:
+        """The answer without its tags; each mask with the phrase whose `<seg>` asked for it."""
+        text, spans = decode(self._tokens, ids, hidden=self._core.tags)
+        masks = []
+        for found, where in zip(matches, phrase_ranges(ids, self._core.tags), strict=True):
+            if not len(found.queries):
+                continue
+            span = (
+                None
+                if where is None
+                else _trimmed(text, spans[where[0]][0], spans[where[1] - 1][1])
+            )
+            phrase = None if span is None else text[slice(*span)]
+            masks.append(NativeMask(image.mask(found), phrase, span, float(found.scores.max())))
+        return Answer(text, tuple(ids), spans, tuple(masks))
+
+    def _as_published(self, image: _Image, ids: list[int], matches: list[Match]) -> Answer:
+        """The answer with its tags, rewritten where a phrase has no mask; masks by pieces."""
+        shown = [bool(len(found.queries)) for found in matches]
+        text, phrases = published_pairing(decode(self._tokens, ids).text, shown)
+        masks = [
+            NativeMask(image.mask(found), phrase, None, float(found.scores.max()))
+            for found, phrase in zip(matches, phrases, strict=True)
+            if len(found.queries)
+        ]
+        return Answer(text, tuple(ids), (), tuple(masks))
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """An image, encoded for each side of the model once and when it is first needed."""
+
+    image: Image.Image
+    core: LlavaGrounding
+    side: int
+
+    @cached_property
+    def projected(self) -> Tensor:
+        """What the language model sees."""
+        return self.core.encode_image(clip_pixels(self.image, self.core.clip_side))
+
+    @cached_property
+    def encoded(self) -> EncodedPixels:
+        """What the segmenter sees."""
+        return self.core.encode_pixels(segmenter_pixels(self.image, self.side))
+
+    def mask(self, found: Match) -> Mask:
+        """The union of a phrase's queries in pixels of the image."""
+        merged = self.core.merge([found.masks], self.image.width, self.image.height)
+        return Mask.from_array(merged.numpy())
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Takes white space off a span; None if nothing is left."""
+    words = text[start:end]
+    start += len(words) - len(words.lstrip())
+    return (start, start + len(words.strip())) if words.strip() else None
