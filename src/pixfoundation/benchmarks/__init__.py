@@ -10,3 +10,9 @@ benchmarks.announce(
     "load",
     summary="150 pairs drawn by the project; needs nothing",
 )
+benchmarks.announce(
+    "pixmmvp",
+    "pixfoundation.benchmarks.pixmmvp",
+    "load",
+    summary="150 pairs of MMVP with expressions and masks; needs --data-root",
+)

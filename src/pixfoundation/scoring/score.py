@@ -132,14 +132,20 @@ def _accuracies(
     """Grades protocols 1 and 2 as far as the run has them, and protocol 2 by the other parser."""
     found: dict[Protocol, Accuracy] = {}
     other: Accuracy | None = None
-    given = [v for v in verdicts if v.kind == "grade" and v.judge == settings.grade_judge]
-    grades = {v.sample: v for v in given if v.protocol == 1}
+    grades = {
+        v.sample: v
+        for v in verdicts
+        if (v.kind, v.protocol, v.judge) == ("grade", 1, settings.grade_judge)
+    }
 
     def by_judge(sample: Sample, answer: AnswerRecord) -> accuracy.Grade:
         return grade_by_verdicts(grades, sample, answer)
 
+    given = dict(answers)
+    if grades:  # an import may bring grades without the answers
+        given[1] = {**{id: AnswerRecord(id, 1, "") for id in grades}, **answers.get(1, {})}
     for protocol in (1, 2):
-        if protocol not in answers:
+        if protocol not in given:
             continue
         if protocol == 1:
             name = settings.grade_judge
@@ -147,7 +153,7 @@ def _accuracies(
         else:
             name = settings.parser
             grader = accuracy.parser_grader(name)
-        args = (protocol, samples, answers[protocol])
+        args = (protocol, samples, given[protocol])
         found[protocol] = accuracy.measure(
             *args, grader, name, bootstrap, published=settings.published
         )

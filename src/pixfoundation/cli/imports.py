@@ -1,0 +1,87 @@
+"""`pixfoundation import`: outputs of the published code become a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pixfoundation.cli.options import parse_options
+
+SHOWN = 20
+
+
+def import_command(
+    dataset: str = typer.Option(..., help="A name of `pixfoundation datasets`."),
+    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
+    protocol: int = typer.Option(..., min=1, max=3, help="1 question, 2 letter, 3 expression."),
+    masks: Path | None = typer.Option(
+        None, help="Folder of masks: one an image (output00001.png), or candidates (1_000_000.png)."
+    ),
+    candidates_meta: Path | None = typer.Option(
+        None, help="The text file of a candidate folder: phrases and similarities."
+    ),
+    picks: Path | None = typer.Option(None, help="JSON lines of automatic selection."),
+    answers: Path | None = typer.Option(None, help="JSON lines of the model's answers."),
+    grades: Path | None = typer.Option(
+        None, help="Grades of protocol 1: the table with a column 'acc', or JSON lines."
+    ),
+    out: Path = typer.Option(..., help="The run directory; imports into one add up."),
+    model: str | None = typer.Option(None, help="Name of the model. Default: what the files say."),
+    data_option: list[str] | None = typer.Option(
+        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
+    ),
+    strict: bool = typer.Option(False, help="Fail if anything is missing, extra or unreadable."),
+    everything: bool = typer.Option(
+        False, "--all-issues", help=f"List every issue and not only the first {SHOWN}."
+    ),
+) -> None:
+    """Bring outputs of the published code here: masks, candidates, picks, answers, grades.
+
+    Masks are matched by number or name. What is missing, extra or unreadable is named on standard
+    error and kept in the run's imports.json.
+
+    Examples:
+      pixfoundation import --dataset pixmmvp --data-root data/pixmmvp --protocol 3
+      --masks preds_lisa_protocol3 --out runs/lisa
+
+      pixfoundation import --dataset pixmmvp --data-root data/pixmmvp --protocol 1
+      --masks preds_llava_protocol1 --candidates-meta meta_llava_spaCy_protocol1.txt
+      --picks meta_llava_gptauto_protocol1.jsonl --answers answers_llava_protocol1.jsonl
+      --grades answers_llava_protocol1.csv --out runs/llava
+    """
+    from pixfoundation import api
+    from pixfoundation.runs.importing import Outputs, import_outputs
+
+    console = Console(stderr=True)
+    benchmark = api.load_dataset(dataset, data_root, **parse_options(data_option))
+    outputs = Outputs(
+        protocol,  # type: ignore[arg-type] - the option is from 1 to 3
+        masks=masks,
+        meta=candidates_meta,
+        picks=picks,
+        answers=answers,
+        grades=grades,
+    )
+    imported = import_outputs(benchmark, outputs, out, model=model)
+    shown = imported.issues if everything else imported.issues[:SHOWN]
+    for issue in shown:
+        console.print(f"[yellow]![/yellow] {escape(str(issue))}", highlight=False, soft_wrap=True)
+    if len(shown) < len(imported.issues):
+        console.print(
+            f"... and {len(imported.issues) - len(shown)} more (--all-issues; all are in "
+            f"{out / 'imports.json'}).",
+            highlight=False,
+            soft_wrap=True,
+        )
+    brought = ", ".join(f"{number} {what}" for what, number in imported.counts.items())
+    console.print(
+        f"Imported into {out}: {brought or 'nothing'}; {len(imported.issues)} issues. "
+        f"Next: pixfoundation score {out} --published",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if strict and imported.issues:
+        raise typer.Exit(1)

@@ -1,0 +1,66 @@
+"""What is wrong with a file that is imported: named, never guessed around."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something about an imported file that a person must know.
+
+    Attributes:
+        file: The file.
+        message: What is wrong, and what was done about it.
+        line: Its line, from 1, where it has lines.
+    """
+
+    file: Path
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f", line {self.line}" if self.line is not None else ""
+        return f"{self.file}{place}: {self.message}"
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file.
+
+    Raises:
+        DataError: If it is missing or not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"There is no {path}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def read_rows(path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields line number and object of a JSON Lines file; a line that is none is an issue.
+
+    Raises:
+        DataError: If the file is missing or not text.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            issues.append(Issue(path, "is not valid JSON; skipped.", number))
+            continue
+        if not isinstance(row, dict):
+            issues.append(Issue(path, "is not a JSON object; skipped.", number))
+            continue
+        yield number, row

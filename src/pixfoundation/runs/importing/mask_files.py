@@ -1,0 +1,204 @@
+"""Folders of mask files: one mask an image, or all candidates of all images.
+
+Single masks: `output00001.png`, `00001.png`, `1.png`, or the image's own name. Candidates:
+`<image>_<phrase>_<mask>.png`, and a black `<image>.png` where an answer has no phrase. Files are
+matched by number or name, never by their place in a sorted listing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.masks import Mask
+from pixfoundation.runs.importing.issues import Issue
+from pixfoundation.types import Sample
+
+_CANDIDATE = re.compile(r"^(\d+)_(\d+)_(\d+)$")
+_SINGLE = re.compile(r"^(?:output)?(\d+)$")
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """One candidate's file.
+
+    Attributes:
+        name: Its name; the order of the names is the published order.
+        phrase: Number of the phrase, from 0.
+        index: Which of the segmenter's masks.
+        mask: What it holds.
+    """
+
+    name: str
+    phrase: int
+    index: int
+    mask: Mask
+
+
+@dataclass(slots=True)
+class MaskFolder:
+    """What a folder holds.
+
+    Attributes:
+        candidates: Whether it is a folder of candidates.
+        masks: The files of each sample in the order of their names, by sample id; an empty list for
+            an answer without phrases.
+    """
+
+    candidates: bool
+    masks: dict[str, list[MaskFile]] = field(default_factory=dict)
+
+
+def read_folder(
+    folder: Path, samples: Sequence[Sample], issues: list[Issue], *, resize: bool = False
+) -> MaskFolder:
+    """Reads all masks of a folder.
+
+    Args:
+        folder: The folder.
+        samples: Of the benchmark.
+        issues: Where missing, extra, unreadable and wrongly sized files go.
+        resize: Whether a mask of another size is brought to the image's, as the published
+            evaluation of PixCV-Bench does; else it is an issue and left out.
+
+    Raises:
+        DataError: If the folder is missing or holds no mask that belongs to the benchmark.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+    by_number = {int(s.id): s for s in samples if s.id.isascii() and s.id.isdigit()}
+    by_name: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_name.setdefault(sample.image.stem, []).append(sample)
+    found = MaskFolder(candidates=any(_CANDIDATE.match(file.stem) for file in files))
+    for file in files:
+        if found.candidates:
+            _take_candidate(found, file, by_number, issues, resize)
+        else:
+            _take_single(found, file, by_number, by_name, issues, resize)
+    if not found.masks:
+        raise DataError(
+            f"{folder} holds no mask of this benchmark. Expected names like 'output00001.png', "
+            f"'00001.png', '1.png' or '1_000_000.png'; it has {len(files)} image files"
+            + (f", the first is {files[0].name!r}." if files else ".")
+        )
+    for sample in samples:
+        if sample.id not in found.masks:
+            issues.append(Issue(folder, f"has no usable mask for sample {sample.id}."))
+    return found
+
+
+def _take_candidate(
+    found: MaskFolder,
+    file: Path,
+    by_number: Mapping[int, Sample],
+    issues: list[Issue],
+    resize: bool,
+) -> None:
+    match = _CANDIDATE.match(file.stem) or _SINGLE.match(file.stem)
+    sample = by_number.get(int(match[1])) if match else None
+    if match is None or sample is None:
+        issues.append(Issue(file, "belongs to no image of the benchmark; ignored."))
+        return
+    held = found.masks.setdefault(sample.id, [])
+    if match.re is _SINGLE:
+        _check_no_phrase(file, sample, issues)
+        return
+    mask = _read(file, sample, issues, resize)
+    if mask is not None:
+        held.append(MaskFile(file.name, int(match[2]), int(match[3]), mask))
+
+
+def _take_single(
+    found: MaskFolder,
+    file: Path,
+    by_number: Mapping[int, Sample],
+    by_name: Mapping[str, list[Sample]],
+    issues: list[Issue],
+    resize: bool,
+) -> None:
+    match = _SINGLE.match(file.stem)
+    wanted = by_name.get(file.stem, [])
+    if not wanted and match and int(match[1]) in by_number:
+        wanted = [by_number[int(match[1])]]
+    if not wanted:
+        issues.append(Issue(file, "belongs to no image of the benchmark; ignored."))
+    for sample in wanted:
+        if found.masks.get(sample.id):
+            first = found.masks[sample.id][0].name
+            issues.append(Issue(file, f"is a second mask of sample {sample.id}; {first} counts."))
+            continue
+        mask = _read(file, sample, issues, resize)
+        if mask is not None:
+            found.masks[sample.id] = [MaskFile(file.name, 0, 0, mask)]
+
+
+def _check_no_phrase(file: Path, sample: Sample, issues: list[Issue]) -> None:
+    """`<image>.png` among candidates says 'no phrase' and must be black."""
+    mask = _read(file, sample, issues, resize=True)
+    if mask is not None and not mask.is_empty:
+        issues.append(
+            Issue(file, "is no candidate by its name but not black; ignored, as published.")
+        )
+
+
+def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask | None:
+    try:
+        with Image.open(file) as image:
+            grey = np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        issues.append(Issue(file, f"cannot be read as an image: {error}"))
+        return None
+    inside = (grey == 255) | (grey == 1)
+    other = (grey != 0) & ~inside
+    if other.any():
+        issues.append(
+            Issue(
+                file,
+                f"{int(other.sum())} pixels are neither 0, 1 nor 255 (one is "
+                f"{int(grey[other][0])}); from 128 on they count as inside. The published "
+                "evaluation mixes them bit by bit.",
+            )
+        )
+        inside = inside | (grey >= 128)
+    if grey.shape != sample.size:
+        if not resize:
+            issues.append(
+                Issue(
+                    file,
+                    f"is {grey.shape[0]} x {grey.shape[1]} (height x width), the image of sample "
+                    f"{sample.id} is {sample.size[0]} x {sample.size[1]}; left out.",
+                )
+            )
+            return None
+        inside = shrink_to_full(inside, sample.size)
+    return Mask.from_array(inside)
+
+
+def shrink_to_full(inside: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes a mask as PixCV-Bench's evaluation does: bilinear, then cut to whole numbers.
+
+    So a pixel stays only if all that it is mixed from is inside.
+
+    Args:
+        inside: Boolean [height, width].
+        size: The (height, width) to bring it to.
+    """
+    result = inside
+    for axis in (0, 1):
+        old, new = result.shape[axis], size[axis]
+        centres = (np.arange(new) + 0.5) * old / new - 0.5
+        low = np.floor(centres).astype(int)
+        high = np.where(centres > low, low + 1, low)
+        result = np.take(result, np.clip(low, 0, old - 1), axis) & np.take(
+            result, np.clip(high, 0, old - 1), axis
+        )
+    return result

@@ -1,0 +1,279 @@
+"""`import_outputs`: files of the published code become a run directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.benchmarks.base import Benchmark
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.importing.issues import Issue
+from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
+from pixfoundation.runs.importing.meta_file import MetaLine, read_meta
+from pixfoundation.runs.importing.row_files import Lookup, read_answers, read_grades, read_picks
+from pixfoundation.runs.jsonl import write_json
+from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
+from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.types import PROTOCOLS, Candidate, Phrase, Protocol, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files of one protocol.
+
+    Attributes:
+        protocol: 1, 2 or 3.
+        masks: Folder of single masks or of candidates.
+        meta: The text file of a candidate folder.
+        picks: Automatic selection's picks among the candidates.
+        answers: The model's answers.
+        grades: Of protocol 1's answers.
+    """
+
+    protocol: Protocol
+    masks: Path | None = None
+    meta: Path | None = None
+    picks: Path | None = None
+    answers: Path | None = None
+    grades: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brought.
+
+    Attributes:
+        run: The run directory.
+        counts: How many answers, samples with masks, masks, grades and picks.
+        issues: Everything that was missing, extra, unreadable or contradictory.
+    """
+
+    run: RunDirectory
+    counts: Mapping[str, int]
+    issues: tuple[Issue, ...]
+
+
+def import_outputs(
+    benchmark: Benchmark, outputs: Outputs, out: Path | str, *, model: str | None = None
+) -> Imported:
+    """Turns files of the published code into a run directory, or adds them to one.
+
+    Several imports into one directory add up, a protocol each; a second import of the same thing
+    replaces the first.
+
+    Args:
+        benchmark: What the files are outputs for.
+        outputs: The files.
+        out: The run directory.
+        model: Name of the model; None for what the answers or the run say.
+
+    Raises:
+        DataError: If no file was given, a file is missing or is not what it is given as.
+        RunError: If `out` holds another kind of run, or cannot be written.
+    """
+    _check(outputs)
+    samples = tuple(benchmark.samples)
+    issues: list[Issue] = []
+    lookup = Lookup(samples)
+    protocol = outputs.protocol
+    answers: list[AnswerRecord] = []
+    named = None
+    if outputs.answers:
+        answers, named = read_answers(outputs.answers, protocol, lookup, issues)
+    folder = None
+    if outputs.masks:
+        resize = benchmark.name == "pixcvbench"
+        folder = read_folder(outputs.masks, samples, issues, resize=resize)
+    meta = read_meta(outputs.meta, issues) if outputs.meta else {}
+    if folder is not None and outputs.meta:
+        _check_meta(outputs.meta, folder, meta, samples, issues)
+        answers = answers or _answers_from_meta(protocol, meta, lookup)
+    candidates = [_record(protocol, id, files, meta) for id, files in _files(folder, samples)]
+    names = {id: [file.name for file in files] for id, files in _files(folder, samples)}
+    names = names or _names_before(Path(out), protocol)
+    verdicts: list[VerdictRecord] = []
+    if outputs.grades:
+        order = [record.sample for record in answers] or [sample.id for sample in samples]
+        verdicts += read_grades(outputs.grades, protocol, order, lookup, issues)
+    if outputs.picks:
+        if not names:
+            raise DataError(
+                f"The picks of {outputs.picks} are among candidates: give their folder with "
+                "--masks, or import it first."
+            )
+        verdicts += read_picks(outputs.picks, protocol, names, samples, issues)
+    run = _open(benchmark, samples, Path(out), model or named)
+    counts = {
+        "answers": len(answers),
+        "samples with masks": len(candidates),
+        "masks": sum(len(record.candidates) for record in candidates),
+        "grades": sum(verdict.kind == "grade" for verdict in verdicts),
+        "picks": sum(verdict.kind == "pick" for verdict in verdicts),
+    }
+    _write(run, answers, candidates, verdicts)
+    _remember(run, outputs, names, counts, issues)
+    return Imported(run, {k: v for k, v in counts.items() if v}, tuple(issues))
+
+
+def _check(outputs: Outputs) -> None:
+    if outputs.protocol not in PROTOCOLS:
+        raise DataError(f"Protocols are 1, 2 and 3, but got {outputs.protocol!r}.")
+    if not any((outputs.masks, outputs.answers, outputs.grades, outputs.picks)):
+        raise DataError("There is nothing to import: give --masks, --answers, --grades or --picks.")
+    if outputs.meta and not outputs.masks:
+        raise DataError("--candidates-meta describes a folder of candidates: give it with --masks.")
+    if outputs.grades and outputs.protocol != 1:
+        raise DataError("--grades are a judge's, of protocol 1; protocol 2 is read by its letters.")
+
+
+def _files(
+    folder: MaskFolder | None, samples: Sequence[Sample]
+) -> list[tuple[str, list[MaskFile]]]:
+    if folder is None:
+        return []
+    return [(sample.id, folder.masks[sample.id]) for sample in samples if sample.id in folder.masks]
+
+
+def _record(
+    protocol: Protocol, id: str, files: Sequence[MaskFile], meta: Mapping[int, list[MetaLine]]
+) -> CandidateRecord:
+    """Makes the candidates of one sample, in the published order: that of the file names."""
+    phrases = meta.get(int(id), []) if id.isdigit() else []
+    made = []
+    for file in files:
+        line = phrases[file.phrase] if file.phrase < len(phrases) else None
+        if line is None:
+            made.append(Candidate(file.mask, index=file.index, source=_source(meta, files)))
+            continue
+        # an unknown place is written as an empty span at the phrase's number, so that two phrases
+        # with the same words stay two
+        span = line.span or (file.phrase, file.phrase)
+        phrase = Phrase(line.phrase, span, core=line.core)
+        similarity = line.similarity if line.similarity == line.similarity else -1.0
+        made.append(Candidate(file.mask, phrase, index=file.index, similarity=similarity))
+    return CandidateRecord(id, protocol, tuple(made))
+
+
+def _source(meta: Mapping[int, list[MetaLine]], files: Sequence[MaskFile]) -> Any:
+    """Candidates of phrases come from attention, candidates without from coordinates."""
+    if len(files) == 1 and not meta and "_" not in files[0].name:
+        return "native"
+    return "attention" if meta else "coordinates"
+
+
+def _check_meta(
+    path: Path,
+    folder: MaskFolder,
+    meta: Mapping[int, list[MetaLine]],
+    samples: Sequence[Sample],
+    issues: list[Issue],
+) -> None:
+    """Compares the phrases of a meta file with the candidates of a folder."""
+    known = {sample.id for sample in samples}
+    for number, lines in meta.items():
+        if str(number) not in known:
+            issues.append(Issue(path, f"image {number} is not known.", lines[0].line))
+            continue
+        held = {file.phrase for file in folder.masks.get(str(number), [])}
+        for place, line in enumerate(lines):
+            if place not in held:
+                issues.append(Issue(path, f"phrase {place} of {number} has no masks.", line.line))
+    for id, files in folder.masks.items():
+        lines = meta.get(int(id), []) if id.isdigit() else []
+        for phrase in sorted({file.phrase for file in files if file.phrase >= len(lines)}):
+            issues.append(
+                Issue(path, f"has no line for phrase {phrase} of image {id}; it has no similarity.")
+            )
+
+
+def _answers_from_meta(
+    protocol: Protocol, meta: Mapping[int, list[MetaLine]], lookup: Lookup
+) -> list[AnswerRecord]:
+    """The long meta lines repeat the answer, with newlines turned into blanks."""
+    return [
+        AnswerRecord(str(number), protocol, "", lines[0].text)
+        for number, lines in sorted(meta.items())
+        if str(number) in lookup.samples and lines[0].text is not None
+    ]
+
+
+def _open(
+    benchmark: Benchmark, samples: Sequence[Sample], out: Path, model: str | None
+) -> RunDirectory:
+    """Makes the run directory, or opens the one that earlier imports made."""
+    held: dict[str, Any] | None = None
+    if (out / "run.json").exists():
+        config = RunDirectory(out).config
+        if not config.imported:
+            raise RunError(f"{out} holds a run and no imports; choose another folder with --out.")
+        held = config.model
+    config = RunConfig(
+        model=held or {"name": model or "imported"},
+        dataset={
+            "name": benchmark.name,
+            "fingerprint": benchmark.fingerprint(),
+            "notes": list(benchmark.notes),
+        },
+        protocols=PROTOCOLS,
+        imported=True,
+    )
+    return RunDirectory.create(out, config, samples)
+
+
+def _write(
+    run: RunDirectory,
+    answers: Sequence[AnswerRecord],
+    candidates: Sequence[CandidateRecord],
+    verdicts: Sequence[VerdictRecord],
+) -> None:
+    with run.locked():
+        for stem, records in (
+            ("answers", answers),
+            ("candidates", candidates),
+            ("verdicts", verdicts),
+        ):
+            if records:
+                with run.appender(stem) as file:
+                    for record in records:
+                        file.append(record.to_json())
+
+
+def _remember(
+    run: RunDirectory,
+    outputs: Outputs,
+    names: Mapping[str, list[str]],
+    counts: Mapping[str, int],
+    issues: Sequence[Issue],
+) -> None:
+    """Writes what was imported, so that picks can be added later and a reader knows the sources."""
+    data = _imports(run.path)
+    entry = {
+        "files": {
+            field: str(getattr(outputs, field))
+            for field in ("masks", "meta", "picks", "answers", "grades")
+            if getattr(outputs, field)
+        },
+        "counts": dict(counts),
+        "issues": [str(issue) for issue in issues],
+        "names": dict(names),
+    }
+    data.setdefault(f"protocol{outputs.protocol}", []).append(entry)
+    write_json(run.path / "imports.json", data)
+
+
+def _names_before(out: Path, protocol: Protocol) -> dict[str, list[str]]:
+    entries = _imports(out).get(f"protocol{protocol}", [])
+    return next((entry["names"] for entry in reversed(entries) if entry.get("names")), {})
+
+
+def _imports(out: Path) -> dict[str, Any]:
+    file = out / "imports.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file} is damaged: {error}. Import into a new folder.") from error

@@ -1,0 +1,247 @@
+"""Answers, grades and picks: files with a row a question."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.errors import DataError
+from pixfoundation.runs.importing.issues import Issue, read_rows, read_text
+from pixfoundation.runs.records import AnswerRecord, VerdictRecord
+from pixfoundation.types import Protocol, Sample
+
+_YES_OR_NO = re.compile(r"^(yes|no)\.*$", re.IGNORECASE)
+
+
+class Lookup:
+    """Finds the sample that a row is about."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        """Indexes samples by id and by the name of their image."""
+        self.samples = {sample.id: sample for sample in samples}
+        self._by_image: dict[str, list[Sample]] = {}
+        for sample in samples:
+            self._by_image.setdefault(sample.image.name, []).append(sample)
+
+    def find(self, value: Any, taken: set[str]) -> Sample | None:
+        """Finds by id (`12`), or by image name (`000000135902.jpg`).
+
+        Of several questions about one image it is the first that has no row yet: the published code
+        writes them in the order of the benchmark.
+        """
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.samples.get(str(value))
+        if not isinstance(value, str):
+            return None
+        if value in self.samples:
+            return self.samples[value]
+        members = self._by_image.get(Path(value).name, [])
+        return next((s for s in members if s.id not in taken), members[0] if members else None)
+
+
+def read_answers(
+    path: Path, protocol: Protocol, lookup: Lookup, issues: list[Issue]
+) -> tuple[list[AnswerRecord], str | None]:
+    """Reads an answer file of the published code.
+
+    Protocols 1 and 3: `question_id, prompt, answer` (the truth), `response`. Protocol 2:
+    `question_id` (or `questionId`), `prompt, answer` (the model's), `gt_answer, text_options`.
+
+    Returns:
+        The answers in the file's order, and the model's name if the file has one.
+
+    Raises:
+        DataError: If the file is missing or not text, or is plainly of another protocol.
+    """
+    key, truth_key = ("answer", "gt_answer") if protocol == 2 else ("response", "answer")
+    records: list[AnswerRecord] = []
+    taken: set[str] = set()
+    model = None
+    for number, row in read_rows(path, issues):
+        if (protocol == 2) == ("response" in row) and not records:
+            raise DataError(
+                f"{path}, line {number}: these are no answers of protocol {protocol}: "
+                f"protocol 2 has 'gt_answer' and no 'response', 1 and 3 have 'response'."
+            )
+        value = row.get("question_id", row.get("questionId"))
+        sample = lookup.find(value, taken)
+        if sample is None:
+            issues.append(Issue(path, f"question_id {value!r} is not known; skipped.", number))
+            continue
+        if sample.id in taken:
+            issues.append(Issue(path, f"a second answer of {sample.id}; the first counts.", number))
+            continue
+        text = row.get(key)
+        if not isinstance(text, str):
+            issues.append(Issue(path, f"has no text {key!r}; skipped.", number))
+            continue
+        _check_truth(path, number, row, row.get(truth_key), sample, issues)
+        taken.add(sample.id)
+        model = model or row.get("model_id")
+        prompt = row.get("prompt")
+        records.append(
+            AnswerRecord(sample.id, protocol, prompt if isinstance(prompt, str) else "", text)
+        )
+    for id in lookup.samples:
+        if id not in taken:
+            issues.append(Issue(path, f"has no answer for sample {id}."))
+    return records, model if isinstance(model, str) else None
+
+
+def read_grades(
+    path: Path,
+    protocol: Protocol,
+    order: Sequence[str],
+    lookup: Lookup,
+    issues: list[Issue],
+) -> list[VerdictRecord]:
+    """Reads grades: the published table with a column `acc`, or JSON lines.
+
+    The table's rows have no ids: they are the lines of the answer file. JSON lines hold
+    `question_id` and `acc` (0 or 1) or `reply`, the judge's words; of these only 'yes' and 'no',
+    with full stops after, are a verdict, and only 'yes' and 'yes.' are a right answer (published).
+
+    Args:
+        path: The file.
+        protocol: Of the answers.
+        order: Sample ids in the order of the answer file.
+        lookup: Of the benchmark.
+        issues: Where rows that cannot be read go.
+
+    Raises:
+        DataError: If the file is missing or has no such column.
+    """
+    if path.suffix.lower() in (".jsonl", ".json"):
+        rows = _graded_rows(path, lookup, issues)
+    else:
+        rows = _graded_table(path, order, issues)
+    judge = f"imported: {path.name}"
+    verdicts = []
+    for number, id, value, reply in rows:
+        if value is None:
+            issues.append(Issue(path, f"the grade of sample {id} is neither 0 nor 1.", number))
+        right = None if value is None else bool(value)
+        verdicts.append(
+            VerdictRecord(id, protocol, "grade", judge, right, value is not None, reply)
+        )
+    return verdicts
+
+
+def read_picks(
+    path: Path,
+    protocol: Protocol,
+    names: dict[str, list[str]],
+    samples: Sequence[Sample],
+    issues: list[Issue],
+) -> list[VerdictRecord]:
+    """Reads the picks of automatic selection: `question_id` from 0, `selected file` or `NONE`.
+
+    Args:
+        path: The file.
+        protocol: Of the candidates.
+        names: The candidates' file names by sample id, in their order.
+        samples: In the benchmark's order, which the question ids count.
+        issues: Where rows that cannot be read go.
+
+    Raises:
+        DataError: If the file is missing or not text.
+    """
+    judge = f"imported: {path.name}"
+    verdicts: dict[str, VerdictRecord] = {}
+    for number, row in read_rows(path, issues):
+        value = row.get("question_id")
+        position = value if isinstance(value, int) and not isinstance(value, bool) else -1
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            position = int(value)
+        chosen = row.get("selected file")
+        if not 0 <= position < len(samples) or not isinstance(chosen, str):
+            issues.append(
+                Issue(path, "needs a 'question_id' from 0 and a 'selected file'; skipped.", number)
+            )
+            continue
+        id = samples[position].id
+        if id in verdicts:
+            issues.append(Issue(path, f"a second pick of {id}; the first counts.", number))
+            continue
+        name = chosen.replace("\\", "/").rsplit("/", 1)[-1]
+        if name == "NONE" or (not names.get(id) and Path(name).stem.lstrip("0") == id):
+            index = None
+        elif name in names.get(id, ()):
+            index = names[id].index(name)
+        else:
+            issues.append(Issue(path, f"{name!r} is no candidate of sample {id}; no pick.", number))
+            continue
+        verdicts[id] = VerdictRecord(id, protocol, "pick", judge, index, True, chosen)
+    for sample in samples:
+        if sample.id not in verdicts:
+            issues.append(Issue(path, f"has no pick for sample {sample.id}."))
+    return list(verdicts.values())
+
+
+def _check_truth(
+    path: Path, number: int, row: dict[str, Any], truth: Any, sample: Sample, issues: list[Issue]
+) -> None:
+    """Says where a file's truth is not the benchmark's, which is what scores go by."""
+    if isinstance(truth, str) and truth.strip(" ()").lower() != sample.answer:
+        issues.append(
+            Issue(
+                path,
+                f"the answer of {sample.id} is {truth!r} there, ({sample.answer}) here.",
+                number,
+            )
+        )
+    options = row.get("text_options")
+    if isinstance(options, list) and tuple(options) != sample.options:
+        issues.append(
+            Issue(
+                path,
+                f"the options of {sample.id} are {options!r} there, {list(sample.options)!r} here.",
+                number,
+            )
+        )
+
+
+Graded = tuple[int, str, int | None, str]
+"""Line, sample id, 0 or 1 or None for what is neither, and the judge's words."""
+
+
+def _graded_table(path: Path, order: Sequence[str], issues: list[Issue]) -> list[Graded]:
+    try:
+        table = [row for row in csv.reader(read_text(path).splitlines()) if row]
+    except csv.Error as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    header = [cell.strip() for cell in table[0]] if table else []
+    if "acc" not in header:
+        raise DataError(f"{path} has no column 'acc'; it is not a table of grades.")
+    column = header.index("acc")
+    if len(table) - 1 != len(order):
+        issues.append(
+            Issue(path, f"has {len(table) - 1} grades for {len(order)} answers, matched by order.")
+        )
+    graded: list[Graded] = []
+    for line, (row, id) in enumerate(zip(table[1:], order, strict=False), start=2):
+        cell = row[column].strip() if column < len(row) else ""
+        graded.append((line, id, {"1": 1, "0": 0, "1.0": 1, "0.0": 0}.get(cell), cell))
+    return graded
+
+
+def _graded_rows(path: Path, lookup: Lookup, issues: list[Issue]) -> list[Graded]:
+    graded: dict[str, Graded] = {}
+    for number, row in read_rows(path, issues):
+        value = row.get("question_id", row.get("questionId"))
+        sample = lookup.find(value, set(graded))
+        if sample is None:
+            issues.append(Issue(path, f"question_id {value!r} is not known; skipped.", number))
+        elif sample.id in graded:
+            issues.append(Issue(path, f"a second grade of {sample.id}; the first counts.", number))
+        elif isinstance(reply := row.get("reply"), str):
+            read = _YES_OR_NO.match(reply)
+            right = int(reply.lower() in ("yes", "yes.")) if read else None
+            graded[sample.id] = (number, sample.id, right, reply)
+        else:
+            acc = row.get("acc")
+            graded[sample.id] = (number, sample.id, acc if acc in (0, 1) else None, str(acc))
+    return list(graded.values())
