@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixfoundation.api import evaluate, load_dataset, load_model, load_segmenter
+    from pixfoundation.api import evaluate, ground, load_dataset, load_model, load_segmenter
     from pixfoundation.masks import Mask
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.scoring.score import score
@@ -35,6 +35,7 @@ __all__ = [
     "Sample",
     "__version__",
     "evaluate",
+    "ground",
     "load_dataset",
     "load_model",
     "load_segmenter",
@@ -48,6 +49,7 @@ _HOMES = {
     "RunDirectory": "pixfoundation.runs.store",
     "Sample": "pixfoundation.types",
     "evaluate": "pixfoundation.api",
+    "ground": "pixfoundation.api",
     "load_dataset": "pixfoundation.api",
     "load_model": "pixfoundation.api",
     "load_segmenter": "pixfoundation.api",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pixfoundation.benchmarks import benchmarks
 from pixfoundation.benchmarks.base import Benchmark
 from pixfoundation.errors import DataError
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
+from pixfoundation.images import load_image
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.registry import Registry
@@ -20,7 +21,13 @@ from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
-from pixfoundation.types import PROTOCOLS, Protocol
+from pixfoundation.selectors import selectors
+from pixfoundation.selectors.base import Choice, Rules
+from pixfoundation.similarity import Similarity
+from pixfoundation.types import PROTOCOLS, Protocol, Selection
+
+if TYPE_CHECKING:
+    from pixfoundation.grounding.one_image import GroundedImage
 
 T = TypeVar("T")
 
@@ -162,7 +169,7 @@ def evaluate(
             "fingerprint": dataset.fingerprint(),
             "notes": list(dataset.notes),
         },
-        segmenter=segmenter and {"name": segmenter.name, **segmenter.fingerprint()},
+        segmenter={"name": segmenter.name, **segmenter.fingerprint()} if segmenter else None,
         grounding={"name": how.name, **how.fingerprint()} if how else {},
         protocols=tuple(sorted(set(protocols))),
         decoding={
@@ -185,6 +192,92 @@ def evaluate(
         report=report,
     )
     return run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grounded:
+    """One grounded image, and the mask that was picked.
+
+    Attributes:
+        found: The answer with all its candidates.
+        selection: The pick.
+        model: Name of the model.
+        segmenter: Name of the segmenter; None for masks of the model's own.
+    """
+
+    found: GroundedImage
+    selection: Selection
+    model: str
+    segmenter: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything but the pixels as plain JSON data."""
+        return {
+            **self.found.to_json(),
+            "model": self.model,
+            "segmenter": self.segmenter,
+            "selection": {
+                "selector": self.selection.selector,
+                "candidate": self.selection.candidate,
+                "evidence": self.selection.evidence,
+                "mask": None if self.selection.mask is None else self.selection.mask.to_json(),
+            },
+        }
+
+
+def ground(
+    image: Path | str,
+    expression: str,
+    model: Model | str = "tiny-llava",
+    segmenter: Segmenter | str | None = None,
+    *,
+    selector: str = "similarity",
+    prompt: str | None = None,
+    published: bool = False,
+    model_options: Mapping[str, Any] | None = None,
+) -> Grounded:
+    """Grounds an expression in one image.
+
+    Args:
+        image: An image file.
+        expression: What to find, in words.
+        model: A loaded model, or its name.
+        segmenter: A loaded segmenter, or its name; by default the embedded one for the embedded
+            model, else SAM ViT-H.
+        selector: What picks the mask; models with masks of their own use 'native'.
+        prompt: What to ask instead of the model's own wording of protocol 3.
+        published: Ground exactly as the published code does.
+        model_options: For `load_model`, if the model is given by name.
+
+    Raises:
+        DataError: If the image cannot be read, the expression is empty, or the model offers
+            nothing to ground with.
+        UnknownNameError: If a name is not known.
+    """
+    from pixfoundation.grounding.one_image import ground_image
+
+    picture = load_image(image)
+    if not expression.strip():
+        raise DataError("The expression is empty: say in words what to find in the image.")
+    if isinstance(model, str):
+        model = load_model(model, **(model_options or {}))
+    if segmenter is None and "masks" not in model.capabilities:
+        segmenter = default_segmenter(model.name)
+    if isinstance(segmenter, str):
+        segmenter = load_segmenter(segmenter)
+    how = load_grounder(model, segmenter, published=published)
+    if how is None:
+        raise DataError(f"The model {model.name!r} gives no attention, masks or coordinates.")
+    found = ground_image(picture, expression, model, how, path=Path(image), prompt=prompt)
+    name = "native" if how.name == "native" else selector
+    chooser = selectors.get(name)(Rules(published, Similarity() if name == "similarity" else None))
+    selection = chooser.select(Choice(found.sample, found.candidates, native=name == "native"))
+    return Grounded(found, selection, model.name, segmenter.name if segmenter else None)
+
+
+def default_segmenter(model: str) -> str:
+    """Returns the name of the segmenter that goes with a model: embedded with embedded."""
+    return "tiny-sam" if model == "tiny-llava" else "sam-vit-h"
 
 
 def _factory(registry: Registry[T], name: str, general: str) -> T:

@@ -7,12 +7,14 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds all commands to the application."""
-    from pixfoundation.cli import convert, demo, listing, report, run, score
+    from pixfoundation.cli import convert, demo, ground, imports, listing, report, run, score
 
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)
     app.command("score")(score.score_command)
+    app.command("import")(imports.import_command)
     app.command("report")(report.report_command)
+    app.command("ground")(ground.ground_command)
     app.command("models")(listing.models_command)
     app.command("datasets")(listing.datasets_command)
     app.command("segmenters")(listing.segmenters_command)

@@ -61,7 +61,7 @@ def run_command(
     from pixfoundation.models.base import Decoding
 
     wanted = parse_protocols(protocols)
-    name = segmenter or ("tiny-sam" if model == "tiny-llava" else "sam-vit-h")
+    name = segmenter or api.default_segmenter(model)
     api.check_names(model, dataset, None if name == "none" else name)
     data = api.load_dataset(dataset, data_root, **parse_options(data_option))
     loaded = api.load_model(

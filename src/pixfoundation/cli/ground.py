@@ -1,0 +1,96 @@
+"""`pixfoundation ground`: one image, one expression, no benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+
+if TYPE_CHECKING:
+    from pixfoundation.api import Grounded
+
+
+def ground_command(
+    image: Path = typer.Argument(help="Any image file; EXIF rotation is applied."),
+    expression: str = typer.Argument(help="What to find, in words."),
+    model: str = typer.Option("tiny-llava", help="A name of `pixfoundation models`, or a hub id."),
+    segmenter: str | None = typer.Option(
+        None, help="Default: tiny-sam for tiny-llava, else sam-vit-h."
+    ),
+    selector: str = typer.Option("similarity", help="What picks the mask: similarity, score."),
+    prompt: str | None = typer.Option(None, help="Ask this instead of the model's own wording."),
+    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    out: Path = typer.Option(Path("grounded"), help="The folder for the picture and the record."),
+    as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
+    device: str | None = DEVICE,
+    dtype: str | None = DTYPE,
+    model_option: list[str] | None = MODEL_OPTION,
+) -> None:
+    """Ground an expression in one image: the answer, its phrases, and the mask under each.
+
+    Writes grid.png and result.json into --out.
+
+    Examples:
+      pixfoundation ground kittens.jpg "the closed kitten's eyes"
+
+      pixfoundation ground street.jpg "the red car" --model llava-1.5-7b --segmenter sam-vit-h
+    """
+    from pixfoundation import api
+    from pixfoundation.report.grid import draw_grid, save_grid
+    from pixfoundation.runs.jsonl import write_json
+
+    options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
+    result = api.ground(
+        image,
+        expression,
+        model,
+        segmenter,
+        selector=selector,
+        prompt=prompt,
+        published=published,
+        model_options=options,
+    )
+    save_grid(draw_grid(result.found, result.selection), out / "grid.png")
+    record = result.to_json()
+    write_json(out / "result.json", record)
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False, indent=2))
+        return
+    _print(result)
+    Console(stderr=True).print(f"The picture: {(out / 'grid.png').resolve()}", soft_wrap=True)
+
+
+def _print(result: Grounded) -> None:
+    from pixfoundation.report.grid import PHRASE_COLOURS
+
+    console = Console()
+    found, selection = result.found, result.selection
+    answer = Text(found.answer.text)
+    for number, phrase in enumerate(found.phrases):
+        answer.stylize(f"bold {PHRASE_COLOURS[number % len(PHRASE_COLOURS)]}", *phrase.span)
+    console.print(Text(found.prompt.text, style="dim"))
+    console.print(answer)
+    table = Table(box=None, pad_edge=False)
+    for column in ("phrase", "mask", "point", "score", "area", ""):
+        table.add_column(column, justify="left" if column in ("phrase", "") else "right")
+    for index, candidate in enumerate(found.candidates):
+        point = candidate.point
+        table.add_row(
+            escape(candidate.phrase.text if candidate.phrase else "(the model's own)"),
+            str(candidate.index + 1),
+            f"{point[0]:.0f}, {point[1]:.0f}" if point else "",
+            f"{candidate.score:.2f}" if candidate.score is not None else "",
+            f"{100 * candidate.mask.area / (found.image.width * found.image.height):.1f} %",
+            "picked" if index == selection.candidate else "",
+        )
+    console.print(table)
+    if selection.candidate is None:
+        console.print(f"Nothing was picked by {selection.selector}.", style="yellow")
