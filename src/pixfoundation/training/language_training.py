@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
-from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, sample_pair
+from pixfoundation.benchmarks.pixscenes.questions import Pair, Side
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.curriculum import (
     TASKS,
@@ -24,12 +24,10 @@ from pixfoundation.training.curriculum import (
 )
 from pixfoundation.training.language_model import answer_loss, hidden_states
 from pixfoundation.training.packing import IGNORE, Packer
+from pixfoundation.training.scene_sources import validation_pair
 from pixfoundation.training.symbolic import symbolic_pictures
 from pixfoundation.training.texts import lesson
 from pixfoundation.training.tower import cosine
-
-VALIDATION_NAMESPACE = 201
-"""Seed namespace of the pairs on which progress is measured."""
 
 
 class Pictures(Protocol):
@@ -44,23 +42,12 @@ class Pictures(Protocol):
         ...
 
 
-def validation_pairs(count: int) -> list[Pair]:
-    """Pairs number 0..count-1 of the validation set, the patterns in turn."""
-    return [
-        sample_pair(
-            np.random.default_rng(np.random.SeedSequence([VALIDATION_NAMESPACE, i])),
-            PATTERNS[i % len(PATTERNS)],
-        )
-        for i in range(count)
-    ]
-
-
 class SymbolicPictures:
     """Endless fresh pairs, written in symbols and never drawn."""
 
     def __init__(self, validation: int = 180) -> None:
         """Use `validation` pairs to measure progress."""
-        self._validation = validation_pairs(validation)
+        self._validation = [validation_pair(i) for i in range(validation)]
 
     def draw(self, rng: np.random.Generator, pairs: int) -> tuple[list[Pair], Tensor]:
         """See `Pictures.draw`."""
@@ -136,9 +123,7 @@ def letter_accuracy(
     return scores
 
 
-def make_batch(
-    rng: np.random.Generator, pairs: Sequence[Pair], others: int
-) -> list[list]:
+def make_batch(rng: np.random.Generator, pairs: Sequence[Pair], others: int) -> list[list]:
     """Lessons of both pictures of every pair, with the same prompts where they can be."""
     packs = []
     for pair in pairs:

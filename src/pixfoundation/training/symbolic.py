@@ -1,7 +1,7 @@
 """Pictures written in symbols: what a perfect vision tower would tell of every patch.
 
-The first stage of the language model reads these instead of projected features; the projector is
-then started so that it writes the same vectors (`alignment`). A symbolic picture needs no drawing.
+The first stage of the language model reads these instead of projected features, while the vision
+tower and the projector are taught to write the same vectors. A symbolic picture needs no drawing.
 """
 
 from __future__ import annotations
@@ -107,12 +107,17 @@ def symbolic_pictures(scenes: list[Scene]) -> np.ndarray:
 
 
 class SymbolTable(nn.Module):
-    """A vector for every symbol; a patch is the sum of the vectors of its symbols."""
+    """A fixed random vector for every symbol; a patch is the sum of the vectors of its symbols.
 
-    def __init__(self, width: int) -> None:
-        """Make a table of vectors of a width."""
+    The vectors are not trained, so the vision tower can be taught to write them while the language
+    model learns to read them.
+    """
+
+    def __init__(self, width: int, seed: int) -> None:
+        """Draw the vectors."""
         super().__init__()
-        self.table = nn.Parameter(torch.randn(SYMBOLS, width) * 0.3)
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("table", torch.randn(SYMBOLS, width, generator=generator) * 0.1)
 
     def forward(self, hot: Tensor) -> Tensor:
         """[B, P, SYMBOLS] -> [B, P, width]."""

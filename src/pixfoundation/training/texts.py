@@ -22,6 +22,8 @@ from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
 STATEMENT_INSTRUCTION = "Say the answer, then the option's letter."
 DESCRIBE = "Describe the scene."
 
+_PLURAL_PARTS = {"wings", "petals", "wheels"}
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -127,9 +129,10 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
     near = _neighbour(scene, target.thing)
     beside = "" if near is None else f", next to {with_article(full_name(near))}"
     if target.part is not None:
-        verb = "belong" if target.part in {"wings", "petals", "wheels"} else "belongs"
-        adjective = part_adjective(thing, target.part)
-        return f"The {adjective} {target.part} {verb} to the {full_name(thing)} {place}{beside}."
+        verb, it = ("are", "They are") if target.part in _PLURAL_PARTS else ("is", "It is")
+        own = f"the {thing.colour} {thing.kind}'s {part_adjective(thing, target.part)} {target.part}"
+        whole = with_article(full_name(thing))
+        return f"{_capital(own)} {verb} {place}. {it} part of {whole}{beside}."
     facing = thing.trait("facing")
     looks = "" if facing is None else f", facing {facing}"
     has = " and ".join(trait_phrases(thing)[:2])
@@ -139,9 +142,11 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
 def describe_sentence(scene: Scene, most: int = 4) -> str:
     """The things of a scene in reading order, at most `most` of them."""
     things = sorted(scene.things, key=lambda t: (t.row, t.column))[:most]
-    return "There is " + ", ".join(
-        f"{with_article(full_name(t))} {PLACES[(t.row, t.column)]}" for t in things
-    ) + "."
+    return (
+        "There is "
+        + ", ".join(f"{with_article(full_name(t))} {PLACES[(t.row, t.column)]}" for t in things)
+        + "."
+    )
 
 
 def question_prompt(pair: Pair) -> str:

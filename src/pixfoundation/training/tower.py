@@ -1,6 +1,8 @@
-"""Dense pretraining of the vision tower: every patch tells what the thing on it looks like.
+"""Dense pretraining of the vision tower and the projector.
 
-Masks are used here, on the vision side, and nowhere else in the training of `tiny-llava`.
+Every patch tells what the thing on it looks like, once through linear heads that are thrown away,
+once through the projector, which writes the sum of the symbols' vectors. Masks are used here, on
+the vision side, and nowhere else in the training of `tiny-llava`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from pixfoundation.benchmarks.pixscenes.scenes import BACKGROUNDS, CANVAS
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.scene_store import SceneStore
+from pixfoundation.training.symbolic import SymbolTable, multi_hot
 from pixfoundation.training.symbols import GROUPS, NOTHING, PARTS, PATCH, patch_classes
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -37,6 +40,7 @@ class TowerConfig:
     batch: int = 16
     rate: float = 1.2e-3
     warmup: int = 150
+    alignment: float = 4.0
     seed: int = 0
 
 
@@ -74,6 +78,20 @@ def patch_features(tower: CLIPVisionModel, pixels: Tensor) -> Tensor:
     return tower(pixel_values=pixels, output_hidden_states=True).hidden_states[-1][:, 1:]
 
 
+class Projector(nn.Module):
+    """LLaVA's two-layer projector, with the names that it has in transformers."""
+
+    def __init__(self, width: int, text_width: int) -> None:
+        """Make a projector from features of a width to vectors of the language model's."""
+        super().__init__()
+        self.linear_1 = nn.Linear(width, text_width)
+        self.linear_2 = nn.Linear(text_width, text_width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, P, width] -> [B, P, text width]."""
+        return self.linear_2(F.gelu(self.linear_1(features)))
+
+
 class DenseHeads(nn.Module):
     """One linear head for all groups, parts, ownership and background."""
 
@@ -102,6 +120,7 @@ class DenseTargets:
     parts: Tensor  # float [B, P, parts]
     backgrounds: Tensor  # long [B]
     weights: Tensor  # float [B, P], by the share that the owner covers
+    symbols: Tensor  # float [B, P, SYMBOLS]
 
 
 def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
@@ -119,6 +138,11 @@ def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
         torch.from_numpy(bits.astype(np.float32)),
         torch.from_numpy(store.backgrounds[rows].astype(np.int64)),
         torch.from_numpy(np.where(there, weights, 0).astype(np.float32)),
+        torch.from_numpy(
+            multi_hot(
+                store.classes[rows], store.owners[rows], store.parts[rows], store.backgrounds[rows]
+            )
+        ),
     )
 
 
@@ -136,14 +160,17 @@ def dense_loss(
     loss = loss + (part_loss.sum(-1) * targets.owned).sum() / targets.owned.sum().clamp(min=1)
     for group, logits in enumerate(classes):
         wanted = targets.classes[..., group].flatten()
-        each = F.cross_entropy(
-            logits.flatten(0, 1), wanted, ignore_index=-100, reduction="none"
-        )
+        each = F.cross_entropy(logits.flatten(0, 1), wanted, ignore_index=-100, reduction="none")
         weights = targets.weights.flatten() * (wanted != -100)
         # Groups that few things have still count: the mean runs over their own patches,
         # damped so that a handful of patches does not dominate a batch.
         loss = loss + (each * weights).sum() / (weights.sum() + 0.02 * len(wanted))
     return loss
+
+
+def alignment_loss(written: Tensor, wanted: Tensor) -> Tensor:
+    """Squared error of the projected patches as a share of the variance, both means over all."""
+    return F.mse_loss(written.float(), wanted) / wanted.var()
 
 
 @torch.no_grad()
@@ -177,18 +204,20 @@ def cosine(step: int, warmup: int, steps: int, floor: float = 0.02) -> float:
 def train_tower(
     config: TowerConfig,
     store: SceneStore,
+    table: SymbolTable,
     checkpoint: Path,
     *,
     held_out: SceneStore | None = None,
     log: Callable[[str], None] = print,
     save_every: int = 200,
     compile_model: bool = True,
-) -> tuple[CLIPVisionModel, DenseHeads]:
+) -> tuple[CLIPVisionModel, Projector]:
     """Pretrain the tower, continuing from the checkpoint if there is one.
 
     Args:
         config: shape and schedule.
         store: training scenes.
+        table: vectors of the symbols, which the projector learns to write.
         checkpoint: file that the state is written to and read from.
         held_out: scenes to report accuracy on.
         log: receives progress lines.
@@ -197,33 +226,40 @@ def train_tower(
     """
     tower = build_tower(config)
     heads = DenseHeads(config.width)
-    params = [*tower.parameters(), *heads.parameters()]
+    projector = Projector(config.width, table.table.shape[1])
+    params = [*tower.parameters(), *heads.parameters(), *projector.parameters()]
     optimiser = torch.optim.AdamW(params, lr=config.rate, weight_decay=0.02, betas=(0.9, 0.98))
-    start = load_checkpoint(checkpoint, optimiser, tower=tower, heads=heads)
+    modules = {"tower": tower, "heads": heads, "projector": projector}
+    start = load_checkpoint(checkpoint, optimiser, **modules)
 
-    def forward(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    def forward(pixels: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor, list[Tensor]], Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            return heads(patch_features(tower, pixels))
+            features = patch_features(tower, pixels)
+            return heads(features), projector(features)
 
     run = torch.compile(forward, dynamic=False) if compile_model else forward
-    average = 0.0
+    average = np.zeros(2)
     for step in range(start, config.steps):
         rng = np.random.default_rng([config.seed, 1, step])
         rows = np.sort(rng.choice(len(store), size=config.batch, replace=False))
         for group in optimiser.param_groups:
             group["lr"] = config.rate * cosine(step, config.warmup, config.steps)
-        loss = dense_loss(run(normalise(store.images[rows])), dense_targets(store, rows))
+        targets = dense_targets(store, rows)
+        told, written = run(normalise(store.images[rows]))
+        gap = alignment_loss(written, table(targets.symbols))
+        loss = dense_loss(told, targets) + config.alignment * gap
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         optimiser.step()
-        average = 0.98 * average + 0.02 * float(loss.detach()) if step > start else float(loss.detach())
+        now = np.array([float(loss.detach()), float(gap.detach())])
+        average = now if step == start else 0.98 * average + 0.02 * now
         if (step + 1) % 50 == 0:
-            log(f"tower step {step + 1}/{config.steps} loss {average:.3f}")
+            log(f"tower step {step + 1}/{config.steps} loss {average[0]:.3f} gap {average[1]:.3f}")
         if (step + 1) % save_every == 0 or step + 1 == config.steps:
-            save_checkpoint(checkpoint, step + 1, optimiser, tower=tower, heads=heads)
+            save_checkpoint(checkpoint, step + 1, optimiser, **modules)
             if held_out is not None:
                 rows = np.arange(min(len(held_out), 200))
                 scores = dense_accuracy(tower, heads, held_out, rows)
                 log(" ".join(f"{name} {value:.2f}" for name, value in scores.items()))
-    return tower, heads
+    return tower, projector

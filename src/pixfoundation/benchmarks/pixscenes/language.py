@@ -90,7 +90,9 @@ def with_article(words: str) -> str:
 def has_part(thing: Thing, noun: str) -> bool:
     """Whether a thing has a part of that name to be seen."""
     words = PART_WORDS.get((thing.kind, noun))
-    return words is not None and (words.needs is None or thing.trait(words.needs[0]) == words.needs[1])
+    return words is not None and (
+        words.needs is None or thing.trait(words.needs[0]) == words.needs[1]
+    )
 
 
 def part_adjective(thing: Thing, noun: str) -> str | None:
@@ -165,9 +167,7 @@ def _described(words: list[str], things: tuple[Thing, ...]) -> list[Thing] | Non
         return [t for t in things if t.kind == kind and set(adjectives) <= _adjectives(t)]
     if noun in _PART_NOUNS:
         return [
-            t
-            for t in things
-            if has_part(t, noun) and set(adjectives) <= _part_adjectives(t, noun)
+            t for t in things if has_part(t, noun) and set(adjectives) <= _part_adjectives(t, noun)
         ]
     return None
 
@@ -216,5 +216,3 @@ def is_true(phrase: str, scene: Scene) -> bool | None:
         bearers = {kind for kind, noun in PART_WORDS if noun == words[-1]}
         return any(t.kind in bearers and not has_part(t, words[-1]) for t in scene.things)
     return _true_of(words, scene.things)
-
-

@@ -1,0 +1,172 @@
+"""PixScenes as a benchmark: the fixed test set, and any number of further samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+from platformdirs import user_cache_path
+
+from pixfoundation.benchmarks.base import Problem, benchmarks
+from pixfoundation.benchmarks.pixscenes.drawing import Drawing, render
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, sample_pair
+from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
+from pixfoundation.errors import DataError
+from pixfoundation.masks import Mask
+from pixfoundation.types import LETTERS, Sample
+
+TEST_PAIRS = 150
+"""Size of the test set, as in MMVP."""
+
+NAMESPACES = {"test": 1, "train": 2}
+"""Seed namespace of each split; the trainings use further ones of their own, from 101 on."""
+
+VERSION = 1
+"""Raised whenever the same seed gives other pictures or questions."""
+
+
+def make_pair(split: str, index: int) -> Pair:
+    """Pair number `index` of a split; the nine patterns come in turn.
+
+    Raises:
+        DataError: If there is no such split.
+    """
+    if split not in NAMESPACES:
+        raise DataError(f"PixScenes has the splits {', '.join(NAMESPACES)}, but got {split!r}.")
+    rng = np.random.default_rng(np.random.SeedSequence([NAMESPACES[split], index]))
+    return sample_pair(rng, PATTERNS[index % len(PATTERNS)])
+
+
+def target_mask(side: Side, drawing: Drawing) -> Mask:
+    """Mask of what the expression names; empty if that is absent."""
+    if side.target is None:
+        return Mask.empty((CANVAS, CANVAS))
+    name = str(side.target.thing)
+    if side.target.part is not None:
+        name += f"/{side.target.part}"
+    array = drawing.masks.get(name)
+    return Mask.empty((CANVAS, CANVAS)) if array is None else Mask.from_array(array)
+
+
+@dataclass(frozen=True)
+class PixScenes:
+    """Drawn pairs over the nine visual patterns of MMVP; see `Benchmark`.
+
+    Attributes:
+        name: 'pixscenes'.
+        samples: two samples a pair, ids '1', '2', ...; tags `pattern` and `topic`.
+        notes: what a table must say beside the numbers.
+        split: 'test' or 'train'.
+        folder: where the pictures are.
+    """
+
+    name: str
+    samples: Sequence[Sample]
+    notes: Sequence[str]
+    split: str
+    folder: Path
+
+    def fingerprint(self) -> str:
+        """A hash of the questions, answers, masks and pictures."""
+        digest = hashlib.sha256(f"pixscenes {VERSION} {self.split}".encode())
+        for sample in self.samples:
+            data = sample.to_json()
+            del data["image"]
+            digest.update(json.dumps(data, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+    def check(self) -> list[Problem]:
+        """Pictures that are missing, damaged or of the wrong size."""
+        problems = []
+        for sample in self.samples:
+            try:
+                with Image.open(sample.image) as image:
+                    image.load()
+                    if image.size != (CANVAS, CANVAS):
+                        problems.append(
+                            Problem(sample.image, sample.id, f"size {image.size}, not {CANVAS}")
+                        )
+            except OSError as error:
+                problems.append(
+                    Problem(
+                        sample.image,
+                        sample.id,
+                        f"cannot be read ({error}); delete the folder, it is drawn again",
+                    )
+                )
+        return problems
+
+
+def _write(image: np.ndarray, path: Path) -> None:
+    """Write a PNG whole or not at all."""
+    handle, partial = tempfile.mkstemp(suffix=".partial", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        Image.fromarray(image).save(file, format="PNG")
+    os.replace(partial, path)
+
+
+def _samples(split: str, count: int, folder: Path) -> list[Sample]:
+    samples = []
+    for index in range(count):
+        pair = make_pair(split, index)
+        for offset, side in enumerate(pair.sides):
+            path = folder / f"{2 * index + offset + 1}.png"
+            drawing = render(side.scene)
+            if not path.exists():
+                _write(drawing.image, path)
+            mask = target_mask(side, drawing)
+            samples.append(
+                Sample(
+                    id=str(2 * index + offset + 1),
+                    image=path,
+                    size=(CANVAS, CANVAS),
+                    question=pair.question,
+                    options=pair.options,
+                    answer=LETTERS[side.answer],
+                    expression=side.expression,
+                    mask=mask,
+                    parts=() if mask.is_empty else (mask,),
+                    pair=str(index + 1),
+                    tags={"pattern": pair.pattern, "topic": pair.topic},
+                )
+            )
+    return samples
+
+
+@benchmarks.register("pixscenes", summary="150 pairs drawn by the project; needs nothing")
+def load(root: Path | None = None, *, split: str = "test", pairs: int = TEST_PAIRS) -> PixScenes:
+    """Draw PixScenes, or find it drawn.
+
+    Args:
+        root: folder for the pictures; None for the user's cache folder.
+        split: 'test' (the benchmark) or 'train'.
+        pairs: number of pairs; the first 150 of 'test' are the benchmark.
+
+    Raises:
+        DataError: If there is no such split, the number is not positive, or the folder cannot be
+            written.
+    """
+    if pairs < 1:
+        raise DataError(f"PixScenes needs at least one pair, but got {pairs}.")
+    if split not in NAMESPACES:
+        raise DataError(f"PixScenes has the splits {', '.join(NAMESPACES)}, but got {split!r}.")
+    base = user_cache_path("pixfoundation") / "pixscenes" if root is None else Path(root)
+    folder = base / f"{split}-v{VERSION}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            samples = _samples(split, pairs, folder)
+    except OSError as error:
+        raise DataError(
+            f"PixScenes cannot be drawn into {folder}: {error}. Give another folder as root."
+        ) from error
+    notes = ("Drawn scenes of 160 x 160 pixels: the numbers say nothing about photographs.",)
+    return PixScenes("pixscenes", tuple(samples), notes, split, folder)
