@@ -10,10 +10,11 @@ its input embeddings and through hooks (`interleaving`). Text and templates are 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +28,6 @@ from pixfoundation.models.cambrian.interleaving import looking_again
 from pixfoundation.models.cambrian.layout import CambrianLayout
 from pixfoundation.models.cambrian.pixels import check_rgb
 from pixfoundation.models.cambrian.towers import VisionTower
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
 
 IMAGE_TOKEN = -200  # stands in the ids where the image goes
 
@@ -70,6 +68,21 @@ class Generation:
         return self.rows.unflatten(1, (rows, columns + 1))[..., :columns]
 
 
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """A prompt read up to the end of its image, to be continued by several questions.
+
+    Attributes:
+        ids: int64 [length], the last of them the image.
+        context: The image.
+        cache: Keys and values of the tokens read.
+    """
+
+    ids: Tensor
+    context: ImageContext
+    cache: Any
+
+
 class Cambrian:
     """A loaded Cambrian-1 model. Made by `pixfoundation.models.cambrian.load`.
 
@@ -84,7 +97,7 @@ class Cambrian:
     def __init__(
         self,
         layout: CambrianLayout,
-        llm: LlamaForCausalLM,
+        llm: Any,
         aggregator: Aggregator,
         towers: Sequence[VisionTower],
         stop_ids: Sequence[int],
@@ -136,6 +149,38 @@ class Cambrian:
         return self.aggregator(placed, image_size)
 
     @torch.inference_mode()
+    def read(
+        self, input_ids: Sequence[int] | Tensor, features: Sequence[Tensor], size: tuple[int, int]
+    ) -> ReadImage:
+        """Reads a prompt up to its image once, for `generate(read=...)` to go on from.
+
+        Args:
+            input_ids: The prompt's ids with one -200; what follows it is not read.
+            features: As `encode` gives them.
+            size: (width, height) of the image in pixels.
+
+        Raises:
+            DataError: As `generate`.
+        """
+        from transformers import DynamicCache
+
+        ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
+        start = self._image_position(ids)
+        if start is None:
+            raise DataError("There is no image in the prompt, so there is nothing to read once.")
+        ids = ids[: start + 1]
+        context = self.look(features, size)
+        cache = DynamicCache(config=self.llm.config)
+        with looking_again(self.llm.model.layers, self._samplers(), context, start):
+            self.llm(
+                inputs_embeds=self._embed(ids, start, context),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return ReadImage(ids, context, cache)
+
+    @torch.inference_mode()
     def generate(
         self,
         input_ids: Sequence[int] | Tensor,
@@ -148,12 +193,14 @@ class Cambrian:
         logits: bool = True,
         temperature: float = 0.0,
         seed: int = 2024,
+        read: ReadImage | None = None,
     ) -> Generation:
         """Answers one prompt.
 
         Args:
             input_ids: The prompt's ids with one -200 where the image goes, or none.
-            tower_features: As `encode` gives them; not looked at for a prompt without an image.
+            tower_features: As `encode` gives them; not looked at for a prompt without an image,
+                or with `read`.
             image_size: (width, height) of the image in pixels.
             max_new_tokens: Upper bound on the answer, stop token included.
             stop_ids: Ids that end it; those of the checkpoint by default.
@@ -161,6 +208,7 @@ class Cambrian:
             logits: Whether to keep the logits of every step.
             temperature: 0 is greedy.
             seed: Of the sampling above 0.
+            read: The beginning of this prompt, read before.
 
         Raises:
             DataError: If the ids hold several images, an image without its features, the image at
@@ -168,26 +216,30 @@ class Cambrian:
         """
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self._image_position(ids)
-        context = None
-        if start is not None:
-            if tower_features is None or image_size is None:
-                raise DataError("The prompt holds an image, but its features or size are missing.")
-            context = self.look(tower_features, image_size)
+        context = self._context(ids, start, tower_features, image_size, read)
         embedded = self._embed(ids, start, context)  # 1, length, width
         self._check_length(embedded.shape[1])
+        cache = None if read is None else copy.deepcopy(read.cache)
+        past = 0 if cache is None else cache.get_seq_length()
+        capture = None
         with ExitStack() as stack:
-            capture = None
             if context is not None and start is not None:
-                stack.enter_context(
-                    looking_again(self.llm.model.layers, self._samplers(), context, start)
-                )
+                if read is None:
+                    samplers = self._samplers()
+                    stack.enter_context(
+                        looking_again(self.llm.model.layers, samplers, context, start)
+                    )
                 if attention:
                     columns = torch.arange(start, start + len(context.tokens))
-                    capture = stack.enter_context(AttentionCapture(self.llm, columns))
+                    capture = AttentionCapture(self.llm, columns, past_length=past)
+                    stack.enter_context(capture)
             if temperature > 0:
-                stack.enter_context(torch.random.fork_rng())
+                device = self.llm.device
+                stack.enter_context(
+                    torch.random.fork_rng([device] if device.type == "cuda" else [])
+                )
                 torch.manual_seed(seed)
-            output = self._decode(embedded, max_new_tokens, stop_ids, logits, temperature)
+            output = self._decode(embedded, cache, max_new_tokens, stop_ids, logits, temperature)
             new_ids = output.sequences[0]
             if capture is not None:  # one more query: the last token itself
                 self.llm(input_ids=new_ids[None, -1:], past_key_values=output.past_key_values)
@@ -200,14 +252,37 @@ class Cambrian:
             grid=None if context is None else context.grid,
         )
 
+    def _context(
+        self,
+        ids: Tensor,
+        start: int | None,
+        features: Sequence[Tensor] | None,
+        size: tuple[int, int] | None,
+        read: ReadImage | None,
+    ) -> ImageContext | None:
+        """Returns the image of a prompt; None if it has none."""
+        if read is not None:
+            length = len(read.ids)
+            if not torch.equal(ids[:length], read.ids) or len(ids) < length + 2:
+                raise DataError(
+                    "The prompt does not begin with what was read before, or ends with it. "
+                    "Read it anew."
+                )
+            return read.context
+        if start is None:
+            return None
+        if features is None or size is None:
+            raise DataError("The prompt holds an image, but its features or size are missing.")
+        return self.look(features, size)
+
     def _image_position(self, ids: Tensor) -> int | None:
         """Returns where the image stands in the ids, checked against what it was trained for."""
         places = (ids == IMAGE_TOKEN).nonzero().flatten().tolist()
         text = ids[ids != IMAGE_TOKEN]
         vocabulary = self.llm.config.vocab_size
-        if len(text) and not 0 <= int(text.min()) <= int(text.max()) < vocabulary:
+        if not len(text) or not 0 <= int(text.min()) <= int(text.max()) < vocabulary:
             raise DataError(
-                f"The prompt holds ids outside the vocabulary of {vocabulary}; only "
+                f"The prompt is empty or holds ids outside the vocabulary of {vocabulary}; only "
                 f"{IMAGE_TOKEN} may stand for the image. Tokenise with this model's tokenizer."
             )
         if not places:
@@ -224,12 +299,13 @@ class Cambrian:
         return places[0]
 
     def _embed(self, ids: Tensor, start: int | None, context: ImageContext | None) -> Tensor:
+        """Returns the prompt's embeddings, [1, length, width]."""
         table = self.llm.get_input_embeddings()
-        ids = ids.to(self.llm.device)
+        ids = ids.to(table.weight.device)
         if start is None or context is None:
             return table(ids)[None]
-        before, after = table(ids[:start]), table(ids[start + 1 :])
-        return torch.cat([before, context.tokens, after])[None]
+        image = context.tokens.to(table.weight.device)
+        return torch.cat([table(ids[:start]), image, table(ids[start + 1 :])])[None]
 
     def _check_length(self, length: int) -> None:
         limit = self.layout.max_tokens
@@ -240,6 +316,7 @@ class Cambrian:
             )
 
     def _samplers(self) -> dict[int, Sampler]:
+        """Returns the samplers by the decoder layer that they follow."""
         found = self.aggregator.vision_sampler_layers
         return {
             layer: sampler
@@ -250,6 +327,7 @@ class Cambrian:
     def _decode(
         self,
         embedded: Tensor,
+        cache: Any,
         max_new_tokens: int,
         stop_ids: Sequence[int] | None,
         logits: bool,
@@ -262,6 +340,7 @@ class Cambrian:
         return self.llm.generate(
             inputs_embeds=embedded,
             attention_mask=torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device),
+            past_key_values=cache,
             generation_config=GenerationConfig(
                 max_new_tokens=max_new_tokens,
                 eos_token_id=stop or None,

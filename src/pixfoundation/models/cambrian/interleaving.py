@@ -55,7 +55,8 @@ class _Look:
             return None  # a decoding step
         self.context = None
         end = self.start + len(context.tokens)
-        seen = look(self.sampler, output[:, self.start : end], context)
+        tokens = output[:, self.start : end].to(context.tokens.device)
+        seen = look(self.sampler, tokens, context).to(output.device)
         return torch.cat([output[:, : self.start], seen, output[:, end:]], dim=1)
 
 

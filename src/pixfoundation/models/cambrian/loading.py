@@ -1,38 +1,39 @@
-"""Loads `nyu-visionx/cambrian-8b` as published, every key accounted for."""
+"""Loads `nyu-visionx/cambrian-8b` as published: memory said first, then every key accounted for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.core import Cambrian
 from pixfoundation.models.cambrian.layout import CambrianLayout, read_layout, shape_of
+from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower
 from pixfoundation.models.checkpoints import Checkpoint, find_folder, read_json
 from pixfoundation.models.loading import empty_weights, load_into
-
-_VISION = (
-    "mm_projector",
-    "vision_query",
-    "vision_sampler",
-    "image_newline",
-)  # what stands behind `model.` in keys of the aggregator
+from pixfoundation.models.placement import Placement, Quantization, quantize
 
 LLAMA_DEFAULT_STOP = 2  # what LlamaConfig assumes where a configuration names none
+_AGGREGATOR = ("mm_projector", "vision_query", "vision_sampler", "image_newline")
+_UNDIVIDED = ("LlamaDecoderLayer",)
+_POSITIONS = 2048  # of the key-value cache that the estimate of memory counts on
 
 
 def load(
     checkpoint_dir: str | Path,
     towers: str | Path | None = None,
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype | str | None = torch.float16,
     *,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = "cpu",
     tower_device: torch.device | str | None = None,
+    quantization: Quantization | None = None,
     revision: str | None = None,
 ) -> Cambrian:
     """Loads a Cambrian-1 checkpoint and its vision encoders.
@@ -40,34 +41,51 @@ def load(
     Args:
         checkpoint_dir: Folder, or hub id.
         towers: Folder that holds a folder for each encoder; None takes them from the hub.
-        dtype: Of all weights; float16 as published.
-        device: Of the language model and the aggregator.
-        tower_device: Of the encoders; that of the language model by default.
+        dtype: Of all weights, float16 as published; None for half precision on a GPU.
+        device: Of the language model and the aggregator: a device, 'auto' to divide the language
+            model between all GPUs, None for a GPU if there is one.
+        tower_device: Of the encoders; that of the aggregator by default.
+        quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
         revision: Of the hub repository.
 
     Raises:
         CheckpointError: In one sentence, if anything is missing, truncated or of another size.
-        PrerequisiteError: If something is to come from the hub, and cannot.
+        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     folder = find_folder(checkpoint_dir, revision)
     checkpoint = Checkpoint.open(folder)
     layout = read_layout(folder, checkpoint)
-    tower_folder = None if towers is None else Path(towers).expanduser()
+    tower_root = None if towers is None else Path(towers).expanduser()
+    tower_folders = [find_tower(spec, tower_root) for spec in layout.towers]
+    where: torch.device | Literal["auto"] = (
+        "auto" if device == "auto" else resolve_device(None if device is None else str(device))
+    )
+    if not isinstance(dtype, torch.dtype):
+        dtype = resolve_dtype(dtype, torch.device("cuda") if where == "auto" else where)
+
+    model = _empty(folder, checkpoint, layout)
+    if quantization is not None:
+        quantize(model.llm, quantization, dtype, skip=("lm_head",))
+    plan = Placement.plan(
+        model.llm, lambda _: dtype, where, _working_memory(model.llm, dtype), _UNDIVIDED
+    )
+    first = plan.device_of("model.embed_tokens.weight")
+    for_towers = first if tower_device is None else resolve_device(str(tower_device))
+    weights = dict(plan.weights)
+    weights[first] += sum(p.numel() for p in model.aggregator.parameters()) * dtype.itemsize
+    for spec, tower_folder in zip(layout.towers, tower_folders, strict=True):
+        weights[for_towers] = weights.get(for_towers, 0) + tower_bytes(spec, tower_folder, dtype)
+    replace(plan, weights=weights).announce(folder.name)
+
     encoders = [
-        load_tower(
-            spec,
-            tower_folder,
-            dtype=dtype,
-            device=device if tower_device is None else tower_device,
-            clip_layer=layout.clip_layer,
-        )
-        for spec in layout.towers
+        load_tower(spec, tower_folder, dtype=dtype, device=for_towers, clip_layer=layout.clip_layer)
+        for spec, tower_folder in zip(layout.towers, tower_folders, strict=True)
     ]
-    both = _fill(folder, checkpoint, layout, dtype, device)
-    return Cambrian(layout, both.llm, both.aggregator, encoders, stop_ids(folder))
+    _fill(model, checkpoint, plan, first, dtype)
+    return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids(folder))
 
 
-class _Both(nn.Module):
+class _Model(nn.Module):
     """The two parts that one checkpoint holds."""
 
     def __init__(self, llm: Any, aggregator: Aggregator) -> None:
@@ -76,54 +94,75 @@ class _Both(nn.Module):
         self.aggregator = aggregator
 
 
-def _fill(
-    folder: Path,
-    checkpoint: Checkpoint,
-    layout: CambrianLayout,
-    dtype: torch.dtype,
-    device: torch.device | str,
-) -> _Both:
+def _empty(folder: Path, checkpoint: Checkpoint, layout: CambrianLayout) -> _Model:
+    """Builds the model without memory for its parameters."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     said = read_json(folder / "config.json")
     said["vocab_size"] = shape_of(checkpoint, "model.embed_tokens.weight")[0]
     config = LlamaConfig.from_dict({k: v for k, v in said.items() if not k.startswith("mm_")})
     with empty_weights():
-        both = _Both(LlamaForCausalLM(config), Aggregator(layout))
-    tied = bool(config.tie_word_embeddings)
+        return _Model(LlamaForCausalLM(config), Aggregator(layout))
+
+
+def _fill(
+    model: _Model, checkpoint: Checkpoint, plan: Placement, first: torch.device, dtype: torch.dtype
+) -> None:
+    """Reads the checkpoint into the model."""
+
+    def device_of(name: str) -> torch.device:
+        inner = name.removeprefix("llm.")
+        return first if inner == name else plan.device_of(inner)
+
+    tied = bool(model.llm.config.tie_word_embeddings)
     load_into(
-        both,
+        model,
         checkpoint,
         rename=_place,
         ignorable=[r"rotary_emb\.inv_freq$"],
         elsewhere=[r"^llm\.lm_head\.weight$"] if tied else [],
         dtype=dtype,
-        device=device,
+        device=device_of,
     )
     if tied:
-        both.llm.tie_weights()
-    return both.to(device).eval().requires_grad_(False)
+        model.llm.tie_weights()
+    plan.finish(model.llm)
+    model.eval().requires_grad_(False)
 
 
 def _place(key: str) -> str:
     """Returns where a key of the checkpoint goes."""
-    rest = key.removeprefix("model.")
-    if rest != key and rest.startswith(_VISION):
-        return f"aggregator.{rest}"
+    inner = key.removeprefix("model.")
+    if inner != key and inner.startswith(_AGGREGATOR):
+        return f"aggregator.{inner}"
     return f"llm.{key}"
 
 
+def _working_memory(llm: Any, dtype: torch.dtype) -> int:
+    """Estimates the bytes that a run takes beside the weights.
+
+    Keys and values of an answer, and the first stage of ConvNeXt-XXL on 1024 pixels, which
+    dominates the encoders: 256 x 256 cells of 384 channels, four times widened and once more.
+    """
+    config = llm.config
+    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS
+    stage = 256 * 256 * 384 * 10
+    return (cache + stage) * dtype.itemsize
+
+
 def stop_ids(folder: Path) -> tuple[int, ...]:
-    """Returns the ids that end an answer, from generation_config.json, else config.json."""
+    """Returns the ids that end an answer, from generation_config.json, else config.json.
+
+    Raises:
+        CheckpointError: If what is said there are no numbers.
+    """
     file = folder / "generation_config.json"
     if file.is_file():
         said = read_json(file).get("eos_token_id")
     else:
         file = folder / "config.json"
         said = read_json(file).get("eos_token_id", LLAMA_DEFAULT_STOP)
-    ids = said if isinstance(said, list) else [said]
-    if said is None:
-        return ()
+    ids = [] if said is None else said if isinstance(said, list) else [said]
     if not all(isinstance(i, int) for i in ids):
         raise CheckpointError(f"{file}: eos_token_id should be a number or numbers, not {said!r}.")
     return tuple(ids)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.cambrian.layout import TowerKind, TowerSpec
@@ -95,6 +98,19 @@ def open_trunk(folder: Path) -> Checkpoint:
             return Checkpoint.open(folder / name)
     files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS)
     return Checkpoint.open(files[0] if len(files) == 1 else folder)
+
+
+def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
+    """Returns what the weights of an encoder take in memory, before they are loaded."""
+    if spec.kind in ("siglip", "convnext"):
+        shapes = open_trunk(folder).shapes
+        prefix = trunk_prefix(shapes)
+    else:
+        shapes = Checkpoint.open(folder).shapes
+        nested = "vision_model."  # in a file that holds CLIP's text side as well
+        prefix = nested if any(key.startswith(nested) for key in shapes) else ""
+    numbers = sum(prod(shape) for key, shape in shapes.items() if key.startswith(prefix))
+    return numbers * dtype.itemsize
 
 
 def trunk_prefix(keys: Any) -> str:

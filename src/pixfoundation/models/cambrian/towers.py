@@ -21,7 +21,7 @@ from pixfoundation.models.cambrian import pixels
 from pixfoundation.models.cambrian.aggregator import resample
 from pixfoundation.models.cambrian.layout import CONVNEXT_RESOLUTION, TowerSpec
 from pixfoundation.models.cambrian.pixels import Preprocessing
-from pixfoundation.models.cambrian.tower_files import find_tower, processor_arguments
+from pixfoundation.models.cambrian.tower_files import processor_arguments
 from pixfoundation.models.cambrian.trunks import load_convnext, load_siglip
 from pixfoundation.models.checkpoints import Checkpoint
 
@@ -35,7 +35,10 @@ class VisionTower(nn.Module):
         spec: Which one, and what the checkpoint expects of it.
         preprocessing: From RGB to its input.
         width: Channels of its features.
+        folder: Where its weights came from.
     """
+
+    folder: Path
 
     def __init__(
         self, spec: TowerSpec, encoder: nn.Module, preprocessing: Preprocessing, width: int
@@ -99,7 +102,7 @@ class ConvNext(VisionTower):
 
 def load_tower(
     spec: TowerSpec,
-    towers: Path | None,
+    folder: Path,
     *,
     dtype: torch.dtype,
     device: torch.device | str = "cpu",
@@ -109,15 +112,14 @@ def load_tower(
 
     Args:
         spec: Which.
-        towers: The folder of all encoders' folders; None for the hub.
+        folder: Where its weights are, from `find_tower`.
         dtype: Of weights and features.
         device: Where it computes.
         clip_layer: Which of CLIP's hidden states is taken.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or not of the width that the checkpoint expects.
+        CheckpointError: If it is damaged, incomplete, or not as wide as the checkpoint expects.
     """
-    folder = find_tower(spec, towers)
     if spec.kind == "siglip":
         tower = _load_siglip(spec, folder, dtype)
     elif spec.kind == "convnext":
@@ -132,6 +134,7 @@ def load_tower(
             f"The vision tower in {folder} gives {tower.width} channels, but the checkpoint's "
             f"model.mm_projector_aux_{spec.index} takes {spec.width}. Put {spec.hub} there."
         )
+    tower.folder = folder
     return tower.eval().requires_grad_(False).to(device)
 
 

@@ -141,7 +141,7 @@ def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
     )
     with empty_weights():
         encoder = ConvNextModel(config)
-    encoder.layernorm = nn.Identity()  # of the pooled output, which is not used
+    encoder.register_module("layernorm", nn.Identity())  # of the pooled output, which is not used
     for module in encoder.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = arguments.get("norm_eps") or 1e-6
