@@ -12,9 +12,10 @@ Example:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +27,18 @@ Rename = Callable[[str], str | Sequence[str] | None]
 Convert = Callable[[str, Tensor], Sequence[Tensor]]
 
 
-def empty_weights() -> AbstractContextManager[None]:
+@contextmanager
+def empty_weights() -> Iterator[None]:
     """Inside it, modules are built without memory for parameters; buffers are real.
 
     Buffers stay real because those that no checkpoint stores (rotary frequencies, position ids)
-    are computed at construction.
+    are computed at construction. Nothing is initialised at random.
     """
     from accelerate import init_empty_weights
+    from transformers.initialization import no_init_weights
 
-    return init_empty_weights(include_buffers=False)
+    with no_init_weights(), init_empty_weights(include_buffers=False):
+        yield
 
 
 def load_into(
@@ -102,8 +106,8 @@ class _Slot:
         if self.leaf in self.owner._buffers:
             self.owner._buffers[self.leaf] = value.to(device, target, copy=True)
             return
-        old = self.owner._parameters[self.leaf]
-        kind = type(old)
+        old: Any = self.owner._parameters[self.leaf]
+        kind: Any = type(old)
         if kind is nn.Parameter:
             new = nn.Parameter(value.to(device, target, copy=True), requires_grad=False)
         else:  # a parameter class of bitsandbytes: made from its old settings, packed by `.to`
