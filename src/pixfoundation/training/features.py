@@ -26,7 +26,7 @@ def cache_features(
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Features of all scenes of a store, float16 [N, patches, width]; read again if computed before.
+    """Features of all scenes, float16 [N, patches, width]; read again if computed before.
 
     Args:
         tower: the vision tower.

@@ -16,7 +16,6 @@ from transformers import LlamaForCausalLM
 from pixfoundation.benchmarks.pixscenes.questions import Pair, Side
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.curriculum import (
-    TASKS,
     TOKEN_WEIGHTS,
     draw_pairs,
     further_questions,
@@ -200,8 +199,3 @@ def train_stage(
                 log(f"{task} pairs: " + " ".join(f"{k[:9]} {v:.2f}" for k, v in scores.items()))
             if after_save is not None:
                 after_save(step + 1)
-
-
-def new_packer(tokenizer, length: int) -> Packer:
-    """A packer for all tasks."""
-    return Packer(tokenizer, length, TASKS)

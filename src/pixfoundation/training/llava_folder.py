@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from transformers import (
-    CLIPImageProcessor,
     CLIPVisionModel,
     GenerationConfig,
     LlamaForCausalLM,
@@ -16,6 +15,7 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
 from pixfoundation.training.symbols import PATCH, PATCHES
@@ -72,7 +72,7 @@ def assemble(
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     """The processor: exact resize without a crop, the chat template, 100 image tokens."""
     return LlavaProcessor(
-        image_processor=CLIPImageProcessor(
+        image_processor=CLIPImageProcessorPil(
             size={"height": CANVAS, "width": CANVAS},
             do_center_crop=False,
             image_mean=list(CLIP_MEAN),
@@ -102,6 +102,8 @@ def save_folder(
     half = model.to(torch.float16)
     half.save_pretrained(partial)
     build_processor(tokenizer).save_pretrained(partial)
+    for path in partial.iterdir():
+        path.chmod(0o644)
     if card is not None:
         (partial / "README.md").write_text(card, encoding="utf-8")
     if folder.exists():

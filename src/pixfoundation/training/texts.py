@@ -130,7 +130,9 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
     beside = "" if near is None else f", next to {with_article(full_name(near))}"
     if target.part is not None:
         verb, it = ("are", "They are") if target.part in _PLURAL_PARTS else ("is", "It is")
-        own = f"the {thing.colour} {thing.kind}'s {part_adjective(thing, target.part)} {target.part}"
+        own = (
+            f"the {thing.colour} {thing.kind}'s {part_adjective(thing, target.part)} {target.part}"
+        )
         whole = with_article(full_name(thing))
         return f"{_capital(own)} {verb} {place}. {it} part of {whole}{beside}."
     facing = thing.trait("facing")

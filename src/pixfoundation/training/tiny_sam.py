@@ -55,7 +55,7 @@ class Recipe:
 
     steps: int = 2800
     seed: int = 0
-    images: int = 6
+    images: int = 4
     points: int = 8
     learning_rate: float = 1e-3
     warm_up: int = 100

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from filelock import FileLock
@@ -31,6 +32,8 @@ NAMESPACES = {"test": 1, "train": 2}
 
 VERSION = 1
 """Raised whenever the same seed gives other pictures or questions."""
+
+_INDEX = "samples.json"
 
 
 def make_pair(split: str, index: int) -> Pair:
@@ -105,40 +108,65 @@ class PixScenes:
         return problems
 
 
-def _write(image: np.ndarray, path: Path) -> None:
-    """Write a PNG whole or not at all."""
+def _write(path: Path, content: Callable[[IO[bytes]], object]) -> None:
+    """Write a file whole or not at all."""
     handle, partial = tempfile.mkstemp(suffix=".partial", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
-        Image.fromarray(image).save(file, format="PNG")
+        content(file)
+    Path(partial).chmod(0o644)
     os.replace(partial, path)
 
 
-def _samples(split: str, count: int, folder: Path) -> list[Sample]:
+def _draw_pair(split: str, index: int, folder: Path) -> list[Sample]:
+    """Draw both pictures of a pair and describe them."""
+    pair = make_pair(split, index)
     samples = []
-    for index in range(count):
-        pair = make_pair(split, index)
-        for offset, side in enumerate(pair.sides):
-            path = folder / f"{2 * index + offset + 1}.png"
-            drawing = render(side.scene)
-            if not path.exists():
-                _write(drawing.image, path)
-            mask = target_mask(side, drawing)
-            samples.append(
-                Sample(
-                    id=str(2 * index + offset + 1),
-                    image=path,
-                    size=(CANVAS, CANVAS),
-                    question=pair.question,
-                    options=pair.options,
-                    answer=LETTERS[side.answer],
-                    expression=side.expression,
-                    mask=mask,
-                    parts=() if mask.is_empty else (mask,),
-                    pair=str(index + 1),
-                    tags={"pattern": pair.pattern, "topic": pair.topic},
-                )
+    for offset, side in enumerate(pair.sides):
+        number = 2 * index + offset + 1
+        path = folder / f"{number}.png"
+        drawing = render(side.scene)
+        _write(path, lambda file, image=drawing.image: Image.fromarray(image).save(file, "PNG"))
+        mask = target_mask(side, drawing)
+        samples.append(
+            Sample(
+                id=str(number),
+                image=path,
+                size=(CANVAS, CANVAS),
+                question=pair.question,
+                options=pair.options,
+                answer=LETTERS[side.answer],
+                expression=side.expression,
+                mask=mask,
+                parts=() if mask.is_empty else (mask,),
+                pair=str(index + 1),
+                tags={"pattern": pair.pattern, "topic": pair.topic},
             )
+        )
     return samples
+
+
+def _remembered(folder: Path) -> list[Sample]:
+    """The samples that were drawn into a folder before; none if that cannot be told."""
+    try:
+        rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        samples = [
+            Sample.from_json({**row, "image": str(folder / f"{row['id']}.png")}) for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return []
+    return samples if all(sample.image.exists() for sample in samples) else []
+
+
+def _samples(split: str, count: int, folder: Path) -> list[Sample]:
+    samples = _remembered(folder)
+    known = len(samples) // 2
+    if known < count:
+        for index in range(known, count):
+            samples += _draw_pair(split, index, folder)
+        rows = [{**sample.to_json(), "image": sample.image.name} for sample in samples]
+        text = json.dumps(rows).encode()
+        _write(folder / _INDEX, lambda file: file.write(text))
+    return samples[: 2 * count]
 
 
 @benchmarks.register("pixscenes", summary="150 pairs drawn by the project; needs nothing")
