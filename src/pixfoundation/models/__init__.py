@@ -34,3 +34,13 @@ models.announce(
     needs="Haozhangcx/llava_grounding_gd_vp, 16 GB in half precision",
     reproduces="LLaVA-G (7B) (PixFoundation, arXiv 2502.04192)",
 )
+
+models.announce(
+    "omg-llava",
+    "pixfoundation.models.omg_llava.adapter",
+    "load",
+    summary="OMG-LLaVA on InternLM2 7B with its OMG-Seg segmenter",
+    gives="masks",
+    needs="zhangtao-whu/OMG-LLaVA, internlm2-chat-7b, OpenCLIP ConvNeXt-L; 17 GB in half precision",
+    reproduces="OMG LLaVA (7B) (PixFoundation, arXiv 2502.04192)",
+)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.checkpoints import Checkpoint, read_json
 from pixfoundation.models.loading import empty_weights, load_into
 from pixfoundation.models.omg_llava.core import OmgLlava
@@ -40,8 +41,8 @@ def load(
     bank: PathLike | None = None,
     trunk: PathLike | None = None,
     llm: PathLike | None = None,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    dtype: torch.dtype | str | None = torch.float32,
+    device: torch.device | str | None = "cpu",
     base: Base = "exact",
     lora_scale: float = LORA_SCALE,
 ) -> OmgLlava:
@@ -54,8 +55,9 @@ def load(
         bank: The class embeddings, if they are elsewhere.
         trunk: The OpenCLIP file, if it is elsewhere; not needed if the OMG-Seg file holds it.
         llm: The InternLM2 folder, if it is elsewhere.
-        dtype: Of the language model; perception and projectors are float32, as published.
-        device: Where the model goes, and where the update is merged.
+        dtype: Of the language model; None for half precision on a GPU. Perception and projectors
+            are float32, as published.
+        device: Where the model goes and the update is merged; None for a GPU if there is one.
         base: `exact` merges the update into the weights as stored; `nf4` into what the published
             4-bit rounding leaves of them (needs bitsandbytes).
         lora_scale: Factor of the low-rank update.
@@ -67,7 +69,8 @@ def load(
     files = find_files(
         checkpoint_dir, finetuned=finetuned, head=head, bank=bank, trunk=trunk, llm=llm
     )
-    place = torch.device(device)
+    place = device if isinstance(device, torch.device) else resolve_device(device)
+    precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, place)
     tuned = Checkpoint.open(files.finetuned)
     language_base = Checkpoint.open(files.llm)
     found = read_vocabulary(tuned, language_base)
@@ -79,7 +82,7 @@ def load(
         language_base,
         tuned,
         rows=found.rows,
-        dtype=dtype,
+        dtype=precision,
         device=place,
         lora_scale=lora_scale,
         base_precision=round_to_nf4 if base == "nf4" else None,

@@ -187,14 +187,4 @@ class OmgLlava:
         state = image_state.select(images.to(self.device))
         return self.perception.decode(seg_queries.to(self.device, torch.float32), state)
 
-    @staticmethod
-    def finish(
-        masks: Tensor,
-        width: int,
-        height: int,
-        *,
-        mode: finishing.Mode = "union",
-        published: bool = False,
-    ) -> Tensor:
-        """Brings mask logits to one mask of the image; see `finishing.finish`."""
-        return finishing.finish(masks, width, height, mode=mode, published=published)
+    finish = staticmethod(finishing.finish)

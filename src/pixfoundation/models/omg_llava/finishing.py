@@ -7,13 +7,16 @@ shifts the masks of every image that is not square, and keeps the first mask onl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Mode = Literal["first", "union"]
+from pixfoundation.models.omg_llava.phrases import named
+
+Mode = Literal["first", "union", "phrase"]
 
 
 def finish_each(masks: Tensor, width: int, height: int, *, published: bool = False) -> Tensor:
@@ -38,7 +41,14 @@ def finish_each(masks: Tensor, width: int, height: int, *, published: bool = Fal
 
 
 def finish(
-    masks: Tensor, width: int, height: int, *, mode: Mode = "union", published: bool = False
+    masks: Tensor,
+    width: int,
+    height: int,
+    *,
+    mode: Mode = "union",
+    phrases: Sequence[str | None] = (),
+    phrase: str | None = None,
+    published: bool = False,
 ) -> Tensor:
     """Brings all masks of an answer to one.
 
@@ -46,11 +56,24 @@ def finish(
         masks: Logits, float [N, 1, h, w] or [N, h, w]; N may be 0.
         width: Of the image in pixels.
         height: Of the image in pixels.
-        mode: The first mask alone, or all of them united.
+        mode: The 'first' mask alone, the 'union' of all, or of those of the named 'phrase'.
+        phrases: The phrase of each mask, for the mode 'phrase'.
+        phrase: The one that is meant; the masks whose words are most like it are united.
         published: As the published wrapper: the first mask, cut from the top left corner.
 
     Returns:
         bool [height, width]; empty if there are no masks.
+
+    Raises:
+        ValueError: If the mode is 'phrase' and phrases or phrase are missing, or not one a mask.
     """
-    kept = masks[:1] if published or mode == "first" else masks
-    return finish_each(kept, width, height, published=published).any(dim=0)
+    if published or mode == "first":
+        masks = masks[:1]
+    elif mode == "phrase":
+        if phrase is None or len(phrases) != len(masks):
+            raise ValueError(
+                f"The mode 'phrase' needs the phrase that is meant and one phrase for each of the "
+                f"{len(masks)} masks, but got {phrase!r} and {len(phrases)} phrases."
+            )
+        masks = masks[named(phrases, phrase)]
+    return finish_each(masks, width, height, published=published).any(dim=0)

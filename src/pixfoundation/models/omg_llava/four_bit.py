@@ -27,9 +27,9 @@ def round_to_nf4(weight: Tensor) -> Tensor:
         PrerequisiteError: If bitsandbytes is not installed.
     """
     try:
-        from bitsandbytes import functional
+        from bitsandbytes import functional  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise missing_package("bitsandbytes", "The published 4-bit base", "quantized") from error
+        raise missing_package("bitsandbytes", "The published 4-bit base", "quantization") from error
     half = weight.to(torch.float16).contiguous()
     packed, state = functional.quantize_4bit(
         half, blocksize=BLOCK, compress_statistics=True, quant_type="nf4"

@@ -18,8 +18,10 @@ from pixfoundation.errors import CheckpointError
 from pixfoundation.models.checkpoints import Checkpoint, read_json, some
 from pixfoundation.models.loading import empty_weights, load_into
 from pixfoundation.models.omg_llava.layout import FINETUNED_LLM, language_name
+from pixfoundation.models.placement import Placement
 from pixfoundation.models.seg_token import greedy
 
+_WORKING = 2 << 30  # bytes beside the weights: merging a matrix in float32, then the cache
 LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
 ADAPTED = (
     "attention.wqkv",
@@ -121,6 +123,7 @@ def load_language_model(
 
     Raises:
         CheckpointError: If base and update do not fit each other key by key.
+        PrerequisiteError: If there is not enough memory.
     """
     stored = finetuned.shapes[f"{FINETUNED_LLM}model.tok_embeddings.weight"][0]
     config = read_config(folder, base, stored if rows is None else len(rows))
@@ -139,6 +142,8 @@ def load_language_model(
 
     with empty_weights():
         model = LlamaForCausalLM(config)
+    placement = Placement.plan(model, lambda _: dtype, device, working=_WORKING)
+    placement.announce("The language model of OMG-LLaVA")
     load_into(
         model,
         base,

@@ -1,0 +1,234 @@
+"""OMG-LLaVA as the rest of the package sees it: images and questions in, answers with masks out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.hub import Source, resolve_device
+from pixfoundation.masks import Mask, union
+from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.omg_llava.build import Base
+from pixfoundation.models.omg_llava.build import load as load_core
+from pixfoundation.models.omg_llava.core import STRIDE, OmgLlava, Perception
+from pixfoundation.models.omg_llava.finishing import finish_each
+from pixfoundation.models.omg_llava.phrases import named, phrase_spans, published_text
+from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
+from pixfoundation.models.omg_llava.tokens import InternTokens
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.types import Answer, NativeMask, Prompt
+
+CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
+TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
+
+Keep = Literal["all", "first", "union", "phrase"]
+KEEP: tuple[Keep, ...] = ("all", "first", "union", "phrase")
+
+
+def load(
+    name: str = CHECKPOINT,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    checkpoint: str | None = None,
+    finetuned: str | None = None,
+    head: str | None = None,
+    bank: str | None = None,
+    trunk: str | None = None,
+    llm: str | None = None,
+    base: Base = "exact",
+    masks: Keep = "all",
+    image_side: int = SIDE,
+) -> OmgLlavaModel:
+    """Loads OMG-LLaVA.
+
+    Args:
+        name: 'omg-llava', a hub id, or the folder that holds the published files.
+        device: Where to; a GPU if there is one by default.
+        dtype: Of the language model: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
+        revision: Branch, tag or commit on the hub.
+        checkpoint: The folder or a hub id, where `name` is the short name.
+        finetuned: The fine-tuned file, if another than the published one is meant.
+        head: The OMG-Seg file, if it is not in the folder.
+        bank: The class embeddings, if they are not in the folder.
+        trunk: The OpenCLIP file, if it is not in the folder.
+        llm: The InternLM2 folder, if it is not in the folder.
+        base: 'exact', or 'nf4' for the 4-bit base of the published numbers (bitsandbytes).
+        masks: Which masks of an answer are given: 'all' with their phrases, the 'first', their
+            'union', or those of the 'phrase' that is most like the expression asked for.
+        image_side: Side of the network's input in pixels, a multiple of 64.
+
+    Raises:
+        CheckpointError: If a file is damaged or of another model.
+        DataError: If an option has no meaning.
+        PrerequisiteError: If a file or package is missing.
+    """
+    if masks not in KEEP:
+        raise DataError(f"The option masks is one of {', '.join(KEEP)}, but got {masks!r}.")
+    if base not in ("exact", "nf4"):
+        raise DataError(f"The option base is 'exact' or 'nf4', but got {base!r}.")
+    if image_side < STRIDE or image_side % STRIDE:
+        raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
+    short = name == "omg-llava"
+    folder = find_folder(checkpoint or (CHECKPOINT if short else name), revision)
+    core = load_core(
+        folder,
+        finetuned=finetuned,
+        head=head,
+        bank=bank,
+        trunk=trunk,
+        llm=llm,
+        dtype=dtype,
+        device=resolve_device(device),
+        base=base,
+    )
+    tokens = InternTokens.of_checkpoint(core.files.llm, core.vocabulary)
+    return OmgLlavaModel(name, core, tokens, masks=masks, base=base, image_side=image_side)
+
+
+class OmgLlavaModel:
+    """OMG-LLaVA: text, and a mask for each [SEG] in it.
+
+    Attributes:
+        name: What it was loaded as.
+        capabilities: `masks`.
+        templates: How it is asked.
+    """
+
+    capabilities: frozenset[Capability] = frozenset({"masks"})
+    templates = TEMPLATES
+
+    def __init__(
+        self,
+        name: str,
+        core: OmgLlava,
+        tokens: InternTokens,
+        *,
+        masks: Keep = "all",
+        base: Base = "exact",
+        image_side: int = SIDE,
+    ) -> None:
+        self.name = name
+        self._core = core
+        self._tokens = tokens
+        self._keep: Keep = masks
+        self._base = base
+        self._image_side = image_side
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers each prompt about the image at the same place.
+
+        Args:
+            images: RGB images; the same object in consecutive places is looked at once.
+            prompts: One an image.
+            decoding: How; greedily only. With `published` an answer has its first mask alone, cut
+                from the top left corner of the padded square.
+
+        Raises:
+            DataError: If sampling is asked for, or a prompt leaves no room for an answer.
+        """
+        if decoding.temperature > 0:
+            raise DataError(
+                f"{self.name} decodes greedily, as published. Leave the temperature at 0."
+            )
+        answers = []
+        last: Image.Image | None = None
+        seen: Perception | None = None
+        for image, prompt in zip(images, prompts, strict=True):
+            if seen is None or last is not image:
+                last, seen = image, self._core.vision(to_pixels(image, self._image_side))
+            answers.append(self._answer(image, seen, prompt, decoding))
+        return answers
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns what identifies the weights and settings, as JSON data."""
+        files = self._core.files
+        own = Source(self.name, str(files.llm)).fingerprint(self._core.llm)
+        return {
+            "name": self.name,
+            "source": str(files.finetuned.parent),
+            "dtype": own["dtype"],
+            "llm": own["weights"],
+            "files": {
+                part: _identity(path)
+                for part, path in (
+                    ("finetuned", files.finetuned),
+                    ("head", files.head),
+                    ("bank", files.bank),
+                    ("trunk", files.trunk),
+                )
+                if path is not None
+            },
+            "base": self._base,
+            "masks": self._keep,
+            "image_side": self._image_side,
+            "notes": list(self._core.notes),
+        }
+
+    def _answer(
+        self, image: Image.Image, seen: Perception, prompt: Prompt, decoding: Decoding
+    ) -> Answer:
+        core, tokens = self._core, self._tokens
+        before, after = tokens.prompt(prompt.text)
+        inputs = torch.cat(
+            (
+                core.embed(torch.tensor(before)).float(),
+                seen.visual_tokens[0],
+                core.embed(torch.tensor(after)).float(),
+            )
+        )
+        room = core.llm.config.max_position_embeddings - len(inputs)
+        if room < 1:
+            raise DataError(
+                f"The prompt takes {len(inputs)} places of the model's "
+                f"{core.llm.config.max_position_embeddings}; shorten the question."
+            )
+        spoken = core.generate(
+            inputs,
+            min(decoding.max_new_tokens, room),
+            stop_ids=core.stop_ids | {tokens.turn_end},
+        )
+        ids = spoken.ids.tolist()
+        logits = core.segment(core.queries(spoken.seg_states), seen.state)
+        drawn = [
+            Mask.from_array(mask)
+            for mask in finish_each(
+                logits, image.width, image.height, published=decoding.published
+            ).cpu()
+        ]
+        if decoding.published:
+            text = published_text(tokens.decode(ids).text)
+            return Answer(text, tuple(ids), (), tuple(NativeMask(mask) for mask in drawn[:1]))
+        decoded = tokens.decode(ids, hidden=tokens.added.values())
+        found = [
+            NativeMask(mask, span and decoded.text[slice(*span)], span)
+            for mask, span in zip(drawn, phrase_spans(ids, decoded, core.vocabulary), strict=True)
+        ]
+        return Answer(
+            decoded.text, tuple(ids), decoded.spans, _kept(found, self._keep, prompt.expression)
+        )
+
+
+def _kept(found: list[NativeMask], keep: Keep, expression: str | None) -> tuple[NativeMask, ...]:
+    """Returns the masks that an answer gives; an empty tuple is 'no mask'."""
+    if keep == "first":
+        return tuple(found[:1])
+    if keep == "union" and found:
+        return (NativeMask(union(mask.mask for mask in found)),)
+    if keep == "phrase" and expression is not None:
+        return tuple(found[i] for i in named([mask.phrase for mask in found], expression))
+    return tuple(found)
+
+
+def _identity(path: Path) -> str:
+    """Returns name and size of a file: what tells two of them apart without reading gigabytes."""
+    return f"{path.name}: {path.stat().st_size} bytes"
