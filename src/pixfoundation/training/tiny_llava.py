@@ -7,8 +7,9 @@ The stages of `train`, in order; each continues from its checkpoint:
 3. `tower`: the vision tower and the projector learn to write, for every patch, the sum of fixed
    vectors of the symbols that are true of it (kind, colour, place, state ...). Masks are used
    here and nowhere else.
-4. `text`: the language model learns to answer from pictures that are written in those very
-   symbols. Nothing is drawn; the layout of the symbols comes from the scene description.
+4. `text`: the language model, whose words start at the vectors of their symbols, learns to answer
+   from pictures that are written in those very symbols. Nothing is drawn; the layout of the
+   symbols comes from the scene description.
 5. `joint`: tower frozen, projector and language model learn on the drawn pairs, from the tower's
    features. The loss is on the answers' words alone; no loss ever touches the attention.
 """
@@ -46,6 +47,7 @@ from pixfoundation.training.scene_store import build_store
 from pixfoundation.training.symbolic import SymbolTable
 from pixfoundation.training.tokenizer import BOS, EOS, PAD, train_tokenizer
 from pixfoundation.training.tower import Projector, TowerConfig, build_tower, train_tower
+from pixfoundation.training.word_vectors import start_words
 
 Progress = Callable[[str], None]
 """Receives a line of text now and then."""
@@ -111,13 +113,16 @@ def get_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
-def new_language_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """An untrained language model for a tokenizer."""
-    ids = {
-        n: tokenizer.convert_tokens_to_ids(t) for n, t in (("pad", PAD), ("bos", BOS), ("eos", EOS))
-    }
+def new_language_model(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, table: SymbolTable
+) -> LlamaForCausalLM:
+    """An untrained language model whose words start at the vectors of their symbols."""
+    names = {"pad": PAD, "bos": BOS, "eos": EOS}
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
     config = text_config(recipe.language, len(tokenizer), ids)
-    return build_language_model(config, recipe.seed)
+    model = build_language_model(config, recipe.seed)
+    start_words(model.get_input_embeddings(), tokenizer, table, recipe.seed)
+    return model
 
 
 def train(
@@ -169,7 +174,7 @@ def train(
     tower.eval().requires_grad_(False)
 
     packer = Packer(tokenizer, recipe.text.length, TASKS)
-    language = new_language_model(recipe, tokenizer)
+    language = new_language_model(recipe, tokenizer, table)
     train_stage(
         recipe.text,
         language,
@@ -218,7 +223,8 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     tokenizer = get_tokenizer(recipe, out / "tokenizer")
     tower = build_tower(recipe.tower)
     projector = Projector(recipe.tower.width, recipe.language.width)
-    language = new_language_model(recipe, tokenizer)
+    table = SymbolTable(recipe.language.width, recipe.seed)
+    language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
     if not load_checkpoint(out / "joint.pt", model=language, embed=projector):
         load_checkpoint(out / "text.pt", model=language)

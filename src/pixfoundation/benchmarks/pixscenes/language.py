@@ -206,10 +206,9 @@ def is_true(phrase: str, scene: Scene) -> bool | None:
     Returns:
         True or False, or None for phrases that claim nothing ('it', 'the picture').
     """
-    words = [w for w in re.findall(r"[a-z0-9]+", phrase.lower())]
-    while words and words[0] in _ARTICLES:
-        words = words[1:]
-    words = [w for i, w in enumerate(words) if w not in _ARTICLES or i == 0]
+    owner, apostrophe, owned = phrase.lower().replace("\u2019", "'").partition("'s ")
+    text = f"{owned} of {owner}" if apostrophe else owner
+    words = [w for w in re.findall(r"[a-z0-9]+", text) if w not in _ARTICLES]
     if not words or (len(words) == 1 and words[0] in _SILENT):
         return None
     if words[0] == "no" and len(words) > 1 and words[-1] in _PART_NOUNS:
