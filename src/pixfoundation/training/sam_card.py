@@ -24,8 +24,8 @@ pipeline_tag: mask-generation
 A demonstration segmenter for PixFoundation: the architecture of SAM (`SamModel` of transformers) at
 a hundredth of its size, trained from scratch on PixScenes, scenes of 160 x 160 pixels that the
 project draws itself. It lets the whole pipeline run anywhere, through the same code that runs
-`facebook/sam-vit-huge`. **Its numbers say nothing about the real SAM**, and it knows no photographs:
-it has seen thirteen kinds of drawn things on six kinds of drawn backgrounds.
+`facebook/sam-vit-huge`. **Its numbers say nothing about the real SAM**, and it knows no
+photographs: it has seen thirteen kinds of drawn things on six kinds of drawn backgrounds.
 
 From a point it gives three masks, each with an estimate of its IoU. The first is the whole thing
 under the point, the other two are guesses at the part under it (the thing again where there is no
@@ -58,7 +58,7 @@ from those of the test set.
 """
 
 
-def test_drawings(pairs: int = TEST_PAIRS) -> Iterator[Drawing]:
+def drawings_of_test_set(pairs: int = TEST_PAIRS) -> Iterator[Drawing]:
     """Yields the drawn scenes of the test set, both of every pair."""
     for index in range(pairs):
         for side in make_pair("test", index).sides:
@@ -79,7 +79,7 @@ def write_card(folder: str | Path, pairs: int = TEST_PAIRS) -> SegmenterReport:
         CheckpointError: If the folder holds no model.
     """
     place = Path(folder)
-    report = evaluate(load(str(place), device="cpu"), test_drawings(pairs))
+    report = evaluate(load(str(place), device="cpu"), drawings_of_test_set(pairs))
     recipe = json.loads((place / "recipe.json").read_text())
     rows = [_row("a thing", report.whole), _row("a part", report.part)]
     rows += [_row(f"— {name}", score) for name, score in report.by_part.items()]
