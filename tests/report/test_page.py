@@ -1,0 +1,113 @@
+"""The page holds everything itself, and text from models and files stays text."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.report.page import embed_json, write_report
+from pixfoundation.runs.collect import collect
+from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.types import Answer
+from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
+
+CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
+ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def make_run(folder, model=None, samples=None, config=CONFIG) -> RunDirectory:
+    run = RunDirectory.create(folder / "run", config, samples or make_samples(folder / "images", 2))
+    collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter())
+    return run
+
+
+def data_of(page):
+    text = page.read_text()
+    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(block.group(1))
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path):
+    page = write_report([make_run(tmp_path)], tmp_path / "page")
+    text = page.read_text()
+    assert page == tmp_path / "page" / "index.html"
+    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    assert "default-src 'none'" in text
+
+
+def test_the_gallery_holds_answers_masks_and_verdicts(tmp_path):
+    run = make_run(tmp_path)
+    sample = data_of(write_report([run], tmp_path / "page"))["samples"][1]
+    answer = sample["runs"][0]["3"]
+    assert sample["truth"] == run.samples["1"].mask.counts.decode()
+    assert sample["image"].startswith("data:image/png;base64,")
+    assert answer["text"] == "The white box is on the right."
+    assert answer["phrases"] == [{"text": "The white box", "span": [0, 13]}]
+    assert answer["candidates"][0]["iou"] == 1.0
+    assert answer["ious"]["native"] == 1.0
+    assert sample["runs"][0]["2"]["verdict"] == "right"
+    assert sample["runs"][0]["2"]["no_mask"]
+
+
+def test_text_from_models_and_files_is_escaped(tmp_path):
+    class Attacker(BrightModel):
+        def _one(self, image, prompt):
+            return Answer(ATTACK, masks=())
+
+    samples = make_samples(tmp_path / "images", 1)
+    samples = [
+        replace(s, expression=ATTACK, question=ATTACK, tags={"pattern": ATTACK}) for s in samples
+    ]
+    config = CONFIG.model_copy(update={"model": {"name": ATTACK}})
+    run = make_run(tmp_path, Attacker(), samples, config)
+    page = write_report([run], tmp_path / "page", title=ATTACK)
+    assert "<script>alert" not in page.read_text()
+    assert "<img src=x" not in page.read_text()
+    assert data_of(page)["samples"][0]["runs"][0]["1"]["text"] == ATTACK
+
+
+@pytest.mark.parametrize("text", [ATTACK, "<!--", "\u2028", "]]>", "é\n\t\"'"])
+def test_embedded_json_reads_back_and_closes_no_script(text):
+    embedded = embed_json({"text": text})
+    assert json.loads(embedded) == {"text": text}
+    assert "<" not in embedded
+
+
+def test_a_missing_image_is_shown_as_missing(tmp_path):
+    run = make_run(tmp_path)
+    run.samples["0"].image.unlink()
+    assert data_of(write_report([run], tmp_path / "page"))["samples"][0]["image"] == ""
+
+
+def test_failures_are_listed(tmp_path):
+    samples = make_samples(tmp_path / "images", 1)
+    samples[0].image.write_bytes(b"broken")
+    text = write_report([make_run(tmp_path, samples=samples)], tmp_path / "page").read_text()
+    assert "3 recorded failures" in text
+    assert "0.png is not an image" in text
+
+
+def test_two_runs_stand_side_by_side(tmp_path):
+    first = make_run(tmp_path / "a", samples=make_samples(tmp_path / "images", 2))
+    second = make_run(tmp_path / "b", samples=make_samples(tmp_path / "images", 1))
+    data = data_of(write_report([first, second], tmp_path / "page"))
+    assert len(data["runs"]) == 2
+    assert [sample["id"] for sample in data["samples"]] == ["0", "1"]
+    assert all(len(sample["runs"]) == 2 for sample in data["samples"])
+
+
+def test_what_cannot_be_shown_is_refused(tmp_path):
+    run = make_run(tmp_path)
+    with pytest.raises(DataError, match="got 0"):
+        write_report([], tmp_path)
+    other = make_run(
+        tmp_path / "other",
+        samples=[replace(s, id="x" + s.id) for s in make_samples(tmp_path / "images", 1)],
+    )
+    with pytest.raises(DataError, match="no sample in common"):
+        write_report([run, other], tmp_path / "page")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        write_report([run], tmp_path / "file" / "page")
