@@ -1,0 +1,35 @@
+"""One miniature Cambrian for all tests, loaded once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pixfoundation.models.cambrian import Cambrian, load
+from tests.models.cambrian import miniature
+from tests.models.cambrian.miniature import Miniature
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    return miniature.write(tmp_path_factory.mktemp("cambrian"))
+
+
+@pytest.fixture(scope="session")
+def model(made: Miniature) -> Cambrian:
+    return load(made.folder, towers=made.towers, dtype=torch.float32)
+
+
+def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """A smooth random picture, uint8 [height, width, 3]."""
+    coarse = np.random.default_rng(seed).integers(
+        0, 256, (max(height // 20, 2), max(width // 20, 2), 3), dtype=np.uint8
+    )
+    return np.asarray(Image.fromarray(coarse).resize((width, height)))
+
+
+def prompt(seed: int = 0, image: bool = True) -> list[int]:
+    ids = np.random.default_rng(seed).integers(2, miniature.VOCABULARY, 9).tolist()
+    return [*ids[: miniature.POSITION], *([-200] if image else []), *ids[miniature.POSITION :]]
