@@ -32,14 +32,20 @@ def weights(folder):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    return train(folder, SMALL, workers=0)
+    return train(folder, SMALL, workers=0, measure=False)
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path):
     train(tmp_path, SMALL, workers=0, stop_after=2)
     assert not (tmp_path / "model.safetensors").exists()
     seen = []
-    train(tmp_path, SMALL, workers=1, progress=lambda step, steps, means: seen.append(step))
+    train(
+        tmp_path,
+        SMALL,
+        workers=1,
+        measure=False,
+        progress=lambda step, steps, means: seen.append(step),
+    )
     assert seen == [3, 4]
     whole, resumed = weights(trained), weights(tmp_path)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
@@ -56,7 +62,7 @@ def test_training_changes_what_it_may_and_keeps_the_fourier_features(trained):
 
 
 def test_the_saved_folder_reloads_as_the_model_that_was_trained(trained, tmp_path):
-    train(tmp_path, SMALL, workers=0)
+    train(tmp_path, SMALL, workers=0, measure=False)
     state = torch.load(tmp_path / "training.pt", weights_only=True)["modules"]["model"]
     stored = weights(trained)
     assert stored.keys() == state.keys()

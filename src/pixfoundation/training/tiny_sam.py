@@ -27,6 +27,7 @@ from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
 from pixfoundation.errors import CheckpointError
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.point_masks import BACKGROUND, PART, PointMasks, PointMaskSteps
+from pixfoundation.training.sam_card import write_card
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called after a step with (steps done, steps, running means of the losses)."""
@@ -213,6 +214,7 @@ def train(
     workers: int = 1,
     checkpoint_every: int = 100,
     stop_after: int | None = None,
+    measure: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Trains tiny-sam from scratch, or goes on from the last checkpoint in the folder.
@@ -223,12 +225,13 @@ def train(
 
     Args:
         out: Folder of the checkpoint `training.pt` and, when all steps are done, of the model in
-            transformers' layout.
+            transformers' layout with its model card.
         recipe: What to train; the recipe of the embedded weights by default.
         threads: Threads of torch. More than the idle cores make it slower.
         workers: Processes that draw scenes ahead; 0 draws between the steps.
         checkpoint_every: Steps between checkpoints.
         stop_after: Stop at this step with a checkpoint, as an interruption would.
+        measure: Whether to measure the model on the test set at the end and write its card.
         progress: Called after every step.
 
     Returns:
@@ -271,6 +274,8 @@ def train(
             progress(step + 1, recipe.steps, means)
     if last == recipe.steps:
         export(model, folder)
+        if measure:
+            write_card(folder)
     return folder
 
 
