@@ -13,6 +13,9 @@ from pixfoundation.runs.importing.issues import Issue, read_rows, read_text
 from pixfoundation.runs.records import AnswerRecord, VerdictRecord
 from pixfoundation.types import Protocol, Sample
 
+IMPORTED = "imported"
+"""The judge of imported verdicts; the run's imports.json says which files they are from."""
+
 _YES_OR_NO = re.compile(r"^(yes|no)\.*$", re.IGNORECASE)
 
 
@@ -118,14 +121,13 @@ def read_grades(
         rows = _graded_rows(path, lookup, issues)
     else:
         rows = _graded_table(path, order, issues)
-    judge = f"imported: {path.name}"
     verdicts = []
     for number, id, value, reply in rows:
         if value is None:
             issues.append(Issue(path, f"the grade of sample {id} is neither 0 nor 1.", number))
         right = None if value is None else bool(value)
         verdicts.append(
-            VerdictRecord(id, protocol, "grade", judge, right, value is not None, reply)
+            VerdictRecord(id, protocol, "grade", IMPORTED, right, value is not None, reply)
         )
     return verdicts
 
@@ -149,7 +151,6 @@ def read_picks(
     Raises:
         DataError: If the file is missing or not text.
     """
-    judge = f"imported: {path.name}"
     verdicts: dict[str, VerdictRecord] = {}
     for number, row in read_rows(path, issues):
         value = row.get("question_id")
@@ -174,7 +175,7 @@ def read_picks(
         else:
             issues.append(Issue(path, f"{name!r} is no candidate of sample {id}; no pick.", number))
             continue
-        verdicts[id] = VerdictRecord(id, protocol, "pick", judge, index, True, chosen)
+        verdicts[id] = VerdictRecord(id, protocol, "pick", IMPORTED, index, True, chosen)
     for sample in samples:
         if sample.id not in verdicts:
             issues.append(Issue(path, f"has no pick for sample {sample.id}."))
