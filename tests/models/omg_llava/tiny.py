@@ -243,9 +243,7 @@ def _finetuned(maker: Maker, rows: int) -> dict[str, Tensor]:
         for part, shape in _shapes().items()
     }
     for name, (outputs, inputs) in adapted.items():
-        maker.made[f"{name}.lora_A.default.weight"] = maker.normal(
-            RANK, inputs, scale=inputs**-0.5
-        )
+        maker.made[f"{name}.lora_A.default.weight"] = maker.normal(RANK, inputs, scale=inputs**-0.5)
         maker.made[f"{name}.lora_B.default.weight"] = maker.normal(outputs, RANK, scale=0.2)
     cell, query = 4 * WIDTHS[3], 2 * FEATURES
     maker.linear("projector.model.query_proj", cell, query)
