@@ -89,7 +89,8 @@ def load_grounder(
 
     Without a name: the model's own masks where it has them, else attend-and-segment where its
     attention can be read, else the coordinates in its text; None if it offers nothing of these or
-    there is no segmenter to draw masks with.
+    there is no segmenter to draw masks with. As published, attention is read the way in which the
+    published evaluation of that very model read it, where the model says so (`published_reading`).
 
     Raises:
         UnknownNameError: If there is no such grounder.
@@ -110,6 +111,9 @@ def load_grounder(
         )
         if name is None:
             return None
+    reading = getattr(model, "published_reading", None)
+    if name == "attend-and-segment" and options.get("published") and reading is not None:
+        options.setdefault("preset", reading)
     grounder = grounders.get(name)(segmenter, **options)
     if lacking := grounder.uses - model.capabilities:
         raise DataError(
@@ -268,7 +272,10 @@ def ground(
     how = load_grounder(model, segmenter, published=published)
     if how is None:
         raise DataError(f"The model {model.name!r} gives no attention, masks or coordinates.")
-    found = ground_image(picture, expression, model, how, path=Path(image), prompt=prompt)
+    decoding = Decoding(attention="attention" in how.uses, published=published)
+    found = ground_image(
+        picture, expression, model, how, path=Path(image), prompt=prompt, decoding=decoding
+    )
     name = "native" if how.name == "native" else selector
     chooser = selectors.get(name)(Rules(published, Similarity() if name == "similarity" else None))
     selection = chooser.select(Choice(found.sample, found.candidates, native=name == "native"))

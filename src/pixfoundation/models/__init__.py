@@ -44,3 +44,13 @@ models.announce(
     needs="zhangtao-whu/OMG-LLaVA, internlm2-chat-7b, OpenCLIP ConvNeXt-L; 17 GB in half precision",
     reproduces="OMG LLaVA (7B) (PixFoundation, arXiv 2502.04192)",
 )
+
+models.announce(
+    "cambrian-8b",
+    "pixfoundation.models.cambrian.adapter",
+    "load",
+    summary="Cambrian-1 on Llama 3 8B with four vision encoders",
+    gives="attention",
+    needs="nyu-visionx/cambrian-8b and its four encoders, 22 GB in half precision",
+    reproduces="Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
+)

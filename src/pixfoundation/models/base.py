@@ -24,8 +24,8 @@ class Decoding:
         temperature: 0 is greedy decoding; above it, sampling.
         seed: Of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
-        published: Whether a model that pairs text and masks itself does it as its authors' code
-            does, faults included.
+        published: Whether a model does as its published evaluation does, faults included, where
+            that is its own affair: how it pairs text and masks, where its attention lies.
     """
 
     max_new_tokens: int = 256

@@ -39,8 +39,8 @@ def load(
     towers: str | None = None,
     tower_device: str | None = None,
     quantization: Quantization | None = None,
-    geometry: Geometry = "image",
-    legacy_drop_newline: bool = False,
+    geometry: Geometry | None = None,
+    legacy_drop_newline: bool | None = None,
     share_prefix: bool = True,
 ) -> CambrianModel:
     """Loads Cambrian-1.
@@ -56,8 +56,10 @@ def load(
         tower_device: Of the encoders, if not that of the language model.
         quantization: '8bit' or '4bit' for the language model's layers.
         geometry: 'image' lays attention where the image tokens are; 'published' where the
-            published script puts it, which is wrong for images that are not square.
-        legacy_drop_newline: Leave out the newline behind the image, as the published script does.
+            published script puts it, which is wrong for images that are not square. By default
+            the former, unless answers are asked for as published.
+        legacy_drop_newline: Leave out the newline behind the image, as the published script does;
+            by default only for answers asked for as published.
         share_prefix: Whether several questions about one image read it once.
 
     Raises:
@@ -65,7 +67,7 @@ def load(
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
         DataError: If an option is not known.
     """
-    if geometry not in ("image", "published"):
+    if geometry not in (None, "image", "published"):
         raise DataError(f"The geometry must be 'image' or 'published', but got {geometry!r}.")
     location = checkpoint or (HUB if name == "cambrian-8b" else name)
     folder = find_folder(location, revision)
@@ -86,8 +88,8 @@ def load(
 class Settings:
     """How answers are asked for and laid out; see `load`."""
 
-    geometry: Geometry = "image"
-    legacy_drop_newline: bool = False
+    geometry: Geometry | None = None
+    legacy_drop_newline: bool | None = None
     share_prefix: bool = True
     quantization: Quantization | None = None
 
@@ -100,9 +102,11 @@ class CambrianModel:
         capabilities: Attention to the image.
         templates: How it is asked: as the published evaluation does.
         core: The tensors behind it.
+        published_reading: How the published evaluation of this model reads attention.
     """
 
     capabilities: frozenset[Capability] = frozenset({"attention"})
+    published_reading = "pixfoundation-cambrian"
 
     def __init__(
         self, name: str, core: Cambrian, tokenizer: Any, source: Source, settings: Settings
@@ -153,8 +157,11 @@ class CambrianModel:
         self, image: Image.Image, question: str, decoding: Decoding, again: bool
     ) -> Answer:
         """Answers one question; `again` says that another about the same image will follow."""
+        drop = self._settings.legacy_drop_newline
         ids = text.prompt_ids(
-            self._tokenizer, question, legacy_drop_newline=self._settings.legacy_drop_newline
+            self._tokenizer,
+            question,
+            legacy_drop_newline=decoding.published if drop is None else drop,
         )
         seen = self._see(image)
         shared = self._settings.share_prefix and (again or seen.asked)
@@ -175,7 +182,7 @@ class CambrianModel:
         )
         tokens = output.ids.tolist()
         words, spans = decode_with_spans(self._tokenizer, tokens)
-        return Answer(words, tuple(tokens), spans, trace=self._trace(output, image))
+        return Answer(words, tuple(tokens), spans, trace=self._trace(output, image, decoding))
 
     def _see(self, image: Image.Image) -> _SeenImage:
         """Returns what is held of an image, encoding it if it is another than the last one."""
@@ -183,12 +190,15 @@ class CambrianModel:
             self._seen = _SeenImage(image, self.core.encode(np.asarray(image.convert("RGB"))))
         return self._seen
 
-    def _trace(self, output: Generation, image: Image.Image) -> AttentionTrace | None:
+    def _trace(
+        self, output: Generation, image: Image.Image, decoding: Decoding
+    ) -> AttentionTrace | None:
         maps = output.maps()
         if maps is None:
             return None
         margins = Margins.of(image.size, self.core.layout.side)
-        published = self._settings.geometry == "published"
+        default = "published" if decoding.published else "image"
+        published = (self._settings.geometry or default) == "published"
         frame = margins.published_frame(image.size) if published else margins.frame(image.size)
         return to_trace(maps.flatten(1), len(output.ids), frame)
 
