@@ -114,7 +114,7 @@ def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
-def load_weights(model_class: Any, source: Source, **options: Any) -> PreTrainedModel:
+def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
     """Loads a model of transformers, complete or not at all.
 
     Args:

@@ -114,7 +114,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
     def __enter__(self) -> AttentionCapture:
         if _active.get() is not None:
             raise AttentionError("Another attention capture is running in this thread.")
-        self._base = self.model.config.get_text_config()._attn_implementation
+        self._base = self.model.config.get_text_config()._attn_implementation or "eager"
         _set_implementation(self.model, _wrapped(self._base))
         self._token = _active.set(self)
         return self

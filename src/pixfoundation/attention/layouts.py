@@ -7,6 +7,7 @@ Families that show the model an image twice, whole and in tiles, offer both as `
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -177,10 +178,8 @@ def _internvl(image: PromptImage) -> ImageLayout:
         return _checked(image.at, GridFrame.stretched(rows, columns, image.size))
     if image.view == "whole":
         return _checked(image.at[-rows * columns :], GridFrame.stretched(rows, columns, image.size))
-    from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
-
     settings = image.processor.image_processor
-    across, down = get_optimal_tiled_canvas(
+    across, down = sys.modules[type(settings).__module__].get_optimal_tiled_canvas(
         image.size,
         (_edge(settings.size, "height"), _edge(settings.size, "width")),
         settings.min_patches,

@@ -117,13 +117,18 @@ class PromptMaker:
         if self.conversation == "llava_v1":
             return LLAVA_V1.format(image=self.processor.image_token, text=text)
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
-        if self.processor.chat_template is None:
+        template = self.processor.chat_template
+        if template is None:
             raise CheckpointError(
                 "The checkpoint has no chat template. Add its chat_template.jinja, or choose a "
                 "conversation with the model option conversation=llava_v1."
             )
-        return self.processor.apply_chat_template(
-            [message], add_generation_prompt=True, tokenize=False
+        # The tokenizer renders what the processor would, without asking for a video processor.
+        return self.processor.tokenizer.apply_chat_template(
+            [message],
+            chat_template=template["default"] if isinstance(template, dict) else template,
+            add_generation_prompt=True,
+            tokenize=False,
         )
 
     def _prepared(self, image: Image.Image) -> Image.Image:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
 from pixfoundation.attention.capture import AttentionCapture, Heads
 from pixfoundation.attention.layouts import LAYOUTS, ImageLayout, View
@@ -28,6 +28,7 @@ from pixfoundation.hub import Source, explained, load_weights, resolve_device, r
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.names import SHORT_NAMES
 from pixfoundation.models.prefix import Prefix, continue_prefix, prefix_length, read_prefix
+from pixfoundation.models.processors import load_processor
 from pixfoundation.models.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.models.spans import decode_with_spans
 from pixfoundation.prompts import PromptTemplates
@@ -40,7 +41,7 @@ def load(
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
-    attn: str = "sdpa",
+    attn: str | None = None,
     quantization: str | None = None,
     conversation: Conversation | None = None,
     pad_square: bool | None = None,
@@ -59,7 +60,7 @@ def load(
         dtype: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
         revision: Branch, tag or commit on the hub.
         attn: The attention implementation; all of them can be captured ('sdpa', 'eager',
-            'flash_attention_2').
+            'flash_attention_2'). By default 'sdpa', or 'eager' for a model with softcapping.
         quantization: '8bit' or '4bit' (bitsandbytes, on a GPU); None for none.
         conversation: 'checkpoint' or 'llava_v1'; by default the latter for LLaVA 1.5, which was
             evaluated with it.
@@ -79,14 +80,13 @@ def load(
     where = resolve_device(None if device == "auto" else device)
     options: dict[str, Any] = {
         "dtype": resolve_dtype(dtype, where),
-        "attn_implementation": attn,
+        "attn_implementation": attn or _fitting_attention(source),
     }
     if quantization is not None:
         options |= _quantized(quantization, where)
     elif device == "auto":
         options["device_map"] = "auto"
-    with explained(source):
-        processor = AutoProcessor.from_pretrained(source.location, revision=revision or "main")
+    processor = load_processor(source)
     model = load_weights(AutoModelForImageTextToText, source, **options)
     if "device_map" not in options:
         model.to(where)
@@ -377,6 +377,14 @@ def _padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
     )  # (B, n)
 
 
+def _fitting_attention(source: Source) -> str:
+    """Returns the fast attention, or the plain one where soft-capping rules the fast one out."""
+    with explained(source):
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision or "main")
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+    return "sdpa" if capped is None else "eager"
+
+
 def _quantized(kind: str, device: torch.device) -> dict[str, Any]:
     from importlib.util import find_spec
 
@@ -387,6 +395,8 @@ def _quantized(kind: str, device: torch.device) -> dict[str, Any]:
     from transformers import BitsAndBytesConfig
 
     return {
-        "quantization_config": BitsAndBytesConfig(**{f"load_in_{kind}": True}),
+        "quantization_config": BitsAndBytesConfig(
+            load_in_8bit=kind == "8bit", load_in_4bit=kind == "4bit"
+        ),
         "device_map": {"": str(device)},
     }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
@@ -74,7 +74,7 @@ def load(
 class SamSegmenter:
     """A promptable segmenter that gives three masks a prompt, each with its estimated IoU."""
 
-    def __init__(self, name: str, source: Source, model: PreTrainedModel, processor: Any) -> None:
+    def __init__(self, name: str, source: Source, model: Any, processor: Any) -> None:
         self.name = name
         self._source = source
         self._model = model
