@@ -1,6 +1,7 @@
 """Model adapters by name; nothing heavy is imported until one is loaded."""
 
 from pixfoundation.models.base import models
+from pixfoundation.models.llava_sam.names import GLAMM, LISA
 from pixfoundation.models.names import CHECKPOINTS
 
 __all__ = ["models"]
@@ -54,3 +55,15 @@ models.announce(
     needs="nyu-visionx/cambrian-8b and its four encoders, 22 GB in half precision",
     reproduces="Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
 )
+
+for _loader, _family in (("load_lisa", LISA), ("load_glamm", GLAMM)):
+    for _name, _published in _family.items():
+        models.announce(
+            _name,
+            "pixfoundation.models.llava_sam.adapter",
+            _loader,
+            summary=_published.summary,
+            gives="masks",
+            needs=f"{_published.location}, {_published.needs} in half precision",
+            **({"reproduces": _published.reproduces} if _published.reproduces else {}),
+        )

@@ -41,7 +41,8 @@ def load(
         checkpoint_dir: Folder in the published layout, or a hub id.
         vision_tower: Folder or hub id of CLIP ViT-L/14 at 224 pixels; what the checkpoint names by
             default.
-        dtype: Of the weights and of the run; None for half precision on a GPU.
+        dtype: Of the weights and of the run; None for bfloat16 on a GPU, float32
+            elsewhere.
         device: A device, 'auto' to fill all GPUs, None for a GPU if there is one.
         quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
         quantize_heads: Quantise the output head and the two projections too, as the published

@@ -151,7 +151,7 @@ class Placement:
             known = "" if there is None else f" ({_gib(there)} free)"
             lines.append(f"{need} on {device}{known}")
         said = f"{name} needs {'; '.join(lines)}."
-        logger.info(said)
+        logger.warning(said)  # at this level it is seen without any set-up of logging
         return said
 
     def device_of(self, name: str) -> torch.device:

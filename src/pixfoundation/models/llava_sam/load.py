@@ -72,8 +72,8 @@ def load_checkpoint(
         build: Builds the empty model.
         checkpoint_dir: Folder or hub id.
         vision_tower: Folder or hub id of CLIP; what the checkpoint names by default.
-        dtype: Of the weights and of the run; None for half precision on a GPU. In float16 the neck
-            of SAM's encoder computes in float32.
+        dtype: Of the weights and of the run; None for bfloat16 on a GPU, float32 elsewhere. In
+            float16 the neck of SAM's encoder computes in float32.
         device: A device, 'auto' to fill all GPUs, None for a GPU if there is one.
         quantization: '8bit' or '4bit' for the language model's layers.
         quantize_heads: Quantise the output head and the two projections too, as the published
@@ -90,7 +90,7 @@ def load_checkpoint(
     checkpoint = Checkpoint.open(folder)
     _check_layout(family, checkpoint)
     layout = Layout(str(folder), config, checkpoint.shapes, family.sam_prefix)
-    seg_token_id = _check_tokens(folder, layout)
+    added = _check_tokens(folder, layout)
     tower_folder = find_folder(vision_tower or _named_tower(config) or family.tower)
     tower = _tower_config(tower_folder, layout, family)
     where = resolve_device(None if device is None else str(device)) if device != "auto" else "auto"
@@ -127,7 +127,8 @@ def load_checkpoint(
     placement.finish(model)
     if run_dtype == torch.float16:
         run_neck_in_float32(model.sam)
-    model.seg_token_id = seg_token_id
+    model.seg_token_id = added.get("[SEG]")
+    model.bbox_token_id = added.get("<bbox>", model.bbox_token_id)
     return model.eval().requires_grad_(False)
 
 
@@ -151,7 +152,8 @@ def _run_dtype(
 ) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         return dtype
-    return resolve_dtype(dtype, torch.device("cuda") if where == "auto" else where)
+    on_cpu = where != "auto" and where.type == "cpu"
+    return resolve_dtype(dtype or ("float32" if on_cpu else "bfloat16"), torch.device("cpu"))
 
 
 def _check_layout(family: Family, checkpoint: Checkpoint) -> None:
@@ -172,12 +174,12 @@ def _check_layout(family: Family, checkpoint: Checkpoint) -> None:
     )
 
 
-def _check_tokens(folder: Path, layout: Layout) -> int | None:
-    """Returns the id of `[SEG]`; None if there are no tokenizer files at all."""
+def _check_tokens(folder: Path, layout: Layout) -> dict[str, int]:
+    """Returns the added tokens; none if there are no tokenizer files at all."""
     added = added_tokens(folder)
     rows = layout.vocabulary
     if added is None:
-        return None
+        return {}
     if "[SEG]" not in added:
         raise CheckpointError(
             f"The tokenizer in {folder} has no token [SEG] (it adds: "
@@ -191,7 +193,7 @@ def _check_tokens(folder: Path, layout: Layout) -> int | None:
             f"have {rows} token embeddings: the vocabulary is of another checkpoint. Download "
             "tokenizer and weights again."
         )
-    return added["[SEG]"]
+    return added
 
 
 def _named_tower(config: Mapping[str, Any]) -> str | None:

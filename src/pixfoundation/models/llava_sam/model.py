@@ -192,7 +192,6 @@ class LlavaSam(nn.Module):
             DataError: If there are more or fewer boxes than `<bbox>` tokens, or no region encoder.
         """
         embeddings = splice(self.llm.get_input_embeddings(), input_ids, sight.tokens)
-        slots = torch.nonzero(input_ids == self.bbox_token_id).flatten().tolist()
         if boxes is None:
             return embeddings
         if self.region_encoder is None:
@@ -200,6 +199,7 @@ class LlavaSam(nn.Module):
                 "Boxes were given, but this model has no region encoder. Ask GLaMM, loaded with "
                 "regions=True."
             )
+        slots = torch.nonzero(input_ids == self.bbox_token_id).flatten().tolist()
         if len(slots) != len(boxes):
             raise DataError(
                 f"The prompt has {len(slots)} <bbox> tokens, but {len(boxes)} boxes were given. "

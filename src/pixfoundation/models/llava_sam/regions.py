@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -151,8 +152,7 @@ def roi_align(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor
     """
     if find_spec("torchvision") is None:
         return roi_align_in_torch(feature, boxes, size, scale)
-    from torchvision.ops import roi_align as pool
-
+    pool = import_module("torchvision.ops").roi_align
     return pool(feature, [boxes], size, scale, sampling_ratio=SAMPLES, aligned=True)
 
 
