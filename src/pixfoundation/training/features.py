@@ -50,6 +50,15 @@ def cache_features(
     return np.load(path, mmap_mode="r")
 
 
+def aligned(features: np.ndarray) -> Tensor:
+    """A float32 copy in torch's own memory.
+
+    NumPy's memory is aligned less strictly, and matrix products may round differently by alignment:
+    a resumed training would differ in the last bit.
+    """
+    return torch.tensor(features, dtype=torch.float32)
+
+
 class DrawnPictures:
     """Pairs that were drawn and seen by the tower; see `language_training.Pictures`."""
 
@@ -77,9 +86,8 @@ class DrawnPictures:
         """Random pairs and the features of their pictures."""
         numbers = rng.integers(len(self._features) // 2, size=pairs)
         rows = (2 * numbers[:, None] + np.arange(2)).reshape(-1)
-        inputs = torch.from_numpy(self._features[rows].astype(np.float32))
-        return [self._pair(int(n)) for n in numbers], inputs
+        return [self._pair(int(n)) for n in numbers], aligned(self._features[rows])
 
     def validation(self) -> tuple[list[Pair], Tensor]:
         """All validation pairs."""
-        return self._validation, torch.from_numpy(self._validation_features.astype(np.float32))
+        return self._validation, aligned(self._validation_features)

@@ -21,6 +21,7 @@ from pixfoundation.training.curriculum import (
     further_questions,
     lessons_for,
 )
+from pixfoundation.training.features import aligned
 from pixfoundation.training.language_model import answer_loss, hidden_states
 from pixfoundation.training.packing import IGNORE, Packer
 from pixfoundation.training.scene_sources import validation_pair
@@ -59,7 +60,7 @@ class SymbolicPictures:
 
     @staticmethod
     def _inputs(pairs: Sequence[Pair]) -> Tensor:
-        return torch.from_numpy(symbolic_pictures([s.scene for p in pairs for s in p.sides]))
+        return aligned(symbolic_pictures([s.scene for p in pairs for s in p.sides]))
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class StageConfig:
     Attributes:
         name: also the name of its checkpoint.
         steps: number of steps.
+        horizon: steps over which the rate would fall to zero; None for `steps`. A stage that
+            ends earlier leaves the falling to the next one.
         rate: peak learning rate of the language model.
         patch_rate: peak learning rate of what makes the patches' vectors.
         warmup: steps of linear warm-up.
@@ -80,6 +83,7 @@ class StageConfig:
 
     name: str
     steps: int
+    horizon: int | None = None
     rate: float = 1e-3
     patch_rate: float = 1e-3
     warmup: int = 200
@@ -175,8 +179,9 @@ def train_stage(
         rng = np.random.default_rng([config.seed, 2, step])
         pairs, inputs = pictures.draw(rng, config.pairs)
         batch = packer.pack(make_batch(rng, pairs, config.others))
+        factor = cosine(step, config.warmup, config.horizon or config.steps)
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * cosine(step, config.warmup, config.steps)
+            group["lr"] = group["peak"] * factor
         hidden = run(batch.ids, embed(inputs), batch.positions, batch.attention_mask())
         loss, sums = answer_loss(model, hidden, batch, weights)
         optimiser.zero_grad(set_to_none=True)

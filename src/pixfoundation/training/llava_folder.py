@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -43,9 +44,10 @@ def assemble(
     tokenizer: PreTrainedTokenizerFast,
 ) -> LlavaForConditionalGeneration:
     """One model out of its trained parts, in float32."""
-    text = language.config
+    # Copies, since a model writes its attention implementation into its configuration.
+    text, vision = deepcopy(language.config), deepcopy(tower.config)
     config = LlavaConfig(
-        vision_config=tower.config,
+        vision_config=vision,
         text_config=text,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
         projector_hidden_act="gelu",

@@ -79,10 +79,12 @@ class Recipe:
     corpus: int = 1_500
     tower: TowerConfig = field(default_factory=TowerConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
-    text: StageConfig = field(default_factory=lambda: StageConfig("text", steps=8_000))
+    text: StageConfig = field(
+        default_factory=lambda: StageConfig("text", steps=1_000, horizon=8_000)
+    )
     joint: StageConfig = field(
         default_factory=lambda: StageConfig(
-            "joint", steps=4_000, rate=5e-4, patch_rate=5e-4, warmup=100, seed=1
+            "joint", steps=7_000, rate=1e-3, patch_rate=3e-4, warmup=100, seed=1
         )
     )
 

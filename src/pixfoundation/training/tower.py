@@ -63,7 +63,7 @@ def build_tower(config: TowerConfig) -> CLIPVisionModel:
 
 def normalise(images: np.ndarray) -> Tensor:
     """Pictures uint8 [B, H, W, 3] as CLIP wants them, float [B, 3, H, W]."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.tensor(np.asarray(images)).permute(0, 3, 1, 2).float() / 255
     mean = torch.tensor(CLIP_MEAN).view(1, 3, 1, 1)
     std = torch.tensor(CLIP_STD).view(1, 3, 1, 1)
     return (pixels - mean) / std
