@@ -1,0 +1,82 @@
+"""`pixfoundation judge`: graded answers and picked masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pixfoundation.cli.options import given
+
+
+def judge_command(
+    run: Path = typer.Argument(help="A run directory."),
+    model: str = typer.Option(help="The judge's model: its name at the endpoint, or a hub id."),
+    judge: str = typer.Option("openai", help="openai (any compatible endpoint) or local."),
+    tasks: str = typer.Option("grade,pick", help="grade protocol 1, pick masks, or both."),
+    base_url: str | None = typer.Option(None, help="The endpoint, as http://localhost:8000/v1."),
+    key_file: Path | None = typer.Option(
+        None, help="A file with the key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY."
+    ),
+    at_once: int = typer.Option(4, min=1, help="Questions under way at a time."),
+    budget: int | None = typer.Option(None, min=0, help="Most requests of this call."),
+    temperature: float = typer.Option(0.0, min=0.0, help="Of the judge; 0.2 as published."),
+    published: bool = typer.Option(False, help="Pick with one request of all overlays."),
+    retries: int = typer.Option(6, min=0, help="Tries after the first, with growing pauses."),
+    cache: Path | None = typer.Option(None, help="Where replies are kept, for all runs."),
+) -> None:
+    """Have a judge grade the answers of protocol 1 and pick a mask for every answer.
+
+    Replies are kept: a second run asks nothing, an interrupted one only what is missing.
+
+    Examples:
+      pixfoundation judge runs/llava --model gpt-4o --tasks grade --budget 400
+
+      pixfoundation judge runs/llava --model Qwen3-VL-8B --base-url http://localhost:8000/v1
+    """
+    from pixfoundation.judges import judges
+    from pixfoundation.judges.asking import CachedJudge
+    from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
+    from pixfoundation.runs.store import RunDirectory
+
+    wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
+    if not wanted or len(wanted) != len(set(tasks.split(","))):
+        raise typer.BadParameter(f"tasks are grade and pick, but got {tasks!r}.")
+    options = given(base_url=base_url, key_file=key_file)
+    if judge == "openai":
+        options["retries"] = retries
+    folder = cache or user_cache_path("pixfoundation") / "judge"
+    asker = CachedJudge(judges.get(judge)(model, **options), folder, budget)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[bad]}"),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(asker.name, total=None, bad="")
+
+        def report(progress: JudgingProgress) -> None:
+            bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
+            bar.update(task, completed=progress.done, total=progress.total, bad=bad)
+
+        final = judge_run(
+            RunDirectory(run),
+            asker,
+            tasks=wanted,
+            at_once=at_once,
+            temperature=temperature,
+            published=published,
+            report=report,
+        )
+    Console().print(
+        f"{final.done} answers judged by {asker.name} with {asker.asked} requests; "
+        f"{final.no_verdict} without a verdict, {final.spared} near-equal masks not shown.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,66 @@
+"""What a judge is to the rest of the package, and where judges are found by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pixfoundation.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a judge is asked, complete: the same question may be answered from a cache.
+
+    Attributes:
+        text: The user's message.
+        system: The system message.
+        images: PNG files, in the order in which the text counts them.
+        temperature: Of the judge's decoding.
+        max_tokens: Upper bound on its reply.
+    """
+
+    text: str
+    system: str = ""
+    images: tuple[bytes, ...] = ()
+    temperature: float = 0.0
+    max_tokens: int = 64
+
+    def key(self, judge: str) -> str:
+        """Returns the hash of everything that the reply depends on.
+
+        Args:
+            judge: The judge's name, which holds its model.
+        """
+        digest = hashlib.sha256()
+        parts = [judge, self.system, self.text, repr(self.temperature), str(self.max_tokens)]
+        for part in [*(text.encode() for text in parts), *self.images]:
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        return digest.hexdigest()
+
+
+class Judge(Protocol):
+    """Answers questions about answers and masks.
+
+    Attributes:
+        name: Which judge and which model; written beside every verdict.
+    """
+
+    name: str
+
+    def ask(self, question: Question) -> str:
+        """Returns the reply as text.
+
+        Raises:
+            JudgeError: If the judge cannot be reached, or refuses to work.
+        """
+        ...
+
+
+JudgeFactory = Callable[..., Judge]
+"""`factory(model=..., **options) -> Judge`."""
+
+judges: Registry[JudgeFactory] = Registry("judge", group="pixfoundation.judges")

@@ -1,0 +1,170 @@
+"""The stage that needs a judge: graded answers and picked masks, appended to `verdicts.jsonl`.
+
+Each verdict is on disk before the next is waited for; what a judge has said of an answer it is not
+asked again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from pixfoundation.images import load_image
+from pixfoundation.judges import wording
+from pixfoundation.judges.asking import concurrently
+from pixfoundation.judges.base import Judge
+from pixfoundation.judges.picking import (
+    Verdict,
+    ask_yes_no,
+    pick_by_tournament,
+    pick_published,
+    to_png,
+)
+from pixfoundation.masks import Mask
+from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.types import Sample
+
+Task = Literal["grade", "pick"]
+TASKS: tuple[Task, ...] = ("grade", "pick")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingProgress:
+    """How far the judging is.
+
+    Attributes:
+        done: Answers judged, by this or an earlier call.
+        total: Answers to judge.
+        no_verdict: Verdicts that are none, since the judge answered something else twice.
+        spared: Overlays that were not shown, since near-equal ones were.
+    """
+
+    done: int
+    total: int
+    no_verdict: int
+    spared: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Grading:
+    """An answer of protocol 1 to grade."""
+
+    sample: Sample
+    answer: AnswerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Picking:
+    """An answer whose mask is to be picked."""
+
+    sample: Sample
+    expression: str
+    answer: AnswerRecord
+    masks: tuple[Mask, ...]
+
+
+_Job = _Grading | _Picking
+
+
+def judge_run(
+    run: RunDirectory,
+    judge: Judge,
+    *,
+    tasks: Sequence[Task] = TASKS,
+    at_once: int = 4,
+    temperature: float = 0.0,
+    published: bool = False,
+    seed: int = 2024,
+    report: Callable[[JudgingProgress], None] = lambda progress: None,
+) -> JudgingProgress:
+    """Has a judge grade the answers of protocol 1 and pick masks in protocols 1 and 3.
+
+    Args:
+        run: A run directory with answers.
+        judge: Who is asked; wrap it in `CachedJudge`, so that nothing is asked twice.
+        tasks: `grade`, `pick` or both.
+        at_once: Questions under way at a time.
+        temperature: Of the judge; the published code uses 0.2.
+        published: Pick with one request of all overlays, instead of a tournament.
+        seed: Of the shuffled places in the tournament.
+        report: Called after every verdict.
+
+    Raises:
+        JudgeError: If the judge fails; what was judged before is safe.
+        RunError: If the directory is held by another process or cannot be written.
+    """
+    with run.locked(), run.appender("verdicts") as file:
+        held = [verdict for verdict in run.verdicts() if verdict.judge == judge.name]
+        graded = {v.sample for v in held if v.kind == "grade"}
+        picked = {(v.sample, v.protocol) for v in held if v.kind == "pick"}
+        jobs = list(_jobs(run, tasks))
+        open_jobs = [job for job in jobs if not _is_judged(job, graded, picked)]
+        done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
+        spared = 0
+        work = partial(_judge_one, judge, temperature=temperature, published=published, seed=seed)
+        for job, verdicts in concurrently(work, open_jobs, at_once):
+            for kind, verdict in verdicts:
+                file.append(_record(job, kind, verdict, judge.name).to_json())
+                bad += not verdict.valid
+                spared += verdict.spared
+            done += 1
+            report(JudgingProgress(done, len(jobs), bad, spared))
+        return JudgingProgress(done, len(jobs), bad, spared)
+
+
+def _jobs(run: RunDirectory, tasks: Sequence[Task]) -> Iterator[_Job]:
+    candidates = run.candidates()
+    for answer in run.answers().values():
+        sample, found = run.samples[answer.sample], candidates.get(answer.key)
+        if answer.error is not None:
+            continue
+        if "grade" in tasks and answer.protocol == 1 and sample.answer is not None:
+            yield _Grading(sample, answer)
+        if "pick" in tasks and sample.expression is not None and found and found.candidates:
+            masks = tuple(candidate.mask for candidate in found.candidates)
+            yield _Picking(sample, sample.expression, answer, masks)
+
+
+def _is_judged(job: _Job, graded: set[str], picked: set[Key]) -> bool:
+    return job.sample.id in graded if isinstance(job, _Grading) else job.answer.key in picked
+
+
+def _judge_one(
+    judge: Judge, job: _Job, *, temperature: float, published: bool, seed: int
+) -> list[tuple[VerdictKind, Verdict]]:
+    if isinstance(job, _Grading):
+        question = wording.grading_question(
+            job.answer.prompt, f"({job.sample.answer})", job.answer.text, temperature
+        )
+        return [("grade", ask_yes_no(judge, question))]
+    image = load_image(job.sample.image)
+    presence = ask_yes_no(
+        judge, wording.presence_question(job.expression, to_png(image), temperature)
+    )
+    if presence.value is False:
+        return [("presence", presence), ("pick", Verdict(None, True, presence.reply))]
+    if published:
+        picked = pick_published(judge, image, job.expression, job.masks, temperature)
+    else:
+        name = zlib.crc32(job.sample.id.encode())
+        rng = np.random.default_rng([seed, name, job.answer.protocol])
+        picked = pick_by_tournament(judge, image, job.expression, job.masks, temperature, rng)
+    return [("presence", presence), ("pick", picked)]
+
+
+def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> VerdictRecord:
+    return VerdictRecord(
+        job.sample.id,
+        job.answer.protocol,
+        kind,
+        judge,
+        verdict.value,
+        verdict.valid,
+        verdict.reply,
+    )

@@ -1,0 +1,113 @@
+"""A small OpenAI-compatible server on this machine that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEY = "sesame"
+
+
+class JudgeServer:
+    """Replies by a function of the request; the first requests may go wrong as told.
+
+    Attributes:
+        requests: Bodies of all requests that came with a good key, in order.
+        times: When they came.
+    """
+
+    def __init__(self, reply: Callable[[dict], str], trouble: list[str]) -> None:
+        self.reply, self.trouble = reply, trouble
+        self.requests: list[dict] = []
+        self.times: list[float] = []
+        self.under_way = self.most_under_way = 0
+        self.lock = threading.Lock()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def _handler(server) -> type[BaseHTTPRequestHandler]:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.headers["Authorization"] not in (f"Bearer {KEY}", "Bearer none"):
+                    return self.send(401, {"error": {"message": "no such key"}})
+                with server.lock:
+                    server.requests.append(body)
+                    server.times.append(time.monotonic())
+                    trouble = server.trouble.pop(0) if server.trouble else ""
+                    server.under_way += 1
+                    server.most_under_way = max(server.most_under_way, server.under_way)
+                try:
+                    self.answer(trouble, body)
+                finally:
+                    with server.lock:
+                        server.under_way -= 1
+
+            def answer(self, trouble: str, body: dict) -> None:
+                if trouble.startswith("429"):
+                    _, _, wait = trouble.partition(" ")
+                    return self.send(429, {}, {"Retry-After": wait} if wait else {})
+                if trouble == "500":
+                    return self.send(500, {})
+                if trouble == "hang":
+                    time.sleep(1.5)
+                if trouble == "cut":
+                    linger = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    return self.connection.close()
+                if trouble == "nonsense":
+                    return self.send(200, "{not json")
+                if trouble == "empty":
+                    return self.send(200, {"choices": []})
+                message = {"role": "assistant", "content": server.reply(body)}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                return self.send(200, {"id": "1", "object": "chat.completion", "choices": [choice]})
+
+            def send(self, status: int, body: object, headers: dict | None = None) -> None:
+                data = (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def judge_server(reply=lambda body: "Yes", trouble=()):
+    """Serves until the block ends; yields the `JudgeServer`."""
+    server = JudgeServer(reply, list(trouble))
+    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.http.shutdown()
+        server.http.server_close()
+        thread.join()
+
+
+def text_of(body: dict) -> str:
+    """Returns the user's text of a request."""
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else content[0]["text"]
+
+
+def images_of(body: dict) -> list[str]:
+    """Returns the images of a request as data URLs."""
+    content = body["messages"][-1]["content"]
+    if isinstance(content, str):
+        return []
+    return [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
