@@ -106,8 +106,9 @@ class Mask:
             return cls._from_runs((height, width), counts)
         raw = counts.encode("ascii", "replace") if isinstance(counts, str) else bytes(counts)
         for candidate in _spellings(raw):
-            if _filled_pixels(candidate) == height * width:
-                return cls((height, width), _canonical((height, width), candidate))
+            runs = _read_runs(candidate)
+            if runs is not None and int(runs.sum()) == height * width:
+                return cls((height, width), _canonical((height, width), runs.tolist()))
         raise DataError(
             f"The run lengths do not fill a mask of {height} x {width} pixels: "
             "the encoding is damaged or of another size."
@@ -122,8 +123,7 @@ class Mask:
                 f"add up to {size[0] * size[1]}, but got {len(runs)} of them"
                 + (f" with the sum {sum(runs)}." if valid else ".")
             )
-        rle = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
-        return cls(size, _canonical(size, rle["counts"]))
+        return cls(size, _canonical(size, runs))
 
     @classmethod
     def from_polygons(cls, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
@@ -265,35 +265,32 @@ def _spellings(raw: bytes) -> Iterable[bytes]:
         return
 
 
-def _filled_pixels(counts: bytes) -> int:
-    """Sums the runs of COCO's compressed string; -1 if it is not one.
+def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
+    """Reads the run lengths of COCO's compressed string, int64 [runs]; None if it is not one.
 
     The library reads past the end of a damaged string, so the string is checked before it gets
     there. Format: groups of 5 bits, low first, offset 48, bit 5 says that more follow, bit 4 of the
-    last is the sign; from the third run on, the difference to the run two places before is stored.
+    last is the sign; from the fourth run on, the difference to the run two places before is stored.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for byte in counts:
-        group = byte - 48
-        if not 0 <= group < 64 or shift > 30:
-            return -1
-        value |= (group & 31) << shift
-        shift += 5
-        if group & 32:
-            continue
-        if group & 16:
-            value -= 1 << shift
-        if len(runs) > 2:
-            value += runs[-2]
-        if value < 0:
-            return -1
-        runs.append(value)
-        value = shift = 0
-    return sum(runs) if shift == 0 else -1
+    groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
+    if not groups.size or groups.min() < 0 or groups.max() > 63 or groups[-1] & 32:
+        return None
+    ends = np.flatnonzero(groups & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > 7:  # 35 bits: more pixels than any image has
+        return None
+    places = np.arange(groups.size) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((groups & 31) << (5 * places), starts)
+    runs -= np.where(groups[ends] & 16, np.int64(1) << (5 * lengths), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return None if runs.min() < 0 else runs
 
 
-def _canonical(size: tuple[int, int], counts: bytes) -> bytes:
-    """Merges zero-length runs away, so that equal masks have equal counts."""
-    merged = coco.merge([{"size": list(size), "counts": counts}])
-    return coco.encode(np.asfortranarray(coco.decode(merged)))["counts"]
+def _canonical(size: tuple[int, int], runs: list[int]) -> bytes:
+    """Encodes run lengths; empty runs are merged away, so that equal masks have equal counts."""
+    encoded = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
+    if 0 in runs[1:]:
+        return coco.encode(np.asfortranarray(coco.decode(encoded)))["counts"]
+    return encoded["counts"]

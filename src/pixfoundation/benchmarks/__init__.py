@@ -16,3 +16,15 @@ benchmarks.announce(
     "load",
     summary="150 pairs of MMVP with expressions and masks; needs --data-root",
 )
+benchmarks.announce(
+    "pixcvbench",
+    "pixfoundation.benchmarks.pixcvbench",
+    "load",
+    summary="1,438 questions of CV-Bench with expressions and masks; needs --data-root",
+)
+benchmarks.announce(
+    "folder",
+    "pixfoundation.benchmarks.folder",
+    "load",
+    summary="your own images with one JSON Lines file; needs --data-root",
+)

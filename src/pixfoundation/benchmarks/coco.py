@@ -46,10 +46,11 @@ class Annotation:
 
     @property
     def own_size(self) -> tuple[int, int] | None:
-        """The (height, width) that a run-length encoding carries; None for polygons."""
-        if not isinstance(self.segmentation, dict):
+        """The (height, width) that a run-length encoding says; None if it is none or damaged."""
+        said = self.segmentation.get("size") if isinstance(self.segmentation, dict) else None
+        if not isinstance(said, list) or len(said) != 2:
             return None
-        return Mask.from_rle(self.segmentation).size
+        return _size(said[1], said[0])
 
     def decode(self, size: tuple[int, int]) -> Mask:
         """Decodes it; polygons are drawn in an image of that size, run lengths keep their own.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def score(
     samples = tuple(run.samples.values())
     bootstrap = Bootstrap(samples, replicates, seed)
     verdicts = run.verdicts()
+    answers, candidates = _by_protocol(run.answers()), run.candidates()
     wanted = set(selectors or DEFAULT_SELECTORS) | ({selector} if selector else set())
     similarity = _similarity(run, vectors, required="similarity" in (selectors or ()))
     settings = Settings(
@@ -80,11 +81,10 @@ def score(
         pick_judge=_judge(verdicts, ("pick", "presence"), judge),
         empty=_one_of("--empty", empty, ("one", "skip")),
         native=_one_of("--native", native, ("union", "first")),
-        vectors=similarity.name if similarity else None,
+        vectors=_vectors_used(candidates.values(), similarity),
         replicates=replicates,
         seed=seed,
     )
-    answers, candidates = _by_protocol(run.answers()), run.candidates()
     accuracies, other = _accuracies(samples, answers, verdicts, settings, bootstrap)
     rules = Rules(published, similarity, settings.native)
     groundings = _groundings(
@@ -308,6 +308,22 @@ def _similarity(
         if required or vectors is not None:
             raise
         return None
+
+
+def _vectors_used(
+    candidates: Iterable[CandidateRecord], similarity: Similarity | None
+) -> str | None:
+    """Names where the similarities come from: imported with the phrases, or computed here."""
+    stored = {
+        candidate.similarity is not None
+        for record in candidates
+        for candidate in record.candidates
+        if candidate.phrase is not None
+    }
+    names = ["imported"] if True in stored else []
+    if False in stored and similarity is not None:
+        names.append(similarity.name)
+    return " and ".join(names) or None
 
 
 def _parser(name: str | None, run: RunDirectory, published: bool) -> str:

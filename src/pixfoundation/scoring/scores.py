@@ -34,7 +34,7 @@ class Settings:
         pick_judge: Picks masks; None if no judge did.
         empty: What an image without ground truth counts.
         native: Which of a model's own masks count: `union` or `first`.
-        vectors: Of the phrase similarity; None if none are installed and none are needed.
+        vectors: Of the phrase similarity: their name, or `imported`; None if none was used.
         replicates: Bootstrap draws.
         seed: Of the draws.
     """
