@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +103,7 @@ def new_model(recipe: Recipe) -> SamModel:
     """Returns the model with its initial weights, which depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = SamModel(sam_config(recipe))
+        model: Any = SamModel(sam_config(recipe))  # its parts are typed loosely in the library
         # The library starts small models too near to zero to learn (0.02 for every width), so
         # everything starts as in the original SAM: by torch's own rules.
         for module in model.modules():
@@ -116,7 +117,7 @@ def new_model(recipe: Recipe) -> SamModel:
         features = (torch.randn(2, recipe.decoder_width // 2) * scales).half().float()
     with torch.no_grad():
         # Projected alike, a point and its place in the image attend to each other at once; with
-        # independent projections the masks stay empty for the first thousand steps.
+        # independent projections the masks stay empty for hundreds of steps.
         for layer in model.mask_decoder.transformer.layers:
             for attention in (layer.cross_attn_token_to_image, layer.cross_attn_image_to_token):
                 attention.q_proj.weight.mul_(2.5)
@@ -251,12 +252,14 @@ def train(
     done = load_checkpoint(checkpoint, optimiser, model=model)
     last = min(recipe.steps, stop_after or recipe.steps)
     batches = DataLoader(
-        PointMaskSteps(recipe.seed, recipe.images, recipe.points),  # pyright: ignore[reportArgumentType]
+        cast(
+            Any, PointMaskSteps(recipe.seed, recipe.images, recipe.points)
+        ),  # maps steps to batches
         batch_size=None,
         sampler=range(done, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        collate_fn=_as_it_is,
+        collate_fn=cast(Any, _as_it_is),
     )
     means: dict[str, float] = {}
     for step, batch in enumerate(batches, start=done):
