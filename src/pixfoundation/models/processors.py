@@ -6,7 +6,7 @@ from typing import Any
 
 import transformers
 from transformers import AutoConfig, AutoProcessor
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 
 from pixfoundation.hub import Source, explained
 
