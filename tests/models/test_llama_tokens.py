@@ -52,7 +52,7 @@ def test_seg_is_one_token_whatever_stands_around_it():
 
 def test_spans_say_which_characters_a_token_wrote():
     tokenizer = tokens(LISA)
-    ids = tokenizer.encode("Sure, the red circle [SEG] and 漢", bos=False) + [tokenizer.eos_id]
+    ids = [*tokenizer.encode("Sure, the red circle [SEG] and 漢", bos=False), tokenizer.eos_id]
     decoded = tokenizer.decode(ids)
     assert decoded.text == "Sure, the red circle [SEG] and 漢"
     assert len(decoded.spans) == len(ids)
