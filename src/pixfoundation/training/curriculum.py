@@ -10,12 +10,22 @@ from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, a
 from pixfoundation.training.texts import (
     Lesson,
     describe_lesson,
+    facts_lesson,
     identify_lesson,
     lesson,
     sample_expression,
 )
 
-TASKS: tuple[str, ...] = ("letter", "question", "identify", "open", "statement", "describe")
+TASKS: tuple[str, ...] = (
+    "letter",
+    "question",
+    "identify",
+    "open",
+    "statement",
+    "describe",
+    "steps",
+    "facts",
+)
 
 TOKEN_WEIGHTS: Mapping[str, float] = {
     "letter": 4.0,
@@ -24,6 +34,8 @@ TOKEN_WEIGHTS: Mapping[str, float] = {
     "question": 1.0,
     "identify": 1.0,
     "describe": 0.7,
+    "steps": 1.5,
+    "facts": 1.0,
 }
 """Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
 
@@ -62,6 +74,31 @@ def lessons_for(
         chosen.append(describe_lesson(side.scene))
     elif rng.random() < 0.6:
         chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
+    return chosen
+
+
+def looking_lessons(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """Lessons that start from what is easy to look up; arguments as for `lessons_for`.
+
+    Facts come noun first, and letters are reached in steps: object, answer, letter.
+    """
+    scene = side.scene
+    chosen = [lesson("letter", pair, side), facts_lesson(rng, scene)]
+    chosen.append(lesson("steps" if rng.random() < 0.6 else "open", pair, side))
+    if side.expression is not None and rng.random() < 0.6:
+        chosen.append(identify_lesson(scene, side.expression, side.target))
+    else:
+        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    if rng.random() < 0.6:
+        chosen.append(lesson("question", pair, side))
+    for other in others:
+        first = next(s for s in other.sides if s.scene == scene)
+        draw = rng.random()
+        task = "letter" if draw < 0.4 else "open" if draw < 0.7 else "steps"
+        chosen.append(lesson(task, other, first))
+    chosen.append(facts_lesson(rng, scene))
     return chosen
 
 

@@ -20,13 +20,14 @@ from pixfoundation.training.curriculum import (
     draw_pairs,
     further_questions,
     lessons_for,
+    looking_lessons,
 )
 from pixfoundation.training.features import aligned
 from pixfoundation.training.language_model import answer_loss, hidden_states
 from pixfoundation.training.packing import IGNORE, Packer
 from pixfoundation.training.scene_sources import validation_pair
 from pixfoundation.training.symbolic import symbolic_pictures
-from pixfoundation.training.texts import lesson
+from pixfoundation.training.texts import Lesson, lesson
 from pixfoundation.training.tower import cosine
 
 
@@ -78,6 +79,7 @@ class StageConfig:
         pairs: pairs a step.
         length: tokens a picture, itself included.
         others: further questions a picture.
+        looking: use `looking_lessons` instead of `lessons_for`.
         seed: of everything random.
     """
 
@@ -90,6 +92,7 @@ class StageConfig:
     pairs: int = 2
     length: int = 400
     others: int = 2
+    looking: bool = False
     seed: int = 0
 
 
@@ -126,15 +129,18 @@ def letter_accuracy(
     return scores
 
 
-def make_batch(rng: np.random.Generator, pairs: Sequence[Pair], others: int) -> list[list]:
+def make_batch(
+    rng: np.random.Generator, pairs: Sequence[Pair], others: int, *, looking: bool
+) -> list[list[Lesson]]:
     """Lessons of both pictures of every pair, with the same prompts where they can be."""
+    teach = looking_lessons if looking else lessons_for
     packs = []
     for pair in pairs:
         state = int(rng.integers(2**31))
         for side in pair.sides:
             twin: Side = side
             own = np.random.default_rng(state)
-            packs.append(lessons_for(own, pair, twin, further_questions(own, twin, others)))
+            packs.append(teach(own, pair, twin, further_questions(own, twin, others)))
     return packs
 
 
@@ -178,7 +184,7 @@ def train_stage(
     for step in range(start, config.steps):
         rng = np.random.default_rng([config.seed, 2, step])
         pairs, inputs = pictures.draw(rng, config.pairs)
-        batch = packer.pack(make_batch(rng, pairs, config.others))
+        batch = packer.pack(make_batch(rng, pairs, config.others, looking=config.looking))
         factor = cosine(step, config.warmup, config.horizon or config.steps)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor

@@ -20,6 +20,7 @@ from pixfoundation.benchmarks.pixscenes.scenes import KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
 
 STATEMENT_INSTRUCTION = "Say the answer, then the option's letter."
+STEPS_INSTRUCTION = "Name the object, the answer and the option's letter."
 DESCRIBE = "Describe the scene."
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
@@ -30,8 +31,8 @@ class Lesson:
     """A prompt and the answer to learn.
 
     Attributes:
-        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'open', 'statement' or
-            'describe'.
+        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'open', 'statement', 'steps',
+            'describe' or 'facts'.
         prompt: the user's text, without the chat template.
         answer: the assistant's text, with its leading blank.
     """
@@ -151,6 +152,53 @@ def describe_sentence(scene: Scene, most: int = 4) -> str:
     )
 
 
+_CLAUSES: dict[str, str] = {
+    "door": "its door is {}",
+    "roof": "its roof is {}",
+    "chimney": "it has {} chimney",
+    "facing": "it is facing {}",
+    "view": "it is seen from {}",
+    "stripes": "it has {} stripes",
+    "wings": "its wings are {}",
+    "crown": "its crown is {}",
+    "fruit": "it has {} fruit",
+    "canopy": "it is {}",
+    "handle": "its handle is on the {}",
+    "content": "it is {}",
+    "light": "it is {}",
+    "text": "its text is {}",
+    "board": "its board is {}",
+    "surface": "it is {}",
+    "sail": "its sail is {}",
+    "flag": "it has {} flag",
+    "petals": "its petals are {}",
+    "leaf": "it has {} leaves",
+}
+_ANY = {"chimney": "a", "flag": "a", "stripes": "dark", "fruit": "small", "leaf": "green"}
+
+
+def facts_sentence(thing: Thing) -> str:
+    """Everything about a thing, the noun always before what is said of it.
+
+    After the noun the model can look straight at what it names, which it learns first.
+    """
+    clauses = []
+    for name, clause in _CLAUSES.items():
+        value = thing.trait(name)
+        if value is not None:
+            clauses.append(clause.format(_ANY[name] if value == "yes" else value))
+    place = PLACES[(thing.row, thing.column)]
+    facts = [f"The {thing.kind} is {thing.colour} and {thing.size}", place, *clauses]
+    return ", ".join(facts) + "."
+
+
+def facts_lesson(rng: np.random.Generator, scene: Scene) -> Lesson:
+    """The facts about one of the things that are the only ones of their kind."""
+    single = [t for t in scene.things if len(scene.of_kind(t.kind)) == 1] or list(scene.things)
+    thing = single[int(rng.integers(len(single)))]
+    return Lesson("facts", f"Tell about the {thing.kind}.", f" {facts_sentence(thing)}")
+
+
 def question_prompt(pair: Pair) -> str:
     """Protocol 1."""
     return f"{pair.question} (a) {pair.options[0]} (b) {pair.options[1]}"
@@ -162,7 +210,7 @@ def letter_prompt(pair: Pair, instruction: str = LETTER_INSTRUCTION) -> str:
 
 
 def lesson(task: str, pair: Pair, side: Side) -> Lesson:
-    """A question's lesson for one picture; `task` is question, letter, open or statement."""
+    """A question's lesson for one picture; `task` is question, letter, open, statement or steps."""
     option = pair.options[side.answer]
     letter = "AB"[side.answer]
     if task == "question":
@@ -171,6 +219,12 @@ def lesson(task: str, pair: Pair, side: Side) -> Lesson:
         return Lesson(task, letter_prompt(pair), f" {letter}")
     if task == "statement":
         return Lesson(task, letter_prompt(pair, STATEMENT_INSTRUCTION), f" {option}, {letter}")
+    if task == "steps":
+        noun = (
+            pair.question.split()[3] if side.about is None else side.scene.things[side.about].kind
+        )
+        answer = f" {noun}: {option}, {letter}"
+        return Lesson(task, letter_prompt(pair, STEPS_INSTRUCTION), answer)
     if task == "open":
         return Lesson(task, pair.question, f" {option}")
     raise ValueError(f"No question has the task {task!r}.")

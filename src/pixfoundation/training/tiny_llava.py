@@ -84,7 +84,7 @@ class Recipe:
     )
     joint: StageConfig = field(
         default_factory=lambda: StageConfig(
-            "joint", steps=7_000, rate=1e-3, patch_rate=3e-4, warmup=100, seed=1
+            "joint", steps=7_000, rate=1e-3, patch_rate=3e-4, warmup=100, looking=True
         )
     )
 
