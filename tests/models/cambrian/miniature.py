@@ -13,7 +13,7 @@ from torch import Tensor
 SIGLIP = {"num_heads": 3, "img_size": 54, "patch_size": 2, "embed_dim": 24, "depth": 2}
 CONVNEXT = {"depths": [1, 1, 2, 1], "dims": [8, 8, 12, 16], "norm_eps": 1e-5}
 CLIP_WIDTH, DINO_WIDTH = 20, 28
-VISION, WIDTH, VOCABULARY, LAYERS = 32, 48, 96, 4
+VISION, WIDTH, VOCABULARY, LAYERS = 32, 48, 400, 4
 HEADS, KEY_HEADS, HEAD = 4, 2, 12
 SIDE, FINE = 24, 96
 POSITION = 5
@@ -63,9 +63,17 @@ class Draw:
             self.normal(f"{name}.bias", width, std=0.3)
 
 
-def write(root: Path, seed: int = 0, groups: tuple[int, ...] = (SIDE * SIDE,)) -> Miniature:
-    """Writes checkpoint and towers; `groups` are the numbers of queries of the connector."""
-    config = make_config(groups)
+def write(
+    root: Path,
+    seed: int = 0,
+    groups: tuple[int, ...] = (SIDE * SIDE,),
+    position: int = POSITION,
+) -> Miniature:
+    """Writes checkpoint and towers.
+
+    `groups` are the numbers of queries of the connector, `position` is the image's in the prompt.
+    """
+    config = make_config(groups) | {"image_position": position}
     made = Miniature(root / "checkpoint", root / "towers", config, draw_checkpoint(seed, groups))
     save_shards(made.folder, made.weights)
     (made.folder / "config.json").write_text(json.dumps(config))
@@ -112,7 +120,7 @@ def make_config(groups: tuple[int, ...]) -> dict:
         "start_of_vision_sampler_layers": 0,
         "stride_of_vision_sampler_layers": 2,
         "image_position": POSITION,
-        "tokenizer_model_max_length": 1024,
+        "tokenizer_model_max_length": 2048,
     }
 
 

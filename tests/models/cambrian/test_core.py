@@ -147,9 +147,9 @@ def test_sampling_follows_its_seed_and_leaves_the_global_one_alone(model):
     [
         ([2, 3, -200, 4, 5], r"position 2 of the prompt.*trained for position 5"),
         ([*prompt(), -200], "2 images"),
-        ([2, 3, 99999], "outside the vocabulary of 96"),
+        ([2, 3, 99999], "outside the vocabulary of 400"),
         ([], "is empty"),
-        ([*prompt(), *[5] * 600], r"takes \d+ tokens with the image.*trained for 1024"),
+        ([*prompt(), *[5] * 1600], r"takes \d+ tokens with the image.*trained for 2048"),
     ],
 )
 def test_refuses_prompts_that_it_would_misread(model, ids, says):
