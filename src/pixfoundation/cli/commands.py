@@ -9,6 +9,7 @@ def register(app: typer.Typer) -> None:
     """Adds all commands to the application."""
     from pixfoundation.cli import (
         convert,
+        data,
         demo,
         ground,
         imports,
@@ -18,17 +19,22 @@ def register(app: typer.Typer) -> None:
         run,
         score,
         train,
+        when,
     )
 
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)
     app.command("score")(score.score_command)
+    app.command("compare")(score.compare_command)
+    app.command("table")(score.table_command)
     app.command("judge")(judge.judge_command)
     app.command("import")(imports.import_command)
+    app.command("when")(when.when_command)
     app.command("report")(report.report_command)
     app.command("ground")(ground.ground_command)
     app.command("models")(listing.models_command)
     app.command("datasets")(listing.datasets_command)
     app.command("segmenters")(listing.segmenters_command)
+    app.add_typer(data.data_app, name="data")
     app.add_typer(train.train_app, name="train")
     app.command("convert-weights")(convert.convert_command)

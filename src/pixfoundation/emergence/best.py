@@ -1,0 +1,140 @@
+"""Which phrase of an answer gave the best mask, and where in the answer it stands.
+
+An oracle knows the ground truth: it says where grounding *could* be had, not what a model chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.masks import ious
+from pixfoundation.runs.records import AnswerRecord
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.types import Candidate, Phrase, Protocol, Sample
+
+PUBLISHED_CUT = "- "
+"""The published files are split there, so a text ends at its first dash and blank."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grounded:
+    """One answer with the masks of its phrases, held against the ground truth.
+
+    Attributes:
+        sample: With a mask that is not empty.
+        answer: The model's.
+        phrases: Those that have masks, in the order of the candidates.
+        iou: Each phrase's best mask, float64 [phrases].
+        places: First character of each phrase over the length of the answer, float64 [phrases],
+            0 to 1; above 1 only under the published rules, which cut answers short.
+        token_places: The same in tokens; NaN where an answer holds no tokens.
+        random_iou: Best mask at each random point, float64 [points].
+        hit: Whether each phrase's point lies in the ground truth, float64 [phrases]; NaN without a
+            point.
+        random_hit: The same of the random points, float64 [points].
+        best: Index of the best phrase; None if no mask overlaps the ground truth at all.
+    """
+
+    sample: Sample
+    answer: AnswerRecord
+    phrases: tuple[Phrase, ...]
+    iou: NDArray[np.float64]
+    places: NDArray[np.float64]
+    token_places: NDArray[np.float64]
+    random_iou: NDArray[np.float64]
+    hit: NDArray[np.float64]
+    random_hit: NDArray[np.float64]
+    best: int | None
+
+
+def grounded_answers(
+    run: RunDirectory, protocol: Protocol, *, published: bool = False
+) -> list[Grounded]:
+    """Returns every answer that has candidates with phrases and something to find.
+
+    Args:
+        run: A run directory, own or imported.
+        protocol: Of the answers.
+        published: The rules of `eval_nonpixLMM_when_analysis.py`: of equals the last wins, also
+            where nothing overlaps at all, and the text ends at its first `- `.
+    """
+    answers, candidates = run.answers(), run.candidates()
+    found = []
+    for sample in run.samples.values():
+        key = (sample.id, protocol)
+        if sample.mask.is_empty or sample.expression is None:
+            continue
+        if key not in candidates or key not in answers or candidates[key].error:
+            continue
+        with_phrase = [c for c in candidates[key].candidates if c.phrase is not None]
+        if with_phrase:
+            record = candidates[key]
+            found.append(
+                _hold(sample, answers[key], with_phrase, record.random, published=published)
+            )
+    return found
+
+
+def _hold(
+    sample: Sample,
+    answer: AnswerRecord,
+    candidates: Sequence[Candidate],
+    random: Sequence[Candidate],
+    *,
+    published: bool,
+) -> Grounded:
+    groups = list(_by_phrase(candidates))
+    phrases = tuple(phrase for phrase, _ in groups)
+    best_of = np.array([ious([c.mask for c in masks], sample.mask).max() for _, masks in groups])
+    points = list(_by_prompt(random))
+    text = answer.text.rstrip()
+    if published:
+        text = text.split(PUBLISHED_CUT)[0].rstrip()
+    starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
+    tokens = len(answer.token_ids)
+    firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
+    best = len(best_of) - 1 - int(np.argmax(best_of[::-1])) if published else int(best_of.argmax())
+    return Grounded(
+        sample,
+        answer,
+        phrases,
+        best_of,
+        starts / max(len(text), 1),
+        firsts / tokens if tokens else np.full(len(phrases), np.nan),
+        np.array([ious([c.mask for c in masks], sample.mask).max() for masks in points]),
+        np.array([_hit(masks[0], sample) for _, masks in groups]),
+        np.array([_hit(masks[0], sample) for masks in points]),
+        best if published or best_of[best] > 0 else None,
+    )
+
+
+def _by_phrase(candidates: Sequence[Candidate]) -> Iterator[tuple[Phrase, list[Candidate]]]:
+    groups: dict[tuple[int, int], list[Candidate]] = {}
+    for candidate in candidates:
+        if candidate.phrase is not None:
+            groups.setdefault(candidate.phrase.span, []).append(candidate)
+    for members in groups.values():
+        phrase = members[0].phrase
+        if phrase is not None:
+            yield phrase, members
+
+
+def _by_prompt(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    group: list[Candidate] = []
+    for candidate in candidates:
+        if candidate.index == 0 and group:
+            yield group
+            group = []
+        group.append(candidate)
+    if group:
+        yield group
+
+
+def _hit(candidate: Candidate, sample: Sample) -> float:
+    if candidate.point is None:
+        return float("nan")
+    return float(sample.mask.contains(*candidate.point))

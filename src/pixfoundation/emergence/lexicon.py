@@ -1,0 +1,14 @@
+"""The open lexicon of the rule-based concept labels, read from `lexicon.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def words(group: str) -> frozenset[str]:
+    """Returns the words of a group, as `state_words`."""
+    text = (files("pixfoundation.emergence") / "lexicon.toml").read_text(encoding="utf-8")
+    return frozenset(tomllib.loads(text)[group].split())

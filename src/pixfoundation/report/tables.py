@@ -1,0 +1,250 @@
+"""The published table's layout, as Markdown, LaTeX or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pixfoundation.errors import DataError
+from pixfoundation.report.published import ROWS, SOURCE
+from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.scores import CHANCE, Scores
+
+Format = Literal["markdown", "latex", "csv"]
+COLUMNS = ("A†", "A", "M†", "M", "S")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        method: Model and selector.
+        pixel_grounding: Whether the model gives masks of its own.
+        values: A†, A, M†, M, S in percent; None where there is nothing.
+        source: Where it comes from: the run's folder name, or the publication.
+        bound: Whether it is no method but a bound: an oracle or a chance level.
+        intervals: 95 % intervals of the values, in percent; None where there are none.
+    """
+
+    method: str
+    pixel_grounding: bool
+    values: tuple[float | None, ...]
+    source: str
+    bound: bool = False
+    intervals: tuple[tuple[float, float] | None, ...] = (None,) * len(COLUMNS)
+
+
+def render_table(
+    runs: Sequence[Scores],
+    format: Format = "markdown",
+    *,
+    published_rows: bool = False,
+    selectors: Sequence[str] | None = None,
+    intervals: bool = False,
+) -> str:
+    """Renders one table of all runs.
+
+    The best value of a column is bold; oracles and chance levels do not compete.
+
+    Args:
+        runs: Their scores, of one benchmark.
+        format: `markdown`, `latex` or `csv`.
+        published_rows: Whether published rows stand beside, marked with their source.
+        selectors: Which selectors get a line; None for each run's leading one, and the oracle with
+            its chance level.
+        intervals: Whether 95 % intervals are printed.
+
+    Raises:
+        DataError: If the runs are of different benchmarks, a run lacks a selector, there are no
+            published rows for the benchmark, or the format is not known.
+    """
+    names = {scores.dataset for scores in runs}
+    if len(names) != 1:
+        raise DataError(f"A table is of one data set, but the runs are of {', '.join(names)}.")
+    (dataset,) = names
+    lines = [line for scores in runs for line in _lines(scores, selectors)]
+    if published_rows:
+        if dataset not in ROWS:
+            raise DataError(f"There are no published rows for {dataset!r}, only for: {_known()}.")
+        lines += [
+            Line(row.method, row.pixel_grounding, row.values, SOURCE, row.oracle)
+            for row in ROWS[dataset]
+        ]
+    renderers: dict[str, Callable[[Sequence[Line], list[str], bool], str]] = {
+        "markdown": _markdown,
+        "latex": _latex,
+        "csv": _csv,
+    }
+    if format not in renderers:
+        raise DataError(f"A table is {', '.join(renderers)}, but got {format!r}.")
+    notes = [_note(scores) for scores in runs]
+    if published_rows:
+        notes.append(f"Published rows: {SOURCE}.")
+    return renderers[format](lines, notes, intervals)
+
+
+# ---- lines -------------------------------------------------------------------------------------
+
+
+def _lines(scores: Scores, selectors: Sequence[str] | None) -> list[Line]:
+    wanted = list(selectors or [])
+    if not wanted:
+        extra = [n for n in ("oracle", "oracle_random") if n in scores.selectors]
+        wanted = list(dict.fromkeys([scores.selector or "", *extra]))
+    lines = []
+    for name in wanted:
+        if name not in scores.paired:
+            raise DataError(
+                f"The run of {scores.name} has no selector {name!r}; it has: "
+                f"{', '.join(scores.selectors) or 'no masks'}."
+            )
+        line = scores.paired[name]
+        figures = (line.a_dagger, line.a, line.m_dagger, line.m, line.s)
+        lines.append(
+            Line(
+                f"{scores.name} + {name}" if name else scores.name,
+                "native" in scores.selectors,
+                tuple(_percent(figure) for figure in figures),
+                "this run",
+                name.startswith("oracle") or name in CHANCE.values(),
+                tuple(_bounds(figure) for figure in figures),
+            )
+        )
+    return lines
+
+
+def _note(scores: Scores) -> str:
+    """What the numbers of a run depend on, and what the layout leaves out."""
+    said = []
+    for protocol, result in scores.accuracy.items():
+        mark = "A†" if protocol == 1 else "A"
+        unit = "by pair" if result.pair.value is not None else "by question"
+        other = ""
+        if result.pair.value is not None and result.question.value is not None:
+            other = f", {100 * result.question.value:.1f} by question"
+        said.append(
+            f"{mark} {unit} ({result.graded_by}{other}, {result.unparsed} of {result.question.n} "
+            "unparsed)"
+        )
+    for (protocol, name), found in scores.groundings.items():
+        if name == scores.selector and protocol != 2:
+            mark = "M†" if protocol == 1 else "M"
+            said.append(f"{mark} over {found.present.n} images with an expression")
+    if scores.settings.vectors and "similarity" in scores.selectors:
+        said.append(f"similarity by {scores.settings.vectors}")
+    if scores.settings.pick_judge:
+        said.append(f"masks picked by {scores.settings.pick_judge}")
+    if scores.settings.published:
+        said.append("published rules")
+    return f"{scores.name}: " + "; ".join([*said, *scores.notes]) + "."
+
+
+def _percent(figure: Figure | None) -> float | None:
+    return None if figure is None or figure.value is None else 100 * figure.value
+
+
+def _bounds(figure: Figure | None) -> tuple[float, float] | None:
+    bounds = figure.interval if figure is not None else None
+    return None if bounds is None else (100 * bounds[0], 100 * bounds[1])
+
+
+def _best(lines: Sequence[Line]) -> list[float | None]:
+    """The best printed value of every column among what is no bound."""
+    columns = zip(*(line.values for line in lines if not line.bound), strict=True)
+    known = [[round(value, 1) for value in column if value is not None] for column in columns]
+    return [max(column, default=None) for column in known] or [None] * len(COLUMNS)
+
+
+# ---- formats -----------------------------------------------------------------------------------
+
+
+def _cells(
+    line: Line, best: Sequence[float | None], bold: Callable[[str], str], intervals: bool
+) -> list[str]:
+    cells = []
+    for value, top, bounds in zip(line.values, best, line.intervals, strict=True):
+        if value is None:
+            cells.append("-")
+            continue
+        text = f"{value:.1f}"
+        if not line.bound and top is not None and round(value, 1) == top:
+            text = bold(text)
+        if intervals and bounds is not None:
+            text += f" [{bounds[0]:.1f}, {bounds[1]:.1f}]"
+        cells.append(text)
+    return cells
+
+
+def _markdown(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
+    best = _best(lines)
+    out = [
+        "| method | PixGr. | " + " | ".join(COLUMNS) + " | source |",
+        "|---|---|" + "---:|" * len(COLUMNS) + "---|",
+    ]
+    for line in lines:
+        cells = _cells(line, best, lambda text: f"**{text}**", intervals)
+        grounding = "yes" if line.pixel_grounding else "no"
+        method = line.method.replace("|", "\\|")
+        out.append(f"| {method} | {grounding} | " + " | ".join(cells) + f" | {line.source} |")
+    return "\n".join([*out, "", *notes]) + "\n"
+
+
+def _latex(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
+    best = _best(lines)
+    head = [column.replace("†", r"$^\dagger$") for column in COLUMNS]
+    out = [
+        r"\begin{tabular}{lc" + "r" * len(COLUMNS) + "l}",
+        r"\hline",
+        "Method & PixGr. & " + " & ".join(head) + r" & Source \\",
+        r"\hline",
+    ]
+    for line in lines:
+        cells = _cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals)
+        mark = r"\checkmark" if line.pixel_grounding else r"$\times$"
+        parts = [_escaped(line.method), mark, *cells, _escaped(line.source)]
+        out.append(" & ".join(parts) + r" \\")
+    out += [r"\hline", r"\end{tabular}"]
+    return "\n".join([*out, *(f"% {note}" for note in notes)]) + "\n"
+
+
+def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    bounds = [f"{column} {end}" for column in COLUMNS for end in ("low", "high")]
+    writer.writerow(
+        ["method", "PixGr.", *COLUMNS, *(bounds if intervals else ()), "source", "notes"]
+    )
+    for position, line in enumerate(lines):
+        values = [
+            "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") for value in line.values
+        ]
+        ends = [
+            "" if pair is None else f"{end:.2f}"
+            for pair in line.intervals
+            for end in (pair or (0.0, 0.0))
+        ]
+        writer.writerow(
+            [
+                line.method,
+                "yes" if line.pixel_grounding else "no",
+                *values,
+                *(ends if intervals else ()),
+                line.source,
+                " ".join(notes) if position == 0 else "",
+            ]
+        )
+    return file.getvalue()
+
+
+def _escaped(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text.replace("†", r"$^\dagger$")
+
+
+def _known() -> str:
+    return ", ".join(sorted(ROWS))

@@ -1,0 +1,162 @@
+"""The analysis finds what was planted, with the right significance, and nothing elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.emergence.planted import PHRASES, SENTENCE, planted_run
+
+from pixfoundation.emergence.concepts import CONCEPTS, label_by_rules
+from pixfoundation.emergence.nulls import histogram, permutation_p, published_histogram
+from pixfoundation.emergence.when import analyse
+from pixfoundation.errors import RunError
+from pixfoundation.report.emergence_figures import location_histogram, write_figures
+from pixfoundation.runs.records import VerdictRecord
+
+
+def test_emergence_planted_in_the_last_third_is_found(tmp_path):
+    found = analyse(planted_run(tmp_path, lambda i: 4))
+    place = SENTENCE.index("an open door") / len(SENTENCE)
+    expected = np.zeros(10, int)
+    expected[int(place * 10)] = 60
+    assert found.bins.tolist() == expected.tolist()
+    assert found.location_p < 0.001
+    assert found.concepts["state"] == 60
+    assert found.concept_p["state"] < 0.001
+    assert found.hits["best_phrase"].value == 1.0
+    assert found.hits["all_phrases"].value == pytest.approx(1 / 5)
+    assert found.hits["random_points"].value == 0.0
+    assert found.coincides.value == 0.0
+
+
+def test_emergence_planted_in_a_colour_phrase_is_found(tmp_path):
+    found = analyse(planted_run(tmp_path, lambda i: 0))
+    assert found.concepts["color and appearance"] == 60
+    assert found.concept_p["color and appearance"] < 0.001
+    assert found.coincides.value == 1.0, "'A red cup' is 'the red cup', articles aside"
+
+
+def test_where_nothing_is_planted_nothing_is_found(tmp_path):
+    rng = np.random.default_rng(1)
+    picks = rng.integers(0, 5, 200)
+    found = analyse(planted_run(tmp_path, lambda i: int(picks[i]), samples=200))
+    assert found.location_p > 0.05
+    assert min(found.concept_p.values()) > 0.05 / 6
+    for band in found.bands:
+        assert ((band.low - 1 <= found.bins) & (found.bins <= band.high + 1)).mean() >= 0.9
+
+
+def test_the_p_of_pure_chance_is_uniform():
+    rng = np.random.default_rng(2)
+    values = [rng.random(4) for _ in range(30)]
+    p = [permutation_p(values, rng.integers(0, 4, 30), 400, rng) for _ in range(200)]
+    assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.11
+    assert 0.42 <= np.mean(p) <= 0.58
+
+
+def test_the_nulls_are_those_of_the_answers(tmp_path):
+    found = analyse(planted_run(tmp_path, lambda i: 4))
+    bands = {band.name: band for band in found.bands}
+    available = histogram(found.answers[0].places)
+    assert set(bands) == {"uniform", "shuffled", "random"}
+    for band in bands.values():
+        assert band.mean.sum() == pytest.approx(60)
+        assert np.allclose(band.mean, 60 * available / 5, atol=2)
+    assert bands["uniform"].miou == pytest.approx((0.9 + 4 * 0.3) / 5, abs=0.03)
+    assert bands["shuffled"].miou == pytest.approx(0.9)
+    assert bands["random"].miou < 0.5
+
+
+def test_nothing_at_the_end_is_dropped_but_by_the_published_rules():
+    places = np.array([0.0, 0.05, 0.1, 0.95, 1.0, 1.3])
+    assert histogram(places).tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 3]
+    assert published_histogram(places).tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_answers_without_any_overlap_are_counted_apart(tmp_path):
+    run = planted_run(tmp_path, lambda i: -1 if i < 10 else 2)
+    found = analyse(run)
+    assert (found.bins.sum(), found.without_overlap) == (50, 10)
+    published = analyse(run, published=True)
+    assert published.bins.sum() == 60
+    late = int(10 * SENTENCE.index("an open door") / len(SENTENCE))
+    assert published.bins[late] == 10, "of equals the last wins, where nothing overlaps too"
+
+
+def test_published_texts_end_at_the_first_dash(tmp_path):
+    text = "- a cup - on a table"
+    run = planted_run(tmp_path, lambda i: 0, 4, text, ("a cup", "a table"))
+    assert analyse(run).bins.sum() == 4
+    assert analyse(run, published=True).bins.sum() == 0, "the place is beyond the cut text"
+
+
+def test_a_judge_s_labels_count_where_they_are_and_agreement_is_said(tmp_path):
+    verdicts = [
+        VerdictRecord(str(i), 3, "concept", "gpt", ["a"] if i % 2 else ["c", "e"])
+        for i in range(60)
+    ]
+    run = planted_run(tmp_path, lambda i: 0, verdicts=verdicts)
+    found = analyse(run)
+    assert found.labelled_by == "gpt"
+    assert found.concepts["color and appearance"] == 30
+    assert found.concepts["object part"] == found.concepts["object or entity"] == 30
+    assert found.agreement == 0.5
+    assert analyse(run, judge="rules").concepts["color and appearance"] == 60
+    with pytest.raises(RunError, match="no concept labels by 'other'"):
+        analyse(run, judge="other")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "letter"),
+    [
+        ("There is a butterfly with orange wings.", "orange wings", "a"),
+        ("The flame is at the top of the image.", "the top", "b"),
+        ("The dog's face is a black and white dog.", "a black and white dog", "a"),
+        ("It is at the 12 o'clock position.", "the 12 o'clock position", "b"),
+        ("We see the door of the house.", "the door", "c"),
+        ("A bird in a field.", "a field", "d"),
+        ("A house with an open door.", "an open door", "f"),
+        ("A cat sits there.", "A cat", "e"),
+    ],
+)
+def test_rules_label_as_the_published_examples_do(text, words, letter):
+    from tests.emergence.planted import phrase_in
+
+    assert label_by_rules(text, [phrase_in(text, words)]) == [letter]
+
+
+def test_the_json_holds_what_is_promised(tmp_path):
+    data = json.loads(json.dumps(analyse(planted_run(tmp_path, lambda i: 1)).to_json()))
+    assert len(data["location"]["bins"]) == 10
+    assert data["location"]["n"] == 60
+    assert list(data["concept"]) == list(CONCEPTS.values())
+    assert data["coincides_with_expression"] == 0.0
+    assert set(data["null"]) == {"uniform", "shuffled", "random"}
+    assert 0 < data["permutation_p"] <= 1
+    assert data["best"][0]["phrase"] == PHRASES[1]
+    assert data["best"][0]["token_place"] == pytest.approx(5 / 19)
+
+
+def test_the_same_seed_gives_the_same_numbers(tmp_path):
+    run = planted_run(tmp_path, lambda i: i % 5)
+    assert analyse(run, seed=3).to_json() == analyse(run, seed=3).to_json()
+    assert analyse(run, seed=3).to_json() != analyse(run, seed=4).to_json()
+
+
+def test_a_run_without_phrases_says_so(tmp_path):
+    with pytest.raises(RunError, match="no masks with noun phrases"):
+        analyse(planted_run(tmp_path, lambda i: 0, samples=0))
+
+
+def test_figures_show_the_numbers_and_are_written_twice_alike(tmp_path):
+    found = [analyse(planted_run(tmp_path / name, lambda i: 4)) for name in ("a", "b")]
+    axes = location_histogram(found).axes
+    assert [bar.get_height() for bar in axes[0].patches] == found[0].bins.tolist()
+    paths = write_figures(found, tmp_path / "figures")
+    names = ["concept", "iou_by_position", "location"]
+    assert sorted(path.name for path in paths) == sorted(
+        f"{name}.{kind}" for name in names for kind in ("png", "pdf")
+    )
+    before = {path: path.read_bytes() for path in paths}
+    write_figures(found, tmp_path / "figures")
+    assert {path: path.read_bytes() for path in paths} == before
