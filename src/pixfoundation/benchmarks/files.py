@@ -83,9 +83,21 @@ class FileBenchmark:
             digest.update(json.dumps(data, sort_keys=True).encode())
         return digest.hexdigest()
 
-    def check(self) -> list[Problem]:
-        """Looks for everything that is wrong with the data on disk, images included."""
-        return [*self._problems, *(p for sample in self._samples for p in self._image(sample))]
+    @property
+    def readable(self) -> tuple[Sample, ...]:
+        """The samples that could be made, whatever else is wrong."""
+        return self._samples
+
+    def check(self, images: bool = True) -> list[Problem]:
+        """Looks for everything that is wrong with the data on disk.
+
+        Args:
+            images: Whether image files are opened too.
+        """
+        found = list(self._problems)
+        if images:
+            found += [problem for sample in self._samples for problem in self._image(sample)]
+        return found
 
     def _image(self, sample: Sample) -> Iterable[Problem]:
         if not sample.image.exists():

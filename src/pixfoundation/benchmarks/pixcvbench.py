@@ -40,7 +40,7 @@ COLUMNS = (
 )  # fmt: skip
 RED_BOX = " (annotated by the red box)"
 
-_ADVICE = {
+ADVICE = {
     "ADE20K": "ADE20K's images are not on the hub: download ADEChallengeData2016.zip from "
     "http://sceneparsing.csail.mit.edu and put images/validation/ into ADE20K/validation/images/.",
     "COCO": "COCO's images are not on the hub: download val2017.zip from "
@@ -73,7 +73,7 @@ def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileBenc
     if reader.resized:
         notes.append(f"{reader.resized} masks were not of their image's size: resized, {resize}")
     return FileBenchmark(
-        NAME, reader.root, samples, reader.problems, notes, lambda s: _ADVICE[s.tags["source"]]
+        NAME, reader.root, samples, reader.problems, notes, lambda s: ADVICE[s.tags["source"]]
     )
 
 
@@ -193,7 +193,7 @@ class _Reader:
         if len(sizes) == 1 and None not in sizes:
             return next(size for size in sizes if size is not None)
         why = "its annotations are polygons" if None in sizes else "no annotation gives its size"
-        raise DataError(f"the image {path} is needed, since {why}. {_ADVICE[source.name]}")
+        raise DataError(f"the image {path} is needed, since {why}. {ADVICE[source.name]}")
 
     def _parts(
         self, source: _Source, annotations: list[Annotation], size: tuple[int, int]
@@ -274,7 +274,7 @@ def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, 
         raise DataError(f"{path} cannot be read as a Parquet file: {error}") from error
     found: dict[int, dict[str, Any]] = {}
     for position, row in enumerate(rows):
-        if row["source"] not in _ADVICE:
+        if row["source"] not in ADVICE:
             continue
         index = row["idx"]
         if not isinstance(index, int) or index in found:

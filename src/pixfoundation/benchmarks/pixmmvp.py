@@ -166,6 +166,15 @@ class _Reader:
         expression = thing["object"]
         if not expression:
             raise DataError(f"{self._objects_file.name} has an empty expression for it.")
+        if '""' in expression:
+            self.problems.append(
+                Problem(
+                    self._objects_file,
+                    f"line {thing.line}",
+                    f"{expression} holds doubled quotes; kept, since the published prompts do.",
+                    "warning",
+                )
+            )
         pattern = self._patterns.get(number, {}).get("pattern")
         return Sample(
             id=str(number),

@@ -77,6 +77,109 @@ def score_command(
         print_split(scores, by)
 
 
+def compare_command(
+    first: Path = typer.Argument(help="A run directory."),
+    second: Path = typer.Argument(help="Another, of the same data set."),
+    as_json: bool = AS_JSON,
+    published: bool = PUBLISHED,
+    parser: str | None = PARSER,
+    judge: str | None = JUDGE,
+    empty: str = EMPTY,
+    native: str = NATIVE,
+    vectors: str | None = VECTORS,
+    replicates: int = typer.Option(1000, min=1, help="Bootstrap draws of the intervals."),
+    seed: int = typer.Option(2024, help="Of the bootstrap draws."),
+) -> None:
+    """Compare two runs on the samples that they share, pair by pair.
+
+    Examples:
+      pixfoundation compare runs/llava-7b runs/llava-13b
+
+      pixfoundation compare runs/before runs/after --json
+    """
+    from pixfoundation.scoring.compare import compare
+
+    found = compare(
+        first,
+        second,
+        published=published,
+        parser=parser,
+        judge=judge,
+        empty=empty,
+        native=native,
+        vectors=vectors,
+        replicates=replicates,
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    shared = f"{len(found.first.samples)} shared samples"
+    dropped = f", {found.dropped} that only one run has left out" if found.dropped else ""
+    console.print(f"[bold]{escape(found.first.dataset)}[/bold]: {shared}{dropped}", highlight=False)
+    table = _table("%; second minus first [95 % interval]; * leaves zero out")
+    for title in ("", escape(found.first.name), escape(found.second.name), "difference", ""):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for name, difference in found.differences.items():
+        table.add_row(
+            name,
+            _percent(difference.first, interval=False),
+            _percent(difference.second, interval=False),
+            _signed(difference.value, difference.interval),
+            "*" if difference.clear else "",
+        )
+    console.print(table)
+
+
+def table_command(
+    runs: list[Path] = typer.Argument(help="Run directories of one data set."),
+    format: str = typer.Option("markdown", help="markdown, latex or csv."),
+    published_rows: bool = typer.Option(False, help="Set the published rows beside."),
+    intervals: bool = typer.Option(False, help="Print 95 % intervals."),
+    selectors: str | None = typer.Option(
+        None, help="Which selectors get a line, by commas. Default: the leading one and the oracle."
+    ),
+    published: bool = PUBLISHED,
+    parser: str | None = PARSER,
+    judge: str | None = JUDGE,
+    empty: str = EMPTY,
+    native: str = NATIVE,
+    vectors: str | None = VECTORS,
+) -> None:
+    """Print the published table's layout: PixGr., A†, A, M†, M, S.
+
+    Examples:
+      pixfoundation table runs/llava-7b runs/lisa --published-rows
+
+      pixfoundation table runs/llava-7b --format latex --intervals > table.tex
+    """
+    from pixfoundation.report.tables import render_table
+
+    wanted = [name.strip() for name in selectors.split(",")] if selectors else None
+    scored = [
+        score(
+            run,
+            selectors=wanted,
+            parser=parser,
+            judge=judge,
+            empty=empty,  # type: ignore[arg-type] - `score` refuses what it does not know
+            native=native,
+            published=published,
+            vectors=vectors,
+        )
+        for run in runs
+    ]
+    text = render_table(
+        scored,
+        format,  # type: ignore[arg-type] - `render_table` refuses what it does not know
+        published_rows=published_rows,
+        selectors=wanted,
+        intervals=intervals,
+    )
+    print(text, end="")
+
+
 def print_scores(scores: Scores, console: Console | None = None) -> None:
     """Prints the tables of one run.
 
@@ -263,3 +366,10 @@ def _percent(figure: Figure | None, interval: bool = True) -> str:
 
 def _with_n(figure: Figure) -> str:
     return "-" if figure.value is None else f"{100 * figure.value:.1f} (n {figure.n})"
+
+
+def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:
+    if value is None:
+        return "-"
+    text = f"{100 * value:+.1f}"
+    return f"{text} [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]" if bounds else text

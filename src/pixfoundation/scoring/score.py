@@ -38,6 +38,7 @@ def score(
     native: str = "union",
     published: bool = False,
     vectors: str | PhraseVectors | None = None,
+    only: Sequence[str] | None = None,
     replicates: int = 1000,
     seed: int = 2024,
 ) -> Scores:
@@ -58,6 +59,7 @@ def score(
         native: Which of a model's own masks count: `union` or `first`.
         published: Obey every rule of the published scripts.
         vectors: For the phrase similarity, or their name; None for the first installed.
+        only: Ids of the samples to score, in that order; None for all.
         replicates: Bootstrap draws of the intervals.
         seed: Of the draws.
 
@@ -68,7 +70,7 @@ def score(
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory(run)
-    samples = tuple(run.samples.values())
+    samples = tuple(run.samples.values() if only is None else (run.samples[id] for id in only))
     bootstrap = Bootstrap(samples, replicates, seed)
     verdicts = run.verdicts()
     answers, candidates = _by_protocol(run.answers()), run.candidates()

@@ -1,0 +1,102 @@
+"""`pixfoundation data`: check and fetch the data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pixfoundation.cli.options import parse_options
+
+if TYPE_CHECKING:
+    from pixfoundation.benchmarks.checking import Report
+
+data_app = typer.Typer(no_args_is_help=True, help="Check a data set on disk, or fetch one.")
+
+
+@data_app.command("check")
+def check_command(
+    dataset: str = typer.Argument(help="A name of `pixfoundation datasets`."),
+    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
+    data_option: list[str] | None = typer.Option(
+        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
+    images: bool = typer.Option(True, help="Look at the image files too."),
+) -> None:
+    """List everything that is wrong with a data set, with file and entry; fails if there is any.
+
+    Examples:
+      pixfoundation data check pixmmvp --data-root data/pixmmvp
+
+      pixfoundation data check folder --data-root mydata --json
+    """
+    from pixfoundation.benchmarks.checking import check_data
+
+    report = check_data(dataset, data_root, images=images, **parse_options(data_option))
+    if as_json:
+        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        _print(report)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@data_app.command("fetch")
+def fetch_command(
+    dataset: str = typer.Argument(help="pixmmvp or pixcvbench."),
+    to: Path | None = typer.Option(None, help="The folder. Default: data/<name>."),
+    keep_going: bool = typer.Option(
+        False, help="Go on when a file is not as recorded; it is kept in any case."
+    ),
+) -> None:
+    """Download what the Hugging Face hub has of a data set; verify it; say what is left to do.
+
+    What is there already stays, and a download that broke off goes on.
+
+    Examples:
+      pixfoundation data fetch pixmmvp --to data/pixmmvp
+
+      pixfoundation data fetch pixcvbench --to data/pixcvbench
+    """
+    from pixfoundation.benchmarks.fetch import fetch
+
+    console = Console(stderr=True)
+    done = fetch(
+        dataset,
+        to or Path("data") / dataset,
+        keep_going=keep_going,
+        report=lambda line: console.print(escape(line), highlight=False, style="dim"),
+    )
+    for line in done.differing:
+        console.print(f"[yellow]![/yellow] {escape(line)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(done.downloaded)} files downloaded, {done.held} were there; in {done.root}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for line in done.by_hand:
+        console.print(f"To do by hand: {escape(line)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Next: pixfoundation data check {dataset} --data-root {done.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print(report: Report) -> None:
+    console = Console()
+    for problem in report.problems:
+        mark = "[red]error[/red]" if problem.severity == "error" else "[yellow]odd[/yellow]"
+        console.print(f"{mark}  {escape(str(problem))}", highlight=False, soft_wrap=True)
+    facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
+    console.print(
+        f"[bold]{report.name}[/bold]: {facts or 'no samples'}. "
+        f"{len(report.errors)} errors, {len(report.problems) - len(report.errors)} oddities.",
+        highlight=False,
+        soft_wrap=True,
+    )

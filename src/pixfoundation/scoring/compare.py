@@ -1,0 +1,150 @@
+"""The difference between two runs, pair by pair.
+
+Both runs are scored on the samples that they share, and resampled with the same draws: what is hard
+for both cancels out, so the interval of the difference is narrower than those of the two suggest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixfoundation.errors import DataError
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.score import score
+from pixfoundation.scoring.scores import Scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """One figure of both runs.
+
+    Attributes:
+        first: Of the first run.
+        second: Of the second run.
+    """
+
+    first: Figure
+    second: Figure
+
+    @property
+    def value(self) -> float | None:
+        """Second minus first."""
+        if self.first.value is None or self.second.value is None:
+            return None
+        return self.second.value - self.first.value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the difference, over draws of the same pairs."""
+        draws = self.second.draws - self.first.draws
+        return Figure(self.value, self.first.n, draws).interval
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        bounds = self.interval
+        return bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns both values, the difference and its interval as plain JSON data."""
+        bounds = self.interval
+        return {
+            "first": self.first.value,
+            "second": self.second.value,
+            "difference": self.value,
+            "interval": None if bounds is None else list(bounds),
+            "clear": self.clear,
+            "n": min(self.first.n, self.second.n),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Two runs over the same samples.
+
+    Attributes:
+        first: Scores of the first run on the shared samples.
+        second: Of the second.
+        differences: By name of the figure.
+        dropped: How many samples only one of the runs has.
+    """
+
+    first: Scores
+    second: Scores
+    differences: Mapping[str, Difference]
+    dropped: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the comparison as plain JSON data."""
+        return {
+            "first": self.first.name,
+            "second": self.second.name,
+            "dataset": self.first.dataset,
+            "n_samples": len(self.first.samples),
+            "n_pairs": self.first.n_pairs,
+            "dropped": self.dropped,
+            "selectors": [self.first.selector, self.second.selector],
+            "differences": {name: d.to_json() for name, d in self.differences.items()},
+        }
+
+
+def compare(first: Path | str, second: Path | str, **options: Any) -> Comparison:
+    """Compares two runs on the samples that they share.
+
+    Args:
+        first: A run directory.
+        second: Another, of the same benchmark.
+        options: Of `score`, for both.
+
+    Raises:
+        RunError: If a run directory cannot be read.
+        DataError: If the runs share no samples, or differ in their ground truth.
+    """
+    runs = [RunDirectory(first), RunDirectory(second)]
+    shared = [id for id in runs[0].samples if id in runs[1].samples]
+    if not shared:
+        raise DataError(f"{first} and {second} share no samples.")
+    for id in shared:
+        a, b = runs[0].samples[id], runs[1].samples[id]
+        if (a.question, a.answer, a.expression, a.mask) != (
+            b.question,
+            b.answer,
+            b.expression,
+            b.mask,
+        ):
+            raise DataError(
+                f"{first} and {second} differ in the truth of sample {id}; they are runs over "
+                "different data sets, or over different versions of one."
+            )
+    a, b = (score(run, only=shared, **options) for run in runs)
+    dropped = len(runs[0].samples) + len(runs[1].samples) - 2 * len(shared)
+    return Comparison(a, b, _differences(a, b), dropped)
+
+
+def _differences(first: Scores, second: Scores) -> dict[str, Difference]:
+    """Pairs up the figures that both runs have."""
+    ours, theirs = _figures(first), _figures(second)
+    return {
+        name: Difference(ours[name], theirs[name])
+        for name in ours
+        if name in theirs and np.shape(ours[name].draws) == np.shape(theirs[name].draws)
+    }
+
+
+def _figures(scores: Scores) -> dict[str, Figure]:
+    """A run's figures by name: accuracies, the leading selector's line, then every mIoU."""
+    found: dict[str, Figure | None] = {}
+    for protocol, result in scores.accuracy.items():
+        found[f"accuracy.protocol{protocol}.question"] = result.question
+        found[f"accuracy.protocol{protocol}.pair"] = result.pair
+    lead = scores.lead
+    found |= {"M_dagger": lead.m_dagger, "M": lead.m, "S": lead.s, "grove": lead.grove}
+    for (protocol, name), masks in scores.groundings.items():
+        found[f"miou.protocol{protocol}.{name}"] = masks.present
+    return {key: f for key, f in found.items() if f is not None and f.value is not None}
