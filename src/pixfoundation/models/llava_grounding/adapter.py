@@ -57,7 +57,8 @@ def load(
 
     Args:
         name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
-        device: Where to; a GPU if there is one by default.
+        device: Where to ('auto' to divide the model between GPUs); a GPU if there is one by
+            default.
         dtype: Of the language model and CLIP: 'float32', 'float16' or 'bfloat16'; half on a GPU by
             default. The segmenter is always float32.
         revision: Branch, tag or commit on the hub.
@@ -71,13 +72,13 @@ def load(
     Raises:
         CheckpointError: If a file is missing, damaged or of another model.
         DataError: If an option has no meaning.
-        PrerequisiteError: If a package is missing or the hub cannot be reached.
+        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     if not 0 <= threshold < 1:
         raise DataError(f"The matching threshold lies in 0..1, but got {threshold}.")
     if image_side < 64:
         raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
-    where = resolve_device(device)
+    where = resolve_device(None if device == "auto" else device)
     logging.getLogger(__name__).warning(LICENCE)
     folder = find_folder(
         checkpoint or (CHECKPOINT if name == "llava-grounding" else name), revision
@@ -87,7 +88,7 @@ def load(
         folder,
         vision_tower=vision_tower,
         dtype=resolve_dtype(dtype, where),
-        device=where,
+        device=device if device == "auto" else where,
         queries=queries,
     )
     return LlavaGroundingModel(

@@ -72,11 +72,11 @@ class LlavaGrounding(nn.Module):
         Returns:
             [1, patches, D].
         """
-        weight = self.projector.weight
-        states = self.vision_tower(
-            clip_pixels.to(weight.device, weight.dtype), output_hidden_states=True
-        ).hidden_states[self.select_layer]  # [1, 1 + patches, C]
-        return self.projector(states[:, 1:])
+        first = self.vision_tower.embeddings.patch_embedding.weight
+        states = self.vision_tower(clip_pixels.to(first), output_hidden_states=True).hidden_states[
+            self.select_layer
+        ]  # [1, 1 + patches, C]
+        return self.projector(states[:, 1:].to(self.projector.weight))
 
     @torch.inference_mode()
     def embed(self, ids: Sequence[int], projected: Tensor) -> Tensor:
@@ -92,8 +92,9 @@ class LlavaGrounding(nn.Module):
         places = list(ids).count(IMAGE_TOKEN)
         if places != 1:
             raise DataError(f"The prompt has {places} places for the image, but needs one.")
-        prompt = torch.tensor(list(ids), device=projected.device)
-        return splice(self.language_model.get_input_embeddings(), prompt, projected[0])
+        embedding = self.language_model.get_input_embeddings()
+        prompt = torch.tensor(list(ids), device=embedding.weight.device)
+        return splice(embedding, prompt, projected[0])
 
     def generate(self, inputs_embeds: Tensor, max_new_tokens: int) -> Generation:
         """Decodes greedily until the end token, with the key-value cache.
@@ -105,7 +106,9 @@ class LlavaGrounding(nn.Module):
         llm = self.language_model
         end = llm.config.eos_token_id
         stop_ids = [end] if isinstance(end, int) else [token for token in end or () if token]
-        generated = greedy(llm, inputs_embeds.to(self.device, llm.dtype), max_new_tokens, stop_ids)
+        generated = greedy(
+            llm, inputs_embeds.to(llm.get_input_embeddings().weight), max_new_tokens, stop_ids
+        )
         seg_states = states_of(generated, self.tags.seg)
         return Generation(generated.ids, generated.states, seg_states)
 
@@ -117,7 +120,7 @@ class LlavaGrounding(nn.Module):
             pixels: [1, 3, S, S] or [3, S, S]: resized to fit a square and padded right and below.
                 Raw RGB values, or normalised floats, see `segmenter.normalise`.
         """
-        return self.segmenter.encode(pixels.to(self.device))
+        return self.segmenter.encode(pixels.to(self.segmenter.device))
 
     @torch.inference_mode()
     def segment(self, pixels: Tensor | EncodedPixels, text_states: Tensor) -> Queries:
@@ -131,7 +134,7 @@ class LlavaGrounding(nn.Module):
             logits [Q, G], boxes [Q, 4], masks [Q, S / 4, S / 4] and topk [Q].
         """
         encoded = self.encode_pixels(pixels) if isinstance(pixels, Tensor) else pixels
-        return self.segmenter.find(encoded, text_states.to(self.device))
+        return self.segmenter.find(encoded, text_states.to(self.segmenter.device))
 
     def match(
         self,
@@ -151,11 +154,6 @@ class LlavaGrounding(nn.Module):
     def clip_side(self) -> int:
         """Side of the square that CLIP sees, in pixels."""
         return int(self.vision_tower.embeddings.image_size)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.projector.weight.device
 
     @property
     def dtype(self) -> torch.dtype:

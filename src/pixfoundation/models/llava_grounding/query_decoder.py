@@ -27,6 +27,7 @@ from pixfoundation.models.llava_grounding.sizes import LEVELS, POINTS, Segmenter
 
 _COARSEST_SIDE = 0.05  # of the proposals on the coarsest map; it doubles with every finer one
 _VALID = (0.01, 0.99)  # proposals with a number outside are never chosen
+_CELLS_AT_ONCE = 4096  # all 21,760 as wide as a language state would take a gigabyte
 
 
 class Queries(NamedTuple):
@@ -99,7 +100,9 @@ class QueryDecoder(nn.Module):
         proposals = _proposals(shapes, memory.device)  # [S, 4]
         valid = ((proposals > _VALID[0]) & (proposals < _VALID[1])).all(-1)  # [S]
         cells = self.cell_norm(self.cell_projection(memory * valid[:, None]))[0]  # [S, C]
-        best = self._similarity(cells, text).amax(-1)  # [S]
+        best = torch.cat(
+            [self._similarity(part, text).amax(-1) for part in cells.split(_CELLS_AT_ONCE)]
+        )  # [S]
         topk = best.masked_fill(~valid, -torch.inf).topk(min(self.queries, len(cells))).indices
         logits = torch.logit(proposals).masked_fill(~valid[:, None], torch.inf)
         return cells[topk][None], (self.box_head(cells[topk]) + logits[topk])[None], topk

@@ -34,6 +34,11 @@ class Segmenter(nn.Module):
         self.pixel_encoder = PixelEncoder(sizes)
         self.query_decoder = QueryDecoder(sizes)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is; it is never divided."""
+        return self.query_decoder.logit_scale.device
+
     def encode(self, pixels: Tensor) -> EncodedPixels:
         """Encodes an image, once for all answers about it.
 

@@ -1,0 +1,45 @@
+"""Tiny checkpoints as published, each written and loaded once."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from pixfoundation.models.llava_grounding.loading import load
+
+from . import tiny
+
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory):
+    """Folder of a variant's checkpoint, by its letter."""
+
+    @cache
+    def made(letter):
+        path = tmp_path_factory.mktemp("llava-grounding") / letter
+        return tiny.write(path, tiny.VARIANTS[letter])
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def core_of(folder_of):
+    """A variant's model in float32, by its letter."""
+
+    @cache
+    def loaded(letter):
+        folder = folder_of(letter)
+        queries = tiny.VARIANTS[letter].queries
+        return load(folder, vision_tower=folder / "clip", dtype=torch.float32, queries=queries)
+
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def weights_of():
+    """A variant's tensors, by its letter."""
+    return cache(lambda letter: tiny.weights(tiny.VARIANTS[letter]))
