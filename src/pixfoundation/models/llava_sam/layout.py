@@ -26,6 +26,21 @@ IGNORABLE = (
 )
 
 
+class Shapes(dict[str, tuple[int, ...]]):
+    """Shapes of the tensors under a prefix; asking for one that is not there is an error."""
+
+    def __init__(self, checkpoint: str, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        cut = len(prefix)
+        super().__init__({k[cut:]: v for k, v in shapes.items() if k.startswith(prefix)})
+        self._checkpoint, self._prefix = checkpoint, prefix
+
+    def __missing__(self, key: str) -> tuple[int, ...]:
+        raise CheckpointError(
+            f"{self._checkpoint} lacks the tensor {self._prefix}{key}. Give a complete checkpoint "
+            "in the layout of its authors."
+        )
+
+
 @dataclass(frozen=True)
 class Layout:
     """What the config and the tensor shapes of an original checkpoint say about its sizes.
@@ -42,14 +57,14 @@ class Layout:
     shapes: Mapping[str, tuple[int, ...]]
     sam_prefix: str
 
-    @property
-    def sam_shapes(self) -> dict[str, tuple[int, ...]]:
+    @cached_property
+    def sam_shapes(self) -> Shapes:
         """The shapes of SAM's tensors by their original names."""
         return self.under(self.sam_prefix)
 
-    def under(self, prefix: str) -> dict[str, tuple[int, ...]]:
+    def under(self, prefix: str) -> Shapes:
         """Returns the shapes of the tensors whose key has a prefix, which is cut off."""
-        return {k[len(prefix) :]: v for k, v in self.shapes.items() if k.startswith(prefix)}
+        return Shapes(self.name, prefix, self.shapes)
 
     @property
     def vocabulary(self) -> int:
