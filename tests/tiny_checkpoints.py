@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
@@ -329,14 +330,12 @@ def _idefics(
     return _save(folder, model, made, maker, seed)
 
 
-def _sam(folder: Path, *, seed: int = 0) -> Path:
-    decoder = {
-        "hidden_size": 32,
-        "mlp_dim": 32,
-        "num_attention_heads": 2,
-        "iou_head_hidden_dim": 32,
-    }
-    config = hf.SamConfig(
+_DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32}
+_PROMPTS = {"hidden_size": 32, "image_size": 64, "patch_size": 8}
+
+
+def _sam(folder: Path, *, seed: int = 0, hq: bool = False) -> Path:
+    config = (hf.SamHQConfig if hq else hf.SamConfig)(
         vision_config={
             "hidden_size": 32,
             "output_channels": 32,
@@ -349,24 +348,91 @@ def _sam(folder: Path, *, seed: int = 0) -> Path:
             "num_pos_feats": 16,
             "mlp_dim": 32,
         },
-        prompt_encoder_config={"hidden_size": 32, "image_size": 64, "patch_size": 8},
-        mask_decoder_config=decoder,
+        prompt_encoder_config=_PROMPTS,
+        mask_decoder_config=_DECODER | ({"vit_dim": 32} if hq else {}),
     )
     processor = hf.SamProcessor(
-        hf.SamImageProcessor(
+        hf.SamImageProcessorPil(
             size={"longest_edge": 64},
             pad_size={"height": 64, "width": 64},
             mask_size={"longest_edge": 16},
             mask_pad_size={"height": 16, "width": 16},
         )
     )
+    processor.save_pretrained(folder)
+    return _save_noise(folder, hf.SamHQModel if hq else hf.SamModel, config, seed)
+
+
+def _sam2(folder: Path, *, seed: int = 0) -> Path:
+    config = hf.Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": 8,
+                "image_size": [64, 64],
+                "blocks_per_stage": [1, 1, 2, 1],
+                "embed_dim_per_stage": [8, 16, 32, 64],
+                "num_attention_heads_per_stage": [1, 1, 1, 1],
+                "window_size_per_stage": [4, 4, 4, 4],
+                "global_attention_blocks": [3],
+                "window_positional_embedding_background_size": [4, 4],
+            },
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config=_PROMPTS | {"patch_size": 16},
+        mask_decoder_config=_DECODER,
+    )
+    _save_stretching(folder, "Sam2ImageProcessorFast")
+    return _save_noise(folder, hf.Sam2Model, config, seed)
+
+
+def _sam3_tracker(folder: Path, *, seed: int = 0) -> Path:
+    config = hf.Sam3TrackerConfig(
+        vision_config={
+            "model_type": "sam3_vision_model",
+            "backbone_config": {
+                "model_type": "sam3_vit_model",
+                "hidden_size": 32,
+                "intermediate_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 56,
+                "patch_size": 14,
+                "pretrain_image_size": 56,
+                "window_size": 2,
+                "global_attn_indexes": [1],
+            },
+            "fpn_hidden_size": 32,
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        },
+        prompt_encoder_config=_PROMPTS | {"image_size": 56, "patch_size": 14},
+        mask_decoder_config=_DECODER,
+    )
+    _save_stretching(folder, "Sam3ImageProcessorFast", 56)
+    return _save_noise(folder, hf.Sam3TrackerModel, config, seed)
+
+
+def _save_stretching(folder: Path, processor: str, side: int = 64) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "image_processor_type": processor,
+        "size": {"height": side, "width": side},
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+
+
+def _save_noise(folder: Path, model_class: Any, config: Any, seed: int) -> Path:
+    """Saves a model with weights so large that its masks differ from place to place."""
     torch.manual_seed(seed)
-    model = hf.SamModel._from_config(config).eval()
-    with torch.no_grad():  # random masks that differ from place to place
+    model = model_class._from_config(config).eval()
+    with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.3)
     model.save_pretrained(folder)
-    processor.save_pretrained(folder)
     return folder
 
 
@@ -391,7 +457,12 @@ FAMILIES: dict[str, Callable[..., Path]] = {
 }
 """Makes and saves a checkpoint: `FAMILIES[name](folder, seed=0)`."""
 
-SEGMENTERS: dict[str, Callable[..., Path]] = {"sam": _sam}
+SEGMENTERS: dict[str, Callable[..., Path]] = {
+    "sam": _sam,
+    "sam_hq": partial(_sam, hq=True),
+    "sam2": _sam2,
+    "sam3_tracker": _sam3_tracker,
+}
 """The same for segmenters."""
 
 _folder = tempfile.TemporaryDirectory(prefix="pixfoundation-tests-")

@@ -6,30 +6,37 @@ they resize an image; the rest is one class.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+import transformers
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from transformers import AutoConfig
+from transformers.image_processing_base import ImageProcessingMixin
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.segmenters.base import SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
 
-_CLASSES = {  # model type of a checkpoint: its model and processor; videos' serve images as well
-    "sam": ("SamModel", "SamProcessor"),
-    "sam_hq": ("SamHQModel", "SamHQProcessor"),
-    "sam2": ("Sam2Model", "Sam2Processor"),
-    "sam2_video": ("Sam2Model", "Sam2Processor"),
-    "edgetam": ("EdgeTamModel", "Sam2Processor"),
-    "edgetam_video": ("EdgeTamModel", "Sam2Processor"),
-    "sam3": ("Sam3TrackerModel", "Sam3TrackerProcessor"),
-    "sam3_tracker": ("Sam3TrackerModel", "Sam3TrackerProcessor"),
-    "sam3_video": ("Sam3TrackerModel", "Sam3TrackerProcessor"),
+_MODELS = {  # model class by model type of a checkpoint; those for videos serve images as well
+    "sam": "SamModel",
+    "sam_hq": "SamHQModel",
+    "sam2": "Sam2Model",
+    "sam2_video": "Sam2Model",
+    "edgetam": "EdgeTamModel",
+    "edgetam_video": "EdgeTamModel",
+    "sam3": "Sam3TrackerModel",
+    "sam3_tracker": "Sam3TrackerModel",
+    "sam3_video": "Sam3TrackerModel",
 }
+_PADDING = ("sam", "sam_hq")  # these keep the aspect of an image; their successors stretch it
 
 
 def load(
@@ -48,41 +55,97 @@ def load(
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        CheckpointError: If the weights are missing, damaged or of no SAM.
+        CheckpointError: If the weights are missing or damaged.
+        DataError: If they are of no SAM.
     """
-    import transformers
-
     source = Source.find(name, SHORT_NAMES, revision)
     where = resolve_device(device)
     with explained(source):
-        kind = AutoConfig.from_pretrained(source.location, revision=revision or "main").model_type
-        if kind not in _CLASSES:
+        settings: dict[str, Any] = {"revision": source.revision or "main"}
+        kind = AutoConfig.from_pretrained(source.location, **settings).model_type
+        if kind not in _MODELS:
             raise DataError(
                 f"{source.location} is a model of type {kind!r}, not one of the SAM family: "
-                f"{', '.join(_CLASSES)}."
+                f"{', '.join(_MODELS)}."
             )
-        model_name, processor_name = _CLASSES[kind]
-        processor = getattr(transformers, processor_name).from_pretrained(
-            source.location, revision=revision or "main"
+        reader = _Padding if kind in _PADDING else _Stretching
+        prepare = reader.of_checkpoint(source.location, **settings)
+    model_class = getattr(transformers, _MODELS[kind])
+    model = load_weights(model_class, source, dtype=resolve_dtype(dtype or "float32", where))
+    return SamSegmenter(name, source, model.to(where), prepare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An image as an encoder takes it.
+
+    Attributes:
+        pixels: float32 [1, 3, height, width].
+        resized: (height, width) of the image in it, at its top left.
+        padded: Whether the rest is padding.
+    """
+
+    pixels: Tensor
+    resized: tuple[int, int]
+    padded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Padding:
+    """SAM and SAM-HQ: the longer side to a fixed length, padding on the right and below."""
+
+    processor: Any
+
+    @classmethod
+    def of_checkpoint(cls, location: str, **settings: Any) -> _Padding:
+        return cls(transformers.SamProcessor.from_pretrained(location, **settings))
+
+    def __call__(self, image: Image.Image) -> _Prepared:
+        inputs = self.processor(images=image, return_tensors="pt")
+        height, width = inputs["reshaped_input_sizes"][0].tolist()
+        return _Prepared(inputs["pixel_values"], (height, width), True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretching:
+    """SAM 2 and its kin: the whole image to a fixed square.
+
+    As in SAM 2's own transforms: scaled to 0..1, resized with an anti-aliased bilinear filter,
+    normalised. The processor that transformers has for it would need torchvision.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of_checkpoint(cls, location: str, **settings: Any) -> _Stretching:
+        read, _ = ImageProcessingMixin.get_image_processor_dict(location, **settings)
+        size = read["size"]
+        return cls(
+            (size["height"], size["width"]), tuple(read["image_mean"]), tuple(read["image_std"])
         )
-    model = load_weights(
-        getattr(transformers, model_name), source, dtype=resolve_dtype(dtype or "float32", where)
-    )
-    return SamSegmenter(name, source, model.to(where), processor)
+
+    def __call__(self, image: Image.Image) -> _Prepared:
+        pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)[None]
+        pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return _Prepared((pixels - mean) / std, self.size, False)
 
 
 class SamSegmenter:
     """A promptable segmenter that gives three masks a prompt, each with its estimated IoU."""
 
-    def __init__(self, name: str, source: Source, model: Any, processor: Any) -> None:
+    def __init__(
+        self, name: str, source: Source, model: Any, prepare: Callable[[Image.Image], _Prepared]
+    ) -> None:
         self.name = name
         self._source = source
         self._model = model
-        self._processor = processor
+        self._prepare = prepare
         self._image: Image.Image | None = None  # whose embedding is held
+        self._seen: _Prepared | None = None
         self._embedding: dict[str, Any] = {}
-        self._resized = (0, 0)  # (height, width) of the image as the encoder sees it
-        self._padded: tuple[int, int] | None = None  # what it is padded to, if it is
 
     @torch.inference_mode()
     def segment(
@@ -111,37 +174,34 @@ class SamSegmenter:
         size = (image.height, image.width)
         if not points and not boxes:
             return SegmenterOutput(np.zeros((0, 3, *size), bool), np.zeros((0, 3), np.float32))
-        self._encode(image)
-        scale = torch.tensor([self._resized[1] / size[1], self._resized[0] / size[0]])  # (x, y)
+        seen = self._encode(image)
+        scale = torch.tensor([seen.resized[1] / size[1], seen.resized[0] / size[0]])  # (x, y)
         if points:
-            prompts: dict[str, Any] = {
+            prompts = {
                 "input_points": (torch.tensor(points, dtype=torch.float32) * scale)[None, :, None],
                 "input_labels": torch.ones(1, len(points), 1, dtype=torch.int32),
             }  # (1, P, 1, 2), (1, P, 1)
         else:
-            prompts = {
-                "input_boxes": (torch.tensor(boxes, dtype=torch.float32) * scale.repeat(2))[None]
-            }
-        device, dtype = self._model.device, self._model.dtype
-        prompts = {
-            key: value.to(device, dtype) if value.is_floating_point() else value.to(device)
-            for key, value in prompts.items()
-        }
-        output = self._model(**prompts, **self._embedding, multimask_output=True)
+            corners = torch.tensor(boxes, dtype=torch.float32) * scale.repeat(2)
+            prompts = {"input_boxes": corners[None]}  # (1, P, 4)
+        output = self._model(
+            **{key: self._placed(value) for key, value in prompts.items()},
+            **self._embedding,
+            multimask_output=True,
+        )
         low = output.pred_masks[0].float()  # (P, 3, h, w) logits
-        masks = np.stack([self._at_original_size(prompt, size) for prompt in low])
+        masks = np.stack([_at_original_size(own, seen, size) for own in low])
         return SegmenterOutput(masks, output.iou_scores[0].float().cpu().numpy())
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns what identifies the weights and settings, as JSON data."""
         return {"name": self.name, **self._source.fingerprint(self._model)}
 
-    def _encode(self, image: Image.Image) -> None:
-        if image is self._image:
-            return
-        inputs = self._processor(images=image, return_tensors="pt")
-        pixels = inputs["pixel_values"].to(self._model.device, self._model.dtype)
-        embedding = self._model.get_image_embeddings(pixels)
+    def _encode(self, image: Image.Image) -> _Prepared:
+        if image is self._image and self._seen is not None:
+            return self._seen
+        seen = self._prepare(image)
+        embedding = self._model.get_image_embeddings(self._placed(seen.pixels))
         if isinstance(embedding, tuple):  # SAM-HQ refines masks with early features
             self._embedding = {
                 "image_embeddings": embedding[0],
@@ -149,18 +209,18 @@ class SamSegmenter:
             }
         else:
             self._embedding = {"image_embeddings": embedding}
-        # SAM 1 keeps the aspect and pads on the right and below; its successors stretch.
-        resized = inputs.get("reshaped_input_sizes")
-        whole = (pixels.shape[-2], pixels.shape[-1])
-        self._padded = None if resized is None else whole
-        self._resized = whole if resized is None else tuple(resized[0].tolist())
-        self._image = image
+        self._image, self._seen = image, seen
+        return seen
 
-    def _at_original_size(self, logits: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-        """Brings logits (3, h, w) to bool (3, height, width), the padding cut off."""
-        resize = torch.nn.functional.interpolate
-        large = logits[None]
-        if self._padded is not None:
-            large = resize(large, self._padded, mode="bilinear", align_corners=False)
-            large = large[..., : self._resized[0], : self._resized[1]]
-        return (resize(large, size, mode="bilinear", align_corners=False)[0] > 0).cpu().numpy()
+    def _placed(self, value: Tensor) -> Tensor:
+        dtype = self._model.dtype if value.is_floating_point() else None
+        return value.to(self._model.device, dtype)
+
+
+def _at_original_size(logits: Tensor, seen: _Prepared, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Brings logits [3, h, w] to bool [3, height, width], the padding cut off."""
+    large = logits[None]
+    if seen.padded:
+        large = F.interpolate(large, seen.pixels.shape[-2:], mode="bilinear", align_corners=False)
+        large = large[..., : seen.resized[0], : seen.resized[1]]
+    return (F.interpolate(large, size, mode="bilinear", align_corners=False)[0] > 0).cpu().numpy()

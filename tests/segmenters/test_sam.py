@@ -1,0 +1,120 @@
+"""The SAM family behind one class: frames, batches, scores, and one encoding an image."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from tests.tiny_checkpoints import SEGMENTERS, saved
+
+from pixfoundation.errors import CheckpointError, DataError
+from pixfoundation.segmenters.sam import load
+
+SIZE = (48, 90)  # height, width
+POINTS = [(5.0, 6.0), (80.0, 40.0), (45.0, 24.0)]
+BOXES = [(2.0, 3.0, 40.0, 30.0), (50.0, 10.0, 88.0, 46.0)]
+
+
+@pytest.fixture(scope="module")
+def image() -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+@pytest.mark.parametrize("prompts", [{"points": POINTS}, {"boxes": BOXES}])
+def test_three_masks_a_prompt_at_the_size_of_the_image(name, prompts, image):
+    output = load(str(saved(name))).segment(image, **prompts)
+    count = len(next(iter(prompts.values())))
+    assert output.masks.shape == (count, 3, *SIZE)
+    assert output.masks.dtype == np.bool_
+    assert output.scores.shape == (count, 3)
+    assert output.scores.dtype == np.float32
+    assert 0 < output.masks.mean() < 1
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_a_batch_of_points_gives_what_each_point_alone_gives(name, image):
+    segmenter = load(str(saved(name)))
+    together = segmenter.segment(image, points=POINTS)
+    for place, point in enumerate(POINTS):
+        alone = segmenter.segment(image, points=[point])
+        np.testing.assert_allclose(alone.scores[0], together.scores[place], atol=1e-4)
+        assert (alone.masks[0] != together.masks[place]).mean() < 0.01
+
+
+def test_masks_and_scores_are_those_of_the_processor_s_own_way(image):
+    segmenter = load(str(saved("sam")))
+    model = transformers.SamModel.from_pretrained(saved("sam"))
+    processor = transformers.SamProcessor.from_pretrained(saved("sam"))
+    inputs = processor(image, input_points=[[[list(p)] for p in POINTS]], return_tensors="pt")
+    inputs["input_points"] = inputs["input_points"].float()
+    with torch.no_grad():
+        expected = model(**inputs)
+    masks = processor.image_processor.post_process_masks(
+        expected.pred_masks, inputs["original_sizes"], inputs["reshaped_input_sizes"]
+    )[0]
+    output = segmenter.segment(image, points=POINTS)
+    np.testing.assert_array_equal(output.masks, masks.numpy())
+    np.testing.assert_allclose(output.scores, expected.iou_scores[0].numpy(), atol=1e-6)
+
+
+def test_a_square_image_goes_through_the_padded_size_as_well():
+    square = Image.fromarray(np.random.default_rng(1).integers(0, 255, (50, 50, 3), dtype=np.uint8))
+    model = transformers.SamModel.from_pretrained(saved("sam"))
+    processor = transformers.SamProcessor.from_pretrained(saved("sam"))
+    inputs = processor(square, input_points=[[[[20.0, 30.0]]]], return_tensors="pt")
+    inputs["input_points"] = inputs["input_points"].float()
+    with torch.no_grad():
+        expected = model(**inputs)
+    masks = processor.image_processor.post_process_masks(
+        expected.pred_masks, inputs["original_sizes"], inputs["reshaped_input_sizes"]
+    )[0]
+    output = load(str(saved("sam"))).segment(square, points=[(20.0, 30.0)])
+    np.testing.assert_array_equal(output.masks, masks.numpy())
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_an_image_is_encoded_once_for_all_calls_about_it(name, image):
+    segmenter = load(str(saved(name)))
+    encoded = []
+    segmenter._model.vision_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    first = segmenter.segment(image, points=POINTS)
+    segmenter.segment(image, boxes=BOXES)
+    again = segmenter.segment(image, points=POINTS)
+    assert len(encoded) == 1
+    np.testing.assert_array_equal(first.masks, again.masks)
+    segmenter.segment(image.copy(), points=POINTS)
+    assert len(encoded) == 2
+
+
+def test_no_prompt_no_mask(image):
+    output = load(str(saved("sam"))).segment(image)
+    assert output.masks.shape == (0, 3, *SIZE)
+    assert output.scores.shape == (0, 3)
+
+
+def test_points_and_boxes_at_once_are_refused(image):
+    with pytest.raises(DataError, match="not both"):
+        load(str(saved("sam"))).segment(image, points=POINTS, boxes=BOXES)
+
+
+def test_a_model_of_another_kind_is_refused_by_name():
+    with pytest.raises(DataError, match="'llava', not one of the SAM family"):
+        load(str(saved("llava")))
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in ("config.json", "processor_config.json"):
+        if (saved("sam") / name).exists():
+            (folder / name).write_bytes((saved("sam") / name).read_bytes())
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        load(str(folder))
+
+
+def test_the_embedded_segmenter_is_loaded_by_its_name(image):
+    output = load("tiny-sam").segment(image, points=POINTS)
+    assert output.masks.shape == (3, 3, *SIZE)
+    assert load("tiny-sam").fingerprint()["source"] == "embedded:tiny-sam"
