@@ -1,50 +1,24 @@
-"""Which words a mask belongs to."""
+"""The words that a mask belongs to, and the masks that a name means."""
 
 import pytest
 
 from pixfoundation.models.llama_tokens import Decoded
-from pixfoundation.models.omg_llava.phrases import named, phrase_spans, published_text
-from pixfoundation.models.omg_llava.vocabulary import Vocabulary
+from pixfoundation.models.llava_sam.dialogue import Phrase
+from pixfoundation.models.omg_llava.phrases import characters, named, published_text
 
-VOCABULARY = Vocabulary(100)
-SEG, OPEN, CLOSE = 100, 101, 102
-
-
-def spoken(*parts):
-    """Ids and decoded text of words (one id each) and marks (no characters)."""
-    ids, spans, text = [], [], ""
-    for part in parts:
-        start = len(text)
-        text += "" if isinstance(part, int) else part
-        ids.append(part if isinstance(part, int) else 7)
-        spans.append((start, len(text)))
-    return ids, Decoded(text, tuple(spans))
+CAT = Decoded("Here a cat on", ((0, 4), (4, 4), (4, 6), (6, 10), (10, 10), (10, 13)))
 
 
-def phrases(*parts):
-    ids, decoded = spoken(*parts)
-    return [span and decoded.text[slice(*span)] for span in phrase_spans(ids, decoded, VOCABULARY)]
+def test_a_phrase_is_its_tokens_characters_without_white_space_around_them():
+    span = characters(Phrase(2, 4), CAT)
+    assert span == (5, 10)
+    assert CAT.text[slice(*span)] == "a cat"
 
 
-def test_a_phrase_belongs_to_the_seg_behind_it():
-    found = phrases("Here", OPEN, " a", " cat", CLOSE, SEG, " on", OPEN, " mats", CLOSE, SEG, ".")
-    assert found == ["a cat", "mats"]
-
-
-def test_a_seg_without_a_phrase_of_its_own_has_none():
-    assert phrases("It", " is", SEG, ".") == [None]
-    assert phrases(OPEN, " cat", CLOSE, SEG, SEG, ".") == ["cat", None]
-    assert phrases(OPEN, " cat", SEG, CLOSE, ".") == [None]
-    assert phrases(CLOSE, " cat", SEG, ".") == [None]
-    assert phrases(OPEN, " ", CLOSE, SEG, ".") == [None]
-
-
-def test_of_two_phrases_before_a_seg_the_nearer_counts():
-    assert phrases(OPEN, " cat", CLOSE, OPEN, " dog", CLOSE, SEG, ".") == ["dog"]
-
-
-def test_the_very_last_seg_has_no_state_and_so_no_mask():
-    assert phrases(OPEN, " cat", CLOSE, SEG) == []
+def test_a_phrase_of_no_words_is_none():
+    assert characters(None, CAT) is None
+    assert characters(Phrase(2, 2), CAT) is None
+    assert characters(Phrase(0, 1), Decoded(" ", ((0, 1),))) is None
 
 
 @pytest.mark.parametrize(

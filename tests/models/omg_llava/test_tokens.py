@@ -81,7 +81,9 @@ def test_a_tokenizer_with_marks_behind_the_vocabulary_is_refused(folder, tmp_pat
     assert str(own) in str(unknown.value)
     settings["added_tokens_decoder"]["5"] = {"content": "<|im_end|>"}
     (own / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(CheckpointError, match=f"behind the {tiny.OWN_ROWS} rows"):
+    with pytest.raises(
+        CheckpointError, match=f"ids up to {tiny.OWN_ROWS}, but InternLM2 has {tiny.OWN_ROWS} rows"
+    ):
         InternTokens.of_checkpoint(own, Vocabulary(tiny.OWN_ROWS))
 
 

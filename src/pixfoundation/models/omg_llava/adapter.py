@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +15,12 @@ from pixfoundation.hub import Source, resolve_device
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.llava_sam.dialogue import phrase_of_each_seg
 from pixfoundation.models.omg_llava.build import Base
 from pixfoundation.models.omg_llava.build import load as load_core
 from pixfoundation.models.omg_llava.core import STRIDE, OmgLlava, Perception
 from pixfoundation.models.omg_llava.finishing import finish_each
-from pixfoundation.models.omg_llava.phrases import named, phrase_spans, published_text
+from pixfoundation.models.omg_llava.phrases import characters, named, published_text
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
 from pixfoundation.models.omg_llava.tokens import InternTokens
 from pixfoundation.prompts import PromptTemplates
@@ -26,6 +28,13 @@ from pixfoundation.types import Answer, NativeMask, Prompt
 
 CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
 TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
+
+LICENCE = (
+    "OMG-LLaVA: the code is Apache-2.0 as its authors state, that of OMG-Seg MIT. No licence is "
+    "stated for the weights in their repository; InternLM2 and OpenCLIP have terms of their own. "
+    "Read the model cards before you use them."
+)
+logger = logging.getLogger(__name__)
 
 Keep = Literal["all", "first", "union", "phrase"]
 KEEP: tuple[Keep, ...] = ("all", "first", "union", "phrase")
@@ -47,7 +56,7 @@ def load(
     masks: Keep = "all",
     image_side: int = SIDE,
 ) -> OmgLlavaModel:
-    """Loads OMG-LLaVA.
+    """Loads OMG-LLaVA; the licences are said first.
 
     Args:
         name: 'omg-llava', a hub id, or the folder that holds the published files.
@@ -76,6 +85,7 @@ def load(
         raise DataError(f"The option base is 'exact' or 'nf4', but got {base!r}.")
     if image_side < STRIDE or image_side % STRIDE:
         raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
+    logger.warning(LICENCE)
     short = name == "omg-llava"
     folder = find_folder(checkpoint or (CHECKPOINT if short else name), revision)
     core = load_core(
@@ -134,11 +144,12 @@ class OmgLlavaModel:
                 from the top left corner of the padded square.
 
         Raises:
-            DataError: If sampling is asked for, or a prompt leaves no room for an answer.
+            DataError: If sampling or attention is asked for, or a prompt leaves no room.
         """
-        if decoding.temperature > 0:
+        if decoding.temperature > 0 or decoding.attention:
             raise DataError(
-                f"{self.name} decodes greedily, as published. Leave the temperature at 0."
+                f"{self.name} decodes greedily and gives masks of its own. Leave the temperature "
+                "at 0 and choose the grounder 'native'."
             )
         answers = []
         last: Image.Image | None = None
@@ -209,9 +220,11 @@ class OmgLlavaModel:
             text = published_text(tokens.decode(ids).text)
             return Answer(text, tuple(ids), (), tuple(NativeMask(mask) for mask in drawn[:1]))
         decoded = tokens.decode(ids, hidden=tokens.added.values())
+        pairs = phrase_of_each_seg(ids[:-1], tokens, core.vocabulary.seg)
+        spans = [characters(pair, decoded) for pair in pairs]
         found = [
             NativeMask(mask, span and decoded.text[slice(*span)], span)
-            for mask, span in zip(drawn, phrase_spans(ids, decoded, core.vocabulary), strict=True)
+            for mask, span in zip(drawn, spans, strict=True)
         ]
         return Answer(
             decoded.text, tuple(ids), decoded.spans, _kept(found, self._keep, prompt.expression)

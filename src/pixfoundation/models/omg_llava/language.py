@@ -21,7 +21,6 @@ from pixfoundation.models.omg_llava.layout import FINETUNED_LLM, language_name
 from pixfoundation.models.placement import Placement
 from pixfoundation.models.seg_token import greedy
 
-_WORKING = 2 << 30  # bytes beside the weights: merging a matrix in float32, then the cache
 LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
 ADAPTED = (
     "attention.wqkv",
@@ -142,7 +141,7 @@ def load_language_model(
 
     with empty_weights():
         model = LlamaForCausalLM(config)
-    placement = Placement.plan(model, lambda _: dtype, device, working=_WORKING)
+    placement = Placement.plan(model, lambda _: dtype, device, working=_working(model, dtype))
     placement.announce("The language model of OMG-LLaVA")
     load_into(
         model,
@@ -258,6 +257,15 @@ def generate(
     states = generated.states[1:]
     asks = generated.ids[:-1] == seg_token_id
     return Generation(generated.ids, states, states[asks.to(states.device)])
+
+
+def _working(model: LlamaForCausalLM, dtype: torch.dtype) -> int:
+    """Bytes beside the weights: merging the largest matrix in float32, or a cache of 4,096 ids."""
+    config = model.config
+    groups = config.num_key_value_heads or config.num_attention_heads
+    width = groups * config.hidden_size // config.num_attention_heads
+    cache = 2 * config.num_hidden_layers * width * 4096 * dtype.itemsize
+    return max(cache, 3 * 4 * max(p.numel() for p in model.parameters()))
 
 
 def _parameter(value: Tensor, dtype: torch.dtype, device: torch.device) -> nn.Parameter:

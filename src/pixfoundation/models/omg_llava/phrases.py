@@ -1,4 +1,4 @@
-"""Which words of an answer a mask belongs to: `<p> words </p> [SEG]`, read from the ids."""
+"""The words of an answer that a mask belongs to, and the masks that a name means."""
 
 from __future__ import annotations
 
@@ -6,41 +6,22 @@ import re
 from collections.abc import Sequence
 
 from pixfoundation.models.llama_tokens import Decoded
+from pixfoundation.models.llava_sam.dialogue import Phrase
 from pixfoundation.models.omg_llava.tokens import TURN_END
-from pixfoundation.models.omg_llava.vocabulary import Vocabulary
 
 Span = tuple[int, int]
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
-def phrase_spans(ids: Sequence[int], decoded: Decoded, vocabulary: Vocabulary) -> list[Span | None]:
-    """Finds the phrase of every mask.
-
-    A mask belongs to the last phrase that was closed before its [SEG] and after the [SEG] before.
-
-    Args:
-        ids: Generated ids.
-        decoded: Their text and spans.
-        vocabulary: The ids of the marks.
-
-    Returns:
-        For every [SEG] that has a state (the very last id has none) the characters of its phrase,
-        white space left out; None if no phrase was closed for it.
-    """
-    found: list[Span | None] = []
-    opened: int | None = None
-    phrase: Span | None = None
-    for position, token in enumerate(ids[:-1]):
-        if token == vocabulary.phrase_open:
-            opened = position
-        elif token == vocabulary.phrase_close and opened is not None:
-            phrase = _trimmed(decoded.text, decoded.spans[opened][1], decoded.spans[position][0])
-            opened = None
-        elif token == vocabulary.seg:
-            found.append(phrase)
-            phrase = None
-    return found
+def characters(phrase: Phrase | None, decoded: Decoded) -> Span | None:
+    """Returns the characters of a phrase, white space at its ends left out; None for none."""
+    if phrase is None or phrase.start == phrase.end:
+        return None
+    start, end = decoded.spans[phrase.start][0], decoded.spans[phrase.end - 1][1]
+    words = decoded.text[start:end]
+    start += len(words) - len(words.lstrip())
+    return (start, start + len(words.strip())) if words.strip() else None
 
 
 def named(phrases: Sequence[str | None], wanted: str) -> list[int]:
@@ -77,9 +58,3 @@ def published_text(text: str) -> str:
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower())) - _ARTICLES
-
-
-def _trimmed(text: str, start: int, end: int) -> Span | None:
-    words = text[start:end]
-    start += len(words) - len(words.lstrip())
-    return (start, start + len(words.strip())) if words.strip() else None

@@ -42,8 +42,8 @@ class InternTokens(LlamaTokens):
             vocabulary: Where the added tokens are, by the checkpoint's rows.
 
         Raises:
-            CheckpointError: If a file is missing or damaged, or InternLM2's own special tokens
-                lie where the added ones are.
+            CheckpointError: If a file is missing or damaged, or if the tokenizer's own ids reach
+                to where the added ones are.
             PrerequisiteError: If the package sentencepiece is not installed.
         """
         own = dict(added_tokens(folder) or {})
@@ -52,12 +52,12 @@ class InternTokens(LlamaTokens):
             if token not in own:
                 own[token] = tokens._pieces.piece_to_id(token)
         unknown = [token for token in (TURN_START, TURN_END) if own[token] == tokens.unknown_id]
-        outside = {token: number for token, number in own.items() if number >= vocabulary.base}
-        if unknown or outside:
+        largest = max(len(tokens._pieces) - 1, *own.values())
+        if unknown or largest >= vocabulary.base:
             problem = (
                 f"knows no {' and '.join(unknown)}"
                 if unknown
-                else f"puts {outside} behind the {vocabulary.base} rows of InternLM2"
+                else f"has ids up to {largest}, but InternLM2 has {vocabulary.base} rows"
             )
             raise CheckpointError(
                 f"The tokenizer in {folder} {problem}. Give the tokenizer.model and "
