@@ -24,9 +24,9 @@ from pixfoundation.types import Selection
 class Similar:
     """The masks of the phrase most like the expression; of those, the segmenter's best.
 
-    A best similarity below 0.7 says that the expression is not in the answer: an empty mask. The
-    published code knows no scores and always takes the phrase's last mask, and of equal phrases the
-    last; it selects nothing at all where every similarity is negative.
+    Of equal phrases the last counts. A best similarity below 0.7 says that the expression is not in
+    the answer: an empty mask. The published code knows no scores and always takes the phrase's last
+    mask; it selects nothing at all where every similarity is negative.
     """
 
     name = "similarity"
@@ -55,7 +55,7 @@ class Similar:
         values = self._values(choice, indices)
         if self._published and values.max() < 0:
             return Selection(self.name, None, None, float(values.max()))
-        best = last_of_best(values) if self._published else int(np.argmax(values))
+        best = last_of_best(values)
         evidence = float(values[best])
         if evidence < THRESHOLD:
             return Selection(self.name, nothing(choice), None, evidence)

@@ -1,0 +1,163 @@
+"""Each selector chooses as its rule says; ties and orders as published where asked for."""
+
+import numpy as np
+import pytest
+
+from pixfoundation.errors import UnknownNameError
+from pixfoundation.masks import Mask
+from pixfoundation.selectors import Choice, selectors
+from pixfoundation.selectors.base import Pick, Rules, prompts
+from pixfoundation.types import Candidate, Phrase, Sample
+
+SIZE = (4, 10)
+
+
+def columns(start, end):
+    array = np.zeros(SIZE, bool)
+    array[:, start:end] = True
+    return Mask.from_array(array)
+
+
+EMPTY = Mask.empty(SIZE)
+
+
+def sample(mask=None, expression="the dog"):
+    return Sample("1", "x.png", SIZE, "q?", ("A", "B"), "a", expression, mask or columns(0, 5))
+
+
+def candidate(mask, phrase=None, similarity=None, score=None, index=0, source="attention"):
+    words = Phrase(phrase, (0, 1)) if phrase else None
+    return Candidate(mask, words, None, None, score, index, source, similarity=similarity)
+
+
+def of_phrases(similarities, scores=(None, None, None)):
+    """Three masks a phrase; mask j of phrase i covers i + j + 1 columns."""
+    return tuple(
+        candidate(columns(0, i + j + 1), f"phrase {i}", value, scores[j], j)
+        for i, value in enumerate(similarities)
+        for j in range(3)
+    )
+
+
+def select(name, choice, **rules):
+    return selectors.get(name)(Rules(**rules)).select(choice)
+
+
+def test_oracle_takes_the_best_iou_and_of_equals_the_last():
+    masks = [columns(0, 4), columns(1, 5), columns(5, 6)]
+    chosen = select("oracle", Choice(sample(), tuple(candidate(m) for m in masks)))
+    assert (chosen.candidate, chosen.evidence) == (1, 0.8)
+
+
+def test_oracle_knows_where_nothing_is():
+    chosen = select("oracle", Choice(sample(EMPTY), (candidate(columns(0, 3)),)))
+    assert chosen.mask == EMPTY
+    assert select("oracle", Choice(sample(EMPTY), ())).mask == EMPTY
+
+
+def test_oracle_without_candidates_has_nothing_to_choose():
+    assert select("oracle", Choice(sample(), ())).mask is None
+
+
+@pytest.mark.parametrize(
+    ("similarities", "published", "expected"),
+    [
+        ([0.9, 0.8], True, 2),  # the best phrase's third mask
+        ([0.8, 0.8], True, 5),  # of equal phrases the last
+        ([0.7, 0.1], True, 2),  # 0.7 itself passes
+        ([0.9, 0.8], False, 2),  # without scores the third as well
+        ([0.8, 0.8], False, 5),
+    ],
+)
+def test_similarity_takes_the_likest_phrase(similarities, published, expected):
+    choice = Choice(sample(), of_phrases(similarities))
+    assert select("similarity", choice, published=published).candidate == expected
+
+
+def test_similarity_takes_the_surest_mask_of_the_phrase_where_scores_are_known():
+    choice = Choice(sample(), of_phrases([0.1, 0.9], scores=(0.2, 0.8, 0.5)))
+    assert select("similarity", choice).candidate == 4
+    assert select("similarity", choice, published=True).candidate == 5
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_best_similarity_below_the_threshold_says_not_there(published):
+    choice = Choice(sample(), of_phrases([0.69, 0.2]))
+    assert select("similarity", choice, published=published).mask == EMPTY
+
+
+def test_only_negative_similarities_choose_nothing_as_published():
+    choice = Choice(sample(), of_phrases([-0.1, -0.2]))
+    assert select("similarity", choice, published=True).mask is None
+    assert select("similarity", choice).mask == EMPTY
+
+
+def test_similarity_is_computed_where_it_was_not_imported():
+    class Likes:
+        name = "likes"
+
+        def of(self, phrases, expression):
+            assert expression == "the dog"
+            return np.array([float("1" in phrase) for phrase in phrases])
+
+    choice = Choice(sample(), of_phrases([None, None]))
+    assert select("similarity", choice, similarity=Likes()).candidate == 5
+
+
+def test_auto_takes_the_pick():
+    masks = (candidate(columns(0, 1)), candidate(columns(0, 2)))
+    assert select("auto", Choice(sample(), masks, pick=Pick(1))).candidate == 1
+    assert select("auto", Choice(sample(), masks, pick=Pick(None))).mask == EMPTY
+    assert select("auto", Choice(sample(), masks)).mask is None
+    assert select("auto", Choice(sample(), masks, pick=Pick(7))).mask is None
+
+
+def test_native_masks_are_united_or_the_first_counts():
+    own = tuple(candidate(columns(i, i + 1), source="native") for i in (0, 3))
+    choice = Choice(sample(), own, native=True)
+    assert select("native", choice).mask.area == 8
+    assert select("native", choice, native="first").mask == columns(0, 1)
+
+
+def test_a_native_model_without_a_mask_says_not_there():
+    assert select("native", Choice(sample(), (), native=True)).mask == EMPTY
+
+
+def test_random_takes_the_surest_mask_of_the_first_point():
+    scores = (1, 3, 2, 9, 9, 9)
+    masks = [candidate(columns(0, i + 1), score=s, index=i % 3) for i, s in enumerate(scores)]
+    assert select("random", Choice(sample(), (), tuple(masks))).candidate == 1
+
+
+def test_the_oracles_chance_has_as_many_points_as_the_answer():
+    points = tuple(
+        candidate(columns(0, width), index=i % 3, source="random")
+        for i, width in enumerate((1, 2, 3, 4, 4, 4, 5, 5, 5))
+    )
+    answer = of_phrases([0.1, 0.1])
+    assert select("oracle_random", Choice(sample(), answer, points)).mask == columns(0, 4)
+    assert select("oracle_random", Choice(sample(), answer[:3], points)).mask == columns(0, 3)
+    assert select("oracle_random", Choice(sample(), (), points)).mask is None
+
+
+def test_score_and_union():
+    masks = (candidate(columns(0, 1), score=0.3), candidate(columns(4, 6), score=0.9))
+    assert select("score", Choice(sample(), masks)).candidate == 1
+    assert select("union", Choice(sample(), masks)).mask.area == 12
+
+
+def test_masks_of_one_prompt_stand_together():
+    indices = [0, 1, 2, 0, 1, 0]
+    assert prompts([candidate(EMPTY, index=i) for i in indices]) == [(0, 3), (3, 5), (5, 6)]
+    assert prompts([]) == []
+
+
+def test_selectors_apply_only_where_they_have_what_they_need():
+    plain = Choice(sample(), (candidate(columns(0, 1), source="native"),), native=True)
+    applies = {e.name for e in selectors if e.load()(Rules()).applies([plain])}
+    assert applies == {"native", "union"}
+
+
+def test_an_unknown_selector_names_near_ones():
+    with pytest.raises(UnknownNameError, match="oracle"):
+        selectors.get("orakel")
