@@ -242,8 +242,12 @@ def unsigmoid(x):
 
 def segment(w, tiny, pixels, text):
     """Normalised [1, 3, S, S], [G, D] -> logits [Q, G], boxes [Q, 4], masks [Q, h, w], topk [Q]."""
+    return find(w, tiny, *pixel_encoder(w, tiny, swin(w, tiny, pixels)), text)
+
+
+def find(w, tiny, mask_features, encoded, text):
+    """What `segment` does after the pixel encoder."""
     root = "seg_model.model.sem_seg_head.predictor."
-    mask_features, encoded = pixel_encoder(w, tiny, swin(w, tiny, pixels))
     encoded = encoded[::-1]
     shapes = [tuple(m.shape[1:]) for m in encoded]
     memory = torch.cat([m.flatten(1).T for m in encoded])

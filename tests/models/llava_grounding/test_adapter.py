@@ -144,9 +144,10 @@ def test_masks_are_of_the_images_size(model_of):
         assert {m.mask.size for m in answer.masks} == {(size[1], size[0])}
 
 
-def test_sampling_is_refused(model_of):
-    with pytest.raises(DataError, match="decodes greedily"):
-        model_of("a").answer([], [], Decoding(temperature=0.2))
+@pytest.mark.parametrize("decoding", [Decoding(temperature=0.2), Decoding(attention=True)])
+def test_sampling_and_attention_are_refused(decoding, model_of):
+    with pytest.raises(DataError, match="decodes greedily.*the grounder 'native'"):
+        model_of("a").answer([], [], decoding)
 
 
 def test_an_answer_never_passes_the_models_last_place(model_of):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pixfoundation.errors import DataError
+from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.pixels import clip_pixels, segmenter_pixels
 from pixfoundation.models.llava_grounding.segmenter import normalise
 
@@ -123,6 +124,30 @@ def test_phrases_of_an_answer_share_their_queries(core_of):
     assert set(together.topk.tolist()) != set(alone.topk.tolist())
 
 
+def test_cells_at_the_border_of_a_large_map_are_never_chosen(core_of, weights_of):
+    """Their proposals have a centre below 0.01 or above 0.99, and their content counts as zero.
+
+    The text is what a cell of content zero scores best for.
+    """
+    core, sizes, made = core_of("a"), tiny.VARIANTS["a"], weights_of("a")
+    root = "seg_model.model.sem_seg_head.predictor."
+    nothing = plain.layer_norm(made, f"{root}enc_output_norm", made[f"{root}enc_output.bias"])
+    text = (nothing @ made[f"{root}class_embed"])[None]
+    sides = (64, 32, 16, 8)
+    maps = [states(n * n, sizes.width, n).T.reshape(1, -1, n, n) for n in sides]
+    features = states(16, sizes.width).T.reshape(1, -1, 4, 4)
+    found = core.segment(EncodedPixels(features, tuple(maps)), text)
+    border = torch.ones(64, 64, dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    start = 8 * 8 + 16 * 16 + 32 * 32
+    chosen = [int(cell) - start for cell in found.topk if cell >= start]
+    assert chosen
+    assert not border.flatten()[chosen].any()
+    expected = plain.find(made, sizes, features[0], [m[0] for m in maps], text)
+    assert found.topk.tolist() == expected[3].tolist()
+    torch.testing.assert_close(found.logits, expected[0], atol=2e-3, rtol=0)  # maps of noise
+
+
 def test_an_image_can_be_encoded_once_and_states_may_have_a_batch_dimension(core_of):
     core, sizes = core_of("a"), tiny.VARIANTS["a"]
     pixels = segmenter_pixels(tiny.picture(90, 70), sizes.side)
@@ -132,7 +157,17 @@ def test_an_image_can_be_encoded_once_and_states_may_have_a_batch_dimension(core
     assert all(torch.equal(a, b) for a, b in zip(direct, later, strict=True))
 
 
-def test_pixels_are_raw_or_normalised(core_of):
+def test_sides_are_filled_up_to_multiples_of_32_after_normalising(core_of):
+    core = core_of("a")
+    pixels = normalise(segmenter_pixels(tiny.picture(90, 70), 100))
+    filled = torch.zeros(3, 128, 128)
+    filled[:, :100, :100] = pixels
+    text = states(tiny.VARIANTS["a"].hidden, 2)
+    for found, expected in zip(core.segment(pixels, text), core.segment(filled, text), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_pixels_are_raw_or_normalised():
     raw = segmenter_pixels(tiny.picture(90, 70), 128)
     mean = torch.tensor([123.675, 116.28, 103.53])[:, None, None]
     std = torch.tensor([58.395, 57.12, 57.375])[:, None, None]

@@ -140,11 +140,13 @@ class LlavaGroundingModel:
             decoding: How; greedily only.
 
         Raises:
-            DataError: If sampling is asked for, or a prompt leaves no room for an answer.
+            DataError: If sampling or attention is asked for, or a prompt leaves no room for an
+                answer.
         """
-        if decoding.temperature > 0:
+        if decoding.temperature > 0 or decoding.attention:
             raise DataError(
-                f"{self.name} decodes greedily, as published. Leave the temperature at 0."
+                f"{self.name} decodes greedily, as published, and gives masks of its own. Leave "
+                "the temperature at 0 and choose the grounder 'native'."
             )
         answers = []
         seen: _Image | None = None

@@ -25,7 +25,7 @@ from pixfoundation.models.placement import Placement
 _TOWER = "model.vision_tower.vision_tower.vision_model."
 _OPENAI_HEAD = 64  # channels of an attention head in every CLIP of OpenAI
 _UNDIVIDED = ("LlamaDecoderLayer", "CLIPEncoderLayer", "Segmenter")  # between GPUs
-_SEGMENTER_WORK = 1 << 30  # at 1024 pixels, in float32
+_SEGMENTER_WORK = 3 << 29  # at 1024 pixels, in float32, as measured on a CPU
 _LLAMA_SETTINGS = (
     "vocab_size",
     "hidden_size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import SwinBackbone, SwinConfig
 
@@ -12,6 +13,7 @@ from pixfoundation.models.llava_grounding.sizes import SegmenterSizes
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
+_DIVISOR = 32  # sides are filled up with zeros to multiples of the coarsest stage's stride
 _BEYOND_NORMALISED = 10.0  # normalised pixels lie between -2.2 and 2.7
 
 
@@ -46,6 +48,8 @@ class Segmenter(nn.Module):
             pixels: [3, S, S] or [1, 3, S, S], see `normalise`.
         """
         image = normalise(pixels.reshape(-1, *pixels.shape[-3:]))  # [1, 3, S, S]
+        height, width = image.shape[-2:]
+        image = F.pad(image, (0, -width % _DIVISOR, 0, -height % _DIVISOR))
         return self.pixel_encoder(self.backbone(image).feature_maps)
 
     def find(self, encoded: EncodedPixels, text_states: Tensor) -> Queries:
