@@ -1,0 +1,51 @@
+"""Two runs are compared on what they share, pair by pair."""
+
+import pytest
+
+from pixfoundation.errors import DataError
+from pixfoundation.scoring.compare import compare
+from pixfoundation.scoring.score import score
+
+from .runs import letters, make_sample, write_run
+
+
+def many(n=100):
+    return [make_sample(str(i), str((i + 1) // 2)) for i in range(1, n + 1)]
+
+
+def test_a_steady_difference_is_clear_though_both_are_uncertain(tmp_path):
+    hard = ["b" if i % 3 == 0 else "a" for i in range(100)]
+    worse = ["b" if i % 3 == 0 or i % 10 == 0 else "a" for i in range(100)]
+    first = write_run(tmp_path / "a", many(), letters(*worse))
+    second = write_run(tmp_path / "b", many(), letters(*hard))
+    found = compare(first.path, second.path).differences["accuracy.protocol2.question"]
+    assert found.value == pytest.approx(
+        score(second).accuracy[2].question.value - score(first).accuracy[2].question.value
+    )
+    assert found.clear
+    low, high = found.interval
+    ours = score(first).accuracy[2].question.interval
+    assert high - low < ours[1] - ours[0]
+
+
+def test_a_run_does_not_differ_from_itself(tmp_path):
+    run = write_run(tmp_path / "a", many(10), letters(*"abababab"))
+    for difference in compare(run.path, run.path).differences.values():
+        assert (difference.value, difference.interval, difference.clear) == (0.0, (0.0, 0.0), False)
+
+
+def test_only_shared_samples_count(tmp_path):
+    first = write_run(tmp_path / "a", many(10), letters(*"a" * 10))
+    second = write_run(tmp_path / "b", many(6), letters(*"a" * 6))
+    found = compare(first.path, second.path)
+    assert (len(found.first.samples), len(found.second.samples), found.dropped) == (6, 6, 4)
+
+
+def test_different_truths_are_not_compared(tmp_path):
+    first = write_run(tmp_path / "a", [make_sample("1", None, "a")], letters("a"))
+    second = write_run(tmp_path / "b", [make_sample("1", None, "b")], letters("a"))
+    with pytest.raises(DataError, match="truth of sample 1"):
+        compare(first.path, second.path)
+    third = write_run(tmp_path / "c", [make_sample("2", None)], ())
+    with pytest.raises(DataError, match="share no samples"):
+        compare(first.path, third.path)
