@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from pixfoundation.errors import CheckpointError
+from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models.cambrian import load
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.layout import CambrianLayout, read_layout, read_tower_name
@@ -204,3 +204,19 @@ def test_stop_ids_that_are_no_numbers_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"eos_token_id": "end"}')
     with pytest.raises(CheckpointError, match="should be a number"):
         stop_ids(tmp_path)
+
+
+def test_eight_bits_answer_nearly_the_same(model, made):
+    pytest.importorskip("bitsandbytes")
+    small = load(made.folder, towers=made.towers, dtype=torch.float32, quantization="8bit")
+    assert type(small.llm.model.layers[0].mlp.up_proj).__name__ == "Linear8bitLt"
+    features = model.encode(_grey())
+    ids = [2, 3, 4, 5, 6, -200, 7, 8]
+    whole, rough = (m.generate(ids, features, (64, 64), 1).logits[0] for m in (model, small))
+    assert (whole - rough).abs().max() < 0.3 * whole.std()
+    assert not torch.equal(whole, rough)
+
+
+def test_a_quantisation_that_nobody_has_is_refused(made):
+    with pytest.raises(DataError, match="'8bit' or '4bit', but got '2bit'"):
+        load(made.folder, towers=made.towers, quantization="2bit")  # type: ignore[arg-type]

@@ -66,15 +66,23 @@ def load(
     model = _empty(folder, checkpoint, layout)
     if quantization is not None:
         quantize(model.llm, quantization, dtype, skip=("lm_head",))
+    vision = sum(p.numel() for p in model.aggregator.parameters()) * dtype.itemsize
+    encoding = sum(
+        tower_bytes(spec, at, dtype) for spec, at in zip(layout.towers, tower_folders, strict=True)
+    )
+    elsewhere = None if tower_device is None else resolve_device(str(tower_device))
     plan = Placement.plan(
-        model.llm, lambda _: dtype, where, _working_memory(model.llm, dtype), _UNDIVIDED
+        model.llm,
+        lambda _: dtype,
+        where,
+        _working_memory(model.llm, layout, dtype),
+        _UNDIVIDED,
+        _room_beside(vision + (encoding if elsewhere is None else 0)) if where == "auto" else None,
     )
     first = plan.device_of("model.embed_tokens.weight")
-    for_towers = first if tower_device is None else resolve_device(str(tower_device))
-    weights = dict(plan.weights)
-    weights[first] += sum(p.numel() for p in model.aggregator.parameters()) * dtype.itemsize
-    for spec, tower_folder in zip(layout.towers, tower_folders, strict=True):
-        weights[for_towers] = weights.get(for_towers, 0) + tower_bytes(spec, tower_folder, dtype)
+    for_towers = elsewhere or first
+    weights = {**plan.weights, first: plan.weights[first] + vision}
+    weights[for_towers] = weights.get(for_towers, 0) + encoding
     replace(plan, weights=weights).announce(folder.name)
 
     encoders = [
@@ -83,6 +91,12 @@ def load(
     ]
     _fill(model, checkpoint, plan, first, dtype)
     return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids(folder))
+
+
+def _room_beside(vision: int) -> dict[int, int]:
+    """Returns the free bytes by GPU, less what the first must hold beside the language model."""
+    free = {gpu: torch.cuda.mem_get_info(gpu)[0] for gpu in range(torch.cuda.device_count())}
+    return {gpu: room - (vision if gpu == 0 else 0) for gpu, room in free.items()}
 
 
 class _Model(nn.Module):
@@ -138,16 +152,20 @@ def _place(key: str) -> str:
     return f"llm.{key}"
 
 
-def _working_memory(llm: Any, dtype: torch.dtype) -> int:
+def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int:
     """Estimates the bytes that a run takes beside the weights.
 
-    Keys and values of an answer, and the first stage of ConvNeXt-XXL on 1024 pixels, which
-    dominates the encoders: 256 x 256 cells of 384 channels, four times widened and once more.
+    Keys and values of an answer, and ConvNeXt's first stage, which dominates the encoders: a cell
+    for 4 x 4 pixels, a fifteenth of all channels, four times widened, twice and some copies.
     """
     config = llm.config
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS
-    stage = 256 * 256 * 384 * 10
-    return (cache + stage) * dtype.itemsize
+    stages = [
+        (tower.resolution // 4) ** 2 * (tower.width // 15) * 10
+        for tower in layout.towers
+        if tower.kind == "convnext" and tower.resolution
+    ]
+    return (cache + max(stages, default=0)) * dtype.itemsize
 
 
 def stop_ids(folder: Path) -> tuple[int, ...]:
