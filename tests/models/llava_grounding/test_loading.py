@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.llava_grounding.loading import load
 from pixfoundation.models.llava_grounding.tags import find_tags
+from pixfoundation.models.llava_grounding.vision_config import find_vision_config
 
 from . import tiny
 
@@ -75,6 +76,42 @@ def test_openais_clip_needs_no_folder_of_its_own(folder):
     assert config.hidden_act == "quick_gelu"
 
 
+@pytest.mark.parametrize("prefix", ["vision_model.", ""])
+def test_clip_may_lie_beside_the_checkpoint(prefix, folder, weights_of):
+    """As the authors' own training saves it where the tower was not part of the model."""
+    inside = "model.vision_tower.vision_tower.vision_model."
+    rewrite(folder, lambda w: {k: v for k, v in w.items() if not k.startswith(inside)})
+    made = weights_of("a")
+    tower = {prefix + k.removeprefix(inside): v for k, v in made.items() if k.startswith(inside)}
+    save_file({**tower, "text_model.final_layer_norm.bias": torch.zeros(2)},
+              folder / "clip" / "model.safetensors")  # fmt: skip
+    core = read(folder)
+    assert torch.equal(
+        core.vision_tower.state_dict()["embeddings.class_embedding"],
+        made[f"{inside}embeddings.class_embedding"],
+    )
+    torch.save({}, folder / "clip" / "pytorch_model.bin")
+    save_file({k: v for k, v in tower.items() if "pre_layrnorm" not in k},
+              folder / "clip" / "model.safetensors")  # fmt: skip
+    with pytest.raises(CheckpointError, match="2 parameters of the model are not in it: pre_layr"):
+        read(folder)
+
+
+def test_the_settings_that_no_tensor_tells_come_from_the_originals_yaml(folder):
+    assert find_vision_config(folder) == (300, 1024)
+    beside = folder.parent / "other.yaml"
+    text = "MODEL: {{DECODER: {{NUM_OBJECT_QUERIES: {}}}}}\nflickr: {{INPUT: {{IMAGE_SIZE: {}}}}}"
+    (folder / "vision.yaml").write_text(text.format(20, 128))
+    beside.write_text(text.format(30, 640))
+    assert find_vision_config(folder) == (20, 128)
+    assert find_vision_config(folder, beside) == (30, 640)
+    core = load(folder, vision_tower=folder / "clip", dtype=torch.float32)
+    assert core.segmenter.query_decoder.queries == 20
+    beside.write_text("MODEL: [1]")
+    with pytest.raises(CheckpointError, match="NUM_OBJECT_QUERIES .TypeError.*Give the YAML file"):
+        load(folder, vision_tower=folder / "clip", vision_config=beside)
+
+
 def test_tags_come_from_the_tokenizer_or_are_the_last_rows(folder):
     assert tuple(find_tags(folder, A.vocabulary)) == (600, 601, 602)
     for name in ("tokenizer.model", "tokenizer_config.json", "added_tokens.json"):
@@ -132,7 +169,7 @@ def break_parameter(folder):
 
 
 def break_tower(folder):
-    rewrite(folder, lambda w: {k: v for k, v in w.items() if "vision_tower" not in k})
+    rewrite(folder, lambda w: {k: v for k, v in w.items() if "vision_model.encoder" not in k})
 
 
 def rewrite(folder, change):
@@ -154,7 +191,7 @@ def rewrite(folder, change):
         (break_config, "config.json is not readable as JSON"),
         (break_key, "1 keys of it have no place in the model: seg_model.model.backbone.extra"),
         (break_parameter, "1 parameters of the model are not in it: segmenter.pixel_encoder.mask"),
-        (break_tower, "holds no CLIP"),
+        (break_tower, "holds no complete CLIP"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(damage, message, folder):

@@ -25,7 +25,7 @@ from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, M
 from pixfoundation.models.llava_grounding.pairing import phrase_ranges, published_pairing
 from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.pixels import clip_pixels, segmenter_pixels
-from pixfoundation.models.llava_grounding.sizes import QUERIES
+from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
@@ -50,8 +50,9 @@ def load(
     checkpoint: str | None = None,
     vision_tower: str | None = None,
     threshold: float = PUBLISHED_THRESHOLD,
-    image_side: int = 1024,
-    queries: int = QUERIES,
+    image_side: int | None = None,
+    queries: int | None = None,
+    vision_config: str | None = None,
 ) -> LlavaGroundingModel:
     """Loads LLaVA-Grounding; the licences are said first.
 
@@ -66,8 +67,11 @@ def load(
         vision_tower: Folder or hub id of CLIP; what the checkpoint names by default.
         threshold: A query shows a phrase if its share of the softmax over all queries is larger.
             0.05 in PixFoundation's wrapper; the authors' own evaluation uses 0.2.
-        image_side: Side of the segmenter's square in pixels.
-        queries: Object queries an image.
+        image_side: Side of the segmenter's square in pixels; by default what the vision
+            configuration says.
+        queries: Object queries an image; likewise.
+        vision_config: The original's YAML file with the settings of the segmenter; by default the
+            one in the checkpoint's folder, or the published settings (1024, 300) if there is none.
 
     Raises:
         CheckpointError: If a file is missing, damaged or of another model.
@@ -76,7 +80,7 @@ def load(
     """
     if not 0 <= threshold < 1:
         raise DataError(f"The matching threshold lies in 0..1, but got {threshold}.")
-    if image_side < 64:
+    if image_side is not None and image_side < 64:
         raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
     where = resolve_device(None if device == "auto" else device)
     logging.getLogger(__name__).warning(LICENCE)
@@ -84,15 +88,21 @@ def load(
         checkpoint or (CHECKPOINT if name == "llava-grounding" else name), revision
     )
     tokens = LlamaTokens.of_folder(folder)
+    settings = find_vision_config(folder, vision_config)
     core = load_core(
         folder,
         vision_tower=vision_tower,
         dtype=resolve_dtype(dtype, where),
         device=device if device == "auto" else where,
-        queries=queries,
+        queries=queries or settings.queries,
     )
     return LlavaGroundingModel(
-        name, core, tokens, folder=folder, threshold=threshold, image_side=image_side
+        name,
+        core,
+        tokens,
+        folder=folder,
+        threshold=threshold,
+        image_side=image_side or settings.image_side,
     )
 
 
@@ -116,7 +126,7 @@ class LlavaGroundingModel:
         *,
         folder: Path | None = None,
         threshold: float = PUBLISHED_THRESHOLD,
-        image_side: int = 1024,
+        image_side: int = PUBLISHED.image_side,
     ) -> None:
         self.name = name
         self._core = core

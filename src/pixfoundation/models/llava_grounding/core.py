@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +92,7 @@ class LlavaGrounding(nn.Module):
         places = list(ids).count(IMAGE_TOKEN)
         if places != 1:
             raise DataError(f"The prompt has {places} places for the image, but needs one.")
-        embedding = self.language_model.get_input_embeddings()
+        embedding = self.language_model.model.embed_tokens
         prompt = torch.tensor(list(ids), device=embedding.weight.device)
         return splice(embedding, prompt, projected[0])
 
@@ -107,7 +107,7 @@ class LlavaGrounding(nn.Module):
         end = llm.config.eos_token_id
         stop_ids = [end] if isinstance(end, int) else [token for token in end or () if token]
         generated = greedy(
-            llm, inputs_embeds.to(llm.get_input_embeddings().weight), max_new_tokens, stop_ids
+            llm, inputs_embeds.to(llm.model.embed_tokens.weight), max_new_tokens, stop_ids
         )
         seg_states = states_of(generated, self.tags.seg)
         return Generation(generated.ids, generated.states, seg_states)
@@ -153,7 +153,7 @@ class LlavaGrounding(nn.Module):
     @property
     def clip_side(self) -> int:
         """Side of the square that CLIP sees, in pixels."""
-        return int(self.vision_tower.embeddings.image_size)
+        return cast("int", self.vision_tower.embeddings.image_size)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
-from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.errors import CheckpointError
 from pixfoundation.hub import resolve_dtype
 from pixfoundation.models.checkpoints import Checkpoint, find_folder, read_json
 from pixfoundation.models.llava_grounding import layout
+from pixfoundation.models.llava_grounding import vision_tower as tower
 from pixfoundation.models.llava_grounding.core import LlavaGrounding
 from pixfoundation.models.llava_grounding.segmenter import Segmenter
-from pixfoundation.models.llava_grounding.sizes import QUERIES, segmenter_sizes
+from pixfoundation.models.llava_grounding.sizes import (
+    LEVELS,
+    POINTS,
+    SegmenterSizes,
+    segmenter_sizes,
+)
 from pixfoundation.models.llava_grounding.tags import find_tags
+from pixfoundation.models.llava_grounding.vision_config import find_vision_config
 from pixfoundation.models.loading import empty_weights, load_into
 from pixfoundation.models.placement import Placement
 
-_TOWER = "model.vision_tower.vision_tower.vision_model."
-_OPENAI_HEAD = 64  # channels of an attention head in every CLIP of OpenAI
 _UNDIVIDED = ("LlamaDecoderLayer", "CLIPEncoderLayer", "Segmenter")  # between GPUs
-_SEGMENTER_WORK = 3 << 29  # at 1024 pixels, in float32, as measured on a CPU
 _LLAMA_SETTINGS = (
     "vocab_size",
     "hidden_size",
@@ -49,7 +52,8 @@ def load(
     vision_tower: str | Path | None = None,
     dtype: torch.dtype | str = torch.float16,
     device: torch.device | Literal["auto"] | str = "cpu",
-    queries: int = QUERIES,
+    queries: int | None = None,
+    vision_config: str | Path | None = None,
     revision: str | None = None,
 ) -> LlavaGrounding:
     """Loads a checkpoint in its published layout.
@@ -59,11 +63,14 @@ def load(
 
     Args:
         checkpoint_dir: A folder, or a hub id such as 'Haozhangcx/llava_grounding_gd_vp'.
-        vision_tower: Folder or hub id of CLIP. Only its configuration is read: the weights are in
-            the checkpoint. By default what the checkpoint's configuration names.
+        vision_tower: Folder or hub id of CLIP; by default what the checkpoint's configuration
+            names. Its weights are read only if they are not in the checkpoint, where the published
+            one has them.
         dtype: Of CLIP, the projector and the language model; the segmenter is always float32.
         device: Where the weights go; 'auto' fills all GPUs.
-        queries: Object queries an image; 300 in the published configuration.
+        queries: Object queries an image; by default what the vision configuration says.
+        vision_config: The original's YAML file with the settings of the segmenter; by default the
+            one in the checkpoint's folder, or the published settings if there is none.
         revision: Of the hub repository.
 
     Raises:
@@ -78,14 +85,15 @@ def load(
     folder = find_folder(checkpoint_dir, revision)
     settings = read_json(folder / "config.json")
     checkpoint = Checkpoint.open(folder)
-    sizes = segmenter_sizes(checkpoint.shapes, queries)
+    vision = find_vision_config(folder, vision_config)
+    sizes = segmenter_sizes(checkpoint.shapes, queries or vision.queries)
     llama = _llama_config(settings, checkpoint)
-    tower = _tower_config(settings, checkpoint, vision_tower)
+    clip = tower.find_tower(settings, checkpoint, vision_tower)
     layout.check_copies(checkpoint)
     with empty_weights():
         model = LlavaGrounding(
-            CLIPVisionModel(tower),
-            nn.Linear(tower.hidden_size, llama.hidden_size),
+            CLIPVisionModel(clip.config),
+            nn.Linear(clip.config.hidden_size, llama.hidden_size),
             LlamaForCausalLM(llama),
             Segmenter(sizes),
             tags=find_tags(folder, llama.vocab_size),
@@ -93,9 +101,8 @@ def load(
         )
 
     where = "auto" if device == "auto" else torch.device(device)
-    placement = Placement.plan(
-        model, dtype_of, where, _working_memory(llama, run_dtype), _UNDIVIDED
-    )
+    working = _cache_memory(llama, run_dtype) + _segmenter_memory(sizes, vision.image_side)
+    placement = Placement.plan(model, dtype_of, where, working, _UNDIVIDED)
     placement.announce(folder.name)
     load_into(
         model,
@@ -103,17 +110,37 @@ def load(
         rename=layout.rename,
         convert=layout.convert,
         ignorable=layout.IGNORABLE,
+        elsewhere=[r"^vision_tower\."] if clip.weights else [],
         dtype=dtype_of,
         device=placement.device_of,
     )
+    if clip.weights:
+        load_into(
+            model.vision_tower,
+            clip.weights,
+            rename=tower.rename,
+            ignorable=tower.IGNORABLE,
+            dtype=run_dtype,
+            device=lambda name: placement.device_of(f"vision_tower.{name}"),
+        )
     placement.finish(model)
     return model.eval().requires_grad_(False)
 
 
-def _working_memory(llama: LlamaConfig, dtype: torch.dtype) -> int:
-    """Estimates bytes beside the weights: keys and values of a full context, and the segmenter."""
+def _cache_memory(llama: LlamaConfig, dtype: torch.dtype) -> int:
+    """Returns the bytes of keys and values of a full context."""
     places = llama.num_hidden_layers * llama.max_position_embeddings
-    return 2 * places * llama.hidden_size * dtype.itemsize + _SEGMENTER_WORK
+    return 2 * places * llama.hidden_size * dtype.itemsize
+
+
+def _segmenter_memory(sizes: SegmenterSizes, side: int) -> int:
+    """Estimates the bytes that the segmenter works in: samples of its deformable attention.
+
+    Every cell samples all points of all levels, in float32; four and a half such arrays, as
+    measured at 1024 pixels (1.6 GB).
+    """
+    cells = side**2 * 85 // 4096  # of strides 8, 16, 32 and 64
+    return cells * LEVELS * POINTS * sizes.width * 18
 
 
 def _llama_config(settings: Mapping[str, Any], checkpoint: Checkpoint) -> LlamaConfig:
@@ -134,67 +161,3 @@ def _llama_config(settings: Mapping[str, Any], checkpoint: Checkpoint) -> LlamaC
                 "download both again."
             )
     return config
-
-
-def _tower_config(
-    settings: Mapping[str, Any], checkpoint: Checkpoint, source: str | Path | None
-) -> CLIPVisionConfig:
-    """Returns the configuration of CLIP, checked against the weights in the checkpoint."""
-    shapes = checkpoint.shapes
-    try:
-        width, _, patch, _ = shapes[_TOWER + "embeddings.patch_embedding.weight"]
-        positions, _ = shapes[_TOWER + "embeddings.position_embedding.weight"]
-        hidden, _ = shapes[_TOWER + "encoder.layers.0.mlp.fc1.weight"]
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"{checkpoint.name} holds no CLIP under {_TOWER!r}. Give the complete checkpoint "
-            "in its published layout, such as Haozhangcx/llava_grounding_gd_vp."
-        ) from error
-    layers = sum(
-        _TOWER + f"encoder.layers.{i}.mlp.fc1.weight" in shapes for i in range(len(shapes))
-    )
-    image = patch * math.isqrt(positions - 1)
-    named = source or settings.get("mm_vision_tower")
-    if source is None and str(named).startswith("openai/") and not Path(str(named)).is_dir():
-        return CLIPVisionConfig(
-            hidden_size=width,
-            intermediate_size=hidden,
-            num_hidden_layers=layers,
-            num_attention_heads=max(width // _OPENAI_HEAD, 1),
-            image_size=image,
-            patch_size=patch,
-        )
-    if not named:
-        raise CheckpointError(
-            f"The config.json of {checkpoint.name} names no CLIP (mm_vision_tower). "
-            "Give its folder or hub id as the vision tower."
-        )
-    config = CLIPVisionConfig.from_dict(_clip_settings(str(named)))
-    there = (config.hidden_size, config.patch_size, config.image_size, config.num_hidden_layers)
-    if there != (width, patch, image, layers):
-        raise CheckpointError(
-            f"The CLIP of {named} has width {there[0]}, patches of {there[1]} pixels, images of "
-            f"{there[2]} and {there[3]} layers; the one in {checkpoint.name} has {width}, {patch}, "
-            f"{image} and {layers}. Give the CLIP that the checkpoint was trained with"
-            f" ({settings.get('mm_vision_tower')})."
-        )
-    return config
-
-
-def _clip_settings(source: str) -> dict[str, Any]:
-    """Reads config.json of a CLIP, or of its vision tower alone, from a folder or the hub."""
-    if Path(source).is_dir():
-        file = Path(source) / "config.json"
-    else:
-        from huggingface_hub import hf_hub_download
-
-        try:
-            file = Path(hf_hub_download(source, "config.json"))
-        except Exception as error:  # the client raises many kinds; all mean 'not there'
-            raise PrerequisiteError(
-                f"The configuration of CLIP could not be had from {source} "
-                f"({type(error).__name__}). Give the folder of openai/clip-vit-large-patch14 as "
-                "the vision tower."
-            ) from error
-    content = read_json(file)
-    return content.get("vision_config", content)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pixfoundation.errors import CheckpointError
 
-QUERIES = 300  # two-stage selection leaves no trace of it in the weights: it is a setting
 POINTS = 4  # sampling points per head and level, a constant of the published code
 LEVELS = 4  # res3, res4, res5 and one coarser map
 
@@ -40,7 +39,7 @@ class SegmenterSizes:
         decoder_heads: Their heads (8).
         decoder_mlp: Their hidden width (2048).
         text_width: Width of the language model's states (4096).
-        queries: Object queries an image (300).
+        queries: Object queries an image (300): a setting, of which the weights hold no trace.
     """
 
     patch: int
@@ -58,10 +57,10 @@ class SegmenterSizes:
     decoder_heads: int
     decoder_mlp: int
     text_width: int
-    queries: int = QUERIES
+    queries: int
 
 
-def segmenter_sizes(shapes: Shapes, queries: int = QUERIES) -> SegmenterSizes:
+def segmenter_sizes(shapes: Shapes, queries: int) -> SegmenterSizes:
     """Reads the sizes of the segmenter.
 
     Args:
