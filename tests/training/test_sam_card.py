@@ -8,7 +8,9 @@ from pixfoundation.training.point_masks import background_of
 from pixfoundation.training.sam_card import drawings_of_test_set, write_card
 from pixfoundation.training.tiny_sam import Recipe, train
 
-SMALL = Recipe(steps=1, seed=7, images=1, points=2, width=16, decoder_width=16, layers=1)
+SMALL = Recipe(
+    steps=1, refine_steps=1, seed=7, images=1, points=2, width=16, decoder_width=16, layers=1
+)
 
 
 def test_the_drawings_of_the_test_set_are_both_scenes_of_each_pair():
@@ -27,7 +29,7 @@ def test_the_card_holds_the_numbers_of_this_model_and_its_recipe(tmp_path):
     assert f"| a part | {report.part.points} | {report.part.best:.3f} |" in card
     assert f"{report.background_clear:.1%} get no mask" in card
     assert all(f"— {part} |" in card for part in report.by_part)
-    assert "1 steps of 1 scenes x 2\npoints" in card
+    assert "1 + 1 steps of\n1 scenes x 2 points" in card
     assert "seed 7" in card
     assert "{" not in card
 

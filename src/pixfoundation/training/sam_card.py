@@ -49,12 +49,12 @@ or part (IoU of 0.5 or more), and {background_first_clear:.1%} none with the hig
 
 ## Training
 
-`pixfoundation train tiny-sam` makes these weights: {steps} steps of {images} scenes x {points}
-points with AdamW (learning rate {learning_rate} after {warm_up} steps, then half a cosine to zero),
-seed {seed}; random mirroring, channel permutation and colour jitter; dice plus cross-entropy per
-pixel of the target, and the squared error of the predicted IoU. It took about an hour on one
-2.6 GHz core that it shared. The scenes come from seeds of their own (namespace {namespace}), apart
-from those of the test set.
+`pixfoundation train tiny-sam` makes these weights: {steps} + {refine_steps} steps of
+{images} scenes x {points} points with AdamW, seed {seed}, in two cycles (learning rates
+{learning_rate} and {refine_rate} after {warm_up} steps each, then half a cosine to zero; the second
+in bfloat16); random mirroring, channel permutation and colour jitter; dice plus cross-entropy per
+pixel of the target, and the squared error of the predicted IoU. The scenes come from seeds of
+their own (namespace {namespace}), apart from those of the test set.
 """
 
 
