@@ -60,13 +60,19 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
         )
     from huggingface_hub import snapshot_download
 
+    def fetch(*patterns: str) -> Path:
+        return Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+
     try:
-        return Path(snapshot_download(str(source), revision=revision))
+        folder = fetch("*.json", "*.model", "*.txt", "*.safetensors")
+        if not any(folder.glob("*.safetensors")):
+            folder = fetch("*.json", "*.model", "*.txt", "*.bin", "*.pth", "*.pt")
     except Exception as error:  # the client raises many kinds; all mean 'not there'
         raise PrerequisiteError(
             f"The checkpoint {source!r} is neither a folder nor could it be had from the hub "
             f"({type(error).__name__}). Download it first with: hf download {source}"
         ) from error
+    return folder
 
 
 @dataclass(frozen=True)
