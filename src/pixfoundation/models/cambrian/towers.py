@@ -45,7 +45,7 @@ class VisionTower(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.encoder = encoder
+        self.encoder: Any = encoder  # a class of transformers
         self.preprocessing = preprocessing
         self.width = width
 
