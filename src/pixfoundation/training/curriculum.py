@@ -13,6 +13,7 @@ from pixfoundation.training.texts import (
     facts_lesson,
     identify_lesson,
     lesson,
+    lookup_lesson,
     sample_expression,
 )
 
@@ -25,6 +26,8 @@ TASKS: tuple[str, ...] = (
     "describe",
     "steps",
     "facts",
+    "reasoned",
+    "lookup",
 )
 
 TOKEN_WEIGHTS: Mapping[str, float] = {
@@ -36,6 +39,8 @@ TOKEN_WEIGHTS: Mapping[str, float] = {
     "describe": 0.7,
     "steps": 1.5,
     "facts": 1.0,
+    "reasoned": 1.5,
+    "lookup": 2.0,
 }
 """Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
 
@@ -43,9 +48,18 @@ TOKEN_WEIGHTS: Mapping[str, float] = {
 _SHARES = np.array([1.2 if "Positional" in p or "Quantity" in p else 1.0 for p in PATTERNS])
 
 
-def sample_pattern(rng: np.random.Generator) -> str:
+# For the last stage: colours and views are known by then.
+_LATE = {
+    "Color and Appearance": 0.4,
+    "Viewpoint and Perspective": 0.5,
+    "Structural and Physical Characteristics": 0.8,
+}
+LATE_SHARES = np.array([_LATE.get(pattern, 1.3) for pattern in PATTERNS])
+
+
+def sample_pattern(rng: np.random.Generator, shares: np.ndarray = _SHARES) -> str:
     """A visual pattern, the slow ones a little more often."""
-    return PATTERNS[int(rng.choice(len(PATTERNS), p=_SHARES / _SHARES.sum()))]
+    return PATTERNS[int(rng.choice(len(PATTERNS), p=shares / shares.sum()))]
 
 
 def lessons_for(
@@ -102,9 +116,34 @@ def looking_lessons(
     return chosen
 
 
-def further_questions(rng: np.random.Generator, side: Side, count: int) -> tuple[Pair, ...]:
-    """Questions of any pattern about one picture."""
-    found = (ask(rng, side.scene, sample_pattern(rng)) for _ in range(count))
+def final_lessons(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """Lessons in the very form of the three protocols; arguments as for `lessons_for`.
+
+    Protocol 2 is answered in words before the letter, which then only has to be looked up; looking
+    letters up is practised on longer lists.
+    """
+    scene = side.scene
+    chosen = [lesson("reasoned", pair, side), lookup_lesson(rng)]
+    if side.expression is not None and rng.random() < 0.6:
+        chosen.append(identify_lesson(scene, side.expression, side.target))
+    else:
+        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    chosen.append(lesson("question" if rng.random() < 0.5 else "open", pair, side))
+    for other in others:
+        first = next(s for s in other.sides if s.scene == scene)
+        chosen.append(lesson("open" if rng.random() < 0.75 else "reasoned", other, first))
+    chosen.append(facts_lesson(rng, scene))
+    return chosen
+
+
+def further_questions(
+    rng: np.random.Generator, side: Side, count: int, *, late: bool = False
+) -> tuple[Pair, ...]:
+    """Questions of any pattern about one picture; `late` asks the slow patterns more often."""
+    shares = LATE_SHARES if late else _SHARES
+    found = (ask(rng, side.scene, sample_pattern(rng, shares)) for _ in range(count))
     return tuple(pair for pair in found if pair is not None)
 
 

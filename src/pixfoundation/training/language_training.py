@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.curriculum import (
     TOKEN_WEIGHTS,
     draw_pairs,
+    final_lessons,
     further_questions,
     lessons_for,
     looking_lessons,
@@ -29,6 +30,15 @@ from pixfoundation.training.scene_sources import validation_pair
 from pixfoundation.training.symbolic import symbolic_pictures
 from pixfoundation.training.texts import Lesson, lesson
 from pixfoundation.training.tower import cosine
+
+Teacher = Callable[[np.random.Generator, Pair, Side, tuple[Pair, ...]], list[Lesson]]
+
+LESSONS: Mapping[str, Teacher] = {
+    "mixed": lessons_for,
+    "looking": looking_lessons,
+    "final": final_lessons,
+}
+"""What a stage may teach."""
 
 
 class Pictures(Protocol):
@@ -79,7 +89,7 @@ class StageConfig:
         pairs: pairs a step.
         length: tokens a picture, itself included.
         others: further questions a picture.
-        looking: use `looking_lessons` instead of `lessons_for`.
+        lessons: what is taught, a name of `LESSONS`.
         seed: of everything random.
     """
 
@@ -92,7 +102,7 @@ class StageConfig:
     pairs: int = 2
     length: int = 400
     others: int = 2
-    looking: bool = False
+    lessons: str = "mixed"
     seed: int = 0
 
 
@@ -108,7 +118,7 @@ def letter_accuracy(
 ) -> dict[str, float]:
     """Share of validation pairs answered right on both pictures, by pattern and 'all'.
 
-    An answer counts if its first token is the most likely of all tokens.
+    An answer counts if each of its tokens is the most likely after those before it.
     """
     pairs, inputs = pictures.validation()
     right: dict[str, list[float]] = defaultdict(list)
@@ -120,9 +130,9 @@ def letter_accuracy(
         for row in range(0, len(hidden), 2):
             good = True
             for r in (row, row + 1):
-                first = int((batch.labels[r] != IGNORE).nonzero()[0])
-                logits = model.lm_head(hidden[r, first].float())
-                good &= int(logits.argmax()) == int(batch.labels[r, first])
+                answer = batch.labels[r] != IGNORE
+                logits = model.lm_head(hidden[r, answer].float())  # (answer tokens, words)
+                good &= bool((logits.argmax(dim=-1) == batch.labels[r, answer]).all())
             right[chunk[row // 2].pattern].append(float(good))
     scores = {pattern: float(np.mean(values)) for pattern, values in right.items()}
     scores["all"] = float(np.mean([v for values in right.values() for v in values]))
@@ -130,17 +140,17 @@ def letter_accuracy(
 
 
 def make_batch(
-    rng: np.random.Generator, pairs: Sequence[Pair], others: int, *, looking: bool
+    rng: np.random.Generator, pairs: Sequence[Pair], config: StageConfig
 ) -> list[list[Lesson]]:
     """Lessons of both pictures of every pair, with the same prompts where they can be."""
-    teach = looking_lessons if looking else lessons_for
     packs = []
     for pair in pairs:
         state = int(rng.integers(2**31))
         for side in pair.sides:
             twin: Side = side
             own = np.random.default_rng(state)
-            packs.append(teach(own, pair, twin, further_questions(own, twin, others)))
+            others = further_questions(own, twin, config.others, late=config.lessons == "final")
+            packs.append(LESSONS[config.lessons](own, pair, twin, others))
     return packs
 
 
@@ -184,7 +194,7 @@ def train_stage(
     for step in range(start, config.steps):
         rng = np.random.default_rng([config.seed, 2, step])
         pairs, inputs = pictures.draw(rng, config.pairs)
-        batch = packer.pack(make_batch(rng, pairs, config.others, looking=config.looking))
+        batch = packer.pack(make_batch(rng, pairs, config))
         factor = cosine(step, config.warmup, config.horizon or config.steps)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
@@ -205,7 +215,7 @@ def train_stage(
             totals.clear()
         if (step + 1) % every == 0 or step + 1 == config.steps:
             save_checkpoint(checkpoint, step + 1, optimiser, model=model, embed=embed)
-            for task in ("letter", "open"):
+            for task in ("letter", "reasoned", "open"):
                 scores = letter_accuracy(run, model, embed, packer, pictures, task=task)
                 log(f"{task} pairs: " + " ".join(f"{k[:9]} {v:.2f}" for k, v in scores.items()))
             if after_save is not None:

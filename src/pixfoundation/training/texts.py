@@ -16,12 +16,17 @@ from pixfoundation.benchmarks.pixscenes.language import (
     with_article,
 )
 from pixfoundation.benchmarks.pixscenes.questions import Pair, Side, Target, refer
-from pixfoundation.benchmarks.pixscenes.scenes import KINDS, Scene, Thing
+from pixfoundation.benchmarks.pixscenes.scenes import COLOURS, KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
 
 STATEMENT_INSTRUCTION = "Say the answer, then the option's letter."
 STEPS_INSTRUCTION = "Name the object, the answer and the option's letter."
 DESCRIBE = "Describe the scene."
+LOOKUP_WORDS = (
+    *COLOURS,
+    *("yes", "no", "left", "right", "above", "below", "one", "two", "three", "four", "open"),
+    *("closed", "round", "pointed", "full", "empty", "side", "front", "on", "off", "striped"),
+)
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
 
@@ -31,8 +36,9 @@ class Lesson:
     """A prompt and the answer to learn.
 
     Attributes:
-        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'open', 'statement', 'steps',
-            'describe' or 'facts'.
+        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'reasoned' (protocol 2 with the
+            answer in words before its letter), 'open', 'statement', 'steps', 'describe',
+            'facts' or 'lookup'.
         prompt: the user's text, without the chat template.
         answer: the assistant's text, with its leading blank.
     """
@@ -210,13 +216,15 @@ def letter_prompt(pair: Pair, instruction: str = LETTER_INSTRUCTION) -> str:
 
 
 def lesson(task: str, pair: Pair, side: Side) -> Lesson:
-    """A question's lesson for one picture; `task` is question, letter, open, statement or steps."""
+    """A question's lesson for one picture; `task` is question, letter, reasoned, open ..."""
     option = pair.options[side.answer]
     letter = "AB"[side.answer]
     if task == "question":
         return Lesson(task, question_prompt(pair), f" {state_sentence(pair, side)}")
     if task == "letter":
         return Lesson(task, letter_prompt(pair), f" {letter}")
+    if task == "reasoned":
+        return Lesson(task, letter_prompt(pair), f" {option}. The answer is {letter}.")
     if task == "statement":
         return Lesson(task, letter_prompt(pair, STATEMENT_INSTRUCTION), f" {option}, {letter}")
     if task == "steps":
@@ -228,6 +236,15 @@ def lesson(task: str, pair: Pair, side: Side) -> Lesson:
     if task == "open":
         return Lesson(task, pair.question, f" {option}")
     raise ValueError(f"No question has the task {task!r}.")
+
+
+def lookup_lesson(rng: np.random.Generator) -> Lesson:
+    """Which letter stands before a word in a list of two to eight."""
+    words = [_capital(str(word)) for word in rng.permutation(LOOKUP_WORDS)[: rng.integers(2, 9)]]
+    place = int(rng.integers(len(words)))
+    lines = "\n".join(f"{'ABCDEFGH'[i]}. {word}" for i, word in enumerate(words))
+    prompt = f"Options:\n{lines}\nWhich letter is {words[place]}?"
+    return Lesson("lookup", prompt, f" {'ABCDEFGH'[place]}")
 
 
 def identify_lesson(scene: Scene, expression: str, target: Target | None) -> Lesson:

@@ -70,6 +70,7 @@ class Recipe:
         language: shape of the language model.
         text: schedule of the stage on symbolic pictures.
         joint: schedule of the stage on drawn pictures.
+        final: schedule of the stage that teaches the protocols in their final form.
     """
 
     seed: int = 0
@@ -84,7 +85,24 @@ class Recipe:
     )
     joint: StageConfig = field(
         default_factory=lambda: StageConfig(
-            "joint", steps=7_000, rate=1e-3, patch_rate=3e-4, warmup=100, looking=True
+            "joint",
+            steps=4_500,
+            horizon=7_000,
+            rate=1e-3,
+            patch_rate=3e-4,
+            warmup=100,
+            lessons="looking",
+        )
+    )
+    final: StageConfig = field(
+        default_factory=lambda: StageConfig(
+            "final",
+            steps=8_000,
+            rate=8e-4,
+            patch_rate=2e-4,
+            warmup=100,
+            others=4,
+            lessons="final",
         )
     )
 
@@ -95,6 +113,7 @@ class Recipe:
             tower=replace(self.tower, seed=self.seed),
             text=replace(self.text, seed=self.seed),
             joint=replace(self.joint, seed=self.seed + 1),
+            final=replace(self.final, seed=self.seed + 2),
         )
 
 
@@ -205,17 +224,18 @@ def train(
         if save_to is not None:
             save_folder(assemble(tower, projector, language, tokenizer), tokenizer, save_to, card)
 
-    train_stage(
-        recipe.joint,
-        language,
-        projector,
-        packer,
-        pictures,
-        out / "joint.pt",
-        every=every,
-        after_save=save,
-        **common,
-    )
+    for stage in (recipe.joint, recipe.final):
+        train_stage(
+            stage,
+            language,
+            projector,
+            packer,
+            pictures,
+            out / f"{stage.name}.pt",
+            every=every,
+            after_save=save,
+            **common,
+        )
     return assemble(tower, projector, language, tokenizer)
 
 
@@ -228,6 +248,9 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     table = SymbolTable(recipe.language.width, recipe.seed)
     language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
-    if not load_checkpoint(out / "joint.pt", model=language, embed=projector):
+    for stage in (recipe.final, recipe.joint):
+        if load_checkpoint(out / f"{stage.name}.pt", model=language, embed=projector):
+            break
+    else:
         load_checkpoint(out / "text.pt", model=language)
     return assemble(tower, projector, language, tokenizer)
