@@ -167,7 +167,11 @@ def evaluate(
     decoding = replace(decoding or Decoding(seed=seed), published=published)
     how = load_grounder(model, segmenter, grounder, published=published)
     config = RunConfig(
-        model={"name": model.name, **model.fingerprint(), "templates": asdict(model.templates)},
+        model={
+            "name": _short(model.name),
+            **model.fingerprint(),
+            "templates": asdict(model.templates),
+        },
         dataset={
             "name": dataset.name,
             "fingerprint": dataset.fingerprint(),
@@ -285,6 +289,11 @@ def ground(
 def default_segmenter(model: str) -> str:
     """Returns the name of the segmenter that goes with a model: embedded with embedded."""
     return "tiny-sam" if model == "tiny-llava" else "sam-vit-h"
+
+
+def _short(name: str) -> str:
+    """Returns the last part of a folder's path, and any other name as it is."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _factory(registry: Registry[T], name: str, general: str) -> T:

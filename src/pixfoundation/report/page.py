@@ -6,22 +6,28 @@ JSON block whose `<` is escaped, and is only ever set as text.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FunctionLoader, select_autoescape
 
 from pixfoundation import __version__
-from pixfoundation.errors import DataError, RunError
+from pixfoundation.emergence.when import analyse
+from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.gallery import gallery, run_name
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Figure
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import CHANCE, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 TEMPLATES = files("pixfoundation.report") / "templates"
 
@@ -69,7 +75,7 @@ def write_report(
             style=_text("page.css"),
             script=_text("page.js"),
             data=embed_json(gallery(runs, found)),
-            figures=[],
+            figures=_figures(runs),
             runs=[_summary(run, scored) for run, scored in zip(runs, found, strict=True)],
         )
     )
@@ -91,6 +97,47 @@ def embed_json(value: Any) -> str:
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _figures(runs: Sequence[RunDirectory]) -> list[dict[str, str]]:
+    """Returns the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
+    from pixfoundation.report import emergence_figures as figures
+
+    found = []
+    for run in runs:
+        try:
+            found.append(analyse(run))
+        except (RunError, PrerequisiteError):
+            continue  # masks without phrases, or no parser installed: nothing to show here
+    if not found or not any(each.answers for each in found):
+        return []
+    return [
+        {"source": _data_url(draw(found)), "alt": alt, "caption": caption}
+        for draw, alt, caption in (
+            (
+                figures.location_histogram,
+                "Histogram of the place of the best phrase in the answer, with chance bands",
+                "Where in the answer the best mask appears. Lines and bands: what an oracle finds "
+                "by chance among the phrases of these answers.",
+            ),
+            (
+                figures.concept_histogram,
+                "Bars of the concept category of the best phrases",
+                "With which concept the best mask appears.",
+            ),
+            (
+                figures.iou_by_position,
+                "IoU of each phrase's best mask against its place in the answer",
+                "Every phrase of every answer: its place, and how well its best mask fits.",
+            ),
+        )
+    ]
+
+
+def _data_url(plot: Plot) -> str:
+    buffer = io.BytesIO()
+    plot.savefig(buffer, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _environment() -> Environment:
