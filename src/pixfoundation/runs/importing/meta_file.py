@@ -64,9 +64,8 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
         DataError: If the file is missing or not text.
     """
     found: dict[int, list[MetaLine]] = {}
-    for number, record in _records(path, issues):
-        start = _START.match(record)
-        parsed = _parse(record, start, number) if start else None
+    for number, record in _records(path):
+        parsed = _parse(record, number)
         if parsed is None:
             issues.append(
                 Issue(path, "is not '<n>.jpg - <k> - <phrase>| <core>| <score>'; skipped.", number)
@@ -88,20 +87,27 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
     return found
 
 
-def _records(path: Path, issues: list[Issue]) -> list[tuple[int, str]]:
-    """Joins lines to records: a phrase may hold a line break."""
+def _records(path: Path) -> list[tuple[int, str]]:
+    """Joins lines to records: a phrase may hold a line break, so its first line is not whole."""
     records: list[tuple[int, str]] = []
+    whole = True
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if _START.match(line) or not records:
-            if line.strip():
-                records.append((number, line))
-        elif line:
+        if _START.match(line) or whole:
+            if not line.strip():
+                continue
+            records.append((number, line))
+        else:
             first, held = records[-1]
             records[-1] = (first, f"{held}\n{line}")
+        last = records[-1][1]
+        whole = not _START.match(last) or _parse(last, number) is not None
     return records
 
 
-def _parse(record: str, start: re.Match[str], number: int) -> MetaLine | None:
+def _parse(record: str, number: int) -> MetaLine | None:
+    start = _START.match(record)
+    if start is None:
+        return None
     rest = record[start.end() :]
     if long := _LONG.match(rest):
         score, first, last = long[3], int(long[4]), int(long[5])
