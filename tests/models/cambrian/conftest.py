@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from pixfoundation.models.cambrian import Cambrian, load
+from pixfoundation.models.cambrian.text import prompt_ids
 from tests.models.cambrian import miniature
 from tests.models.cambrian.miniature import Miniature
+from tests.models.cambrian.words import tokenizer
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
 @pytest.fixture(scope="session")
 def model(made: Miniature) -> Cambrian:
     return load(made.folder, towers=made.towers, dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    """A miniature with a tokenizer, its image where the conversation puts it."""
+    words = tokenizer()
+    position = prompt_ids(words, "").index(-200)
+    made = miniature.write(tmp_path_factory.mktemp("speaking"), position=position)
+    words.save_pretrained(made.folder)
+    return made
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:

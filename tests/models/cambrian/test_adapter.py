@@ -22,18 +22,13 @@ from pixfoundation.types import Prompt
 from tests.doubles import DiscSegmenter, ListBenchmark, make_samples
 from tests.models.cambrian import miniature
 from tests.models.cambrian.conftest import picture
-from tests.models.cambrian.words import tokenizer
 
 ATTENTIVE = Decoding(max_new_tokens=4, attention=True)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    words = tokenizer()
-    position = prompt_ids(words, "").index(-200)
-    made = miniature.write(tmp_path_factory.mktemp("adapter"), position=position)
-    words.save_pretrained(made.folder)
-    return made
+def folder(speaking):
+    return speaking
 
 
 def loaded(folder, **options):

@@ -26,6 +26,8 @@ from pixfoundation.models.loading import empty_weights, load_into
 # What timm's named architectures fix and their weights do not show.
 _ARCHITECTURES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vit_so400m", {"num_heads": 16}),
+    ("vit_large", {"num_heads": 16}),
+    ("vit_base", {"num_heads": 12}),
     ("convnext_xxlarge", {"norm_eps": 1e-5}),
 )
 _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "quick_gelu": "quick_gelu"}
