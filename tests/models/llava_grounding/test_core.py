@@ -27,6 +27,7 @@ def test_image_features_come_from_before_the_last_layer_without_the_class_token(
     pixels = clip_pixels(tiny.picture(90, 70), sizes.clip_side)
     found = core_of(letter).encode_image(pixels)
     assert found.shape == (1, (sizes.clip_side // sizes.patch) ** 2, sizes.hidden)
+    assert torch.equal(core_of(letter).encode_image(pixels[0]), found)
     torch.testing.assert_close(
         found[0], plain.projected(weights_of(letter), sizes, pixels), atol=1e-5, rtol=0
     )

@@ -69,7 +69,10 @@ def test_merging_resizes_to_the_longer_side_and_cuts_right_and_below(width, heig
 def test_merging_unites_queries_and_phrases():
     stacks = torch.zeros(3, 2, 2, dtype=torch.bool)
     stacks[0, 0, 0] = stacks[1, 0, 1] = stacks[2, 1, 0] = True
-    assert merge([stacks[:2], stacks[2:]], 2, 2).tolist() == [[True, True], [True, False]]
+    expected = [[True, True], [True, False]]
+    assert merge([stacks[:2], stacks[2:]], 2, 2).tolist() == expected
+    assert merge(stacks, 2, 2).tolist() == expected
+    assert merge([stacks.float()], 2, 2).tolist() == expected
 
 
 def test_no_phrase_gives_an_empty_mask_of_the_images_size():

@@ -67,16 +67,16 @@ class LlavaGrounding(nn.Module):
         """Returns the image as the language model sees it.
 
         Args:
-            clip_pixels: float [1, 3, S, S], resized, cropped and normalised for CLIP.
+            clip_pixels: float [1, 3, S, S] or [3, S, S]: resized, cropped and normalised for CLIP.
 
         Returns:
             [1, patches, D].
         """
         first = self.vision_tower.embeddings.patch_embedding.weight
-        states = self.vision_tower(clip_pixels.to(first), output_hidden_states=True).hidden_states[
-            self.select_layer
-        ]  # [1, 1 + patches, C]
-        return self.projector(states[:, 1:].to(self.projector.weight))
+        pixels = clip_pixels.reshape(-1, *clip_pixels.shape[-3:]).to(first)  # [1, 3, S, S]
+        layers = self.vision_tower(pixels, output_hidden_states=True).hidden_states
+        patches = layers[self.select_layer][:, 1:]  # [1, patches, C]
+        return self.projector(patches.to(self.projector.weight))
 
     @torch.inference_mode()
     def embed(self, ids: Sequence[int], projected: Tensor) -> Tensor:

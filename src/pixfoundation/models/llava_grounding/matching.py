@@ -68,7 +68,7 @@ def merge(masks: Iterable[Tensor], width: int, height: int) -> Tensor:
     """Unites masks on the padded square into one mask of the image.
 
     Args:
-        masks: Stacks bool [K, h, w], one a phrase; none gives an empty mask.
+        masks: Stacks bool [K, h, w], one a phrase, or masks [h, w]; none gives an empty mask.
         width: Of the original image in pixels.
         height: Likewise.
 
@@ -78,7 +78,8 @@ def merge(masks: Iterable[Tensor], width: int, height: int) -> Tensor:
     united = torch.zeros(height, width, dtype=torch.bool)
     side = max(width, height)
     for stack in masks:
-        square = F.interpolate(stack[None].float(), size=(side, side), mode="nearest")[0]
+        layers = stack.reshape(1, -1, *stack.shape[-2:]).float()
+        square = F.interpolate(layers, size=(side, side), mode="nearest")[0]
         united |= (square[:, :height, :width].sum(0) > 0.5).cpu()  # padding is right and below
     return united
 
