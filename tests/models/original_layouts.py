@@ -30,6 +30,7 @@ class Sizes:
     clip_width: int = 16
     clip_heads: int = 2
     width: int = 32
+    mlp: int = 48
     layers: int = 2
     heads: int = 4
     sam_side: int = 64
@@ -179,8 +180,8 @@ def model_shapes(s: Sizes) -> dict[str, tuple[int, ...]]:
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             shapes[f"{layer}.self_attn.{name}.weight"] = (w, w)
         shapes[f"{layer}.self_attn.rotary_emb.inv_freq"] = (w // s.heads // 2,)
-        shapes |= {f"{layer}.mlp.{name}.weight": (48, w) for name in ("gate_proj", "up_proj")}
-        shapes[f"{layer}.mlp.down_proj.weight"] = (w, 48)
+        shapes |= {f"{layer}.mlp.{name}.weight": (s.mlp, w) for name in ("gate_proj", "up_proj")}
+        shapes[f"{layer}.mlp.down_proj.weight"] = (w, s.mlp)
         for norm in ("input_layernorm", "post_attention_layernorm"):
             shapes[f"{layer}.{norm}.weight"] = (w,)
     if s.projector_layers == 1:
@@ -236,12 +237,12 @@ def write(folder: Path, sizes: Sizes, seed: int = 0, shards: int = 3) -> Origina
     clip = random_tensors(clip_shapes(sizes), seed + 1)
     original = Original(sizes, folder / "checkpoint", folder / "clip", weights, clip)
     original.folder.mkdir(parents=True)
-    _write_shards(original.folder, weights, shards)
+    write_shards(original.folder, weights, shards)
     config = {
         "model_type": "llava",
         "architectures": ["LlavaLlamaForCausalLM"],
         "hidden_size": sizes.width,
-        "intermediate_size": 48,
+        "intermediate_size": sizes.mlp,
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
         "vocab_size": sizes.vocabulary,
@@ -259,7 +260,7 @@ def write(folder: Path, sizes: Sizes, seed: int = 0, shards: int = 3) -> Origina
     return original
 
 
-def _write_shards(folder: Path, weights: dict[str, Tensor], shards: int) -> None:
+def write_shards(folder: Path, weights: dict[str, Tensor], shards: int) -> None:
     keys = list(weights)
     size = -(-len(keys) // shards)
     weight_map = {}

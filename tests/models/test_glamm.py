@@ -30,7 +30,7 @@ SIZES = (64, 40), (32, 20)
 def original(tmp_path_factory):
     made = layouts.write(tmp_path_factory.mktemp("glamm"), layouts.GLAMM, seed=2)
     made.weights["lm_head.weight"][SEG] *= 8
-    layouts._write_shards(made.folder, made.weights, 3)
+    layouts.write_shards(made.folder, made.weights, 3)
     return made
 
 
@@ -119,7 +119,7 @@ def test_the_region_encoder_can_be_left_out(with_regions):
 def test_a_lost_tensor_is_named(tmp_path, lost, said):
     made = layouts.write(tmp_path, layouts.GLAMM_WITH_REGIONS)
     del made.weights[f"model.{lost}"]
-    layouts._write_shards(made.folder, made.weights, 3)
+    layouts.write_shards(made.folder, made.weights, 3)
     with pytest.raises(CheckpointError, match=said):
         glamm.load(made.folder, vision_tower=made.tower)
 

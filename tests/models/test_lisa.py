@@ -13,6 +13,8 @@ from pixfoundation.models.base import Decoding
 from pixfoundation.models.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_sam.adapter import LlavaSamModel, load_lisa
 from pixfoundation.models.llava_sam.dialogue import LISA_DIALOGUE
+from pixfoundation.models.llava_sam.load import UNDIVIDED
+from pixfoundation.models.placement import Placement
 from pixfoundation.types import Prompt
 
 from . import original_layouts as layouts
@@ -32,7 +34,7 @@ def original(tmp_path_factory):
     """A checkpoint whose answers are fond of [SEG]."""
     made = layouts.write(tmp_path_factory.mktemp("lisa"), layouts.LISA, seed=1)
     made.weights["lm_head.weight"][SEG] *= 8
-    layouts._write_shards(made.folder, made.weights, 3)
+    layouts.write_shards(made.folder, made.weights, 3)
     return made
 
 
@@ -157,6 +159,29 @@ def test_half_precision_runs_with_exact_rotary_tables(original, core, pixels, dt
     assert agreement > 0.95
 
 
+def test_parts_on_two_devices_are_connected(original, core, pixels, monkeypatch):
+    """Two spellings of the CPU stand in for two GPUs, so weights are where they should be."""
+    monkeypatch.setattr("accelerate.utils.modeling.check_device_same", lambda *devices: True)
+    model = lisa.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
+    size = sum(p.numel() * 4 for p in model.parameters())
+    plan = Placement.plan(
+        model, lambda name: torch.float32, "auto", whole=UNDIVIDED, budget={0: size // 3, 1: size}
+    )
+    stand_ins = {torch.device("cuda", 0): "cpu", torch.device("cuda", 1): "cpu:0"}
+    devices = {gpu: torch.device(name) for gpu, name in stand_ins.items()}
+    Placement(
+        {devices[gpu]: held for gpu, held in plan.weights.items()},
+        plan.working,
+        {part: devices[gpu] for part, gpu in plan.parts.items()},
+    ).finish(model)
+    assert {str(device) for device in plan.parts.values()} == {"cuda:0", "cuda:1"}
+    wanted = core.generate(torch.tensor(PROMPT), *pixels, (64, 40), (32, 20), 20)
+    output = model.generate(torch.tensor(PROMPT), *pixels, (64, 40), (32, 20), 20)
+    assert output.ids.tolist() == wanted.ids.tolist()
+    assert len(output.masks)
+    assert torch.equal(output.masks, wanted.masks)
+
+
 # ---- loading: what is wrong is said in one sentence -------------------------------------------
 
 
@@ -176,12 +201,12 @@ def shards(made):
 
 def without(made, *prefixes):
     kept = {k: v for k, v in made.weights.items() if not k.startswith(prefixes)}
-    layouts._write_shards(made.folder, kept, 3)
+    layouts.write_shards(made.folder, kept, 3)
 
 
 def renamed(made, old, new):
     changed = {k.replace(old, new): v for k, v in made.weights.items()}
-    layouts._write_shards(made.folder, changed, 3)
+    layouts.write_shards(made.folder, changed, 3)
 
 
 def cut_short(made):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -174,7 +175,9 @@ class Placement:
         if len(devices) > 1:
             from accelerate import dispatch_model
 
-            dispatch_model(module, dict(self.parts), main_device=devices[0])
+            with warnings.catch_warnings():  # a parameter may be a part of its own here
+                warnings.filterwarnings("ignore", "The following device_map keys do not match")
+                dispatch_model(module, dict(self.parts), main_device=devices[0])
 
 
 def _blocks(

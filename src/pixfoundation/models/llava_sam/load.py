@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KNOWN_TOWERS = {"openai/clip-vit-large-patch14": 224, "openai/clip-vit-large-patch14-336": 336}
 _NECK = "sam.vision_encoder.neck."
-_UNDIVIDED = ("LlamaDecoderLayer", "CLIPEncoderLayer", "SamVisionLayer", "SamMaskDecoder")
+UNDIVIDED = ("LlamaDecoderLayer", "CLIPEncoderLayer", "SamVisionLayer", "SamMaskDecoder")
 _KEPT = ("tower", "sam", "region_encoder", "mm_projector", "text_hidden_fcs", "lm_head")
 _CLIP_IGNORABLE = (
     r"^(text_model|text_projection|visual_projection)\b",
@@ -105,7 +105,7 @@ def load_checkpoint(
     if quantization is not None:
         skip = ("tower", "sam", "region_encoder") if quantize_heads else _KEPT
         quantize(model, quantization, run_dtype, skip)
-    placement = Placement.plan(model, dtype_of, where, working_memory(model, run_dtype), _UNDIVIDED)
+    placement = Placement.plan(model, dtype_of, where, working_memory(model, run_dtype), UNDIVIDED)
     placement.announce(folder.name)
     load_into(
         model,
