@@ -244,14 +244,13 @@ def _accuracy_table(scores: Scores) -> Table:
     if scores.other_parser is not None and _parsers_differ(scores):
         results.append(("2  letter", scores.other_parser))
     for name, result in results:
-        kind = "judge" if result.protocol == 1 else "parser"
         table.add_row(
             name,
             _percent(result.question),
             _percent(result.pair),
             str(result.unparsed),
             str(result.unanswered),
-            f"{kind} {result.graded_by}",
+            escape(result.graded_by),
         )
     return table
 

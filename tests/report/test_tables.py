@@ -1,0 +1,90 @@
+"""Tables in the published layout, beside the published rows."""
+
+import csv
+import io
+
+import pytest
+
+from pixfoundation.errors import DataError
+from pixfoundation.report.published import ROWS
+from pixfoundation.report.tables import render_table
+from pixfoundation.scoring.paired import harmonic_mean
+from pixfoundation.scoring.score import score
+from tests.scoring.runs import EMPTY, attended, columns, four_samples, letters, native, write_run
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A model with masks of its own that is right in 1 of 2 pairs, and one that attends."""
+    own = native(columns(0, 4), columns(0, 2), columns(0, 4), EMPTY)
+    chance = (columns(0, 1),)
+    attending = [attended(str(i), columns(0, 3), random=chance) for i in range(1, 4)]
+    first = write_run(
+        tmp_path / "a", four_samples(), letters("a", "b", "a", "hm"), own,
+        dataset="pixmmvp", model="lisa_7b",
+    )  # fmt: skip
+    second = write_run(
+        tmp_path / "b", four_samples(), letters("a", "a", "a", "b"), attending,
+        dataset="pixmmvp", model="llava & co",
+    )  # fmt: skip
+    return [score(first), score(second)]
+
+
+def test_markdown(runs):
+    text = render_table(runs)
+    lines = text.splitlines()
+    assert lines[0] == "| method | PixGr. | A† | A | M† | M | S | source |"
+    assert lines[2].startswith("| lisa_7b + native | yes | - | **50.0** | - | **83.3** | ")
+    assert lines[3].startswith("| llava & co + similarity | no | - | **50.0** | - | 75.0 | ")
+    assert lines[4].startswith("| llava & co + oracle | no | - | 50.0 | - | 75.0 | ")
+    assert lines[5].startswith("| llava & co + oracle_random | no | - | 50.0 | - | 25.0 | ")
+    assert "A by pair (tolerant, 75.0 by question, 1 of 4 unparsed)" in text
+
+
+def test_latex_escapes_and_marks_the_best(runs):
+    text = render_table(runs, "latex")
+    assert r"llava \& co + oracle\_random & $\times$ & - & 50.0" in text
+    assert r"lisa\_7b + native & \checkmark & - & \textbf{50.0}" in text
+    assert text.count(r"\\") == 5
+
+
+def test_csv_has_a_row_a_line_and_intervals_on_request(runs):
+    rows = list(csv.DictReader(io.StringIO(render_table(runs, "csv", intervals=True))))
+    assert [row["method"] for row in rows][:2] == ["lisa_7b + native", "llava & co + similarity"]
+    assert rows[0]["M"] == "83.3333"
+    assert float(rows[0]["M low"]) <= 83.34 <= float(rows[0]["M high"]) + 0.01
+    assert rows[0]["A†"] == rows[0]["A† low"] == ""
+
+
+def test_published_rows_stand_beside_with_their_source(runs):
+    text = render_table(runs, published_rows=True)
+    assert text.count("project page, September 2025") == len(ROWS["pixmmvp"]) + 1
+    assert "| PixFoundation† (8B) | no | 52.0 | 52.0 | 52.0 | 56.1 | 54.0 |" in text
+    assert "| Cambrian (8B) | no | **52.0** | **52.0** | - | - | - |" in text
+
+
+@pytest.mark.parametrize("dataset", sorted(ROWS))
+def test_published_s_follows_from_the_other_columns(dataset):
+    """The two rows whose printed S differs are known: LISA and LLaVA-G on PixCV-Bench."""
+    odd = []
+    for row in ROWS[dataset]:
+        *parts, s = row.values
+        if s is None:
+            continue
+        a = max(v for v in parts[:2] if v is not None)
+        m = max(v for v in parts[2:] if v is not None)
+        if abs(harmonic_mean(a, m) - s) > 0.1:
+            odd.append(row.method)
+    assert odd == (["LISA (7B)", "LLaVA-G (7B)"] if dataset == "pixcvbench" else [])
+
+
+def test_wrong_wishes_are_refused(runs, tmp_path):
+    other = score(write_run(tmp_path / "c", four_samples(), dataset="doors"))
+    with pytest.raises(DataError, match="of one data set"):
+        render_table([runs[0], other])
+    with pytest.raises(DataError, match="no published rows for 'doors'"):
+        render_table([other], published_rows=True)
+    with pytest.raises(DataError, match="has no selector 'auto'"):
+        render_table(runs, selectors=["auto"])
+    with pytest.raises(DataError, match="markdown, latex, csv"):
+        render_table(runs, "html")
