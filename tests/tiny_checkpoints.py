@@ -388,30 +388,77 @@ def _sam2(folder: Path, *, seed: int = 0) -> Path:
     return _save_noise(folder, hf.Sam2Model, config, seed)
 
 
+_SAM3_VISION: dict[str, Any] = {
+    "model_type": "sam3_vision_model",
+    "backbone_config": {
+        "model_type": "sam3_vit_model",
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+        "patch_size": 14,
+        "pretrain_image_size": 56,
+        "window_size": 2,
+        "global_attn_indexes": [1],
+    },
+    "fpn_hidden_size": 32,
+    "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+}
+
+
 def _sam3_tracker(folder: Path, *, seed: int = 0) -> Path:
     config = hf.Sam3TrackerConfig(
-        vision_config={
-            "model_type": "sam3_vision_model",
-            "backbone_config": {
-                "model_type": "sam3_vit_model",
-                "hidden_size": 32,
-                "intermediate_size": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 56,
-                "patch_size": 14,
-                "pretrain_image_size": 56,
-                "window_size": 2,
-                "global_attn_indexes": [1],
-            },
-            "fpn_hidden_size": 32,
-            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
-        },
+        vision_config=_SAM3_VISION,
         prompt_encoder_config=_PROMPTS | {"image_size": 56, "patch_size": 14},
         mask_decoder_config=_DECODER,
     )
     _save_stretching(folder, "Sam3ImageProcessorFast", 56)
     return _save_noise(folder, hf.Sam3TrackerModel, config, seed)
+
+
+def _clipseg(folder: Path, *, seed: int = 0) -> Path:
+    words = tokenizer()
+    words.model_max_length = 24
+    text = {
+        "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 32,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 24,
+        "eos_token_id": 2,
+    }  # fmt: skip
+    config = hf.CLIPSegConfig(
+        text_config=text,
+        vision_config=TOWER | {"num_hidden_layers": 2},
+        projection_dim=32,
+        extract_layers=[0, 1],
+        reduce_dim=16,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=32,
+    )
+    _save_stretching(folder, "ViTImageProcessor", 32)
+    words.save_pretrained(folder)
+    return _save_noise(folder, hf.CLIPSegForImageSegmentation, config, seed)
+
+
+def _sam3(folder: Path, *, seed: int = 0) -> Path:
+    words = tokenizer()
+    layers = {
+        "hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+    }  # fmt: skip
+    config = hf.Sam3Config(
+        vision_config=_SAM3_VISION,
+        text_config={
+            "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 32,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32,
+            "projection_dim": 32, "eos_token_id": 2,
+        },
+        geometry_encoder_config=layers,
+        detr_encoder_config=layers,
+        detr_decoder_config=layers | {"num_queries": 6},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+    )  # fmt: skip
+    _save_stretching(folder, "Sam3ImageProcessorFast", 56)
+    words.save_pretrained(folder)
+    return _save_noise(folder, hf.Sam3Model, config, seed)
 
 
 def _save_stretching(folder: Path, processor: str, side: int = 64) -> None:
@@ -463,6 +510,7 @@ SEGMENTERS: dict[str, Callable[..., Path]] = {
     "sam2": _sam2,
     "sam3_tracker": _sam3_tracker,
 }
+TEXT_SEGMENTERS: dict[str, Callable[..., Path]] = {"clipseg": _clipseg, "sam3": _sam3}
 """The same for segmenters."""
 
 _folder = tempfile.TemporaryDirectory(prefix="pixfoundation-tests-")
@@ -472,4 +520,4 @@ _folder = tempfile.TemporaryDirectory(prefix="pixfoundation-tests-")
 def saved(name: str, seed: int = 0) -> Path:
     """Returns the folder of a checkpoint, made once a session."""
     folder = Path(_folder.name) / f"{name}-{seed}"
-    return (FAMILIES | SEGMENTERS)[name](folder, seed=seed)
+    return (FAMILIES | SEGMENTERS | TEXT_SEGMENTERS)[name](folder, seed=seed)

@@ -234,7 +234,7 @@ class Candidate:
     box: tuple[float, float, float, float] | None = None
     score: float | None = None
     index: int = 0
-    source: Literal["attention", "native", "coordinates", "random"] = "attention"
+    source: Literal["attention", "native", "coordinates", "words", "random"] = "attention"
     degenerate: bool = False
     similarity: float | None = None
 

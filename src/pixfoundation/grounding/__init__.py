@@ -18,3 +18,17 @@ grounders.announce(
     summary="masks that the model gave itself",
     uses="masks",
 )
+grounders.announce(
+    "words",
+    "pixfoundation.grounding.words",
+    "load",
+    summary="the words of each noun phrase prompt a segmenter that takes words",
+    uses="nothing but the text",
+)
+grounders.announce(
+    "coordinates",
+    "pixfoundation.grounding.coordinates",
+    "load",
+    summary="points and boxes in the answer prompt the segmenter",
+    uses="coordinates",
+)

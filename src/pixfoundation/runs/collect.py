@@ -24,7 +24,7 @@ from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.segmenters.base import Segmenter, TextSegmenter
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
 
 T = TypeVar("T")
@@ -229,7 +229,11 @@ def _ground(
         found = grounder.ground(image, answer)
         rng = np.random.default_rng([seed, zlib.crc32(sample.id.encode()), prompt.protocol])
         prompts = sum(candidate.index == 0 for candidate in found)
-        chance = random_candidates(image, segmenter, max(prompts, 1), rng) if segmenter else []
+        chance = (
+            []
+            if segmenter is None or isinstance(segmenter, TextSegmenter)
+            else random_candidates(image, segmenter, max(prompts, 1), rng)
+        )
     except PixFoundationError as error:
         return CandidateRecord(sample.id, prompt.protocol, error=str(error))
     return CandidateRecord(sample.id, prompt.protocol, tuple(found), tuple(chance))

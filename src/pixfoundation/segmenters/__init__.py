@@ -1,7 +1,7 @@
 """Segmenters by name; nothing heavy is imported until one is loaded."""
 
 from pixfoundation.segmenters.base import segmenters
-from pixfoundation.segmenters.names import SEGMENTERS
+from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS
 
 __all__ = ["segmenters"]
 
@@ -13,11 +13,12 @@ segmenters.announce(
     needs="nothing: the weights are in the package",
 )
 
-for _name, (_location, _summary, _memory) in SEGMENTERS.items():
-    segmenters.announce(
-        _name,
-        "pixfoundation.segmenters.sam",
-        "load",
-        summary=_summary,
-        needs=f"{_location}, {_memory}",
-    )
+for _module, _known in (("sam", SEGMENTERS), ("text", TEXT_SEGMENTERS)):
+    for _name, (_location, _summary, _memory) in _known.items():
+        segmenters.announce(
+            _name,
+            f"pixfoundation.segmenters.{_module}",
+            "load",
+            summary=_summary,
+            needs=f"{_location}, {_memory}",
+        )

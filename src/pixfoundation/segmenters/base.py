@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,42 @@ class Segmenter(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextMask:
+    """A mask for some words.
+
+    Attributes:
+        mask: bool [height, width] in original pixels.
+        score: The segmenter's own, 0..1.
+    """
+
+    mask: NDArray[np.bool_]
+    score: float
+
+
+@runtime_checkable
+class TextSegmenter(Protocol):
+    """Turns words about an image into masks. It is loaded and named like any segmenter.
+
+    Attributes:
+        name: What it was loaded as.
+    """
+
+    name: str
+
+    def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
+        """Segments what each text names; the image is encoded once where the model allows it.
+
+        Args:
+            image: An RGB image.
+            texts: Noun phrases or referring expressions.
+
+        Returns:
+            For each text its masks, the best first; none if nothing of the kind is there.
+        """
         ...
 
 

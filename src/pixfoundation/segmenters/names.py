@@ -12,4 +12,12 @@ SEGMENTERS = {
 }
 """(model id on the hub, summary, memory for the weights) by short name."""
 
-SHORT_NAMES = {"tiny-sam": "tiny-sam"} | {name: known[0] for name, known in SEGMENTERS.items()}
+TEXT_SEGMENTERS = {
+    "clipseg": ("CIDAS/clipseg-rd64-refined", "CLIPSeg, prompted with words: a floor", "0.6 GB"),
+    "sam3-text": ("facebook/sam3", "SAM 3, prompted with words (gated)", "3.5 GB"),
+}
+"""The same for those that take words instead of points."""
+
+SHORT_NAMES = {"tiny-sam": "tiny-sam"} | {
+    name: known[0] for name, known in (SEGMENTERS | TEXT_SEGMENTERS).items()
+}

@@ -7,7 +7,6 @@ they resize an image; the rest is one class.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import AutoConfig
-from transformers.image_processing_base import ImageProcessingMixin
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.segmenters.base import SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
+from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
 
 _MODELS = {  # model class by model type of a checkpoint; those for videos serve images as well
     "sam": "SamModel",
@@ -36,7 +35,7 @@ _MODELS = {  # model class by model type of a checkpoint; those for videos serve
     "sam3_tracker": "Sam3TrackerModel",
     "sam3_video": "Sam3TrackerModel",
 }
-_PADDING = ("sam", "sam_hq")  # these keep the aspect of an image; their successors stretch it
+_KEEP_ASPECT = ("sam", "sam_hq")  # these keep the aspect of an image; their successors stretch it
 
 
 def load(
@@ -68,83 +67,25 @@ def load(
                 f"{source.location} is a model of type {kind!r}, not one of the SAM family: "
                 f"{', '.join(_MODELS)}."
             )
-        reader = _Padding if kind in _PADDING else _Stretching
+        reader = Padding if kind in _KEEP_ASPECT else Stretching
         prepare = reader.of_checkpoint(source.location, **settings)
     model_class = getattr(transformers, _MODELS[kind])
     model = load_weights(model_class, source, dtype=resolve_dtype(dtype or "float32", where))
     return SamSegmenter(name, source, model.to(where), prepare)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An image as an encoder takes it.
-
-    Attributes:
-        pixels: float32 [1, 3, height, width].
-        resized: (height, width) of the image in it, at its top left.
-        padded: Whether the rest is padding.
-    """
-
-    pixels: Tensor
-    resized: tuple[int, int]
-    padded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Padding:
-    """SAM and SAM-HQ: the longer side to a fixed length, padding on the right and below."""
-
-    processor: Any
-
-    @classmethod
-    def of_checkpoint(cls, location: str, **settings: Any) -> _Padding:
-        return cls(transformers.SamProcessor.from_pretrained(location, **settings))
-
-    def __call__(self, image: Image.Image) -> _Prepared:
-        inputs = self.processor(images=image, return_tensors="pt")
-        height, width = inputs["reshaped_input_sizes"][0].tolist()
-        return _Prepared(inputs["pixel_values"], (height, width), True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretching:
-    """SAM 2 and its kin: the whole image to a fixed square.
-
-    As in SAM 2's own transforms: scaled to 0..1, resized with an anti-aliased bilinear filter,
-    normalised. The processor that transformers has for it would need torchvision.
-    """
-
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def of_checkpoint(cls, location: str, **settings: Any) -> _Stretching:
-        read, _ = ImageProcessingMixin.get_image_processor_dict(location, **settings)
-        size = read["size"]
-        return cls(
-            (size["height"], size["width"]), tuple(read["image_mean"]), tuple(read["image_std"])
-        )
-
-    def __call__(self, image: Image.Image) -> _Prepared:
-        pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)[None]
-        pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
-        return _Prepared((pixels - mean) / std, self.size, False)
-
-
 class SamSegmenter:
     """A promptable segmenter that gives three masks a prompt, each with its estimated IoU."""
 
     def __init__(
-        self, name: str, source: Source, model: Any, prepare: Callable[[Image.Image], _Prepared]
+        self, name: str, source: Source, model: Any, prepare: Callable[[Image.Image], Prepared]
     ) -> None:
         self.name = name
         self._source = source
         self._model = model
         self._prepare = prepare
         self._image: Image.Image | None = None  # whose embedding is held
-        self._seen: _Prepared | None = None
+        self._seen: Prepared | None = None
         self._embedding: dict[str, Any] = {}
 
     @torch.inference_mode()
@@ -197,7 +138,7 @@ class SamSegmenter:
         """Returns what identifies the weights and settings, as JSON data."""
         return {"name": self.name, **self._source.fingerprint(self._model)}
 
-    def _encode(self, image: Image.Image) -> _Prepared:
+    def _encode(self, image: Image.Image) -> Prepared:
         if image is self._image and self._seen is not None:
             return self._seen
         seen = self._prepare(image)
@@ -217,7 +158,7 @@ class SamSegmenter:
         return value.to(self._model.device, dtype)
 
 
-def _at_original_size(logits: Tensor, seen: _Prepared, size: tuple[int, int]) -> NDArray[np.bool_]:
+def _at_original_size(logits: Tensor, seen: Prepared, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Brings logits [3, h, w] to bool [3, height, width], the padding cut off."""
     large = logits[None]
     if seen.padded:

@@ -1,0 +1,98 @@
+"""Masks at the points and in the boxes that an answer names: the published simple baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Capability
+from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
+from pixfoundation.types import Answer, Candidate, Phrase, Region
+
+
+def load(segmenter: Segmenter | None, *, published: bool = False) -> Coordinates:
+    """Makes the grounder.
+
+    Args:
+        segmenter: Draws the masks.
+        published: Keep only the segmenter's last mask at every point, as the published code does.
+
+    Raises:
+        DataError: If there is no segmenter.
+    """
+    if segmenter is None:
+        raise DataError("Grounding by coordinates needs a segmenter: it turns them into masks.")
+    return Coordinates(segmenter, published)
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """The grounder.
+
+    Attributes:
+        segmenter: Draws the masks.
+        published: Whether only the last mask at every point counts.
+    """
+
+    segmenter: Segmenter
+    published: bool = False
+    name: str = "coordinates"
+    uses: frozenset[Capability] = frozenset({"coordinates"})
+
+    def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
+        """Returns the masks of every region of an answer, points first, then boxes."""
+        regions = answer.regions or ()
+        points = [region for region in regions if len(region.coordinates) == 2]
+        boxes = [region for region in regions if len(region.coordinates) == 4]
+        found: list[Candidate] = []
+        if points:
+            where = [(r.coordinates[0], r.coordinates[1]) for r in points]
+            found += self._candidates(points, self.segmenter.segment(image, points=where), answer)
+        if boxes:
+            around = [_box(region) for region in boxes]
+            found += self._candidates(boxes, self.segmenter.segment(image, boxes=around), answer)
+        return found
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns the settings, as JSON data."""
+        return {"published": self.published}
+
+    def _candidates(
+        self, regions: list[Region], drawn: SegmenterOutput, answer: Answer
+    ) -> list[Candidate]:
+        kept = [drawn.masks.shape[1] - 1] if self.published else range(drawn.masks.shape[1])
+        return [
+            Candidate(
+                mask=Mask.from_array(np.asarray(drawn.masks[place, index])),
+                phrase=_phrase(region, answer),
+                point=(region.coordinates[0], region.coordinates[1])
+                if len(region.coordinates) == 2
+                else None,
+                box=_box(region) if len(region.coordinates) == 4 else None,
+                score=float(drawn.scores[place, index]),
+                index=number,
+                source="coordinates",
+            )
+            for place, region in enumerate(regions)
+            for number, index in enumerate(kept)
+        ]
+
+
+def _box(region: Region) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = region.coordinates
+    return (x0, y0, x1, y1)
+
+
+def _phrase(region: Region, answer: Answer) -> Phrase | None:
+    """The label as a phrase, where the text holds it."""
+    if not region.label:
+        return None
+    start = answer.text.find(region.label)
+    if start < 0:
+        return None
+    return Phrase(region.label, (start, start + len(region.label)), (), region.label.split()[-1])
