@@ -193,7 +193,7 @@ def _open(folder: Path) -> tuple[Checkpoint, str, Mapping[str, Any]]:
 def _outside_trunk(prefix: str) -> tuple[str, ...]:
     """Patterns of keys that are not needed: the text side, and the heads of the trunk."""
     trunk = re.escape(prefix)
-    heads = rf"^{trunk}(attn_pool|head|fc_norm)\."
+    heads = rf"^{trunk}(attn_pool|head|fc_norm|norm_pre)\."
     return (heads, rf"^(?!{trunk})") if prefix else (heads,)
 
 
