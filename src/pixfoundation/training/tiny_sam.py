@@ -62,7 +62,7 @@ class Recipe:
     images: int = 4
     points: int = 8
     learning_rate: float = 1e-3
-    refine_steps: int = 2000
+    refine_steps: int = 1200
     refine_rate: float = 6e-4
     warm_up: int = 100
     weight_decay: float = 0.02
