@@ -2,7 +2,7 @@
 
 from pixfoundation.models.base import models
 from pixfoundation.models.llava_sam.names import GLAMM, LISA
-from pixfoundation.models.names import CHECKPOINTS
+from pixfoundation.models.names import CHECKPOINTS, COORDINATES
 
 __all__ = ["models"]
 
@@ -67,3 +67,32 @@ for _loader, _family in (("load_lisa", LISA), ("load_glamm", GLAMM)):
             needs=f"{_published.location}, {_published.needs} in half precision",
             **({"reproduces": _published.reproduces} if _published.reproduces else {}),
         )
+
+for _name in COORDINATES:
+    models.announce(
+        f"{_name}+coordinates",
+        "pixfoundation.models.pointing",
+        "load",
+        summary=f"{CHECKPOINTS[_name].summary}, asked for coordinates (simple baseline)",
+        gives="coordinates",
+        needs=f"{CHECKPOINTS[_name].location}, {CHECKPOINTS[_name].needs} in half precision",
+    )
+
+models.announce(
+    "openai",
+    "pixfoundation.models.endpoint",
+    "load",
+    summary="a served model behind an OpenAI-compatible endpoint: --model-option model=NAME",
+    extra="judge",
+    gives="coordinates",
+    needs="a base URL, a model name and a key",
+)
+
+models.announce(
+    "worker",
+    "pixfoundation.models.worker",
+    "load",
+    summary='a command of your own that answers: --model-option command="python worker.py"',
+    gives="masks, coordinates",
+    needs="the command",
+)

@@ -51,6 +51,18 @@ CHECKPOINTS = {
     "smolvlm": KnownCheckpoint("HuggingFaceTB/SmolVLM-Instruct", "SmolVLM 2.2B", "5 GB"),
 }
 
+COORDINATES = (
+    "llava-1.5-7b",
+    "llava-1.5-13b",
+    "qwen2-vl-7b",
+    "qwen2.5-vl-3b",
+    "qwen2.5-vl-7b",
+    "qwen3-vl-4b",
+    "qwen3-vl-8b",
+    "internvl3-8b",
+)
+"""Those that answer with points or boxes when asked."""
+
 SHORT_NAMES = {"tiny-llava": "tiny-llava"} | {
     name: known.location for name, known in CHECKPOINTS.items()
 }

@@ -1,0 +1,56 @@
+"""Points and boxes of an answer become masks."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.grounding.coordinates import load
+from pixfoundation.segmenters.base import SegmenterOutput
+from pixfoundation.types import Answer, Region
+
+IMAGE = Image.new("RGB", (40, 30))
+
+
+class Squares:
+    name = "squares"
+
+    def segment(self, image, points=(), boxes=()):
+        places = [(x - 2, y - 2, x + 2, y + 2) for x, y in points] or boxes
+        y, x = np.mgrid[:30, :40]
+        masks = [
+            [(x >= x0 - k) & (x < x1 + k) & (y >= y0 - k) & (y < y1 + k) for k in (0, 1, 2)]
+            for x0, y0, x1, y1 in places
+        ]
+        return SegmenterOutput(np.array(masks), np.ones((len(places), 3), np.float32))
+
+    def fingerprint(self):
+        return {}
+
+
+def test_every_region_gives_its_masks():
+    answer = Answer("door: [..]", regions=(Region((10, 10), "door"), Region((5, 5, 9, 9))))
+    found = load(Squares()).ground(IMAGE, answer)
+    assert [(c.point, c.box, c.index) for c in found[:3]] == [((10, 10), None, i) for i in range(3)]
+    assert [c.box for c in found[3:]] == [(5, 5, 9, 9)] * 3
+    assert found[0].phrase is not None
+    assert found[0].phrase.span == (0, 4)
+    assert found[3].phrase is None
+    assert [c.mask.area for c in found[:3]] == [16, 36, 64]
+    assert {c.source for c in found} == {"coordinates"}
+
+
+def test_as_published_the_last_mask_of_each_place_counts():
+    answer = Answer("", regions=(Region((10, 10)), Region((20, 20))))
+    found = load(Squares(), published=True).ground(IMAGE, answer)
+    assert [(c.mask.area, c.index) for c in found] == [(64, 0), (64, 0)]
+
+
+def test_an_answer_without_places_offers_nothing():
+    assert load(Squares()).ground(IMAGE, Answer("No.", regions=())) == []
+    assert load(Squares()).ground(IMAGE, Answer("No.")) == []
+
+
+def test_a_segmenter_is_needed():
+    with pytest.raises(DataError, match="needs a segmenter"):
+        load(None)
