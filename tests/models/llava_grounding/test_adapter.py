@@ -186,7 +186,11 @@ def test_loading_says_the_licences_first_and_records_what_it_used(folder_of, cap
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"threshold": 1.0}, "lies in 0..1"), ({"image_side": 8}, "64 pixels or more")],
+    [
+        ({"threshold": 1.0}, "number in 0..1"),
+        ({"threshold": "low"}, "number in 0..1, but got 'low'"),
+        ({"image_side": 8}, "64 pixels or more"),
+    ],
 )
 def test_options_without_a_meaning_are_refused(options, message):
     with pytest.raises(DataError, match=message):

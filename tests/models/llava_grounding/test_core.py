@@ -158,6 +158,11 @@ def test_an_image_can_be_encoded_once_and_states_may_have_a_batch_dimension(core
     assert all(torch.equal(a, b) for a, b in zip(direct, later, strict=True))
 
 
+def test_an_answer_without_seg_is_not_segmented(core_of):
+    with pytest.raises(DataError, match="no phrase to segment"):
+        core_of("a").segment(torch.zeros(3, 128, 128), torch.zeros(0, 32))
+
+
 def test_sides_are_filled_up_to_multiples_of_32_after_normalising(core_of):
     core = core_of("a")
     pixels = normalise(segmenter_pixels(tiny.picture(90, 70), 100))

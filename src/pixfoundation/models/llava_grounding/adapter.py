@@ -78,8 +78,8 @@ def load(
         DataError: If an option has no meaning.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    if not 0 <= threshold < 1:
-        raise DataError(f"The matching threshold lies in 0..1, but got {threshold}.")
+    if not isinstance(threshold, int | float) or not 0 <= threshold < 1:
+        raise DataError(f"The matching threshold is a number in 0..1, but got {threshold!r}.")
     if image_side is not None and image_side < 64:
         raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
     where = resolve_device(None if device == "auto" else device)

@@ -132,7 +132,12 @@ class LlavaGrounding(nn.Module):
 
         Returns:
             logits [Q, G], boxes [Q, 4], masks [Q, S / 4, S / 4] and topk [Q].
+
+        Raises:
+            DataError: If there is no phrase; such an answer has no masks.
         """
+        if not text_states.numel():
+            raise DataError("There is no phrase to segment: the answer holds no <seg>.")
         encoded = self.encode_pixels(pixels) if isinstance(pixels, Tensor) else pixels
         return self.segmenter.find(encoded, text_states.to(self.segmenter.device))
 
