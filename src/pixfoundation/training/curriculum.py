@@ -14,6 +14,7 @@ from pixfoundation.training.texts import (
     identify_lesson,
     lesson,
     lookup_lesson,
+    lookups_lesson,
     sample_expression,
 )
 
@@ -135,6 +136,27 @@ def final_lessons(
         first = next(s for s in other.sides if s.scene == scene)
         chosen.append(lesson("open" if rng.random() < 0.75 else "reasoned", other, first))
     chosen.append(facts_lesson(rng, scene))
+    return chosen
+
+
+def reading_lessons(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """Many short answers a picture, so that every attribute is read often; see `lessons_for`."""
+    scene = side.scene
+    chosen = [lesson("reasoned", pair, side), lesson("open", pair, side), lookups_lesson(rng)]
+    draw = rng.random()
+    if draw < 0.35:
+        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    elif draw < 0.5 and side.expression is not None:
+        chosen.append(identify_lesson(scene, side.expression, side.target))
+    elif draw < 0.75:
+        chosen.append(facts_lesson(rng, scene))
+    else:
+        chosen.append(lesson("question", pair, side))
+    for other in others:
+        first = next(s for s in other.sides if s.scene == scene)
+        chosen.append(lesson("open", other, first))
     return chosen
 
 

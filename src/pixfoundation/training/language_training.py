@@ -22,6 +22,7 @@ from pixfoundation.training.curriculum import (
     further_questions,
     lessons_for,
     looking_lessons,
+    reading_lessons,
 )
 from pixfoundation.training.features import aligned
 from pixfoundation.training.language_model import answer_loss, hidden_states
@@ -37,6 +38,7 @@ LESSONS: Mapping[str, Teacher] = {
     "mixed": lessons_for,
     "looking": looking_lessons,
     "final": final_lessons,
+    "reading": reading_lessons,
 }
 """What a stage may teach."""
 

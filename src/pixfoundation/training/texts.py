@@ -16,7 +16,7 @@ from pixfoundation.benchmarks.pixscenes.language import (
     with_article,
 )
 from pixfoundation.benchmarks.pixscenes.questions import Pair, Side, Target, refer
-from pixfoundation.benchmarks.pixscenes.scenes import COLOURS, KINDS, Scene, Thing
+from pixfoundation.benchmarks.pixscenes.scenes import CHARACTERS, COLOURS, KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
 
 STATEMENT_INSTRUCTION = "Say the answer, then the option's letter."
@@ -27,6 +27,12 @@ LOOKUP_WORDS = (
     *("yes", "no", "left", "right", "above", "below", "one", "two", "three", "four", "open"),
     *("closed", "round", "pointed", "full", "empty", "side", "front", "on", "off", "striped"),
 )
+OPTION_WORDS = (
+    *LOOKUP_WORDS,
+    *("top", "bottom", "raised", "lowered", "folded", "flat", "square", "plain"),
+    *CHARACTERS,
+)
+"""Every text that an option can have."""
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
 
@@ -245,6 +251,15 @@ def lookup_lesson(rng: np.random.Generator) -> Lesson:
     lines = "\n".join(f"{'ABCDEFGH'[i]}. {word}" for i, word in enumerate(words))
     prompt = f"Options:\n{lines}\nWhich letter is {words[place]}?"
     return Lesson("lookup", prompt, f" {'ABCDEFGH'[place]}")
+
+
+def lookups_lesson(rng: np.random.Generator, queries: int = 4) -> Lesson:
+    """Several words of a list with their letters, each said as protocol 2 is answered."""
+    words = [_capital(str(word)) for word in rng.permutation(OPTION_WORDS)[: rng.integers(2, 8)]]
+    lines = "\n".join(f"{'ABCDEFGH'[i]}. {word}" for i, word in enumerate(words))
+    asked = [int(i) for i in rng.permutation(len(words))[:queries]]
+    answer = "".join(f" {words[i]}. The answer is {'ABCDEFGH'[i]}." for i in asked)
+    return Lesson("lookup", f"Options:\n{lines}\nWhich letters are they?", answer)
 
 
 def identify_lesson(scene: Scene, expression: str, target: Target | None) -> Lesson:
