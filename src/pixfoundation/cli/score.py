@@ -220,14 +220,18 @@ def print_split(scores: Scores, by: str, console: Console | None = None) -> None
                 f"The samples cannot be split by {tag!r}; they have: "
                 f"{', '.join(known) or 'no tags'}."
             )
-        table = _table(f"by {tag}; masks: {scores.selector}")
-        table.add_column(tag, no_wrap=True)
+        table = _table(f"by {tag}, %; masks: {scores.selector}")
+        table.add_column(tag, overflow="fold")
+        table.add_column("n", justify="right", no_wrap=True)
         rows = scores.split(tag)
         columns = _split_columns(scores)
         for title, _ in columns:
             table.add_column(title, justify="right", no_wrap=True)
         for value, row in rows.items():
-            table.add_row(escape(value), *(_with_n(row[_first(row, keys)]) for _, keys in columns))
+            number = sum(sample.tags.get(tag) == value for sample in scores.samples)
+            figures = (row[_first(row, keys)] for _, keys in columns)
+            cells = (_percent(figure, interval=False) for figure in figures)
+            table.add_row(escape(value), str(number), *cells)
         console.print(table)
 
 
@@ -239,10 +243,10 @@ def _accuracy_table(scores: Scores) -> Table:
     for title in ("protocol", "by question", "by pair", "unparsed", "unanswered", "graded by"):
         justify = "left" if title in ("protocol", "graded by") else "right"
         table.add_column(title, justify=justify, no_wrap=title.startswith("by "))
-    names = {1: "1  question (A†)", 2: "2  letter (A)"}
+    names = {1: "1 (A†)", 2: "2 (A)"}
     results = [(names[p], a) for p, a in scores.accuracy.items()]
     if scores.other_parser is not None and _parsers_differ(scores):
-        results.append(("2  letter", scores.other_parser))
+        results.append(("2", scores.other_parser))
     for name, result in results:
         table.add_row(
             name,
@@ -361,10 +365,6 @@ def _percent(figure: Figure | None, interval: bool = True) -> str:
     text = f"{100 * figure.value:.1f}"
     bounds = figure.interval if interval else None
     return f"{text} [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else text
-
-
-def _with_n(figure: Figure) -> str:
-    return "-" if figure.value is None else f"{100 * figure.value:.1f} (n {figure.n})"
 
 
 def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:
