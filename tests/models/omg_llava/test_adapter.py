@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.masks import Mask, union
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
+from pixfoundation.models.omg_llava import adapter
 from pixfoundation.models.omg_llava.adapter import _kept, load
 from pixfoundation.models.omg_llava.finishing import finish
 from pixfoundation.models.omg_llava.pixels import to_pixels
@@ -198,6 +200,28 @@ def test_options_without_a_meaning_are_refused(checkpoint, option, message):
 def test_the_short_name_needs_a_checkpoint_or_the_hub():
     with pytest.raises(PrerequisiteError, match="hf download zhangtao-whu/OMG-LLaVA"):
         load("omg-llava")
+
+
+def test_base_and_trunk_may_be_on_the_hub(checkpoint, monkeypatch, tmp_path):
+    asked = []
+    parts = {
+        adapter.CHECKPOINT: tmp_path / "main",
+        adapter.INTERNLM: tmp_path / "llm",
+        adapter.CONVNEXT: tmp_path / "clip",
+    }
+    shutil.copytree(checkpoint, parts[adapter.CHECKPOINT])
+    shutil.move(parts[adapter.CHECKPOINT] / tiny.LLM, parts[adapter.INTERNLM])
+    parts[adapter.CONVNEXT].mkdir()
+    shutil.move(parts[adapter.CHECKPOINT] / tiny.TRUNK, parts[adapter.CONVNEXT] / tiny.TRUNK)
+
+    def downloaded(source, revision=None):
+        asked.append(source)
+        return parts[source]
+
+    monkeypatch.setattr(adapter, "find_folder", downloaded)
+    loaded = load("omg-llava", device="cpu", image_side=128)
+    assert asked == [adapter.CHECKPOINT, adapter.CONVNEXT, adapter.INTERNLM]
+    assert ask(loaded, noise(40, 24)).text == "red and red and"
 
 
 def test_the_record_of_a_run_says_what_was_loaded(model):

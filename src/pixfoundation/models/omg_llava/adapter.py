@@ -27,6 +27,8 @@ from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
+INTERNLM = "internlm/internlm2-chat-7b"
+CONVNEXT = "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
 TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
 
 LICENCE = (
@@ -67,8 +69,10 @@ def load(
         finetuned: The fine-tuned file, if another than the published one is meant.
         head: The OMG-Seg file, if it is not in the folder.
         bank: The class embeddings, if they are not in the folder.
-        trunk: The OpenCLIP file, if it is not in the folder.
-        llm: The InternLM2 folder, if it is not in the folder.
+        trunk: The OpenCLIP file, folder or hub id, if it is not in the folder; `CONVNEXT` if the
+            checkpoint is on the hub.
+        llm: The InternLM2 folder or hub id, if it is not in the folder; `INTERNLM` if the
+            checkpoint is on the hub.
         base: 'exact', or 'nf4' for the 4-bit base of the published numbers (bitsandbytes).
         masks: Which masks of an answer are given: 'all' with their phrases, the 'first', their
             'union', or those of the 'phrase' that is most like the expression asked for.
@@ -86,15 +90,17 @@ def load(
     if image_side < STRIDE or image_side % STRIDE:
         raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
     logger.warning(LICENCE)
-    short = name == "omg-llava"
-    folder = find_folder(checkpoint or (CHECKPOINT if short else name), revision)
+    source = checkpoint or (CHECKPOINT if name == "omg-llava" else name)
+    folder = find_folder(source, revision)
+    if not Path(source).is_dir():
+        llm, trunk = llm or INTERNLM, trunk or CONVNEXT
     core = load_core(
         folder,
         finetuned=finetuned,
         head=head,
         bank=bank,
-        trunk=trunk,
-        llm=llm,
+        trunk=_found(trunk),
+        llm=_found(llm),
         dtype=dtype,
         device=resolve_device(device),
         base=base,
@@ -229,6 +235,13 @@ class OmgLlavaModel:
         return Answer(
             decoded.text, tuple(ids), decoded.spans, _kept(found, self._keep, prompt.expression)
         )
+
+
+def _found(source: str | None) -> Path | None:
+    """Returns a file or folder as it is, and the local folder of a hub id."""
+    if source is None or Path(source).exists():
+        return None if source is None else Path(source)
+    return find_folder(source)
 
 
 def _kept(found: list[NativeMask], keep: Keep, expression: str | None) -> tuple[NativeMask, ...]:
