@@ -4,8 +4,9 @@
     python benchmarks/pixel_mllms.py loading    # shard by shard, against all shards at once
     python benchmarks/pixel_mllms.py all --out result.json
 
-The model is a random LISA in the published layout: Llama with 8 layers of width 1024, CLIP with 12
-layers of width 512 at 224 pixels (256 image tokens), a small SAM. The original's way is emulated by
+The model is a random LISA in the published layout: by default Llama with 8 layers of width 1024,
+CLIP with 12 layers of width 512 at 224 pixels (256 image tokens), a small SAM; three times as many
+layers for loading. The original's way is emulated by
 a plain loop over the same modules: no cache, and the vision tower runs again for every token. Time
 is processor time of one thread, the two ways interleaved; the median of the rounds' ratios is
 given. Memory is the peak of a fresh process a way, beyond what it holds before loading.
@@ -30,30 +31,34 @@ PROMPT_TOKENS = 60
 WAYS = ("streamed", "whole")
 
 
-def write_checkpoint(folder: Path, **sizes: Any) -> Any:
-    """Writes a random LISA of moderate size, in six shards."""
+def write_checkpoint(folder: Path, layers: int, width: int) -> Any:
+    """Writes a random LISA of moderate size, in six shards; CLIP is half as wide as Llama."""
     from dataclasses import replace
 
     from tests.models import original_layouts as layouts
 
     moderate = replace(
         layouts.LISA,
-        **{
-            "width": 1024, "mlp": 2816, "layers": 8, "heads": 16, "clip_side": 224,
-            "clip_layers": 12, "clip_width": 512, "clip_heads": 8, **sizes,
-        },
-    )  # fmt: skip
+        width=width,
+        mlp=width * 11 // 4,
+        layers=layers,
+        heads=width // 64,
+        clip_side=224,
+        clip_layers=layers + layers // 2,
+        clip_width=width // 2,
+        clip_heads=width // 128,
+    )
     return layouts.write(folder, moderate, shards=6)
 
 
-def answer_benchmark(tokens: int, rounds: int) -> dict[str, Any]:
+def answer_benchmark(tokens: int, rounds: int, layers: int, width: int) -> dict[str, Any]:
     """Times an answer with the port's cache and without any."""
     import torch
 
     from pixfoundation.models import lisa
 
     with tempfile.TemporaryDirectory() as folder:
-        original = write_checkpoint(Path(folder))
+        original = write_checkpoint(Path(folder), layers, width)
         core = lisa.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
     core.stop_ids = frozenset()  # both ways say as many tokens as asked
     generator = torch.Generator().manual_seed(0)
@@ -72,6 +77,8 @@ def answer_benchmark(tokens: int, rounds: int) -> dict[str, Any]:
     slower = [b / a for a, b in zip(seconds["port"], seconds["original way"], strict=True)]
     return {
         "tokens": tokens,
+        "layers": layers,
+        "width": width,
         "seconds": {name: statistics.median(own) for name, own in seconds.items()},
         "times faster": statistics.median(slower),
         "same ids": said["port"] == said["original way"],
@@ -103,10 +110,10 @@ def without_cache(core: Any, ids: Any, clip: Any, sam: Any, tokens: int, seg: in
     return ids[prompt:].tolist()
 
 
-def loading_benchmark() -> dict[str, Any]:
+def loading_benchmark(layers: int, width: int) -> dict[str, Any]:
     """Compares the peaks of two fresh processes that load the same checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
-        original = write_checkpoint(Path(folder), layers=24)
+        original = write_checkpoint(Path(folder), layers, width)
         size = sum(value.numel() * value.element_size() for value in original.weights.values())
         del original
         peaks = {}
@@ -181,6 +188,8 @@ def main() -> None:
     parser.add_argument("what", choices=("answer", "loading", "all", "load"))
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--way", choices=WAYS, default="streamed")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--out", type=Path)
@@ -192,9 +201,9 @@ def main() -> None:
     if given.what == "load":
         result = measure_load(given.folder, given.way)
     if given.what in ("answer", "all"):
-        result["answer"] = answer_benchmark(given.tokens, given.rounds)
+        result["answer"] = answer_benchmark(given.tokens, given.rounds, given.layers, given.width)
     if given.what in ("loading", "all"):
-        result["loading"] = loading_benchmark()
+        result["loading"] = loading_benchmark(3 * given.layers, given.width)
     text = json.dumps(result, indent=None if given.what == "load" else 2)
     print(text)
     if given.out:
