@@ -99,6 +99,9 @@ def continue_prefix(
             )
             heads = whole[0][:length].expand(len(whole), -1)
             inputs[key] = torch.cat([heads, tails], dim=1)
-    cache = copy.deepcopy(prefix.cache)
+    # Layers put longer tensors in the place of theirs and never write into them, so that copies of
+    # the layers alone leave the prefix as it is.
+    cache = copy.copy(prefix.cache)
+    cache.layers = [copy.copy(layer) for layer in prefix.cache.layers]
     cache.batch_repeat_interleave(len(batches))
     return {**inputs, "past_key_values": cache}

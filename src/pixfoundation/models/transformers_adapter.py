@@ -147,12 +147,12 @@ class TransformersModel:
         self._batch_size = batch_size
         self._prefix: Prefix | None = None  # of the last image that several questions were about
 
-    @torch.inference_mode()
     @property
     def processor(self) -> Any:
         """The checkpoint's processor."""
         return self._maker.processor
 
+    @torch.inference_mode()
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
