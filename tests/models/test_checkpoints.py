@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from pixfoundation.errors import CheckpointError
+from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.checkpoints import Checkpoint, find_folder
 from pixfoundation.models.loading import empty_weights, load_into
 
@@ -262,3 +262,30 @@ def test_a_folder_is_found_and_a_wrong_path_is_named(tmp_path):
         find_folder(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="has no revision 'main'"):
         find_folder(tmp_path, revision="main")
+
+
+@pytest.mark.parametrize("has_safetensors", [True, False])
+def test_a_hub_id_is_downloaded_in_one_weight_format(tmp_path, monkeypatch, has_safetensors):
+    asked = []
+
+    def download(source, revision, allow_patterns):
+        asked.append((source, revision, allow_patterns))
+        if has_safetensors:
+            (tmp_path / "model.safetensors").touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert find_folder("owner/name", revision="v1") == tmp_path
+    assert {entry[:2] for entry in asked} == {("owner/name", "v1")}
+    assert [("*.bin" in entry[2]) for entry in asked] == (
+        [False] if has_safetensors else [False, True]
+    )
+
+
+def test_a_hub_that_cannot_be_reached_is_said(monkeypatch):
+    def fail(*args, **options):
+        raise OSError("no route")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(PrerequisiteError, match="hf download owner/name"):
+        find_folder("owner/name")

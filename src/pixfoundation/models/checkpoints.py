@@ -23,6 +23,7 @@ from torch import Tensor
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 
 WRAPPERS = ("state_dict", "model")  # names under which trainers nest the weights of a .pth file
+_SMALL_FILES = ("*.json", "*.model", "*.txt", "*.yaml", "*.yml")
 _LISTED = 8  # keys of each kind that an error message spells out
 _UNREADABLE = (
     RuntimeError,
@@ -60,13 +61,17 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    def fetch(*patterns: str) -> Path:
-        return Path(snapshot_download(str(source), revision=revision, allow_patterns=patterns))
+    def fetch(*weights: str) -> Path:
+        return Path(
+            snapshot_download(
+                str(source), revision=revision, allow_patterns=[*_SMALL_FILES, *weights]
+            )
+        )
 
     try:
-        folder = fetch("*.json", "*.model", "*.txt", "*.safetensors")
+        folder = fetch("*.safetensors")
         if not any(folder.glob("*.safetensors")):
-            folder = fetch("*.json", "*.model", "*.txt", "*.bin", "*.pth", "*.pt")
+            folder = fetch("*.bin", "*.pth", "*.pt")
     except Exception as error:  # the client raises many kinds; all mean 'not there'
         raise PrerequisiteError(
             f"The checkpoint {source!r} is neither a folder nor could it be had from the hub "
