@@ -27,7 +27,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         RunError: If a whole line is not a JSON object; the message names file and line.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as opened:  # up to its size: a device may be readable without end
+            data = opened.read(os.fstat(opened.fileno()).st_size)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -59,9 +60,11 @@ class Appender:
         try:
             self._file = open(path, "ab+", buffering=0)  # noqa: SIM115 - closed by `close`
             self._file.seek(0)
-            data = self._file.read()
+            size = os.fstat(self._file.fileno()).st_size  # a device may be readable without end
+            data = self._file.read(size)
             self._end = data.rfind(b"\n") + 1
-            self._file.truncate(self._end)
+            if self._end < size:
+                self._file.truncate(self._end)
         except OSError as error:
             raise _write_error(path, error) from error
 
