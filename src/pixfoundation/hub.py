@@ -126,7 +126,7 @@ def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
         CheckpointError: If the checkpoint is missing, damaged, or lacks tensors of the model.
         PrerequisiteError: If a package is missing.
     """
-    with explained(source):
+    with explained(source), _progress_where_it_takes_long(source):
         model, account = model_class.from_pretrained(
             source.location, revision=source.revision or "main", output_loading_info=True, **options
         )
@@ -165,6 +165,22 @@ def explained(source: Source) -> Iterator[None]:
             else "Check the name, the network, and your access to it (`hf auth login`)."
         )
         raise CheckpointError(f"{source.location} cannot be loaded: {first} {remedy}") from error
+
+
+@contextmanager
+def _progress_where_it_takes_long(source: Source) -> Iterator[None]:
+    """Keeps the loader's progress bar for what may take minutes: not for embedded weights."""
+    from transformers.utils import logging
+
+    quiet = source.folder is not None and source.folder.parent == EMBEDDED
+    if not quiet or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _hash_of_weights(folder: Path) -> str:
