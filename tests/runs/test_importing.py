@@ -170,6 +170,24 @@ def test_the_long_meta_file_brings_the_answers(tmp_path, data):
     assert run.candidates()["1", 3].candidates[0].phrase.span == (4, 9)
 
 
+def test_the_answers_say_where_the_phrases_of_the_short_meta_file_are(tmp_path, data):
+    for phrase in range(3):
+        picture(tmp_path / "m" / f"1_{phrase:03d}_000.png")
+    (tmp_path / "meta.txt").write_text(
+        "".join(
+            f"1.jpg - {k} - {words}| x| 0.2\n" for k, words in enumerate(("a cat", "a cat", "no"))
+        )
+    )
+    answers = rows(
+        tmp_path / "a.jsonl",
+        {"question_id": 1, "prompt": "?", "answer": "(a)", "response": "A cat, a cat and a cat."},
+    )
+    outputs = Outputs(1, tmp_path / "m", tmp_path / "meta.txt", answers=answers)
+    run = import_outputs(data, outputs, tmp_path / "run").run
+    spans = [c.phrase.span for c in run.candidates()["1", 1].candidates]
+    assert spans == [(7, 12), (17, 22), (2, 2)]
+
+
 def test_answers_and_grades(tmp_path, data):
     first = rows(
         tmp_path / "a1.jsonl",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,11 @@ def import_outputs(
     if folder is not None and outputs.meta:
         _check_meta(outputs.meta, folder, meta, samples, issues)
         answers = answers or _answers_from_meta(protocol, meta, lookup)
-    candidates = [_record(protocol, id, files, meta) for id, files in _files(folder, samples)]
+    texts = {record.sample: record.text for record in answers}
+    candidates = [
+        _record(protocol, id, files, meta, texts.get(id, ""))
+        for id, files in _files(folder, samples)
+    ]
     names = {id: [file.name for file in files] for id, files in _files(folder, samples)}
     names = names or _names_before(Path(out), protocol)
     verdicts: list[VerdictRecord] = []
@@ -138,23 +143,47 @@ def _files(
 
 
 def _record(
-    protocol: Protocol, id: str, files: Sequence[MaskFile], meta: Mapping[int, list[MetaLine]]
+    protocol: Protocol,
+    id: str,
+    files: Sequence[MaskFile],
+    meta: Mapping[int, list[MetaLine]],
+    text: str,
 ) -> CandidateRecord:
     """Makes the candidates of one sample, in the published order: that of the file names."""
-    phrases = meta.get(int(id), []) if id.isdigit() else []
+    lines = meta.get(int(id), []) if id.isdigit() else []
+    phrases = _phrases(lines, text)
     made = []
     for file in files:
-        line = phrases[file.phrase] if file.phrase < len(phrases) else None
-        if line is None:
+        if file.phrase >= len(lines):
             made.append(Candidate(file.mask, index=file.index, source=_source(meta, files)))
             continue
-        # an unknown place is written as an empty span at the phrase's number, so that two phrases
-        # with the same words stay two
-        span = line.span or (file.phrase, file.phrase)
-        phrase = Phrase(line.phrase, span, core=line.core)
-        similarity = line.similarity if line.similarity == line.similarity else -1.0
-        made.append(Candidate(file.mask, phrase, index=file.index, similarity=similarity))
+        similarity = lines[file.phrase].similarity
+        made.append(
+            Candidate(
+                file.mask,
+                phrases[file.phrase],
+                index=file.index,
+                similarity=-1.0 if math.isnan(similarity) else similarity,
+            )
+        )
     return CandidateRecord(id, protocol, tuple(made))
+
+
+def _phrases(lines: Sequence[MetaLine], text: str) -> list[Phrase]:
+    """Places phrases in the answer: the long lines say where; noun phrases come in its order.
+
+    A place that is not known is an empty span at the phrase's number, so that two phrases with the
+    same words stay two.
+    """
+    phrases = []
+    end = 0
+    for number, line in enumerate(lines):
+        span = line.span
+        if span is None and (start := text.find(line.phrase, end)) >= 0 and line.phrase:
+            span = (start, start + len(line.phrase))
+            end = span[1]
+        phrases.append(Phrase(line.phrase, span or (number, number), core=line.core))
+    return phrases
 
 
 def _source(meta: Mapping[int, list[MetaLine]], files: Sequence[MaskFile]) -> Any:
