@@ -29,7 +29,9 @@ def test_the_card_holds_the_numbers_of_this_model_and_its_recipe(tmp_path):
     assert f"| a part | {report.part.points} | {report.part.best:.3f} |" in card
     assert f"{report.background_clear:.1%} get no mask" in card
     assert all(f"— {part} |" in card for part in report.by_part)
-    assert "1 + 1 steps of\n1 scenes x 2 points" in card
+    assert "- 1 steps of AdamW" in card
+    assert "1 in bfloat16" in card
+    assert "1 scenes x 2 points" in card
     assert "seed 7" in card
     assert "{" not in card
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pixfoundation.benchmarks.pixscenes.dataset import TEST_PAIRS, make_pair
 from pixfoundation.benchmarks.pixscenes.drawing import Drawing, render
@@ -49,12 +50,15 @@ or part (IoU of 0.5 or more), and {background_first_clear:.1%} none with the hig
 
 ## Training
 
-`pixfoundation train tiny-sam` makes these weights: {steps} + {refine_steps} steps of
-{images} scenes x {points} points with AdamW, seed {seed}, in two cycles (learning rates
-{learning_rate} and {refine_rate} after {warm_up} steps each, then half a cosine to zero; the second
-in bfloat16); random mirroring, channel permutation and colour jitter; dice plus cross-entropy per
-pixel of the target, and the squared error of the predicted IoU. The scenes come from seeds of
-their own (namespace {namespace}), apart from those of the test set.
+`pixfoundation train tiny-sam` makes these weights, with seed {seed}:
+
+- {schedule};
+- a step takes {images} scenes x {points} points, mirrored, with channels permuted and colours
+  jittered at random;
+- the loss is dice plus cross-entropy per pixel of the target, and the squared error of the
+  predicted IoU.
+
+The scenes come from seeds of their own (namespace {namespace}), apart from those of the test set.
 """
 
 
@@ -84,9 +88,25 @@ def write_card(folder: str | Path, pairs: int = TEST_PAIRS) -> SegmenterReport:
     rows = [_row("a thing", report.whole), _row("a part", report.part)]
     rows += [_row(f"— {name}", score) for name, score in report.by_part.items()]
     facts = {key: value for key, value in vars(report).items() if isinstance(value, int | float)}
-    text = _CARD.format(rows="\n".join(rows), namespace=TRAIN_NAMESPACE, **facts, **recipe)
+    text = _CARD.format(
+        rows="\n".join(rows),
+        schedule=_schedule(recipe),
+        namespace=TRAIN_NAMESPACE,
+        **facts,
+        **recipe,
+    )
     (place / "README.md").write_text(text, encoding="utf-8")
     return report
+
+
+def _schedule(recipe: dict[str, Any]) -> str:
+    first = (
+        f"{recipe['steps']} steps of AdamW, learning rate {recipe['learning_rate']} after "
+        f"{recipe['warm_up']} steps, then half a cosine to zero"
+    )
+    if not recipe["refine_steps"]:
+        return first
+    return f"{first}; {recipe['refine_steps']} in bfloat16 from {recipe['refine_rate']} alike"
 
 
 def _row(name: str, score: PointScore) -> str:
