@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,11 @@ def grounded_answers(
             continue
         if key not in candidates or key not in answers or candidates[key].error:
             continue
-        with_phrase = [c for c in candidates[key].candidates if c.phrase is not None]
+        with_phrase = [
+            candidate
+            for candidate in candidates[key].candidates
+            if candidate.phrase is not None and candidate.phrase.span[0] < candidate.phrase.span[1]
+        ]  # an import that does not know a phrase's place gives it an empty span
         if with_phrase:
             record = candidates[key]
             found.append(
@@ -91,9 +96,7 @@ def _hold(
     phrases = tuple(phrase for phrase, _ in groups)
     best_of = np.array([ious([c.mask for c in masks], sample.mask).max() for _, masks in groups])
     points = list(_by_prompt(random))
-    text = answer.text.rstrip()
-    if published:
-        text = text.split(PUBLISHED_CUT)[0].rstrip()
+    text = _published_text(answer.text) if published else answer.text.rstrip()
     starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
     tokens = len(answer.token_ids)
     firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
@@ -112,15 +115,16 @@ def _hold(
     )
 
 
+def _published_text(text: str) -> str:
+    """Returns what the published reader sees of an answer: one line, up to the first `- `."""
+    return text.replace("\n", " ").split(PUBLISHED_CUT)[0].rstrip()
+
+
 def _by_phrase(candidates: Sequence[Candidate]) -> Iterator[tuple[Phrase, list[Candidate]]]:
-    groups: dict[tuple[int, int], list[Candidate]] = {}
-    for candidate in candidates:
-        if candidate.phrase is not None:
-            groups.setdefault(candidate.phrase.span, []).append(candidate)
-    for members in groups.values():
-        phrase = members[0].phrase
+    """Groups neighbours: imported files may name one place twice, and their order decides ties."""
+    for phrase, members in groupby(candidates, key=lambda candidate: candidate.phrase):
         if phrase is not None:
-            yield phrase, members
+            yield phrase, list(members)
 
 
 def _by_prompt(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:

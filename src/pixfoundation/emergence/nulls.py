@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from pixfoundation.emergence.best import Grounded
 
 BINS = 10
+Pick = Callable[[Grounded, np.random.Generator], tuple[int, float]]
+Count = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,41 +59,51 @@ def histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts places in ten half-open bins; 1 and above are dropped, as published."""
-    return np.histogram(places[places < 1], bins=np.linspace(0, 1, BINS + 1))[0]
+    """Counts places in ten half-open bins; 1 and above are dropped, as published.
+
+    In percent, as the published script has them: the edges of ten percents are exact numbers.
+    """
+    percents = places * 100
+    edges = np.arange(BINS + 1) * (100 // BINS)
+    return np.histogram(percents[percents < 100], bins=edges)[0]
 
 
-def bands(found: Sequence[Grounded], draws: int, rng: np.random.Generator) -> list[Band]:
+def bands(
+    found: Sequence[Grounded], draws: int, rng: np.random.Generator, count: Count = histogram
+) -> list[Band]:
     """Returns the three nulls of the location histogram.
 
     Args:
         found: The answers that the histogram is of, each with a best phrase.
         draws: How often each null is drawn.
         rng: Where chance comes from.
+        count: How places become bins: as in the histogram that the bands are for.
     """
     return [
-        _band("uniform", found, draws, rng, _uniform),
-        _band("shuffled", found, draws, rng, _shuffled),
+        _band("uniform", found, draws, rng, _uniform, count),
+        _band("shuffled", found, draws, rng, _shuffled, count),
         *(
-            [_band("random", found, draws, rng, _random)]
+            [_band("random", found, draws, rng, _random, count)]
             if all(len(each.random_iou) for each in found)
             else []
         ),
     ]
 
 
-Pick = Callable[[Grounded, np.random.Generator], tuple[int, float]]
-
-
 def _band(
-    name: str, found: Sequence[Grounded], draws: int, rng: np.random.Generator, pick: Pick
+    name: str,
+    found: Sequence[Grounded],
+    draws: int,
+    rng: np.random.Generator,
+    pick: Pick,
+    count: Count,
 ) -> Band:
     counts = np.zeros((draws, BINS))
     total = 0.0
     for draw in range(draws):
         picks = [pick(each, rng) for each in found]
         places = np.array([e.places[index] for e, (index, _) in zip(found, picks, strict=True)])
-        counts[draw] = histogram(places)
+        counts[draw] = count(places)
         total += float(np.mean([iou for _, iou in picks]))
     low, high = np.percentile(counts, [2.5, 97.5], axis=0)
     return Band(name, counts.mean(axis=0), low, high, total / draws)

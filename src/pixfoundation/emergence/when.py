@@ -159,7 +159,7 @@ def analyse(
         without_candidates=_targets(run) - len(found),
         bins=count(places),
         token_bins=histogram(tokens[~np.isnan(tokens)]),
-        bands=tuple(bands(with_best, max(draws // 10, 1), rng)) if with_best else (),
+        bands=tuple(bands(with_best, max(draws // 10, 1), rng, count)) if with_best else (),
         location_p=permutation_p([e.places for e in with_best], picks, draws, rng),
         labels=tuple(tuple(letters) for letters in labels),
         labelled_by=name,
