@@ -215,8 +215,8 @@ def train(
     """Trains tiny-sam from scratch, or goes on from the last checkpoint in the folder.
 
     The default recipe takes about 25 minutes of one free 2.6 GHz core and 1 GB of memory. The
-    weights do not depend on interruptions or on the number of workers; another number of threads may
-    change the order of sums and with it the last digits.
+    weights do not depend on interruptions or on the number of workers; another number of threads
+    may change the order of sums and with it the last digits.
 
     Args:
         out: Folder of the checkpoint `training.pt` and, when all steps are done, of the model in
