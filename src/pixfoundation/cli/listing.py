@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pixfoundation.registry import Registry
@@ -48,11 +49,12 @@ def _show(registry: Registry[Any], title: str, as_json: bool) -> None:
             )
         )
         return
-    columns = list(dict.fromkeys(key for entry in entries for key in entry.details))
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("name", style="bold", no_wrap=True)
-    for column in ["", *columns]:
-        table.add_column(column)
+    width = max((len(entry.name) for entry in entries), default=0)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True, min_width=width)
+    table.add_column()
     for entry in entries:
-        table.add_row(entry.name, entry.summary, *(entry.details.get(c, "") for c in columns))
+        facts = "; ".join(f"{key} {value}" for key, value in entry.details.items() if value)
+        told = escape(entry.summary)
+        table.add_row(entry.name, f"{told}\n[dim]{escape(facts)}[/dim]" if facts else told)
     Console().print(table)
