@@ -62,7 +62,9 @@ def test_the_last_of_equal_masks_wins(tmp_path, data):
             5: (text, [("first", 4, (0.25, 0.75, 0)), ("second", 12, half)]),
         },
     )
-    picks = [e.phrases[i].span[0] for e, i in zip(found.answers, chosen(found.answers))]
+    picks = [
+        e.phrases[i].span[0] for e, i in zip(found.answers, chosen(found.answers), strict=True)
+    ]
     assert picks == [10, 18, 4]
     assert found.bins.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 1]
 

@@ -1,4 +1,4 @@
-"""`pixfoundation judge`: graded answers and picked masks."""
+"""`pixfoundation judge`: graded answers, picked masks, named concepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ def judge_command(
     run: Path = typer.Argument(help="A run directory."),
     model: str = typer.Option(help="The judge's model: its name at the endpoint, or a hub id."),
     judge: str = typer.Option("openai", help="openai (any compatible endpoint) or local."),
-    tasks: str = typer.Option("grade,pick", help="grade protocol 1, pick masks, or both."),
+    tasks: str = typer.Option(
+        "grade,pick",
+        help="grade protocol 1, pick masks, concept: label the best phrases for `when`.",
+    ),
     base_url: str | None = typer.Option(None, help="The endpoint, as http://localhost:8000/v1."),
     key_file: Path | None = typer.Option(
         None, help="A file with the key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY."
@@ -28,15 +31,18 @@ def judge_command(
     retries: int = typer.Option(6, min=0, help="Tries after the first, with growing pauses."),
     cache: Path | None = typer.Option(None, help="Where replies are kept, for all runs."),
 ) -> None:
-    """Have a judge grade the answers of protocol 1 and pick a mask for every answer.
+    """Have a judge grade answers of protocol 1, pick masks, and name the concepts of phrases.
 
     Replies are kept: a second run asks nothing, an interrupted one only what is missing.
 
     Examples:
       pixfoundation judge runs/llava --model gpt-4o --tasks grade --budget 400
 
+      pixfoundation judge runs/llava --model gpt-4o --tasks concept --temperature 0.2
+
       pixfoundation judge runs/llava --model Qwen3-VL-8B --base-url http://localhost:8000/v1
     """
+    from pixfoundation.emergence.best import best_phrases
     from pixfoundation.judges import judges
     from pixfoundation.judges.asking import CachedJudge
     from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
@@ -44,7 +50,7 @@ def judge_command(
 
     wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
-        raise typer.BadParameter(f"tasks are grade and pick, but got {tasks!r}.")
+        raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
     options = given(base_url=base_url, key_file=key_file)
     if judge == "openai":
         options["retries"] = retries
@@ -65,10 +71,13 @@ def judge_command(
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
+        directory = RunDirectory(run)
+        phrases = best_phrases(directory, 3, published=published) if "concept" in wanted else None
         final = judge_run(
-            RunDirectory(run),
+            directory,
             asker,
             tasks=wanted,
+            phrases=phrases,
             at_once=at_once,
             temperature=temperature,
             published=published,

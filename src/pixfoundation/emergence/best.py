@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.masks import ious
-from pixfoundation.runs.records import AnswerRecord
+from pixfoundation.runs.records import AnswerRecord, Key
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Candidate, Phrase, Protocol, Sample
 
@@ -82,6 +82,17 @@ def grounded_answers(
                 _hold(sample, answers[key], with_phrase, record.random, published=published)
             )
     return found
+
+
+def best_phrases(
+    run: RunDirectory, protocol: Protocol, *, published: bool = False
+) -> dict[Key, str]:
+    """Returns the words of the best phrase of each answer that has one, for a judge to label."""
+    return {
+        each.answer.key: each.phrases[each.best].text
+        for each in grounded_answers(run, protocol, published=published)
+        if each.best is not None
+    }
 
 
 def _hold(

@@ -52,6 +52,20 @@ def ask_yes_no(judge: Judge, question: Question) -> Verdict:
     return Verdict(value, value is not None, reply)
 
 
+def ask_concept(judge: Judge, phrase: str, text: str, temperature: float) -> Verdict:
+    """Asks which concepts a phrase names; a reply that is not one or two letters is asked again.
+
+    Returns:
+        A list of one or two letters from a to f.
+    """
+    question = wording.concept_question(phrase, text, temperature)
+    value = wording.read_letters(reply := judge.ask(question))
+    if value is None:
+        wanted = "one or two of the letters a, b, c, d, e, f"
+        value = wording.read_letters(reply := judge.ask(wording.asked_again(question, wanted)))
+    return Verdict(value, value is not None, reply)
+
+
 def pick_published(
     judge: Judge, image: Image.Image, expression: str, masks: Sequence[Mask], temperature: float
 ) -> Verdict:

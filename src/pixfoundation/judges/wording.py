@@ -1,8 +1,8 @@
 """What judges are asked, word for word as published, and how their replies are read.
 
-Prompts: MSiam/PixFoundation, `pixmmvp/eval/protocol1_accuracy.py` and
-`pixmmvp/inference/infer_pixfoundation_auto_gpt.py`. A reply that is not what was asked is None,
-never a guess.
+Prompts: MSiam/PixFoundation, `pixmmvp/eval/protocol1_accuracy.py`,
+`pixmmvp/eval/gpt_concept_when.py` and `pixmmvp/inference/infer_pixfoundation_auto_gpt.py`.
+A reply that is not what was asked is None, never a guess.
 """
 
 from __future__ import annotations
@@ -18,8 +18,18 @@ GRADER = (
 )
 CHECKER = "You are a helpful and precise assistant for checking the quality of the answer."
 
+CONCEPT_NAMER = (
+    "You are a helpful and precise assistant for providing the main concept of the noun phrase of "
+    "interest."
+)
+
 _YES_NO = re.compile(r"(yes|no)\.*")
 _NUMBER = re.compile(r"\d+")
+_LETTER = r"\(?([a-f])\)?"
+_LETTERS = re.compile(
+    rf"{_LETTER}(?:\s*(?:,|and|&|/|\s)\s*{_LETTER})?[.\s]*|{_LETTER}[:.,]? +[a-z/ ]+\.?"
+)
+"""One or two letters, in brackets or not; or one with its concept written out behind it."""
 
 
 def grading_question(prompt: str, truth: str, answer: str, temperature: float) -> Question:
@@ -64,6 +74,24 @@ def picking_question(
     return Question(text, CHECKER, tuple(overlays), temperature, max_tokens=16)
 
 
+def concept_question(phrase: str, text: str, temperature: float) -> Question:
+    """Asks which of six concepts a noun phrase names.
+
+    Args:
+        phrase: The noun phrase.
+        text: The answer that it is from.
+        temperature: Of the judge; 0.2 as published.
+    """
+    asked = (
+        "Can you classify the following noun phrase belongs to which of these 6 concepts: "
+        "(a) Color and appearance, (b) Location and position, (c) Object part, (d) Context or "
+        "setting, (e) Objects/entities, (f) State. Please respond with one or two letters and "
+        "provide letters only. You will be given the noun phrase and the correponding full "
+        f"context.: '{phrase}', '{text}'. "
+    )
+    return Question(asked, CONCEPT_NAMER, temperature=temperature, max_tokens=16)
+
+
 def asked_again(question: Question, wanted: str) -> Question:
     """Returns the question with a reminder of what a reply must be."""
     return Question(
@@ -98,3 +126,17 @@ def read_number(reply: str, highest: int, *, abstain: bool = False) -> int | Non
         return None
     number = numbers.pop()
     return number if (0 if abstain else 1) <= number <= highest else None
+
+
+def read_letters(reply: str) -> list[str] | None:
+    """Reads one or two different letters from a to f.
+
+    The published script counts 'a', '(a)', 'a, b' and '(a) color', and fails on 'a.' and
+    '(a) and (b)'; all of these are read here.
+
+    Example:
+        >>> [read_letters(r) for r in ("(A), (E)", "e.", "b and d", "(c) Object part", "An apple")]
+        [['a', 'e'], ['e'], ['b', 'd'], ['c'], None]
+    """
+    found = _LETTERS.fullmatch(reply.strip().lower())
+    return None if found is None else list(dict.fromkeys(x for x in found.groups() if x))

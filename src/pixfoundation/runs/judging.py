@@ -1,4 +1,4 @@
-"""The stage that needs a judge: graded answers and picked masks, appended to `verdicts.jsonl`.
+"""The stage that needs a judge: grades, picked masks, concepts, appended to `verdicts.jsonl`.
 
 Each verdict is on disk before the next is waited for; what a judge has said of an answer it is not
 asked again.
@@ -7,7 +7,7 @@ asked again.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,6 +20,7 @@ from pixfoundation.judges.asking import concurrently
 from pixfoundation.judges.base import Judge
 from pixfoundation.judges.picking import (
     Verdict,
+    ask_concept,
     ask_yes_no,
     pick_by_tournament,
     pick_published,
@@ -30,8 +31,10 @@ from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRe
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Sample
 
-Task = Literal["grade", "pick"]
-TASKS: tuple[Task, ...] = ("grade", "pick")
+Task = Literal["grade", "pick", "concept"]
+TASKS: tuple[Task, ...] = ("grade", "pick", "concept")
+USUAL_TASKS: tuple[Task, ...] = ("grade", "pick")
+"""Concepts are asked for on demand: they are one request an answer, for `when` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +72,38 @@ class _Picking:
     masks: tuple[Mask, ...]
 
 
-_Job = _Grading | _Picking
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A phrase whose concept is to be named, in its answer."""
+
+    sample: Sample
+    phrase: str
+    answer: AnswerRecord
+
+
+_Job = _Grading | _Picking | _Naming
 
 
 def judge_run(
     run: RunDirectory,
     judge: Judge,
     *,
-    tasks: Sequence[Task] = TASKS,
+    tasks: Sequence[Task] = USUAL_TASKS,
+    phrases: Mapping[Key, str] | None = None,
     at_once: int = 4,
     temperature: float = 0.0,
     published: bool = False,
     seed: int = 2024,
     report: Callable[[JudgingProgress], None] = lambda progress: None,
 ) -> JudgingProgress:
-    """Has a judge grade the answers of protocol 1 and pick masks in protocols 1 and 3.
+    """Has a judge grade answers of protocol 1, pick masks in 1 and 3, and name concepts.
 
     Args:
         run: A run directory with answers.
         judge: Who is asked; wrap it in `CachedJudge`, so that nothing is asked twice.
-        tasks: `grade`, `pick` or both.
+        tasks: `grade`, `pick` and `concept`, or some of them.
+        phrases: For `concept`, the phrase of each answer to be named: see
+            `emergence.best.best_phrases`.
         at_once: Questions under way at a time.
         temperature: Of the judge; the published code uses 0.2.
         published: Pick with one request of all overlays, instead of a tournament.
@@ -101,10 +116,9 @@ def judge_run(
     """
     with run.locked(), run.appender("verdicts") as file:
         held = [verdict for verdict in run.verdicts() if verdict.judge == judge.name]
-        graded = {v.sample for v in held if v.kind == "grade"}
-        picked = {(v.sample, v.protocol) for v in held if v.kind == "pick"}
-        jobs = list(_jobs(run, tasks))
-        open_jobs = [job for job in jobs if not _is_judged(job, graded, picked)]
+        said = {(v.kind, v.sample, v.protocol) for v in held}
+        jobs = list(_jobs(run, tasks, phrases or {}))
+        open_jobs = [job for job in jobs if (_kind(job), *job.answer.key) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
         spared = 0
         work = partial(_judge_one, judge, temperature=temperature, published=published, seed=seed)
@@ -118,7 +132,7 @@ def judge_run(
         return JudgingProgress(done, len(jobs), bad, spared)
 
 
-def _jobs(run: RunDirectory, tasks: Sequence[Task]) -> Iterator[_Job]:
+def _jobs(run: RunDirectory, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
     candidates = run.candidates()
     for answer in run.answers().values():
         sample, found = run.samples[answer.sample], candidates.get(answer.key)
@@ -129,10 +143,15 @@ def _jobs(run: RunDirectory, tasks: Sequence[Task]) -> Iterator[_Job]:
         if "pick" in tasks and sample.expression is not None and found and found.candidates:
             masks = tuple(candidate.mask for candidate in found.candidates)
             yield _Picking(sample, sample.expression, answer, masks)
+        if "concept" in tasks and answer.key in phrases:
+            yield _Naming(sample, phrases[answer.key], answer)
 
 
-def _is_judged(job: _Job, graded: set[str], picked: set[Key]) -> bool:
-    return job.sample.id in graded if isinstance(job, _Grading) else job.answer.key in picked
+def _kind(job: _Job) -> VerdictKind:
+    """The verdict that says that a job is done."""
+    if isinstance(job, _Grading):
+        return "grade"
+    return "pick" if isinstance(job, _Picking) else "concept"
 
 
 def _judge_one(
@@ -143,6 +162,8 @@ def _judge_one(
             job.answer.prompt, f"({job.sample.answer})", job.answer.text, temperature
         )
         return [("grade", ask_yes_no(judge, question))]
+    if isinstance(job, _Naming):
+        return [("concept", ask_concept(judge, job.phrase, job.answer.text, temperature))]
     image = load_image(job.sample.image)
     presence = ask_yes_no(
         judge, wording.presence_question(job.expression, to_png(image), temperature)
