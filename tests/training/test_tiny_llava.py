@@ -27,7 +27,10 @@ TINY = Recipe(
     tower=TowerConfig(width=32, inner=32, layers=1, heads=2, steps=3, batch=2),
     language=LanguageConfig(width=32, inner=32, layers=1, heads=2),
     text=StageConfig("text", steps=4, pairs=1, length=260, others=1),
-    joint=StageConfig("joint", steps=4, pairs=1, length=260, others=1),
+    joint=StageConfig("joint", steps=4, pairs=1, length=260, others=1, lessons="looking"),
+    final=StageConfig("final", steps=2, pairs=1, length=260, others=1, lessons="final"),
+    reading=StageConfig("reading", steps=2, pairs=1, length=260, others=3, lessons="reading"),
+    choice=StageConfig("choice", steps=2, pairs=1, length=260, others=3, lessons="choice"),
 )
 
 
@@ -46,7 +49,7 @@ def trained(tmp_path_factory):
 
 def test_all_stages_run_and_report(trained):
     _, _, lines = trained
-    assert any("letter pairs" in line for line in lines)
+    assert sum("worded pairs" in line for line in lines) == 7
 
 
 class Killed(Exception):
@@ -59,7 +62,7 @@ def kill_at_measurement(number: int):
 
     def progress(line: str) -> None:
         nonlocal seen
-        seen += line.startswith("letter pairs")
+        seen += line.startswith("worded pairs")
         if seen == number:
             raise Killed
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, ask, sample_pair
+from pixfoundation.benchmarks.pixscenes.scenes import KINDS
 from pixfoundation.training.texts import (
     Lesson,
     describe_lesson,
@@ -29,6 +30,7 @@ TASKS: tuple[str, ...] = (
     "facts",
     "reasoned",
     "lookup",
+    "worded",
 )
 
 TOKEN_WEIGHTS: Mapping[str, float] = {
@@ -42,6 +44,7 @@ TOKEN_WEIGHTS: Mapping[str, float] = {
     "facts": 1.0,
     "reasoned": 1.5,
     "lookup": 2.0,
+    "worded": 3.0,
 }
 """Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
 
@@ -157,6 +160,54 @@ def reading_lessons(
     for other in others:
         first = next(s for s in other.sides if s.scene == scene)
         chosen.append(lesson("open", other, first))
+    return chosen
+
+
+def settle_lessons(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """The three protocols, evenly; protocol 2 in the option's words. See `lessons_for`."""
+    chosen = [lesson("worded", pair, side), lesson("question", pair, side)]
+    if side.expression is not None:
+        chosen.append(identify_lesson(side.scene, side.expression, side.target))
+    else:
+        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
+    for other in others:
+        first = next(s for s in other.sides if s.scene == side.scene)
+        chosen.append(lesson("worded" if rng.random() < 0.4 else "open", other, first))
+    return chosen
+
+
+UNMIXED = frozenset({"height", "colour", "text"}) | {
+    f"{kind} {trait}" for kind, spec in KINDS.items() for trait in spec.traits
+} - {"cup handle"}
+"""Topics in which an option's word stands for one attribute.
+
+'Left' is where a thing is, where it looks, where its handle is and how it lies to another thing; a
+small model that is asked all of them learns none. Here 'left' is where it looks.
+"""
+
+
+def choice_lessons(
+    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
+) -> list[Lesson]:
+    """Protocol 2 answered with the text of the option; topics of `UNMIXED`; see `lessons_for`."""
+    scene = side.scene
+    asked = [(pair, side)] + [
+        (other, next(s for s in other.sides if s.scene == scene)) for other in others
+    ]
+    asked = [(p, s) for p, s in asked if p.topic in UNMIXED]
+    chosen = [lesson("worded", *each) for each in asked[:3]]
+    draw = rng.random()
+    if draw < 0.3:
+        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    elif draw < 0.55 and side.expression is not None:
+        chosen.append(identify_lesson(scene, side.expression, side.target))
+    elif draw < 0.7:
+        chosen.append(facts_lesson(rng, scene))
+    elif asked:
+        chosen.append(lesson("question", *asked[0]))
+    chosen += [lesson("open", *each) for each in asked[3:]]
     return chosen
 
 

@@ -17,15 +17,18 @@ from pixfoundation.benchmarks.pixscenes.questions import Pair, Side
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.curriculum import (
     TOKEN_WEIGHTS,
+    choice_lessons,
     draw_pairs,
     final_lessons,
     further_questions,
     lessons_for,
     looking_lessons,
     reading_lessons,
+    settle_lessons,
 )
 from pixfoundation.training.features import aligned
 from pixfoundation.training.language_model import answer_loss, hidden_states
+from pixfoundation.training.optimisers import Name, all_parameters, make_optimiser
 from pixfoundation.training.packing import IGNORE, Packer
 from pixfoundation.training.scene_sources import validation_pair
 from pixfoundation.training.symbolic import symbolic_pictures
@@ -39,6 +42,8 @@ LESSONS: Mapping[str, Teacher] = {
     "looking": looking_lessons,
     "final": final_lessons,
     "reading": reading_lessons,
+    "choice": choice_lessons,
+    "settle": settle_lessons,
 }
 """What a stage may teach."""
 
@@ -92,6 +97,7 @@ class StageConfig:
         length: tokens a picture, itself included.
         others: further questions a picture.
         lessons: what is taught, a name of `LESSONS`.
+        optimiser: 'adamw', or 'muon' for the matrices of the layers.
         seed: of everything random.
     """
 
@@ -105,6 +111,7 @@ class StageConfig:
     length: int = 400
     others: int = 2
     lessons: str = "mixed"
+    optimiser: Name = "adamw"
     seed: int = 0
 
 
@@ -183,11 +190,7 @@ def train_stage(
         compile_model: use `torch.compile`.
         after_save: called with the number of steps done after each checkpoint.
     """
-    groups = [
-        {"params": list(model.parameters()), "peak": config.rate},
-        {"params": list(embed.parameters()), "peak": config.patch_rate},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=config.rate, weight_decay=0.02, betas=(0.9, 0.98))
+    optimiser = make_optimiser(config.optimiser, model, embed, config.rate, config.patch_rate)
     start = load_checkpoint(checkpoint, optimiser, model=model, embed=embed)
     forward = hidden_states(model, packer.image_start)
     run = torch.compile(forward, dynamic=False) if compile_model else forward
@@ -204,7 +207,7 @@ def train_stage(
         loss, sums = answer_loss(model, hidden, batch, weights)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], 1.0)
+        nn.utils.clip_grad_norm_(all_parameters(optimiser), 1.0)
         optimiser.step()
         for task, values in sums.items():
             totals[task] += values
@@ -217,7 +220,7 @@ def train_stage(
             totals.clear()
         if (step + 1) % every == 0 or step + 1 == config.steps:
             save_checkpoint(checkpoint, step + 1, optimiser, model=model, embed=embed)
-            for task in ("letter", "reasoned", "open"):
+            for task in ("worded", "open"):
                 scores = letter_accuracy(run, model, embed, packer, pictures, task=task)
                 log(f"{task} pairs: " + " ".join(f"{k[:9]} {v:.2f}" for k, v in scores.items()))
             if after_save is not None:

@@ -229,6 +229,8 @@ def lesson(task: str, pair: Pair, side: Side) -> Lesson:
         return Lesson(task, question_prompt(pair), f" {state_sentence(pair, side)}")
     if task == "letter":
         return Lesson(task, letter_prompt(pair), f" {letter}")
+    if task == "worded":
+        return Lesson(task, letter_prompt(pair), f" {option}.")
     if task == "reasoned":
         return Lesson(task, letter_prompt(pair), f" {option}. The answer is {letter}.")
     if task == "statement":

@@ -12,6 +12,9 @@ The stages of `train`, in order; each continues from its checkpoint:
    symbols comes from the scene description.
 5. `joint`: tower frozen, projector and language model learn on the drawn pairs, from the tower's
    features. The loss is on the answers' words alone; no loss ever touches the attention.
+6. `final`, `reading`, `choice`: the same with other lessons. `final` brings in the prompts of the
+   three protocols, `reading` asks for many attributes of a picture in one word each, `choice`
+   answers protocol 2 with the text of the option.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ from pixfoundation.training.scene_store import build_store
 from pixfoundation.training.symbolic import SymbolTable
 from pixfoundation.training.tokenizer import BOS, EOS, PAD, train_tokenizer
 from pixfoundation.training.tower import Projector, TowerConfig, build_tower, train_tower
-from pixfoundation.training.word_vectors import start_words
+from pixfoundation.training.word_vectors import lean_yes_and_no, start_words
 
 Progress = Callable[[str], None]
 """Receives a line of text now and then."""
@@ -70,7 +73,9 @@ class Recipe:
         language: shape of the language model.
         text: schedule of the stage on symbolic pictures.
         joint: schedule of the stage on drawn pictures.
-        final: schedule of the stage that teaches the protocols in their final form.
+        final: schedule of the stage that brings in the prompts of all protocols.
+        reading: schedule of the stage with many short answers a picture.
+        choice: schedule of the stage that answers protocol 2 in the option's words.
     """
 
     seed: int = 0
@@ -97,7 +102,8 @@ class Recipe:
     final: StageConfig = field(
         default_factory=lambda: StageConfig(
             "final",
-            steps=8_000,
+            steps=500,
+            horizon=8_000,
             rate=8e-4,
             patch_rate=2e-4,
             warmup=100,
@@ -105,6 +111,31 @@ class Recipe:
             lessons="final",
         )
     )
+    reading: StageConfig = field(
+        default_factory=lambda: StageConfig(
+            "reading",
+            steps=2_000,
+            horizon=4_500,
+            patch_rate=3e-4,
+            warmup=50,
+            others=16,
+            lessons="reading",
+        )
+    )
+    choice: StageConfig = field(
+        default_factory=lambda: StageConfig(
+            "choice",
+            steps=3_000,
+            patch_rate=3e-4,
+            warmup=50,
+            others=22,
+            lessons="choice",
+        )
+    )
+
+    def drawn_stages(self) -> tuple[StageConfig, ...]:
+        """The stages on drawn pictures, in order."""
+        return self.joint, self.final, self.reading, self.choice
 
     def seeded(self) -> Recipe:
         """The recipe with its seed handed down to the stages."""
@@ -114,6 +145,8 @@ class Recipe:
             text=replace(self.text, seed=self.seed),
             joint=replace(self.joint, seed=self.seed + 1),
             final=replace(self.final, seed=self.seed + 2),
+            reading=replace(self.reading, seed=self.seed + 3),
+            choice=replace(self.choice, seed=self.seed + 4),
         )
 
 
@@ -224,7 +257,9 @@ def train(
         if save_to is not None:
             save_folder(assemble(tower, projector, language, tokenizer), tokenizer, save_to, card)
 
-    for stage in (recipe.joint, recipe.final):
+    for stage in recipe.drawn_stages():
+        if stage.name == recipe.choice.name:
+            lean_yes_and_no(language.get_input_embeddings(), tokenizer, table)
         train_stage(
             stage,
             language,
@@ -248,7 +283,7 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     table = SymbolTable(recipe.language.width, recipe.seed)
     language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
-    for stage in (recipe.final, recipe.joint):
+    for stage in reversed(recipe.drawn_stages()):
         if load_checkpoint(out / f"{stage.name}.pt", model=language, embed=projector):
             break
     else:
