@@ -114,7 +114,11 @@ def load_grounder(
     reading = getattr(model, "published_reading", None)
     if name == "attend-and-segment" and options.get("published") and reading is not None:
         options.setdefault("preset", reading)
-    grounder = grounders.get(name)(segmenter, **options)
+    try:
+        grounder = grounders.get(name)(segmenter, **options)
+    except TypeError as error:
+        given = ", ".join(sorted(options.keys() - {"published"}))
+        raise DataError(f"The grounder {name!r} does not take these options: {given}.") from error
     if lacking := grounder.uses - model.capabilities:
         raise DataError(
             f"The grounder {name!r} reads {' and '.join(sorted(lacking))}, which the model "
@@ -135,6 +139,7 @@ def evaluate(
     decoding: Decoding | None = None,
     seed: int = 2024,
     grounder: str | None = None,
+    grounder_options: Mapping[str, Any] | None = None,
     published: bool = False,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
@@ -153,6 +158,8 @@ def evaluate(
         decoding: How answers are decoded; greedy by default.
         seed: Of random points and of sampling.
         grounder: Name of the grounder; chosen by the model's capabilities if None.
+        grounder_options: What that grounder offers beside, as `rank` or `points`; recorded in the
+            run's configuration.
         published: Ground exactly as the published code does; masks of a model's own as well.
         retry_failed: Try recorded failures again.
         report: Called after every answer with the progress.
@@ -165,7 +172,9 @@ def evaluate(
             cannot be written.
     """
     decoding = replace(decoding or Decoding(seed=seed), published=published)
-    how = load_grounder(model, segmenter, grounder, published=published)
+    how = load_grounder(model, segmenter, grounder, published=published, **(grounder_options or {}))
+    if grounder_options and how is None:
+        raise DataError("Options of a grounder were given, but nothing is grounded in this run.")
     config = RunConfig(
         model={
             "name": _short(model.name),

@@ -10,6 +10,7 @@ def register(app: typer.Typer) -> None:
     from pixfoundation.cli import (
         convert,
         data,
+        deletion,
         demo,
         ground,
         imports,
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("judge")(judge.judge_command)
     app.command("import")(imports.import_command)
     app.command("when")(when.when_command)
+    app.command("deletion")(deletion.deletion_command)
     app.command("report")(report.report_command)
     app.command("ground")(ground.ground_command)
     app.command("models")(listing.models_command)

@@ -33,6 +33,11 @@ def run_command(
     grounder: str | None = typer.Option(
         None, help="How answers become masks. Default: by what the model gives."
     ),
+    grounder_option: list[str] | None = typer.Option(
+        None,
+        metavar="KEY=VALUE",
+        help="A further option of the grounder, for instance rank=2; repeatable.",
+    ),
     limit: int | None = typer.Option(None, min=1, help="Only the first N samples."),
     batch_size: int = typer.Option(1, min=1, help="Samples a batch."),
     out: Path | None = typer.Option(
@@ -53,6 +58,8 @@ def run_command(
       pixfoundation run --limit 20 --out runs/first
 
       pixfoundation run --model llava-1.5-7b --dataset pixmmvp --data-root data/pixmmvp --dtype float16
+
+      pixfoundation run --grounder-option rank=2 --out runs/second-maximum
 
       pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct --segmenter sam-vit-h --dataset pixmmvp
     """  # noqa: E501 - an example is one line
@@ -81,6 +88,7 @@ def run_command(
             decoding=Decoding(max_new_tokens, temperature, seed),
             seed=seed,
             grounder=grounder,
+            grounder_options=parse_options(grounder_option),
             published=published,
             retry_failed=retry_failed,
             report=report,

@@ -89,6 +89,14 @@ def _print(found: Emergence, console: Console) -> None:
         f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}.",
         highlight=False,
     )
+    if found.deletion:
+        deletion = found.deletion
+        console.print(
+            f"The answer changes in {_percent(deletion['deleted'])} when the place that the best "
+            f"phrase attends to is covered, in {_percent(deletion['control'])} when another is; "
+            f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n}).",
+            highlight=False,
+        )
 
 
 def _percent(figure: object) -> str:

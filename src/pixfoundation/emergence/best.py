@@ -17,6 +17,7 @@ from pixfoundation.runs.records import AnswerRecord, Key
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Candidate, Phrase, Protocol, Sample
 
+Point = tuple[float, float]
 PUBLISHED_CUT = "- "
 """The published files are split there, so a text ends at its first dash and blank."""
 
@@ -37,6 +38,7 @@ class Grounded:
         hit: Whether each phrase's point lies in the ground truth, float64 [phrases]; NaN without a
             point.
         random_hit: The same of the random points, float64 [points].
+        points: (x, y) that each phrase attends to; None where no point was used or is known.
         best: Index of the best phrase; None if no mask overlaps the ground truth at all.
     """
 
@@ -49,6 +51,7 @@ class Grounded:
     random_iou: NDArray[np.float64]
     hit: NDArray[np.float64]
     random_hit: NDArray[np.float64]
+    points: tuple[Point | None, ...]
     best: int | None
 
 
@@ -95,6 +98,15 @@ def best_phrases(
     }
 
 
+def best_points(run: RunDirectory, protocol: Protocol = 3) -> dict[str, tuple[str, Point]]:
+    """Returns the best phrase of each answer and the (x, y) that it attends to, by sample id."""
+    found = {}
+    for each in grounded_answers(run, protocol):
+        if each.best is not None and (point := each.points[each.best]) is not None:
+            found[each.sample.id] = (each.phrases[each.best].text, point)
+    return found
+
+
 def _hold(
     sample: Sample,
     answer: AnswerRecord,
@@ -122,6 +134,7 @@ def _hold(
         np.array([ious([c.mask for c in masks], sample.mask).max() for masks in points]),
         np.array([_hit(masks[0], sample) for _, masks in groups]),
         np.array([_hit(masks[0], sample) for masks in points]),
+        tuple(masks[0].point for _, masks in groups),
         best if published or best_of[best] > 0 else None,
     )
 

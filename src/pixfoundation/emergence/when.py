@@ -18,6 +18,7 @@ from pixfoundation.emergence.concepts import (
     label_by_rules,
     labels_of_judge,
 )
+from pixfoundation.emergence.deletion import deletion_test
 from pixfoundation.emergence.nulls import (
     Band,
     bands,
@@ -54,6 +55,8 @@ class Emergence:
         agreement: Share of best phrases where rules and judge agree, where both exist.
         coincides: Whether the best phrase is the referring expression, articles aside.
         hits: Point accuracy of the best phrases, of all phrases, and of random points.
+        deletion: How often the answer to protocol 2 changes when the place that the best phrase
+            attends to is covered, when another is, and the difference; empty where not measured.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Emergence:
     agreement: float | None
     coincides: Figure
     hits: Mapping[str, Figure]
+    deletion: Mapping[str, Figure]
 
     def to_json(self) -> dict[str, Any]:
         """Returns all numbers as plain JSON data; shares from 0 to 1."""
@@ -96,6 +100,7 @@ class Emergence:
             "permutation_p": self.location_p,
             "concept_permutation_p": dict(self.concept_p),
             "point_accuracy": {name: figure.to_json() for name, figure in self.hits.items()},
+            "deletion": {name: figure.to_json() for name, figure in self.deletion.items()},
             "best": [
                 {
                     "sample": each.sample.id,
@@ -173,6 +178,7 @@ def analyse(
         agreement=agreement,
         coincides=_coincides(with_best, picks, seed),
         hits=_hits(with_best, picks, seed),
+        deletion=deletion_test(run, seed),
     )
 
 

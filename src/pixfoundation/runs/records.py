@@ -123,6 +123,49 @@ class CandidateRecord:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DeletionRecord:
+    """One line of `deletions.jsonl`: what a model answers when a part of the image is blank.
+
+    Attributes:
+        sample: Id of the sample.
+        phrase: The phrase whose attention was covered.
+        deleted: The covered (x0, y0, x1, y1) around its point, in whole pixels.
+        control: As large a box at a random place.
+        answers: To protocol 2, of the whole image, with `deleted` and with `control` covered.
+    """
+
+    sample: str
+    phrase: str
+    deleted: tuple[int, int, int, int]
+    control: tuple[int, int, int, int]
+    answers: tuple[str, str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record as plain JSON data."""
+        return {
+            "sample": self.sample,
+            "phrase": self.phrase,
+            "deleted": list(self.deleted),
+            "control": list(self.control),
+            "answers": list(self.answers),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DeletionRecord:
+        """Reads what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
+        x0, y0, x1, y1 = data["deleted"]
+        u0, v0, u1, v1 = data["control"]
+        whole, deleted, control = data["answers"]
+        return cls(
+            data["sample"],
+            data["phrase"],
+            (x0, y0, x1, y1),
+            (u0, v0, u1, v1),
+            (whole, deleted, control),
+        )
+
+
 VerdictKind = Literal["grade", "presence", "pick", "concept"]
 
 

@@ -6,6 +6,7 @@ samples.jsonl       the benchmark's samples with their ground truth
 answers.jsonl       one line a sample and protocol
 candidates.jsonl    one line a sample and protocol, masks as COCO RLE
 verdicts.jsonl      what judges said
+deletions.jsonl     what the model answers when a part of the image is blank
 ```
 """
 
@@ -22,7 +23,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import Appender, read_lines, write_json
-from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
+from pixfoundation.runs.records import (
+    AnswerRecord,
+    CandidateRecord,
+    DeletionRecord,
+    Key,
+    VerdictRecord,
+)
 from pixfoundation.types import Protocol, Sample
 
 R = TypeVar("R")
@@ -150,6 +157,11 @@ class RunDirectory:
         """Returns all verdicts in the order written."""
         return list(self._records("verdicts", VerdictRecord.from_json))
 
+    def deletions(self) -> dict[str, DeletionRecord]:
+        """Returns the answers to covered images by sample id; of several the last written."""
+        found = self._records("deletions", DeletionRecord.from_json)
+        return {record.sample: record for record in found}
+
     def _records(self, stem: str, parse: Callable[[dict[str, Any]], R]) -> Iterator[R]:
         """Reads `<stem>.jsonl`, then the shards `<stem>.<worker>.jsonl` in their order."""
         shards = sorted(self.path.glob(f"{stem}.*.jsonl"))
@@ -190,7 +202,7 @@ class RunDirectory:
             lock.release()
 
     def appender(self, stem: str, shard: str | None = None) -> Appender:
-        """Opens `answers`, `candidates` or `verdicts` for appending; the lock must be held."""
+        """Opens `answers`, `deletions` and the like for appending; the lock must be held."""
         return Appender(self.path / (f"{stem}.{shard}.jsonl" if shard else f"{stem}.jsonl"))
 
 

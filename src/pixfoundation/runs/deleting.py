@@ -1,0 +1,152 @@
+"""The deletion test's stage with the model: cover what was attended to, and ask again.
+
+Each line of `deletions.jsonl` is on disk before the next sample is asked.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageStat
+
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.images import load_image
+from pixfoundation.models.base import Decoding, Model
+from pixfoundation.prompts import build_prompt
+from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.records import DeletionRecord
+from pixfoundation.runs.store import RunDirectory
+
+Box = tuple[int, int, int, int]
+SHARE = 0.1
+"""Which part of the image is covered."""
+DRAWS = 100
+"""Places that are tried for a control that does not touch the attended one."""
+
+
+def collect_deletions(
+    run: RunDirectory,
+    model: Model,
+    attended: Mapping[str, tuple[str, tuple[float, float]]],
+    *,
+    limit: int | None = None,
+    share: float = SHARE,
+    seed: int = 2024,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> int:
+    """Asks protocol 2 of the whole image, of the image without the attended box, and of a control.
+
+    The box is as wide and high relative to the image, centred on the point as far as the image's
+    edges let it, and filled with the image's mean colour.
+
+    Args:
+        run: A run directory; what it holds already is not asked again.
+        model: The run's own.
+        attended: By sample id a phrase and the (x, y) that it attends to, see
+            `emergence.best.best_points`.
+        limit: Only the first so many samples.
+        share: Of the image's area that is covered, between 0 and 0.25, so that a control fits.
+        seed: Of the controls' places.
+        report: Called after every sample.
+
+    Returns:
+        How many lines the run holds.
+
+    Raises:
+        DataError: If the share is out of range or an image cannot be read.
+        RunError: If the run is another model's, nothing can be covered, or the directory cannot be
+            written.
+    """
+    if not 0 < share <= 0.25:
+        raise DataError(f"The covered share must be above 0 and at most 0.25, but got {share}.")
+    own = str(run.config.model.get("name"))
+    if own not in (model.name, Path(model.name).name):
+        raise RunError(
+            f"{run.path} is a run of {own!r}, and {model.name!r} attends to other places: the test "
+            "needs the run's own model."
+        )
+    ids = [id for id in run.samples if id in attended and run.samples[id].question is not None]
+    ids = ids[:limit]
+    if not ids:
+        raise RunError(
+            f"{run.path} has no phrase with a point and a question to ask: there is nothing to "
+            "cover. The test needs protocol 3 grounded by attend-and-segment."
+        )
+    with run.locked(), run.appender("deletions") as file:
+        held = set(run.deletions())
+        for done, id in enumerate(ids, start=1):
+            if id not in held:
+                phrase, point = attended[id]
+                rng = np.random.default_rng([seed, zlib.crc32(id.encode())])
+                record = _ask(run, model, id, phrase, point, share, rng)
+                file.append(record.to_json())
+            report(Progress(done, len(ids), 0))
+        return len(held | set(ids))
+
+
+def _ask(
+    run: RunDirectory,
+    model: Model,
+    id: str,
+    phrase: str,
+    point: tuple[float, float],
+    share: float,
+    rng: np.random.Generator,
+) -> DeletionRecord:
+    sample = run.samples[id]
+    prompt = build_prompt(sample, 2, model.templates)
+    if prompt is None:
+        raise DataError(f"Sample {id} has no question to ask again.")
+    image = load_image(sample.image)
+    deleted = box_at(point, image.size, share)
+    control = control_for(deleted, image.size, rng)
+    shown = [image, cover(image, deleted), cover(image, control)]
+    whole, without, other = model.answer(shown, [prompt] * 3, Decoding())
+    return DeletionRecord(id, phrase, deleted, control, (whole.text, without.text, other.text))
+
+
+def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> Box:
+    """Returns the (x0, y0, x1, y1) around a point, moved to lie inside an image.
+
+    Args:
+        point: (x, y) in pixels.
+        size: (width, height) of the image.
+        share: Of the image's area.
+    """
+    starts, ends = [], []
+    for place, length in zip(point, size, strict=True):
+        side = max(round(length * share**0.5), 1)
+        start = min(max(round(place - side / 2), 0), length - side)
+        starts.append(start)
+        ends.append(start + side)
+    return starts[0], starts[1], ends[0], ends[1]
+
+
+def control_for(box: Box, size: tuple[int, int], rng: np.random.Generator) -> Box:
+    """Returns as large a box at a random place, of `DRAWS` tried the first that does not touch.
+
+    If all do, the one that overlaps least.
+    """
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    best, least = box, width * height
+    for _ in range(DRAWS):
+        x = int(rng.integers(size[0] - width + 1))
+        y = int(rng.integers(size[1] - height + 1))
+        shared = max(width - abs(x - x0), 0) * max(height - abs(y - y0), 0)
+        if shared < least:
+            best, least = (x, y, x + width, y + height), shared
+        if least == 0:
+            break
+    return best
+
+
+def cover(image: Image.Image, box: Box) -> Image.Image:
+    """Returns the image with a box filled with its mean colour."""
+    covered = image.copy()
+    red, green, blue = (round(value) for value in ImageStat.Stat(image).mean)
+    covered.paste((red, green, blue), box)
+    return covered
