@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 
-class Stateful(Protocol):
-    """What has a state to keep: an optimiser."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Restore it."""
-        ...
-
-
-def save_checkpoint(path: Path, step: int, optimiser: Stateful, **modules: nn.Module) -> None:
+def save_checkpoint(
+    path: Path, step: int, optimiser: torch.optim.Optimizer, **modules: nn.Module
+) -> None:
     """Write modules, optimiser and the number of steps done."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -31,7 +20,9 @@ def save_checkpoint(path: Path, step: int, optimiser: Stateful, **modules: nn.Mo
     os.replace(partial, path)
 
 
-def load_checkpoint(path: Path, optimiser: Stateful | None = None, **modules: nn.Module) -> int:
+def load_checkpoint(
+    path: Path, optimiser: torch.optim.Optimizer | None = None, **modules: nn.Module
+) -> int:
     """Restore what `save_checkpoint` wrote.
 
     Returns:

@@ -163,21 +163,6 @@ def reading_lessons(
     return chosen
 
 
-def settle_lessons(
-    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
-) -> list[Lesson]:
-    """The three protocols, evenly; protocol 2 in the option's words. See `lessons_for`."""
-    chosen = [lesson("worded", pair, side), lesson("question", pair, side)]
-    if side.expression is not None:
-        chosen.append(identify_lesson(side.scene, side.expression, side.target))
-    else:
-        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
-    for other in others:
-        first = next(s for s in other.sides if s.scene == side.scene)
-        chosen.append(lesson("worded" if rng.random() < 0.4 else "open", other, first))
-    return chosen
-
-
 UNMIXED = frozenset({"height", "colour", "text"}) | {
     f"{kind} {trait}" for kind, spec in KINDS.items() for trait in spec.traits
 } - {"cup handle"}

@@ -24,11 +24,9 @@ from pixfoundation.training.curriculum import (
     lessons_for,
     looking_lessons,
     reading_lessons,
-    settle_lessons,
 )
 from pixfoundation.training.features import aligned
 from pixfoundation.training.language_model import answer_loss, hidden_states
-from pixfoundation.training.optimisers import Name, all_parameters, make_optimiser
 from pixfoundation.training.packing import IGNORE, Packer
 from pixfoundation.training.scene_sources import validation_pair
 from pixfoundation.training.symbolic import symbolic_pictures
@@ -43,7 +41,6 @@ LESSONS: Mapping[str, Teacher] = {
     "final": final_lessons,
     "reading": reading_lessons,
     "choice": choice_lessons,
-    "settle": settle_lessons,
 }
 """What a stage may teach."""
 
@@ -97,7 +94,6 @@ class StageConfig:
         length: tokens a picture, itself included.
         others: further questions a picture.
         lessons: what is taught, a name of `LESSONS`.
-        optimiser: 'adamw', or 'muon' for the matrices of the layers.
         seed: of everything random.
     """
 
@@ -111,7 +107,6 @@ class StageConfig:
     length: int = 400
     others: int = 2
     lessons: str = "mixed"
-    optimiser: Name = "adamw"
     seed: int = 0
 
 
@@ -190,7 +185,11 @@ def train_stage(
         compile_model: use `torch.compile`.
         after_save: called with the number of steps done after each checkpoint.
     """
-    optimiser = make_optimiser(config.optimiser, model, embed, config.rate, config.patch_rate)
+    groups = [
+        {"params": list(model.parameters()), "peak": config.rate},
+        {"params": list(embed.parameters()), "peak": config.patch_rate},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=config.rate, weight_decay=0.02, betas=(0.9, 0.98))
     start = load_checkpoint(checkpoint, optimiser, model=model, embed=embed)
     forward = hidden_states(model, packer.image_start)
     run = torch.compile(forward, dynamic=False) if compile_model else forward
@@ -207,7 +206,7 @@ def train_stage(
         loss, sums = answer_loss(model, hidden, batch, weights)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(all_parameters(optimiser), 1.0)
+        nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], 1.0)
         optimiser.step()
         for task, values in sums.items():
             totals[task] += values
