@@ -10,12 +10,15 @@ from pixfoundation.benchmarks.pixscenes.language import is_true
 from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
 from pixfoundation.masks import Mask
+from pixfoundation.options import parse_published
 from pixfoundation.prompts import PromptTemplates, build_prompt
+from pixfoundation.training.curriculum import UNMIXED, choice_lessons, further_questions
 from pixfoundation.training.texts import (
     describe_sentence,
     identify_lesson,
     identify_sentence,
     lesson,
+    lookups_lesson,
     sample_expression,
     state_sentence,
 )
@@ -91,3 +94,32 @@ def test_a_sentence_that_answers_a_question_holds_the_right_option_and_not_the_o
             assert right in words
             if right not in {"yes", "no", "one"}:
                 assert wrong not in words or pair.topic in {"height", "side", "left of"}
+
+
+def test_the_last_stage_asks_only_what_one_word_answers_in_one_way():
+    rng = np.random.default_rng(8)
+    for _ in range(40):
+        pair = sample_pair(rng)
+        side = pair.sides[0]
+        others = further_questions(rng, side, 8)
+        topics = [p for p in (pair, *others) if p.topic in UNMIXED]
+        prompts = {each.prompt for p in topics for each in (lesson("worded", p, p.sides[0]),)}
+        prompts |= {p.question for p in topics}
+        for each in choice_lessons(rng, pair, side, others):
+            if each.task in {"worded", "open"}:
+                assert each.prompt in prompts
+
+
+def test_a_worded_answer_is_the_option_that_the_published_parser_accepts():
+    pair = sample_pair(np.random.default_rng(9), "State and Condition")
+    for side in pair.sides:
+        answer = lesson("worded", pair, side).answer
+        assert parse_published(answer, pair.options) == {LETTERS[side.answer]}
+
+
+def test_a_list_of_options_is_looked_up_by_word():
+    each = lookups_lesson(np.random.default_rng(10))
+    lines = dict(reversed(line.split(". ")) for line in each.prompt.split("\n")[1:-1])
+    said = re.findall(r"(\w+)\. The answer is (\w)\.", each.answer)
+    assert said
+    assert all(lines[word] == letter for word, letter in said)
