@@ -24,7 +24,8 @@ LAYERS = [
     {"emergence"},
     {"api", "training"},
     {"report"},
-    {"cli", "app"},
+    {"app"},
+    {"cli"},
 ]
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 

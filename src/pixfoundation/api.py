@@ -220,12 +220,14 @@ class Grounded:
         selection: The pick.
         model: Name of the model.
         segmenter: Name of the segmenter; None for masks of the model's own.
+        grounder: What turned the answer into masks.
     """
 
     found: GroundedImage
     selection: Selection
     model: str
     segmenter: str | None
+    grounder: Grounder
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels as plain JSON data."""
@@ -292,7 +294,7 @@ def ground(
     name = "native" if how.name == "native" else selector
     chooser = selectors.get(name)(Rules(published, Similarity() if name == "similarity" else None))
     selection = chooser.select(Choice(found.sample, found.candidates, native=name == "native"))
-    return Grounded(found, selection, model.name, segmenter.name if segmenter else None)
+    return Grounded(found, selection, model.name, segmenter.name if segmenter else None, how)
 
 
 def default_segmenter(model: str) -> str:

@@ -36,7 +36,8 @@ def ground_command(
 ) -> None:
     """Ground an expression in one image: the answer, its phrases, and the mask under each.
 
-    Writes grid.png and result.json into --out.
+    Writes the grid (a row a phrase) and the strip (a map a token), both as PNG and PDF, and
+    result.json into --out.
 
     Examples:
       pixfoundation ground kittens.jpg "the closed kitten's eyes"
@@ -45,6 +46,7 @@ def ground_command(
     """
     from pixfoundation import api
     from pixfoundation.report.grid import draw_grid, save_grid
+    from pixfoundation.report.strip import attention_strip, token_heat
     from pixfoundation.runs.jsonl import write_json
 
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
@@ -58,7 +60,13 @@ def ground_command(
         published=published,
         model_options=options,
     )
-    save_grid(draw_grid(result.found, result.selection), out / "grid.png")
+    plots = {"grid": draw_grid(result.found, result.selection)}
+    if result.found.answer.trace is not None and result.found.answer.token_ids:
+        heat = token_heat(result.found, result.grounder)
+        plots["strip"] = attention_strip(result.found, heat)
+    for name, plot in plots.items():
+        for kind in ("png", "pdf"):
+            save_grid(plot, out / f"{name}.{kind}")
     record = result.to_json()
     write_json(out / "result.json", record)
     if as_json:

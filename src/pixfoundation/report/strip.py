@@ -1,0 +1,83 @@
+"""The attention strip: what a model attends to while it writes each token of an answer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure as Plot
+from numpy.typing import NDArray
+
+from pixfoundation.attention.reading import token_maps
+from pixfoundation.errors import DataError
+from pixfoundation.geometry import upsample
+from pixfoundation.grounding.attend_and_segment import AttendAndSegment
+from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.grid import PHRASE_COLOURS
+
+COLUMNS = 8
+INCHES = 1.25
+MOST_TOKENS = 64
+"""Tokens beyond these are not drawn: a longer strip is not read."""
+
+
+def token_heat(found: GroundedImage, grounder: Grounder) -> NDArray[np.float32]:
+    """Returns the map of every generated token in image pixels, less the mean of all.
+
+    Args:
+        found: An image grounded by attention.
+        grounder: The one that did it: its reading says which row is a token's.
+
+    Returns:
+        float32 [tokens, height, width]; NaN outside of what the model saw.
+
+    Raises:
+        DataError: If the answer carries no attention.
+    """
+    trace, tokens = found.answer.trace, len(found.answer.token_ids)
+    if not isinstance(grounder, AttendAndSegment) or trace is None or not tokens:
+        raise DataError("The answer carries no attention: there is nothing to show by token.")
+    maps = token_maps(trace, tokens, grounder.reading, centred=tokens > 1)
+    return upsample(maps, trace.frame)
+
+
+def token_texts(found: GroundedImage) -> list[str]:
+    """Returns what each generated token wrote; a stop token wrote nothing."""
+    return [found.answer.text[start:end] for start, end in found.answer.spans]
+
+
+def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
+    """Draws one small map a token, in the order of the text, all in one range of values.
+
+    Tokens of a noun phrase have its colour, that of its row in the grid.
+
+    Args:
+        found: A grounded image.
+        heat: float32 [tokens, height, width], see `token_heat`.
+    """
+    texts = token_texts(found)[: min(len(heat), MOST_TOKENS)]
+    rows = max(math.ceil(len(texts) / COLUMNS), 1)
+    aspect = found.image.height / found.image.width
+    plot = Plot(figsize=(COLUMNS * INCHES, rows * (INCHES * aspect + 0.3)), layout="constrained")
+    axes = plot.subplots(rows, COLUMNS, squeeze=False).ravel()
+    colours = {
+        token: PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
+        for number, phrase in enumerate(found.phrases)
+        for token in phrase.tokens
+    }
+    shown = heat[: len(texts)]
+    bounds = (float(np.nanmin(shown)), float(np.nanmax(shown))) if len(texts) else (0.0, 1.0)
+    grey = found.image.convert("L")
+    for axis in axes:
+        axis.set_axis_off()
+    for token, (axis, text) in enumerate(zip(axes, texts, strict=False)):
+        axis.imshow(grey, cmap="gray")
+        axis.imshow(heat[token], cmap="magma", alpha=0.6, vmin=bounds[0], vmax=bounds[1])
+        axis.set_title(
+            text.strip().replace("$", r"\$") or "·",
+            fontsize=8,
+            color=colours.get(token, "#333"),
+            weight="bold" if token in colours else "normal",
+        )
+    return plot
