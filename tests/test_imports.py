@@ -24,7 +24,6 @@ LAYERS = [
     {"emergence"},
     {"api", "training"},
     {"report"},
-    {"app"},
     {"cli"},
 ]
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
