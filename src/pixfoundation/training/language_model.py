@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ def start_attention(model: LlamaForCausalLM, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed + 29)
     for layer in model.model.layers:
-        attention = layer.self_attn
+        attention: Any = layer.self_attn
         width = attention.q_proj.in_features
         query = torch.randn(attention.q_proj.weight.shape, generator=generator) * 0.09
         attention.q_proj.weight.copy_(query)

@@ -6,7 +6,6 @@ import shutil
 from copy import deepcopy
 from pathlib import Path
 
-import torch
 from transformers import (
     CLIPVisionModel,
     GenerationConfig,
@@ -20,7 +19,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
 from pixfoundation.training.symbols import PATCH, PATCHES
-from pixfoundation.training.tokenizer import IMAGE
+from pixfoundation.training.tokenizer import IMAGE, token_id
 from pixfoundation.training.tower import CLIP_MEAN, CLIP_STD, Projector
 
 CHAT_TEMPLATE = (
@@ -49,7 +48,7 @@ def assemble(
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=token_id(tokenizer, IMAGE),
         projector_hidden_act="gelu",
         vision_feature_select_strategy="default",
         vision_feature_layer=-1,
@@ -101,8 +100,7 @@ def save_folder(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    half = model.to(torch.float16)
-    half.save_pretrained(partial)
+    model.half().save_pretrained(partial)
     build_processor(tokenizer).save_pretrained(partial)
     for path in partial.iterdir():
         path.chmod(0o644)

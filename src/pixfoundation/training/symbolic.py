@@ -113,6 +113,8 @@ class SymbolTable(nn.Module):
     model learns to read them.
     """
 
+    table: Tensor
+
     def __init__(self, width: int, seed: int) -> None:
         """Draw the vectors."""
         super().__init__()

@@ -48,7 +48,7 @@ from pixfoundation.training.scene_sources import (
 )
 from pixfoundation.training.scene_store import build_store
 from pixfoundation.training.symbolic import SymbolTable
-from pixfoundation.training.tokenizer import BOS, EOS, PAD, train_tokenizer
+from pixfoundation.training.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from pixfoundation.training.tower import Projector, TowerConfig, build_tower, train_tower
 from pixfoundation.training.word_vectors import lean_yes_and_no, start_words
 
@@ -172,10 +172,10 @@ def new_language_model(
 ) -> LlamaForCausalLM:
     """An untrained language model whose words start at the vectors of their symbols."""
     names = {"pad": PAD, "bos": BOS, "eos": EOS}
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    ids = {name: token_id(tokenizer, token) for name, token in names.items()}
     config = text_config(recipe.language, len(tokenizer), ids)
     model = build_language_model(config, recipe.seed)
-    start_words(model.get_input_embeddings(), tokenizer, table, recipe.seed)
+    start_words(model.model.embed_tokens, tokenizer, table, recipe.seed)
     return model
 
 
@@ -259,7 +259,7 @@ def train(
 
     for stage in recipe.drawn_stages():
         if stage.name == recipe.choice.name:
-            lean_yes_and_no(language.get_input_embeddings(), tokenizer, table)
+            lean_yes_and_no(language.model.embed_tokens, tokenizer, table)
         train_stage(
             stage,
             language,

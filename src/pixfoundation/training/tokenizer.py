@@ -10,6 +10,11 @@ from transformers import PreTrainedTokenizerFast
 PAD, BOS, EOS, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 
 
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """The id of one token."""
+    return tokenizer.get_vocab()[token]
+
+
 def train_tokenizer(texts: Iterable[str], size: int = 800) -> PreTrainedTokenizerFast:
     """Train a tokenizer in which every frequent word, with its leading blank, is one token.
 

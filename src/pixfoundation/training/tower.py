@@ -56,7 +56,6 @@ def build_tower(config: TowerConfig) -> CLIPVisionModel:
             image_size=CANVAS,
             patch_size=PATCH,
             hidden_act="gelu",
-            attn_implementation="sdpa",
         )
     )
 

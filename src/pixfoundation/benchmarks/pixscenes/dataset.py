@@ -59,7 +59,7 @@ def target_mask(side: Side, drawing: Drawing) -> Mask:
     return Mask.empty((CANVAS, CANVAS)) if array is None else Mask.from_array(array)
 
 
-@dataclass(frozen=True)
+@dataclass
 class PixScenes:
     """Drawn pairs over the nine visual patterns of MMVP; see `Benchmark`.
 
