@@ -48,8 +48,7 @@ class Recipe:
         images: Scenes a step.
         points: Points a scene.
         learning_rate: The highest of the first cycle; AdamW.
-        refine_steps: Steps of a second cycle, which multiplies in bfloat16: a third faster. The
-            embedded weights had none.
+        refine_steps: Steps of a second cycle, which multiplies in bfloat16: a third faster.
         refine_rate: The highest learning rate of the second cycle.
         warm_up: Steps of either cycle until its highest rate is reached.
         weight_decay: Of matrices; vectors have none.
@@ -63,7 +62,7 @@ class Recipe:
     images: int = 4
     points: int = 8
     learning_rate: float = 1e-3
-    refine_steps: int = 0
+    refine_steps: int = 800
     refine_rate: float = 6e-4
     warm_up: int = 100
     weight_decay: float = 0.02
