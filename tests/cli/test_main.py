@@ -39,9 +39,9 @@ def test_listings_as_table_and_as_json(kind, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--model", "tiny-lava"], "Did you mean 'tiny-llava'?"),
-        (["run", "--dataset", "pixscene"], "Did you mean 'pixscenes'?"),
-        (["run", "--segmenter", "tinysam"], "Did you mean 'tiny-sam'?"),
+        (["run", "--model", "tiny-lava"], "Did you mean 'tiny-llava'"),
+        (["run", "--dataset", "pixscene"], "Did you mean 'pixscenes'"),
+        (["run", "--segmenter", "tinysam"], "Did you mean 'tiny-sam'"),
         (["score", "no-such-run"], "is not a run directory"),
         (["report", "no-such-run"], "is not a run directory"),
         (["ground", "no-such.jpg", "a door"], "There is no image at no-such.jpg"),
