@@ -76,7 +76,7 @@ def judge_command(
         final = judge_run(
             directory,
             asker,
-            tasks=wanted,
+            tasks=wanted,  # type: ignore[arg-type] - each is one of TASKS
             phrases=phrases,
             at_once=at_once,
             temperature=temperature,

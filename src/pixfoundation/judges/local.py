@@ -35,7 +35,7 @@ def load(
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         processor = AutoProcessor.from_pretrained(model, revision=revision)
-        loaded = AutoModelForImageTextToText.from_pretrained(
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
             model, revision=revision, dtype=dtype or "auto"
         )
     except (OSError, ValueError) as error:

@@ -76,7 +76,8 @@ class EndpointModel:
         self.name = endpoint.name
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
         self.templates = PromptTemplates(identify=VISION_TEMPLATES[ask])
-        self._endpoint, self._frame, self._at_once = endpoint, frame, at_once
+        self._frame: Frame = frame
+        self._endpoint, self._at_once = endpoint, at_once
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding

@@ -117,7 +117,8 @@ class PointingModel:
         self.name = f"{model.name}{SUFFIX}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
         self.templates: PromptTemplates = replace(model.templates, identify=VISION_TEMPLATES[ask])
-        self._model, self._frame, self._resized = model, frame, resized
+        self._frame: Frame = frame
+        self._model, self._resized = model, resized
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding

@@ -93,7 +93,8 @@ class WorkerModel:
         )
         self.templates = templates
         self._command, self._timeout, self._restarts = list(command), timeout, restarts
-        self._log, self._frame = log, frame
+        self._frame: Frame | None = frame
+        self._log = log
         self._process: _Process | None = None
         self._asked = 0
 
