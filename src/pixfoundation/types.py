@@ -165,10 +165,12 @@ class Region:
     Attributes:
         coordinates: (x, y) or (x0, y0, x1, y1) in pixels of the original image.
         label: The words that go with it.
+        points: (x, y) of points that the model wrote beside a box, on the same object.
     """
 
     coordinates: tuple[float, ...]
     label: str | None = None
+    points: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

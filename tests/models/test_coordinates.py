@@ -29,6 +29,7 @@ def coordinates(text, frame="thousand", **options):
         'It is at {"point": [500, 250], "label": "door"} here.',
         '```json\n[{"point_2d": [500, 250], "label": "door"}, {"point_2d": [7',
         '[{"point_2d": [500, 250], "label": "door"},]',
+        "{'point_2d': [500, 250], 'label': 'door'}",
     ],
 )
 def test_json_fenced_bare_and_broken(text):
@@ -50,6 +51,42 @@ def test_molmo_tags():
     assert parse_regions(one, "percent", SIZE) == (Region((100.0, 25.0), "the door"),)
     many = '<points x1="50" y1="25" x2="10" y2="10" alt="doors">doors</points>'
     assert coordinates(many, "percent") == [(100, 25), (20, 10)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"bbox": [100, 100, 500, 500], "points_1": [200, 200], "points_2": [300, 400]}',
+        "{'bbox': [100, 100, 500, 500], 'points_1': [200, 200], 'points_2': [300, 400]}",
+    ],
+)
+@pytest.mark.parametrize("thought", ["", "<think>not [0, 0, 9, 9], (1, 2)</think>"])
+def test_seg_zero_s_box_and_points_are_one_region_and_its_thoughts_none(thought, answer):
+    found = parse_regions(f"{thought}<answer>{answer}</answer>", "thousand", SIZE)
+    assert found == (Region((20, 10, 100, 50), points=((40, 20), (60, 40))),)
+
+
+def test_vision_reasoner_s_list_is_a_region_an_object():
+    two = (
+        '<think>Two.</think>\n<answer>[{"bbox_2d": [0, 0, 500, 500], "point_2d": [250, 250]}, '
+        '{"bbox_2d": [500, 0, 1000, 500], "point_2d": [750, 250]}]</answer>'
+    )
+    assert parse_regions(two, "thousand", SIZE) == (
+        Region((0, 0, 100, 50), points=((50, 25),)),
+        Region((100, 0, 200, 50), points=((150, 25),)),
+    )
+    cut = parse_regions(two[: two.index("[750")], "thousand", SIZE)
+    assert [region.coordinates for region in cut] == [(0, 0, 100, 50), (100, 0, 200, 50)]
+
+
+def test_thoughts_without_an_answer_name_no_place():
+    assert coordinates("<think>perhaps at [500, 500]") == []
+    assert coordinates("<think>perhaps at [500, 500]</think>[[1000, 0]]") == [(199, 0)]
+
+
+def test_a_label_may_hold_the_other_quote():
+    broken = """[{"point_2d": [500, 250], "label": "the cat's eye"}, {"point_2d": [1"""
+    assert parse_regions(broken, "thousand", SIZE) == (Region((100, 25), "the cat's eye"),)
 
 
 def test_places_outside_are_brought_in_and_boxes_put_in_order():
