@@ -19,7 +19,8 @@ class PromptTemplates:
     """How one model is asked.
 
     Attributes:
-        identify: Protocol 3, with one `{expression}`.
+        identify: Protocol 3, with one `{expression}`, or `{lowered}` for the expression in small
+            letters and without its full stop.
         question_suffix: What is added to protocol 1, for models that are asked for a sentence.
         letter_instruction: The last line of protocol 2.
     """
@@ -39,7 +40,9 @@ def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates)
     if protocol == 3:
         if sample.expression is None:
             return None
-        text = templates.identify.format(expression=sample.expression)
+        text = templates.identify.format(
+            expression=sample.expression, lowered=sample.expression.lower().strip(".")
+        )
     elif sample.question is None:
         return None
     elif protocol == 1:

@@ -1,15 +1,22 @@
 """Coordinates in every form that models write them, brought to the pixels of the image."""
 
 import json
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.coordinates import parse_regions
-from pixfoundation.models.pointing import PointingModel, load
-from pixfoundation.types import Answer, Region
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Decoding
+from pixfoundation.models.coordinates import FRAMES, parse_regions
+from pixfoundation.models.names import CHECKPOINTS, COORDINATES
+from pixfoundation.models.pointing import ASKED, VISION_TEMPLATES, Asked, PointingModel, load
+from pixfoundation.prompts import build_prompt
+from pixfoundation.types import Answer, Region, Sample
 from tests.doubles import BrightModel
 
 SIZE = (100, 200)
@@ -113,7 +120,7 @@ def test_a_model_asked_for_points_keeps_the_rest_of_its_prompts():
         def _one(self, image, prompt):
             return Answer(json.dumps({"point_2d": [500, 500]}))
 
-    model = PointingModel(Pointer(), "thousand")
+    model = PointingModel(Pointer(), Asked("thousand"))
     assert model.capabilities == {"coordinates"}
     assert model.templates.identify.format(expression="red door") == (
         "Point to the red door, output its coordinates in point-format as JSON"
@@ -125,6 +132,59 @@ def test_a_frame_is_never_guessed():
     with pytest.raises(DataError, match="In which frame"):
         load("some/model")
     with pytest.raises(DataError, match="but got 'degrees'"):
-        PointingModel(BrightModel(), "degrees")
+        PointingModel(BrightModel(), Asked("degrees"))
     with pytest.raises(DataError, match="its size"):
-        PointingModel(BrightModel(), "resized")
+        PointingModel(BrightModel(), Asked("resized"))
+
+
+@dataclass
+class Thinker(BrightModel):
+    """Marks the middle of what it is given, as Seg-Zero does."""
+
+    seen: list = field(default_factory=list)
+
+    def answer(self, images, prompts, decoding):
+        self.seen += [
+            (image, prompt.text, decoding) for image, prompt in zip(images, prompts, strict=True)
+        ]
+        (width, height) = images[0].size
+        box = [width // 4, height // 4, width * 3 // 4, height * 3 // 4]
+        points = {"points_1": [width // 2, height // 2], "points_2": [width // 2, height // 4]}
+        return [Answer(f"<answer>{json.dumps({'bbox': box, **points})}</answer>") for _ in images]
+
+
+def test_seg_zero_is_asked_as_published_about_a_square_of_840_pixels():
+    thinker = Thinker()
+    model = PointingModel(thinker, ASKED["seg-zero-7b"], resized=lambda image: image.size[::-1])
+    image = Image.new("RGB", (200, 100))
+    sample = Sample(
+        id="1", image=Path("1.png"), size=SIZE, question=None, options=(), answer=None,
+        expression="The Red Door.", mask=Mask.empty(SIZE),
+    )  # fmt: skip
+    prompt = build_prompt(sample, 3, model.templates)
+    for _ in range(2):
+        answers = model.answer([image, image], [prompt, prompt], Decoding(max_new_tokens=8))
+    assert answers[0].regions == (Region((50, 25, 150, 75), points=((100, 50), (100, 25))),)
+    shown = [image for image, _, _ in thinker.seen]
+    assert shown[0].size == (840, 840)
+    assert all(other is shown[0] for other in shown), "one image is prepared once"
+    _, text, decoding = thinker.seen[0]
+    assert decoding.max_new_tokens == 1024
+    assert text.startswith("Please find 'the red door' with bbox and points.Compare the difference")
+    assert text.endswith(
+        "<answer>{'bbox': [10,100,200,210], 'points_1': [30,110], 'points_2': [35,180]}</answer>"
+    )
+
+
+def test_vision_reasoner_is_asked_for_a_list():
+    text = VISION_TEMPLATES["vision-reasoner"].format(expression="X", lowered="x")
+    assert text.startswith('Please find "x" with bboxs and points.')
+    assert text.endswith(
+        '<answer>[{"bbox_2d": [10,100,200,210], "point_2d": [30,110]}, '
+        '{"bbox_2d": [225,296,706,786], "point_2d": [302,410]}]</answer>'
+    )
+
+
+def test_known_names_are_asked_in_known_ways():
+    assert set(ASKED) == set(COORDINATES) <= set(CHECKPOINTS)
+    assert all(asked.frame in FRAMES and asked.ask in VISION_TEMPLATES for asked in ASKED.values())

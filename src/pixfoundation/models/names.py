@@ -43,6 +43,10 @@ CHECKPOINTS = {
     "qwen2-vl-7b": KnownCheckpoint("Qwen/Qwen2-VL-7B-Instruct", "Qwen2-VL 7B", "17 GB"),
     "qwen2.5-vl-3b": KnownCheckpoint("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL 3B", "8 GB"),
     "qwen2.5-vl-7b": KnownCheckpoint("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL 7B", "17 GB"),
+    "seg-zero-7b": KnownCheckpoint("Ricky06662/Seg-Zero-7B", "Seg-Zero on Qwen2.5-VL 7B", "17 GB"),
+    "visionreasoner-7b": KnownCheckpoint(
+        "Ricky06662/VisionReasoner-7B", "VisionReasoner on Qwen2.5-VL 7B", "17 GB"
+    ),
     "qwen3-vl-4b": KnownCheckpoint("Qwen/Qwen3-VL-4B-Instruct", "Qwen3-VL 4B", "9 GB"),
     "qwen3-vl-8b": KnownCheckpoint("Qwen/Qwen3-VL-8B-Instruct", "Qwen3-VL 8B", "18 GB"),
     "internvl3-8b": KnownCheckpoint("OpenGVLab/InternVL3-8B-hf", "InternVL3 8B", "16 GB"),
@@ -60,6 +64,8 @@ COORDINATES = (
     "qwen3-vl-4b",
     "qwen3-vl-8b",
     "internvl3-8b",
+    "seg-zero-7b",
+    "visionreasoner-7b",
 )
 """Those that answer with points or boxes when asked."""
 
