@@ -55,6 +55,8 @@ class JudgeServer:
                     return self.send(429, {}, {"Retry-After": wait} if wait else {})
                 if trouble == "500":
                     return self.send(500, {})
+                if trouble.startswith("400 "):
+                    return self.send(400, {"error": json.loads(trouble[4:])})
                 if trouble == "hang":
                     time.sleep(1.5)
                 if trouble == "cut":
@@ -65,7 +67,8 @@ class JudgeServer:
                     return self.send(200, "{not json")
                 if trouble == "empty":
                     return self.send(200, {"choices": []})
-                message = {"role": "assistant", "content": server.reply(body)}
+                content = None if trouble == "silent" else server.reply(body)
+                message = {"role": "assistant", "content": content}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
                 return self.send(200, {"id": "1", "object": "chat.completion", "choices": [choice]})
 

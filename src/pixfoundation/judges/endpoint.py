@@ -1,15 +1,17 @@
 """A judge behind an OpenAI-compatible endpoint: a vendor's, or one that serves a local model.
 
 The client library retries with exponential back-off and obeys Retry-After. The key stays in memory:
-it is in no run directory, no cache and no message.
+it is in no run directory, no cache, no log and no message.
 """
 
 from __future__ import annotations
 
 import base64
+import logging
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
@@ -17,7 +19,24 @@ from pixfoundation.errors import JudgeError
 from pixfoundation.judges.base import Question
 
 KEY_VARIABLES = ("PIXFOUNDATION_JUDGE_KEY", "OPENAI_API_KEY")
+URL_VARIABLES = ("PIXFOUNDATION_JUDGE_URL", "OPENAI_BASE_URL")
 NO_KEY = "none"  # what local servers that check no key are given
+
+NEGOTIABLE = ("max_tokens", "temperature")
+"""Parameters that some of a vendor's models refuse; such a model is asked without them."""
+ROOM_TO_THINK = 4096
+"""Tokens granted beside the reply's to a model that counts its hidden reasoning."""
+FILTERED = ("content_filter", "content_policy_violation")
+"""Codes of a 400 that is the model's refusal of this one question."""
+
+REFUSED = (400, 413, 422)
+"""Codes that are about one request, not about the endpoint."""
+
+logger = logging.getLogger(__name__)
+
+
+class RequestRefused(JudgeError):
+    """The endpoint works, but does not take this one request."""
 
 
 def load(
@@ -32,23 +51,26 @@ def load(
 
     Args:
         model: The model's name at the endpoint.
-        base_url: The endpoint, for instance `http://localhost:8000/v1`; the vendor's if None.
-        key_file: A file whose first line is the key; if None the environment variable
+        base_url: The endpoint, for instance `http://localhost:8000/v1`; if None the environment
+            variable PIXFOUNDATION_JUDGE_URL or OPENAI_BASE_URL, else the vendor's.
+        key_file: A file whose first word is the key; if None the environment variable
             PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY.
-        retries: How often a request is tried again after 408, 409, 429, 5xx or a lost connection.
+        retries: How often a request is tried again after 408, 409, 429, 5xx, a lost connection or
+            a time-out.
         timeout: Seconds that one try may take.
 
     Raises:
         JudgeError: If the key file cannot be read, or there is no key for the vendor's endpoint.
     """
     key = _key(key_file)
-    if key is None and base_url is None:
+    url = base_url or _from_environment(URL_VARIABLES)
+    if key is None and url is None:
         raise JudgeError(
             "The judge needs a key: set PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY, or name a file "
             "with --key-file. A server on this machine needs --base-url and no key."
         )
     client = openai.OpenAI(
-        api_key=key or NO_KEY, base_url=base_url, max_retries=retries, timeout=timeout
+        api_key=key or NO_KEY, base_url=url, max_retries=retries, timeout=timeout
     )
     return Endpoint(client, model)
 
@@ -65,56 +87,116 @@ class Endpoint:
         """
         self.name = f"openai:{model}"
         self._client, self._model = client, model
+        self._where = _without_secrets(str(client.base_url))
+        self._refused: set[str] = set()  # parameters that the model does not take
 
     def ask(self, question: Question) -> str:
         """Returns the reply; an empty text if the model refuses or says nothing.
 
+        A reply that is not of the protocol is asked for once more.
+
         Raises:
-            JudgeError: If the endpoint rejects the key or the request, or stays out of reach.
+            RequestRefused: If the endpoint does not take this one request.
+            JudgeError: If the endpoint rejects the key, or stays out of reach.
         """
+        for _ in range(2):
+            if (reply := self._ask(question)) is not None:
+                return reply
+        raise JudgeError(f"{self._where} sent a reply that is none of the protocol's, twice.")
+
+    def _ask(self, question: Question) -> str | None:
         try:
-            reply = self._client.chat.completions.create(
-                model=self._model,
-                messages=_messages(question),
-                temperature=question.temperature,
-                max_tokens=question.max_tokens,
-            )
-            return reply.choices[0].message.content or ""
+            return self._negotiated(question)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise JudgeError(
-                f"{self._client.base_url} rejects the key ({error.status_code}). Check the key and "
-                "that it may use this model."
+                f"{self._where} rejects the key ({error.status_code}). Check the key and that it "
+                "may use this model."
             ) from error
         except openai.NotFoundError as error:
             raise JudgeError(
-                f"{self._client.base_url} knows no model {self._model!r} (404)."
+                f"{self._where} knows no model {self._model!r} (404), or there is nothing at this "
+                "address; most end in /v1."
             ) from error
         except openai.APITimeoutError as error:
-            raise JudgeError(f"{self._client.base_url} did not answer in time.") from error
+            raise JudgeError(f"{self._where} did not answer in time.") from error
         except openai.APIConnectionError as error:
             raise JudgeError(
-                f"{self._client.base_url} cannot be reached: {error.__cause__ or error}."
+                f"{self._where} cannot be reached: {self._safe(error.__cause__ or error)}."
             ) from error
         except openai.APIStatusError as error:
+            if error.status_code in REFUSED:
+                raise RequestRefused(
+                    f"{self._where} does not take the request: {self._safe(error)}"
+                ) from error
+            wait = error.response.headers.get("retry-after")
+            asked = f" It asks to wait {wait} seconds." if wait else ""
             raise JudgeError(
-                f"{self._client.base_url} answered {error.status_code} after all retries."
+                f"{self._where} answered {error.status_code} after all retries.{asked} What was "
+                "judged is safe; the same command goes on from there."
             ) from error
-        except (openai.APIError, ValueError, IndexError, AttributeError, TypeError) as error:
-            raise JudgeError(
-                f"{self._client.base_url} sent a reply that is none of the protocol's."
-            ) from error
+        except (openai.APIError, ValueError, IndexError, AttributeError, TypeError):
+            return None
+
+    def _negotiated(self, question: Question) -> str:
+        """Sends the question, leaving out what the model turns out not to take."""
+        while True:
+            without = frozenset(self._refused)
+            try:
+                return self._send(question, without)
+            except openai.BadRequestError as error:
+                if error.code in FILTERED:
+                    return ""
+                if error.param not in NEGOTIABLE or error.param in without:
+                    raise
+                if error.param not in self._refused:
+                    logger.warning("%s does not take %s; asked without.", self.name, error.param)
+                self._refused.add(error.param)
+
+    def _send(self, question: Question, without: frozenset[str]) -> str:
+        settings: dict[str, Any] = {
+            "temperature": question.temperature,
+            "max_tokens": question.max_tokens,
+        }
+        for name in without:
+            del settings[name]
+        if "max_tokens" in without:
+            settings["max_completion_tokens"] = question.max_tokens + ROOM_TO_THINK
+        reply = self._client.chat.completions.create(
+            model=self._model, messages=_messages(question), **settings
+        )
+        content = reply.choices[0].message.content
+        if content is not None and not isinstance(content, str):
+            raise TypeError("the content is no text")
+        return content or ""
+
+    def _safe(self, error: BaseException) -> str:
+        """What an error says, shortened, without the key."""
+        words = str(error)
+        if self._client.api_key != NO_KEY:
+            words = words.replace(self._client.api_key, "...")
+        return words if len(words) <= 300 else f"{words[:300]} ..."
+
+
+def _from_environment(names: tuple[str, ...]) -> str | None:
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
 
 def _key(file: Path | str | None) -> str | None:
     if file is None:
-        return next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+        return _from_environment(KEY_VARIABLES)
     try:
-        lines = Path(file).read_text(encoding="utf-8").split()
+        words = Path(file).read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         raise JudgeError(f"The key file {file} cannot be read: {error}") from error
-    if not lines:
+    if not words:
         raise JudgeError(f"The key file {file} is empty.")
-    return lines[0]
+    return words[0]
+
+
+def _without_secrets(url: str) -> str:
+    """The address as far as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _messages(question: Question) -> Any:
