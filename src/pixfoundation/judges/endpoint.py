@@ -121,12 +121,13 @@ class Endpoint:
             raise JudgeError(f"{self._where} did not answer in time.") from error
         except openai.APIConnectionError as error:
             raise JudgeError(
-                f"{self._where} cannot be reached: {self._safe(error.__cause__ or error)}."
+                f"{self._where} cannot be reached: {self._safe(str(error.__cause__ or error))}."
             ) from error
         except openai.APIStatusError as error:
             if error.status_code in REFUSED:
                 raise RequestRefused(
-                    f"{self._where} does not take the request: {self._safe(error)}"
+                    f"{self._where} does not take the request ({error.status_code}): "
+                    f"{self._safe(_reason(error))}"
                 ) from error
             wait = error.response.headers.get("retry-after")
             asked = f" It asks to wait {wait} seconds." if wait else ""
@@ -169,12 +170,19 @@ class Endpoint:
             raise TypeError("the content is no text")
         return content or ""
 
-    def _safe(self, error: BaseException) -> str:
-        """What an error says, shortened, without the key."""
-        words = str(error)
+    def _safe(self, words: str) -> str:
+        """What the other side said, shortened, without the key."""
         if self._client.api_key != NO_KEY:
             words = words.replace(self._client.api_key, "...")
         return words if len(words) <= 300 else f"{words[:300]} ..."
+
+
+def _reason(error: openai.APIStatusError) -> str:
+    """The server's own words, wherever it put them."""
+    body: Any = error.body
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("detail") or body
+    return str(body or error.response.text or error)
 
 
 def _from_environment(names: tuple[str, ...]) -> str | None:
