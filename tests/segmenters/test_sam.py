@@ -88,6 +88,38 @@ def test_an_image_is_encoded_once_for_all_calls_about_it(name, image):
     assert len(encoded) == 2
 
 
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_a_box_and_points_inside_are_one_prompt_also_beside_others(name, image):
+    segmenter = load(str(saved(name)))
+    inside = [[(20.0, 20.0), (10.0, 9.0)], []]
+    output = segmenter.segment(image, boxes=BOXES, inside=inside)
+    assert output.masks.shape == (2, 3, *SIZE)
+    plain = segmenter.segment(image, boxes=BOXES)
+    np.testing.assert_array_equal(output.masks[1], plain.masks[1])
+    assert np.abs(output.scores[0] - plain.scores[0]).max() > 1e-6, "the points count"
+
+
+def test_a_box_and_points_inside_are_what_the_processor_makes_of_them(image):
+    model = transformers.SamModel.from_pretrained(saved("sam"))
+    processor = transformers.SamProcessor.from_pretrained(saved("sam"))
+    inside = [(20.0, 20.0), (10.0, 9.0)]
+    inputs = processor(
+        image, input_points=[[[list(p) for p in inside]]], input_labels=[[[1, 1]]],
+        input_boxes=[[list(BOXES[0])]], return_tensors="pt",
+    )  # fmt: skip
+    for key in ("input_points", "input_boxes"):
+        inputs[key] = inputs[key].float()
+    with torch.no_grad():
+        expected = model(**inputs)
+    output = load(str(saved("sam"))).segment(image, boxes=BOXES[:1], inside=[inside])
+    np.testing.assert_allclose(output.scores[0], expected.iou_scores[0, 0].numpy(), atol=1e-5)
+
+
+def test_points_for_a_box_that_is_not_there_are_refused(image):
+    with pytest.raises(DataError, match="into 1 boxes, but 2 are given"):
+        load(str(saved("sam"))).segment(image, boxes=BOXES[:1], inside=[[], []])
+
+
 def test_no_prompt_no_mask(image):
     output = load(str(saved("sam"))).segment(image)
     assert output.masks.shape == (0, 3, *SIZE)

@@ -1,11 +1,17 @@
-"""Masks at the points and in the boxes that an answer names: the published simple baselines."""
+"""Masks at the points and in the boxes that an answer names.
+
+The published simple baselines; and Seg-Zero and VisionReasoner (dvlab-research/Seg-Zero), where a
+box and the points beside it are one prompt and the segmenter's best mask counts for each object.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.errors import DataError
@@ -20,7 +26,8 @@ def load(segmenter: Segmenter | None, *, published: bool = False) -> Coordinates
 
     Args:
         segmenter: Draws the masks.
-        published: Keep only the segmenter's last mask at every point, as the published code does.
+        published: Keep only one mask of every place, as the published code does: the segmenter's
+            last, or for a box with points the one with the best score.
 
     Raises:
         DataError: If there is no segmenter.
@@ -36,7 +43,7 @@ class Coordinates:
 
     Attributes:
         segmenter: Draws the masks.
-        published: Whether only the last mask at every point counts.
+        published: Whether only one mask of every place counts.
     """
 
     segmenter: Segmenter
@@ -55,7 +62,10 @@ class Coordinates:
             found += self._candidates(points, self.segmenter.segment(image, points=where), answer)
         if boxes:
             around = [_box(region) for region in boxes]
-            found += self._candidates(boxes, self.segmenter.segment(image, boxes=around), answer)
+            inside = [region.points for region in boxes]
+            more: dict[str, Any] = {"inside": inside} if any(inside) else {}
+            drawn = self.segmenter.segment(image, boxes=around, **more)
+            found += self._candidates(boxes, drawn, answer)
         return found
 
     def fingerprint(self) -> dict[str, Any]:
@@ -65,7 +75,6 @@ class Coordinates:
     def _candidates(
         self, regions: list[Region], drawn: SegmenterOutput, answer: Answer
     ) -> list[Candidate]:
-        kept = [drawn.masks.shape[1] - 1] if self.published else range(drawn.masks.shape[1])
         return [
             Candidate(
                 mask=Mask.from_array(np.asarray(drawn.masks[place, index])),
@@ -79,8 +88,14 @@ class Coordinates:
                 source="coordinates",
             )
             for place, region in enumerate(regions)
-            for number, index in enumerate(kept)
+            for number, index in enumerate(self._kept(region, drawn.scores[place]))
         ]
+
+    def _kept(self, region: Region, scores: NDArray[np.float32]) -> Sequence[int]:
+        """Returns which masks of a place count."""
+        if not self.published:
+            return range(len(scores))
+        return [int(scores.argmax()) if region.points else len(scores) - 1]
 
 
 def _box(region: Region) -> tuple[float, float, float, float]:

@@ -12,6 +12,9 @@ from PIL import Image
 
 from pixfoundation.registry import Registry
 
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmenterOutput:
@@ -38,8 +41,9 @@ class Segmenter(Protocol):
     def segment(
         self,
         image: Image.Image,
-        points: Sequence[tuple[float, float]] = (),
-        boxes: Sequence[tuple[float, float, float, float]] = (),
+        points: Sequence[Point] = (),
+        boxes: Sequence[Box] = (),
+        inside: Sequence[Sequence[Point]] = (),
     ) -> SegmenterOutput:
         """Segments at each point, or in each box; the image is encoded once.
 
@@ -47,6 +51,8 @@ class Segmenter(Protocol):
             image: An RGB image.
             points: (x, y) in original pixels, one prompt each.
             boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
+            inside: For each box points on the same object, which make one prompt with it. Only
+                asked for with models that write both; a segmenter may leave this argument out.
         """
         ...
 

@@ -20,7 +20,7 @@ from transformers import AutoConfig
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
-from pixfoundation.segmenters.base import SegmenterOutput
+from pixfoundation.segmenters.base import Box, Point, SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
 
@@ -92,8 +92,9 @@ class SamSegmenter:
     def segment(
         self,
         image: Image.Image,
-        points: Sequence[tuple[float, float]] = (),
-        boxes: Sequence[tuple[float, float, float, float]] = (),
+        points: Sequence[Point] = (),
+        boxes: Sequence[Box] = (),
+        inside: Sequence[Sequence[Point]] = (),
     ) -> SegmenterOutput:
         """Segments at each point, or in each box.
 
@@ -103,36 +104,40 @@ class SamSegmenter:
             image: An RGB image.
             points: (x, y) in original pixels, one prompt each.
             boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
+            inside: For each box points on the same object, which make one prompt with it.
 
         Returns:
             Three masks a prompt in the decoder's order, at the size of the image.
 
         Raises:
-            DataError: If there are points and boxes.
+            DataError: If there are points and boxes, or not as many entries of `inside` as boxes.
         """
         if points and boxes:
             raise DataError("A segmenter takes points or boxes at a time, not both.")
+        if inside and len(inside) != len(boxes):
+            raise DataError(f"Points go into {len(boxes)} boxes, but {len(inside)} are given.")
         size = (image.height, image.width)
-        if not points and not boxes:
-            return SegmenterOutput(np.zeros((0, 3, *size), bool), np.zeros((0, 3), np.float32))
+        clicks = [(point,) for point in points] or inside or [()] * len(boxes)  # of each prompt
+        masks = np.zeros((len(clicks), 3, *size), bool)
+        scores = np.zeros((len(clicks), 3), np.float32)
+        if not clicks:
+            return SegmenterOutput(masks, scores)
         seen = self._encode(image)
         scale = torch.tensor([seen.resized[1] / size[1], seen.resized[0] / size[0]])  # (x, y)
-        if points:
-            prompts = {
-                "input_points": (torch.tensor(points, dtype=torch.float32) * scale)[None, :, None],
-                "input_labels": torch.ones(1, len(points), 1, dtype=torch.int32),
-            }  # (1, P, 1, 2), (1, P, 1)
-        else:
-            corners = torch.tensor(boxes, dtype=torch.float32) * scale.repeat(2)
-            prompts = {"input_boxes": corners[None]}  # (1, P, 4)
-        output = self._model(
-            **{key: self._placed(value) for key, value in prompts.items()},
-            **self._embedding,
-            multimask_output=True,
-        )
-        low = output.pred_masks[0].float()  # (P, 3, h, w) logits
-        masks = np.stack([_at_original_size(own, seen, size) for own in low])
-        return SegmenterOutput(masks, output.iou_scores[0].float().cpu().numpy())
+        for number in sorted({len(own) for own in clicks}):  # a batch holds prompts of one shape
+            places = [i for i, own in enumerate(clicks) if len(own) == number]
+            own_boxes = [boxes[i] for i in places] if boxes else ()
+            prompts = _prompts([clicks[i] for i in places], own_boxes, scale)
+            output = self._model(
+                **{key: self._placed(value) for key, value in prompts.items()},
+                **self._embedding,
+                multimask_output=True,
+            )
+            low = output.pred_masks[0].float()  # (P, 3, h, w) logits
+            for place, own, score in zip(places, low, output.iou_scores[0], strict=True):
+                masks[place] = _at_original_size(own, seen, size)
+                scores[place] = score.float().cpu().numpy()
+        return SegmenterOutput(masks, scores)
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns what identifies the weights and settings, as JSON data."""
@@ -156,6 +161,25 @@ class SamSegmenter:
     def _placed(self, value: Tensor) -> Tensor:
         dtype = self._model.dtype if value.is_floating_point() else None
         return value.to(self._model.device, dtype)
+
+
+def _prompts(
+    points: Sequence[Sequence[Point]], boxes: Sequence[Box], scale: Tensor
+) -> dict[str, Tensor]:
+    """Returns the decoder's inputs for P prompts of n points and a box or none each.
+
+    Args:
+        points: For each prompt n of them, which may be none; in pixels of the image.
+        boxes: One a prompt, or none at all.
+        scale: (x, y) from the image to what the model sees.
+    """
+    inputs = {}
+    if points[0]:
+        inputs["input_points"] = (torch.tensor(points, dtype=torch.float32) * scale)[None]
+        inputs["input_labels"] = torch.ones(inputs["input_points"].shape[:3], dtype=torch.int32)
+    if boxes:
+        inputs["input_boxes"] = (torch.tensor(boxes, dtype=torch.float32) * scale.repeat(2))[None]
+    return inputs  # (1, P, n, 2), (1, P, n), (1, P, 4)
 
 
 def _at_original_size(logits: Tensor, seen: Prepared, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
-from pixfoundation.segmenters.base import SegmenterOutput, TextMask
+from pixfoundation.segmenters.base import Box, Point, SegmenterOutput, TextMask
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.preparing import Stretching
 
@@ -97,8 +97,9 @@ class WordSegmenter(ABC):
     def segment(
         self,
         image: Image.Image,
-        points: Sequence[tuple[float, float]] = (),
-        boxes: Sequence[tuple[float, float, float, float]] = (),
+        points: Sequence[Point] = (),
+        boxes: Sequence[Box] = (),
+        inside: Sequence[Sequence[Point]] = (),
     ) -> SegmenterOutput:
         """Refuses points and boxes, in one sentence; raises `DataError`."""
         raise DataError(
