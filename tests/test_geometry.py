@@ -57,6 +57,7 @@ def test_maps_of_another_grid_are_refused():
 def test_coordinates_of_every_frame_reach_the_image():
     size = (100, 200)
     assert geometry.from_unit((0.5, 0.25), size) == (100, 25)
+    assert geometry.from_padded_square((0.5, 0.25, 1.0, 0.75), size) == (100, 0, 200, 100)
     assert geometry.from_thousand((500, 250, 1000, 1000), size) == (100, 25, 200, 100)
     assert geometry.from_resized((28, 14), (56, 56), size) == (100, 25)
     assert geometry.clip_box((210, 90, -5, 20), size) == (0, 20, 200, 90)

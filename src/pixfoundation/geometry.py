@@ -114,6 +114,12 @@ def from_unit(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[f
     return tuple(v * (width if i % 2 == 0 else height) for i, v in enumerate(values))
 
 
+def from_padded_square(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
+    """Maps alternating x, y from 0..1 of the centred padded square to pixels of the image in it."""
+    x0, y0, x1, _ = GridFrame.padded_square(1, 1, image_size).box
+    return tuple(v * (x1 - x0) + (x0 if i % 2 == 0 else y0) for i, v in enumerate(values))
+
+
 def from_thousand(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
     """Maps alternating x, y from 0..1000 to pixels of an image of that (height, width)."""
     return from_unit(tuple(v / 1000 for v in values), image_size)

@@ -50,6 +50,7 @@ def test_boxes_points_and_bare_lists():
         (20, 20, 100, 60),
         (0, 0, 200, 100),
     ]
+    assert coordinates("[0.25, 0.25, 0.5, 0.5]", "square") == [(50, 0, 100, 50)]
     assert coordinates('[{"point_2d": [28, 14]}]', "resized", resized=(56, 56)) == [(100, 25)]
 
 

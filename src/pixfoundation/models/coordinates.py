@@ -1,7 +1,8 @@
 """Points and boxes that models write into their answers, brought to pixels of the original image.
 
 Frames, by family: Qwen2.5-VL writes pixels of the image as its processor resized it; Qwen2-VL,
-Qwen3-VL and InternVL write 0 to 1000; LLaVA and Cambrian-1 write 0 to 1; Molmo writes percent.
+Qwen3-VL and InternVL write 0 to 1000; LLaVA writes 0 to 1 of the square to which it pads an image
+(haotian-liu/LLaVA, issue 606); Molmo writes percent.
 Answers come as JSON (fenced, bare, or broken), as XML tags (Molmo, Qwen2-VL), or as bare lists.
 What a model thought before (`<think>` ... `<answer>`: Seg-Zero, VisionReasoner) is not read.
 """
@@ -17,8 +18,8 @@ from typing import Any, Literal
 from pixfoundation import geometry
 from pixfoundation.types import Region
 
-Frame = Literal["resized", "thousand", "unit", "percent"]
-FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "percent")
+Frame = Literal["resized", "thousand", "unit", "square", "percent"]
+FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent")
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*[\])]")
@@ -195,6 +196,8 @@ def _to_pixels(
         return geometry.from_resized(numbers, resized, size)
     if frame == "thousand":
         return geometry.from_thousand(numbers, size)
+    if frame == "square":
+        return geometry.from_padded_square(numbers, size)
     scale = 100 if frame == "percent" else 1
     return geometry.from_unit(tuple(value / scale for value in numbers), size)
 

@@ -78,10 +78,10 @@ class Asked:
     least_new_tokens: int = 0
 
 
-_UNIT_BOX = Asked("unit", "llava-box")
+_LLAVA = Asked("square", "llava-box")
 ASKED = {
-    "llava-1.5-7b": _UNIT_BOX,
-    "llava-1.5-13b": _UNIT_BOX,
+    "llava-1.5-7b": _LLAVA,
+    "llava-1.5-13b": _LLAVA,
     "qwen2-vl-7b": Asked("thousand"),
     "qwen2.5-vl-3b": Asked("resized"),
     "qwen2.5-vl-7b": Asked("resized"),
