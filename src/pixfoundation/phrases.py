@@ -71,6 +71,18 @@ class NounPhrases:
                 yield (start, end), chunk.root.text
 
 
+@cache
+def head_word(text: str) -> str:
+    """Returns the root word of the first noun phrase of a text, or of the text if it has none.
+
+    Raises:
+        PrerequisiteError: If spaCy or a pipeline is not installed.
+    """
+    document = load_pipeline()(text)
+    span = next(iter(document.noun_chunks), document[:])
+    return span.root.text if len(span) else ""
+
+
 def pipeline_name(name: str | None = None) -> str:
     """Returns the pipeline that would be used.
 

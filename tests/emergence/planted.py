@@ -41,8 +41,12 @@ def planted_run(
     phrases: Sequence[str] = PHRASES,
     expression: str = "the red cup",
     verdicts: Sequence[VerdictRecord] = (),
+    rest: float = 0.3,
 ) -> RunDirectory:
-    """Makes a run whose i-th answer grounds best with phrase `best(i)`; -1 for none at all."""
+    """Makes a run whose i-th answer grounds best with phrase `best(i)`; -1 for none at all.
+
+    The best mask has an IoU of 0.9, the others `rest`.
+    """
     made = [
         Sample(
             id=str(i),
@@ -70,7 +74,7 @@ def planted_run(
             answers.append(AnswerRecord(sample.id, 3, "Identify", text, tokens).to_json())
             found = [
                 Candidate(
-                    covering(0.0 if best(i) < 0 else 0.9 if k == best(i) else 0.3),
+                    covering(0.0 if best(i) < 0 else 0.9 if k == best(i) else rest),
                     phrase_in(text, words),
                     point=(10.0, 10.0) if k == best(i) else (1.0, 1.0),
                     index=index,

@@ -102,7 +102,7 @@ def test_a_place_beyond_the_cut_text_is_dropped(tmp_path, data):
     _, found = when(tmp_path, data, {3: ("A cup - on a mat.", [("a mat", 11, (1, 1, 1))])})
     assert found.bins.sum() == 0
     assert len(found.answers) == 1
-    assert all(band.mean.sum() == 0 for band in found.bands), "chance is counted by the same rule"
+    assert all(null.location.mean.sum() == 0 for null in found.nulls), "chance by the same rule"
 
 
 def test_bins_are_half_open_at_whole_tenths():

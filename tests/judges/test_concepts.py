@@ -88,10 +88,10 @@ def test_the_best_phrase_of_each_answer_is_labelled_and_counts(run, tmp_path):
         name_concepts(run, server, tmp_path / "elsewhere")
         assert len(server.requests) == before, "what is on disk is not asked again"
     found = analyse(run)
-    assert found.labelled_by == "openai:m"
+    assert found.labels.by == "openai:m"
     assert found.concepts["color and appearance"] == 3
     assert found.concepts["object or entity"] == 6
-    assert found.agreement == 0.5, "the rules say colour, and location"
+    assert found.labels.agreement == 0.5, "the rules say colour, and location"
 
 
 def test_nonsense_is_asked_once_more_and_then_counts_for_nothing(run, tmp_path):

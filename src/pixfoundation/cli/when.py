@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pixfoundation.emergence.labels import Labels
+    from pixfoundation.emergence.nulls import Band
     from pixfoundation.emergence.when import Emergence
 
 
@@ -32,18 +35,21 @@ def when_command(
       pixfoundation when runs/llava runs/cambrian --json
     """
     from pixfoundation.emergence.when import analyse
+    from pixfoundation.runs.names import run_names
     from pixfoundation.runs.store import RunDirectory
 
+    directories = [RunDirectory(run) for run in runs]
     found = [
         analyse(
-            RunDirectory(run),
+            run,
             protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
             published=published,
             judge=judge,
             draws=draws,
             seed=seed,
+            name=name,
         )
-        for run in runs
+        for run, name in zip(directories, run_names(directories), strict=True)
     ]
     if out is not None:
         from pixfoundation.report.emergence_figures import write_figures
@@ -59,32 +65,22 @@ def when_command(
 
 
 def _print(found: Emergence, console: Console) -> None:
-    console.print(f"[bold]{found.name}[/bold], protocol {found.protocol}")
-    where = Table("place in the answer", box=None, pad_edge=False)
-    for bin_ in range(len(found.bins)):
-        where.add_column(f"{10 * bin_} %", justify="right")
-    where.add_row("best phrases", *(str(count) for count in found.bins))
-    for band in found.bands:
-        spans = (f"{low:.0f}-{high:.0f}" for low, high in zip(band.low, band.high, strict=True))
-        where.add_row(f"chance: {band.name}", *spans, style="dim")
-    console.print(where)
+    console.print(f"[bold]{escape(found.name)}[/bold], protocol {found.protocol}", highlight=False)
+    console.print(_location(found))
     console.print(
-        f"n = {found.bins.sum()}; against uniform picks among the phrases of each answer "
-        f"p = {found.location_p:.4f} (two-sided). Without any overlap: {found.without_overlap}; "
-        f"without phrases: {found.without_candidates}.",
+        f"n = {found.bins.sum()}; against masks dealt out anew among the phrases of each answer: "
+        f"mean place p = {found.location_p:.4f}, whole histogram p = {found.shape_p:.4f}. Without "
+        f"any overlap: {found.without_overlap}; without phrases: {found.without_candidates}.",
         highlight=False,
     )
-    concepts = Table("concept", "best phrases", "p", box=None, pad_edge=False)
-    for name, count in found.concepts.items():
-        concepts.add_row(name, str(count), f"{found.concept_p[name]:.4f}")
-    console.print(concepts)
-    label = f"Labelled by {found.labelled_by}."
-    if found.agreement is not None:
-        label += f" Rules and judge agree on {100 * found.agreement:.0f} %."
-    console.print(label)
+    console.print(_concepts(found))
+    console.print(_labels(found.labels, len(found.answers)), highlight=False)
     hits = found.hits
+    chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in found.nulls)
     console.print(
-        f"The best phrase is the referring expression itself in {_percent(found.coincides)}. "
+        "The best phrase is the referring expression itself in "
+        f"{_percent(found.coincides)} (chance: {chance}); it has the expression's head word in "
+        f"{_percent(found.coincides_by_head)}. "
         f"Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
         f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}.",
         highlight=False,
@@ -97,6 +93,47 @@ def _print(found: Emergence, console: Console) -> None:
             f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n}).",
             highlight=False,
         )
+
+
+def _location(found: Emergence) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("place in answer, %", no_wrap=True)
+    for bin_ in range(len(found.bins)):
+        table.add_column(f"{10 * bin_}-", justify="right")
+    table.add_row("best phrases", *(str(count) for count in found.bins))
+    for null in found.nulls:
+        table.add_row(f"chance: {null.name}", *_spans(null.location), style="dim")
+    return table
+
+
+def _concepts(found: Emergence) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("concept", no_wrap=True)
+    table.add_column("best phrases", justify="right")
+    for null in found.nulls:
+        table.add_column(f"chance:\n{null.name}", justify="right", style="dim")
+    table.add_column("p (Holm)", justify="right")
+    chance = [_spans(null.concept) for null in found.nulls]
+    for row, (name, count) in enumerate(found.concepts.items()):
+        spans = (column[row] for column in chance)
+        table.add_row(name, str(count), *spans, f"{found.concept_p[name]:.4f}")
+    return table
+
+
+def _spans(band: Band) -> list[str]:
+    return [f"{low:.0f}-{high:.0f}" for low, high in zip(band.low, band.high, strict=True)]
+
+
+def _labels(labels: Labels, phrases: int) -> str:
+    text = f"Labelled by {labels.by}: {labels.count} of {phrases}."
+    if labels.by != "rules":
+        text += " Chance and p are by the rules' labels."
+    if labels.agreement is not None:
+        text += (
+            f" Rules and {labels.judge} agree on {100 * labels.agreement:.0f} % "
+            f"of {labels.compared}."
+        )
+    return escape(text)
 
 
 def _percent(figure: object) -> str:

@@ -87,6 +87,21 @@ def grounded_answers(
     return found
 
 
+def oracle(iou: NDArray[np.float64], *, last: bool) -> NDArray[np.int64]:
+    """Returns which phrase an oracle picks.
+
+    Args:
+        iou: Of the phrases of an answer, float64 [..., phrases].
+        last: Of equals the last wins, as published; else the first.
+
+    Returns:
+        int64 [...].
+    """
+    if last:
+        return iou.shape[-1] - 1 - iou[..., ::-1].argmax(axis=-1)
+    return iou.argmax(axis=-1)
+
+
 def best_phrases(
     run: RunDirectory, protocol: Protocol, *, published: bool = False
 ) -> dict[Key, str]:
@@ -123,7 +138,7 @@ def _hold(
     starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
     tokens = len(answer.token_ids)
     firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
-    best = len(best_of) - 1 - int(np.argmax(best_of[::-1])) if published else int(best_of.argmax())
+    best = int(oracle(best_of, last=published))
     return Grounded(
         sample,
         answer,

@@ -80,21 +80,22 @@ def count_concepts(labels: Iterable[Sequence[str]]) -> dict[str, int]:
 
 
 def labels_of_judge(
-    verdicts: Iterable[VerdictRecord], judge: str | None
-) -> dict[tuple[str, int], list[str]]:
-    """Returns a judge's valid labels by sample and protocol; of several the last.
+    verdicts: Iterable[VerdictRecord], judge: str
+) -> dict[tuple[str, int, str | None], list[str]]:
+    """Returns a judge's valid labels by sample, protocol and phrase; of several the last.
 
     Args:
         verdicts: Of a run.
-        judge: Whose; None for anyone's.
+        judge: Whose.
     """
     return {
-        (verdict.sample, verdict.protocol): list(verdict.value)
+        (verdict.sample, verdict.protocol, verdict.phrase): list(verdict.value)
         for verdict in verdicts
-        if verdict.kind == "concept" and verdict.valid and judge in (None, verdict.judge)
+        if verdict.kind == "concept" and verdict.valid and judge == verdict.judge
     }
 
 
-def indicator(labels: Sequence[str], letter: str) -> NDArray[np.float64]:
-    """Returns 1 where a label is the letter, else 0, float64 [labels]."""
-    return np.array([float(label == letter) for label in labels])
+def numbers(labels: Sequence[str]) -> NDArray[np.float64]:
+    """Returns which category each letter is, counted from 0 in the order of `CONCEPTS`."""
+    order = list(CONCEPTS)
+    return np.array([order.index(label) for label in labels], dtype=np.float64)

@@ -5,7 +5,9 @@ Three nulls, each drawn many times:
   * shuffled: the masks of an answer's phrases dealt out anew among them, then the oracle;
   * random: the masks at random points of the image dealt out to the phrases, then the oracle.
 A best mask that has nothing to do with its phrase falls on the places that an answer offers, and
-long answers offer more late places: so 'where' is tested against the phrases that were available.
+long answers offer more late places. Phrases of one answer often share their best mask; then a rule
+decides (the first wins, or as published the last), and favours a place by itself. The two oracles
+break ties by the same rule, so what the rule does is in the null too.
 """
 
 from __future__ import annotations
@@ -17,39 +19,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.emergence.best import Grounded
+from pixfoundation.emergence.best import Grounded, oracle
 
 BINS = 10
-Pick = Callable[[Grounded, np.random.Generator], tuple[int, float]]
 Count = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """A null's histogram: what lies between the percentiles is what chance gives.
+class Draws:
+    """What a null picks, draw by draw.
 
     Attributes:
         name: `uniform`, `shuffled` or `random`.
-        mean: Expected count in each bin, float64 [bins].
+        picks: Index of the phrase that is picked in each answer, int64 [draws, answers].
+        miou: Mean IoU of what is picked.
+    """
+
+    name: str
+    picks: NDArray[np.int64]
+    miou: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A null's counts: what lies between the percentiles is what chance gives.
+
+    Attributes:
+        name: `uniform`, `shuffled` or `random`.
+        mean: Expected count in each bin or category, float64 [bins].
         low: Percentile 2.5 of the counts, float64 [bins].
         high: Percentile 97.5, float64 [bins].
-        miou: Mean IoU of what this null selects.
     """
 
     name: str
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    miou: float
 
     def to_json(self) -> dict[str, Any]:
         """Returns the band as plain JSON data."""
-        return {
-            "mean": self.mean.tolist(),
-            "low": self.low.tolist(),
-            "high": self.high.tolist(),
-            "miou": self.miou,
-        }
+        return {"mean": self.mean.tolist(), "low": self.low.tolist(), "high": self.high.tolist()}
 
 
 def histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -68,91 +77,94 @@ def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.histogram(percents[percents < 100], bins=edges)[0]
 
 
-def bands(
-    found: Sequence[Grounded], draws: int, rng: np.random.Generator, count: Count = histogram
-) -> list[Band]:
-    """Returns the three nulls of the location histogram.
+def draw_nulls(
+    found: Sequence[Grounded], draws: int, rng: np.random.Generator, *, last: bool = False
+) -> list[Draws]:
+    """Draws the three nulls; `random` only if every answer has masks at random points.
 
     Args:
-        found: The answers that the histogram is of, each with a best phrase.
+        found: The answers, each with a best phrase.
         draws: How often each null is drawn.
         rng: Where chance comes from.
-        count: How places become bins: as in the histogram that the bands are for.
+        last: Of equal masks the last wins, as published; else the first.
     """
-    return [
-        _band("uniform", found, draws, rng, _uniform, count),
-        _band("shuffled", found, draws, rng, _shuffled, count),
-        *(
-            [_band("random", found, draws, rng, _random, count)]
-            if all(len(each.random_iou) for each in found)
-            else []
-        ),
-    ]
+    nulls = {"uniform": _uniform, "shuffled": _shuffled}
+    if all(len(each.random_iou) for each in found):
+        nulls["random"] = _random
+    drawn = []
+    for name, null in nulls.items():
+        picks = np.zeros((draws, len(found)), np.int64)
+        total = 0.0
+        for column, each in enumerate(found):
+            picks[:, column], iou = null(each, draws, rng, last)
+            total += float(iou.mean())
+        drawn.append(Draws(name, picks, total / max(len(found), 1)))
+    return drawn
 
 
-def _band(
-    name: str,
-    found: Sequence[Grounded],
-    draws: int,
-    rng: np.random.Generator,
-    pick: Pick,
-    count: Count,
-) -> Band:
-    counts = np.zeros((draws, BINS))
-    total = 0.0
-    for draw in range(draws):
-        picks = [pick(each, rng) for each in found]
-        places = np.array([e.places[index] for e, (index, _) in zip(found, picks, strict=True)])
-        counts[draw] = count(places)
-        total += float(np.mean([iou for _, iou in picks]))
-    low, high = np.percentile(counts, [2.5, 97.5], axis=0)
-    return Band(name, counts.mean(axis=0), low, high, total / draws)
+def _uniform(
+    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    picks = rng.integers(len(each.phrases), size=draws)
+    return picks, each.iou[picks]
 
 
-def _uniform(each: Grounded, rng: np.random.Generator) -> tuple[int, float]:
-    index = int(rng.integers(len(each.phrases)))
-    return index, float(each.iou[index])
+def _shuffled(
+    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    dealt = rng.permuted(np.tile(each.iou, (draws, 1)), axis=1)  # (draws, phrases)
+    return oracle(dealt, last=last), dealt.max(axis=1)
 
 
-def _shuffled(each: Grounded, rng: np.random.Generator) -> tuple[int, float]:
-    dealt = each.iou[rng.permutation(len(each.iou))]
-    index = int(dealt.argmax())
-    return index, float(dealt[index])
+def _random(
+    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    phrases, points = len(each.phrases), len(each.random_iou)
+    # With fewer points than phrases some phrases go without, and lose to any mask.
+    held = np.concatenate([each.random_iou, np.full(max(phrases - points, 0), -1.0)])
+    dealt = rng.permuted(np.tile(held, (draws, 1)), axis=1)[:, :phrases]
+    return oracle(dealt, last=last), dealt.max(axis=1)
 
 
-def _random(each: Grounded, rng: np.random.Generator) -> tuple[int, float]:
-    dealt = each.random_iou[rng.permutation(len(each.random_iou))[: len(each.phrases)]]
-    index = int(dealt.argmax())
-    return index, float(dealt[index])
-
-
-def permutation_p(
-    values: Sequence[NDArray[np.float64]],
-    chosen: Sequence[int],
-    draws: int,
-    rng: np.random.Generator,
-) -> float:
-    """Tests whether the chosen items' mean differs from that of uniform picks.
+def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns the values of what was picked.
 
     Args:
-        values: Of the items that each answer offers, float64 [items] each.
-        chosen: Which item was chosen in each.
-        draws: How often chance is drawn.
-        rng: Where it comes from.
+        values: Of the phrases that each answer offers, float64 [phrases] each.
+        picks: int64 [draws, answers].
 
     Returns:
-        The two-sided p, at least 1 / (draws + 1).
+        float64 [draws, answers].
     """
-    if not values:
-        return 1.0
-    observed = float(np.mean([v[i] for v, i in zip(values, chosen, strict=True)]))
-    expected = float(np.mean([v.mean() for v in values]))
-    lengths = np.array([len(v) for v in values])
-    table = np.zeros((len(values), int(lengths.max())))
+    table = np.full((len(values), max((len(v) for v in values), default=0)), np.nan)
     for row, v in zip(table, values, strict=True):
         row[: len(v)] = v
-    picks = (rng.random((draws, len(values))) * lengths).astype(np.int64)
-    means = table[np.arange(len(values)), picks].mean(axis=1)  # (draws,)
-    tolerance = 1e-12  # so that equal means count as equal whatever the order of summation
-    extreme = int((np.abs(means - expected) >= abs(observed - expected) - tolerance).sum())
-    return (extreme + 1) / (draws + 1)
+    return table[np.arange(len(values)), picks]
+
+
+def location_band(drawn: Draws, places: Sequence[NDArray[np.float64]], count: Count) -> Band:
+    """Returns what a null gives for the location histogram.
+
+    Args:
+        drawn: A null.
+        places: Of the phrases of each answer.
+        count: How places become bins: as in the histogram that the band is for.
+    """
+    return _band(drawn.name, np.array([count(row) for row in picked(places, drawn.picks)]))
+
+
+def concept_band(drawn: Draws, concepts: Sequence[NDArray[np.float64]], categories: int) -> Band:
+    """Returns what a null gives for the concept histogram.
+
+    Args:
+        drawn: A null.
+        concepts: Number of the category of each phrase of each answer.
+        categories: How many there are.
+    """
+    rows = picked(concepts, drawn.picks)
+    return _band(drawn.name, np.stack([(rows == k).sum(axis=1) for k in range(categories)], 1))
+
+
+def _band(name: str, counts: NDArray[np.int64]) -> Band:
+    low, high = np.percentile(counts, [2.5, 97.5], axis=0)
+    return Band(name, counts.mean(axis=0), low, high)

@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.emergence.best import Grounded, grounded_answers
-from pixfoundation.emergence.concepts import (
-    CONCEPTS,
-    count_concepts,
-    indicator,
-    label_by_rules,
-    labels_of_judge,
-)
+from pixfoundation.emergence.concepts import CONCEPTS, count_concepts, label_by_rules, numbers
 from pixfoundation.emergence.deletion import deletion_test
+from pixfoundation.emergence.labels import Labels, choose_labels
 from pixfoundation.emergence.nulls import (
     Band,
-    bands,
+    concept_band,
+    draw_nulls,
     histogram,
-    permutation_p,
+    location_band,
+    picked,
     published_histogram,
 )
+from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.phrases import head_word
+from pixfoundation.runs.names import run_names
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Figure
 from pixfoundation.similarity import normalised
@@ -34,11 +34,38 @@ from pixfoundation.types import Protocol
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Null:
+    """What an oracle without any emergence gives, see `emergence.nulls`.
+
+    Attributes:
+        name: `uniform`, `shuffled` or `random`.
+        location: For the location histogram.
+        concept: For the concept histogram, phrases labelled by the rules.
+        coincides: How often its pick is the referring expression.
+        miou: Mean IoU of its picks.
+    """
+
+    name: str
+    location: Band
+    concept: Band
+    coincides: float
+    miou: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the null as plain JSON data."""
+        return self.location.to_json() | {
+            "concept": self.concept.to_json(),
+            "coincides_with_expression": self.coincides,
+            "miou": self.miou,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Emergence:
     """When grounding emerged in one run.
 
     Attributes:
-        name: The run's model.
+        name: What the run is called.
         protocol: Of the answers.
         published: Whether the published script's rules were used.
         answers: The answers with a best phrase, which all counts are over.
@@ -46,14 +73,15 @@ class Emergence:
         without_candidates: Samples with something to find whose answer offers no phrase.
         bins: Best phrases by place in the answer, ten bins of a tenth, in characters.
         token_bins: The same in tokens, of the answers that hold tokens.
-        bands: What chance gives for `bins`.
-        location_p: Two-sided p of the mean place against uniform picks among each answer's phrases.
-        labels: Concept letters of each best phrase.
-        labelled_by: `rules`, or the judge's name.
+        nulls: What chance gives for both histograms.
+        location_p: Two-sided p of the mean place against masks dealt out anew in each answer.
+        shape_p: p of the whole location histogram against the same.
+        labels: Concept letters of each best phrase, and whose they are.
         concepts: Counts by concept.
-        concept_p: By concept, two-sided p of its share against uniform picks; by rules only.
-        agreement: Share of best phrases where rules and judge agree, where both exist.
+        concept_p: By concept, two-sided p of its share against masks dealt out anew, adjusted for
+            six tests; phrases labelled by the rules.
         coincides: Whether the best phrase is the referring expression, articles aside.
+        coincides_by_head: Whether it has the expression's head word, whatever stands around it.
         hits: Point accuracy of the best phrases, of all phrases, and of random points.
         deletion: How often the answer to protocol 2 changes when the place that the best phrase
             attends to is covered, when another is, and the difference; empty where not measured.
@@ -67,14 +95,14 @@ class Emergence:
     without_candidates: int
     bins: NDArray[np.int64]
     token_bins: NDArray[np.int64]
-    bands: tuple[Band, ...]
+    nulls: tuple[Null, ...]
     location_p: float
-    labels: tuple[tuple[str, ...], ...]
-    labelled_by: str
+    shape_p: float
+    labels: Labels
     concepts: Mapping[str, int]
     concept_p: Mapping[str, float]
-    agreement: float | None
     coincides: Figure
+    coincides_by_head: Figure
     hits: Mapping[str, Figure]
     deletion: Mapping[str, Figure]
 
@@ -92,12 +120,15 @@ class Emergence:
                 "without_candidates": self.without_candidates,
             },
             "concept": dict(self.concepts),
-            "labelled_by": self.labelled_by,
-            "rules_agree_with_judge": self.agreement,
+            "labelled_by": self.labels.by,
+            "labelled": self.labels.count,
+            "rules_agree_with_judge": self.labels.agreement,
             "coincides_with_expression": self.coincides.value,
             "coincides_interval": self.coincides.to_json()["interval"],
-            "null": {band.name: band.to_json() for band in self.bands},
+            "coincides_by_head": self.coincides_by_head.to_json(),
+            "null": {null.name: null.to_json() for null in self.nulls},
             "permutation_p": self.location_p,
+            "histogram_permutation_p": self.shape_p,
             "concept_permutation_p": dict(self.concept_p),
             "point_accuracy": {name: figure.to_json() for name, figure in self.hits.items()},
             "deletion": {name: figure.to_json() for name, figure in self.deletion.items()},
@@ -111,7 +142,7 @@ class Emergence:
                     "concept": list(letters),
                 }
                 for each, index, letters in zip(
-                    self.answers, chosen(self.answers), self.labels, strict=True
+                    self.answers, chosen(self.answers), self.labels.letters, strict=True
                 )
             ],
         }
@@ -125,6 +156,7 @@ def analyse(
     judge: str | None = None,
     draws: int = 2000,
     seed: int = 2024,
+    name: str | None = None,
 ) -> Emergence:
     """Finds when grounding emerged in a run.
 
@@ -136,9 +168,10 @@ def analyse(
             `rules` for rules though there are labels.
         draws: How often chance is drawn.
         seed: Of the draws.
+        name: What the run is called; its model's name by default.
 
     Raises:
-        RunError: If the run has no phrase with a mask anywhere.
+        RunError: If the run has no phrase with a mask anywhere, or no labels by that judge.
         PrerequisiteError: If no spaCy pipeline is installed.
     """
     found = grounded_answers(run, protocol, published=published)
@@ -147,37 +180,47 @@ def analyse(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
             "to say about when grounding emerges. Models with masks of their own name no phrase."
         )
-    with_best = tuple(each for each in found if each.best is not None)
-    picks = chosen(with_best)
+    answers = tuple(each for each in found if each.best is not None)
+    picks = np.array(chosen(answers), dtype=np.int64)
     rng = np.random.default_rng([seed, zlib.crc32(b"emergence")])
-    rule_labels = [label_by_rules(each.answer.text, each.phrases) for each in with_best]
-    labels, name, agreement = _labels(run, with_best, rule_labels, judge)
-    places = np.array([e.places[i] for e, i in zip(with_best, picks, strict=True)])
-    tokens = np.array([e.token_places[i] for e, i in zip(with_best, picks, strict=True)])
+    drawn = {null.name: null for null in draw_nulls(answers, draws, rng, last=published)}
+    shuffled = drawn["shuffled"].picks
+    places = [each.places for each in answers]
+    by_rules = [label_by_rules(each.answer.text, each.phrases) for each in answers]
+    concepts = [numbers(row) for row in by_rules]
+    same = [_is_expression(each) for each in answers]
+    labels = choose_labels(run, answers, by_rules, judge)
+    tokens = picked([each.token_places for each in answers], picks[None])[0]
     count = published_histogram if published else histogram
+    bins = count(picked(places, picks[None])[0])
     return Emergence(
-        name=str(run.config.model.get("name", run.path.name)),
+        name=name or run_names([run])[0],
         protocol=protocol,
         published=published,
-        answers=with_best,
-        without_overlap=len(found) - len(with_best),
+        answers=answers,
+        without_overlap=len(found) - len(answers),
         without_candidates=_targets(run) - len(found),
-        bins=count(places),
+        bins=bins,
         token_bins=histogram(tokens[~np.isnan(tokens)]),
-        bands=tuple(bands(with_best, max(draws // 10, 1), rng, count)) if with_best else (),
-        location_p=permutation_p([e.places for e in with_best], picks, draws, rng),
-        labels=tuple(tuple(letters) for letters in labels),
-        labelled_by=name,
-        concepts=count_concepts(labels),
-        concept_p={
-            CONCEPTS[letter]: permutation_p(
-                [indicator(row, letter) for row in rule_labels], picks, draws, rng
+        nulls=tuple(
+            Null(
+                null.name,
+                location_band(null, places, count),
+                concept_band(null, concepts, len(CONCEPTS)),
+                float(picked(same, null.picks).mean()),
+                null.miou,
             )
-            for letter in CONCEPTS
-        },
-        agreement=agreement,
-        coincides=_coincides(with_best, picks, seed),
-        hits=_hits(with_best, picks, seed),
+            for null in drawn.values()
+            if answers
+        ),
+        location_p=_mean_p(places, picks, shuffled),
+        shape_p=shape_p(bins, np.array([count(row) for row in picked(places, shuffled)])),
+        labels=labels,
+        concepts=count_concepts(labels.letters),
+        concept_p=_concept_p(concepts, picks, shuffled),
+        coincides=_bootstrap(answers, seed).mean(picked(same, picks[None])[0]),
+        coincides_by_head=_bootstrap(answers, seed).mean(_has_head(answers, picks)),
+        hits=_hits(answers, picks, seed),
         deletion=deletion_test(run, seed),
     )
 
@@ -194,43 +237,39 @@ def chosen(answers: Sequence[Grounded]) -> list[int]:
     return picks
 
 
-def _labels(
-    run: RunDirectory,
-    answers: Sequence[Grounded],
-    rule_labels: Sequence[Sequence[str]],
-    judge: str | None,
-) -> tuple[list[list[str]], str, float | None]:
-    """Returns the labels that count, whose they are, and how often rules and judge agree."""
-    by_rules = [[row[i]] for row, i in zip(rule_labels, chosen(answers), strict=True)]
-    names = [verdict.judge for verdict in run.verdicts() if verdict.kind == "concept"]
-    if judge is None:
-        judge = names[-1] if names else "rules"
-    if judge == "rules":
-        return by_rules, "rules", None
-    if judge not in names:
-        raise RunError(
-            f"{run.path} has no concept labels by {judge!r}. It has: "
-            f"{', '.join(dict.fromkeys(names)) or 'none'}."
-        )
-    said = labels_of_judge(run.verdicts(), judge)
-    labels, agree = [], []
-    for each, own in zip(answers, by_rules, strict=True):
-        other = said.get(each.answer.key, [])
-        labels.append(other)
-        if other:
-            agree.append(own[0] in other)
-    return labels, judge, float(np.mean(agree)) if agree else None
+def _mean_p(
+    values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64], shuffled: NDArray[np.int64]
+) -> float:
+    if not values:
+        return 1.0
+    observed = float(picked(values, picks[None]).mean())
+    return two_sided_p(observed, picked(values, shuffled).mean(axis=1))
 
 
-def _coincides(answers: Sequence[Grounded], picks: Sequence[int], seed: int) -> Figure:
-    same = [
-        normalised(each.phrases[i].text) == normalised(each.sample.expression or "")
+def _concept_p(
+    concepts: Sequence[NDArray[np.float64]], picks: NDArray[np.int64], shuffled: NDArray[np.int64]
+) -> dict[str, float]:
+    own = [
+        _mean_p([(row == k).astype(float) for row in concepts], picks, shuffled)
+        for k in range(len(CONCEPTS))
+    ]
+    return dict(zip(CONCEPTS.values(), holm(own), strict=True))
+
+
+def _is_expression(each: Grounded) -> NDArray[np.float64]:
+    """Returns 1 for each phrase that is the referring expression, articles aside, else 0."""
+    wanted = normalised(each.sample.expression or "")
+    return np.array([float(normalised(phrase.text) == wanted) for phrase in each.phrases])
+
+
+def _has_head(answers: Sequence[Grounded], picks: NDArray[np.int64]) -> list[float]:
+    return [
+        float(each.phrases[i].core.lower() == head_word(each.sample.expression or "").lower())
         for each, i in zip(answers, picks, strict=True)
     ]
-    return _bootstrap(answers, seed).mean(np.array(same, dtype=float))
 
 
-def _hits(answers: Sequence[Grounded], picks: Sequence[int], seed: int) -> dict[str, Figure]:
+def _hits(answers: Sequence[Grounded], picks: NDArray[np.int64], seed: int) -> dict[str, Figure]:
     bootstrap = _bootstrap(answers, seed)
     best = [each.hit[i] for each, i in zip(answers, picks, strict=True)]
     every = [_mean(each.hit) for each in answers]

@@ -1,29 +1,38 @@
 """The figures of 'when': location histogram with its chance bands, concepts, IoU against position.
 
-They stand beside Figure 6 of arXiv 2502.04192. Greys and hatches differ, so they read in print.
+They stand beside Figure 6 of arXiv 2502.04192. Luminance and hatches differ, so they read in print.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
+from matplotlib.ticker import MaxNLocator
 
+from pixfoundation.emergence.labels import RULES
 from pixfoundation.emergence.nulls import BINS
 from pixfoundation.emergence.when import Emergence, chosen
 from pixfoundation.errors import RunError
 
-COLOURS = ("#2e6f8e", "#e4a03b", "#7a4a7e", "#5c8a4a", "#b0413e")
-HATCHES = ("", "//", "..", "xx", "\\\\")
+COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
+"""Dark and light in turn: neighbours differ in grey too."""
+HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx")
 BAND_STYLES = {
-    "uniform": ("#555555", "-"),
-    "shuffled": ("#888888", "--"),
-    "random": ("#222222", ":"),
+    "uniform": ("#b3b3b3", ":"),
+    "shuffled": ("#8c8c8c", "-"),
+    "random": ("#5e5e5e", "--"),
 }
-CAUTION = "An oracle picks the best of all masks: part of this is chance; lines and bands show it."
+BAND_MARKERS = {"uniform": "o", "shuffled": "D", "random": "s"}
+LINE = "#1c1c1c"
+PANEL = (4.4, 3.3)
+COLUMNS = 3
+"""Panels side by side; more runs go below."""
+CAUTION = "An oracle picks the best of all masks: part of every bar is chance, as the bands show."
 
 
 def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
@@ -58,96 +67,165 @@ def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
 
 def location_histogram(found: Sequence[Emergence]) -> Plot:
     """Draws how many best phrases stand where in the answers, one panel a run, with chance."""
-    plot = Plot(figsize=(4.6 * len(found), 3.6), layout="constrained")
-    axes = plot.subplots(1, len(found), squeeze=False, sharey=True)[0]
+    plot, panels = _panels(len(found))
     edges = np.arange(BINS + 1) * 100 / BINS
     middles = (edges[:-1] + edges[1:]) / 2
-    for axis, each, colour in zip(axes, found, _cycle(COLOURS, found), strict=True):
-        axis.bar(middles, each.bins, width=9.2, color=colour, label="best phrase", zorder=2)
-        for band in each.bands:
-            shade, line = BAND_STYLES[band.name]
-            axis.plot(middles, band.mean, line, color=shade, linewidth=1.4, zorder=4)
+    for number, (axis, each) in enumerate(zip(panels, found, strict=True)):
+        axis.bar(middles, each.bins, width=8.4, label="best phrase", zorder=2, **_fill(number))
+        for null in each.nulls:
+            shade, line = BAND_STYLES[null.name]
+            band = null.location
             axis.fill_between(
-                middles,
-                band.low,
-                band.high,
-                color=shade,
-                alpha=0.15,
-                linewidth=0,
-                zorder=3,
-                label=f"chance: {band.name}",
-            )
+                _stairs(edges), _twice(band.low), _twice(band.high),
+                color=shade, alpha=0.3, linewidth=0, zorder=3,
+            )  # fmt: skip
+            axis.plot(
+                _stairs(edges), _twice(band.mean), line,
+                color=LINE, linewidth=1.1, zorder=4, label=f"chance: {null.name}",
+            )  # fmt: skip
         axis.set_title(
-            f"{each.name}  (n = {each.bins.sum()}, p = {each.location_p:.3g})", fontsize=9
+            f"{_name(each)}\nn = {each.bins.sum()}, {_p(each.location_p)} (mean), "
+            f"{_p(each.shape_p)} (all bins)",
+            fontsize=9,
         )
-        axis.set_xlabel("place of the phrase in the answer, % of characters")
         axis.set_xticks(edges)
+        axis.set_ylim(
+            0, 1.12 * max(each.bins.max(), *(n.location.high.max() for n in each.nulls), 1)
+        )
+        _whole_numbers(axis)
         _plain(axis)
-    axes[0].set_ylabel("answers")
-    axes[-1].legend(fontsize=7, frameon=False)
-    plot.supxlabel(CAUTION, fontsize=7, color="#555")
+    _label(plot, panels, "place of the phrase in the answer, % of characters", "answers")
+    _legend(plot, panels[0])
     return plot
 
 
 def concept_histogram(found: Sequence[Emergence]) -> Plot:
-    """Draws the concepts of the best phrases as grouped bars, one colour a run."""
+    """Draws the concepts of the best phrases as grouped bars, one colour a run.
+
+    Beside each bar is what chance gives, mean and 95 % of the draws: all nulls for one run or two,
+    masks dealt out anew for more.
+    """
     names = list(found[0].concepts)
-    plot = Plot(figsize=(7.4, 3.6), layout="constrained")
+    plot = Plot(figsize=(max(7.4, 2.6 + 1.7 * len(found)), 3.8), layout="constrained")
     axis = plot.subplots()
-    width = 0.8 / len(found)
-    for number, (each, colour) in enumerate(zip(found, _cycle(COLOURS, found), strict=True)):
-        places = np.arange(len(names)) + (number - (len(found) - 1) / 2) * width
-        bars = axis.bar(
-            places,
-            [each.concepts[name] for name in names],
-            width * 0.92,
-            color=colour,
-            hatch=HATCHES[number % len(HATCHES)],
-            edgecolor="white",
-            label=f"{each.name} (labels: {each.labelled_by})",
-        )
-        axis.bar_label(bars, fontsize=7)
+    slot = 0.88 / len(found)
+    for number, each in enumerate(found):
+        places = np.arange(len(names)) + (number - len(found) / 2) * slot
+        counts = [each.concepts[name] for name in names]
+        label = f"{_name(each)} ({each.labels.count} labels by {each.labels.by})"
+        bars = axis.bar(places, counts, 0.6 * slot, align="edge", label=label, **_fill(number))
+        axis.bar_label(bars, padding=2, fontsize=7 if len(found) < 4 else 6)
+        nulls = [null for null in each.nulls if len(found) <= 2 or null.name == "shuffled"]
+        for step, null in enumerate(nulls, start=1):
+            band = null.concept
+            axis.errorbar(
+                places + (0.6 + 0.32 * step / (len(nulls) + 1)) * slot, band.mean,
+                [band.mean - band.low, band.high - band.mean],
+                fmt=BAND_MARKERS[null.name], color=LINE, markerfacecolor=BAND_STYLES[null.name][0],
+                markersize=3.5, markeredgewidth=0.7, elinewidth=1, capsize=1.5,
+                label=None if number else f"chance: {null.name}",
+            )  # fmt: skip
     axis.set_xticks(
         range(len(names)), [name.replace(" and ", "\nand ") for name in names], fontsize=8
     )
-    axis.set_ylabel("best phrases")
-    axis.legend(fontsize=8, frameon=False)
+    axis.set_ylabel("best phrases", fontsize=9)
+    axis.margins(y=0.1)
+    axis.set_ylim(0, max(axis.get_ylim()[1], 1))
+    _whole_numbers(axis)
     _plain(axis)
-    plot.supxlabel(CAUTION, fontsize=7, color="#555")
+    judged = " Chance is by the rules' labels." if any(e.labels.by != RULES for e in found) else ""
+    plot.supxlabel(CAUTION + judged, fontsize=8)
+    _legend(plot, axis)
     return plot
 
 
 def iou_by_position(found: Sequence[Emergence]) -> Plot:
     """Draws every phrase's best IoU against its place; the best phrase of each answer is filled."""
-    plot = Plot(figsize=(4.6 * len(found), 3.6), layout="constrained")
-    axes = plot.subplots(1, len(found), squeeze=False, sharey=True)[0]
-    for axis, each, colour in zip(axes, found, _cycle(COLOURS, found), strict=True):
-        if each.answers:
-            places = np.concatenate([answer.places for answer in each.answers]) * 100
-            iou = np.concatenate([answer.iou for answer in each.answers])
-            axis.plot(places, iou, "o", color="#b5b5b5", markersize=3, label="other phrases")
-            picks = list(zip(each.answers, chosen(each.answers), strict=True))
-            axis.plot(
-                [100 * answer.places[i] for answer, i in picks],
-                [answer.iou[i] for answer, i in picks],
-                "o",
-                color=colour,
-                markersize=4,
-                label="best phrase",
-            )
-        axis.set_title(each.name, fontsize=9)
-        axis.set_xlabel("place of the phrase in the answer, % of characters")
+    plot, panels = _panels(len(found))
+    for number, (axis, each) in enumerate(zip(panels, found, strict=True)):
+        picks = chosen(each.answers)
+        others = [
+            np.delete(np.arange(len(a.iou)), i) for a, i in zip(each.answers, picks, strict=True)
+        ]
+        axis.plot(
+            [100 * x for a, rest in zip(each.answers, others, strict=True) for x in a.places[rest]],
+            [y for a, rest in zip(each.answers, others, strict=True) for y in a.iou[rest]],
+            "o", markerfacecolor="none", markeredgecolor="#9a9a9a", markersize=3.5,
+            label="other phrase",
+        )  # fmt: skip
+        axis.plot(
+            [100 * a.places[i] for a, i in zip(each.answers, picks, strict=True)],
+            [a.iou[i] for a, i in zip(each.answers, picks, strict=True)],
+            "o", color=COLOURS[number % len(COLOURS)], markersize=4, markeredgecolor=LINE,
+            markeredgewidth=0.4, label="best phrase",
+        )  # fmt: skip
+        axis.set_title(f"{_name(each)}  (n = {len(each.answers)})", fontsize=9)
         axis.set_ylim(-0.02, 1.02)
+        axis.set_xlim(-3, max(103.0, axis.get_xlim()[1]))
         _plain(axis)
-    axes[0].set_ylabel("IoU of the phrase's best mask")
-    axes[-1].legend(fontsize=7, frameon=False)
+    _label(
+        plot, panels, "place of the phrase in the answer, % of characters", "IoU of its best mask"
+    )
+    _legend(plot, panels[0])
     return plot
+
+
+def _panels(count: int) -> tuple[Plot, list[Axes]]:
+    columns = min(count, COLUMNS)
+    rows = -(-count // columns)
+    plot = Plot(figsize=(PANEL[0] * max(columns, 1.3), PANEL[1] * rows + 0.5), layout="constrained")
+    axes = plot.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    return plot, list(axes[:count])
+
+
+def _label(plot: Plot, panels: Sequence[Axes], below: str, beside: str) -> None:
+    plot.supxlabel(f"{below}\n{CAUTION}", fontsize=8)
+    for axis in panels[::COLUMNS]:
+        axis.set_ylabel(beside, fontsize=9)
+
+
+def _legend(plot: Plot, axis: Axes) -> None:
+    """Puts the legend above, where it hides nothing; the entries are alike in every panel."""
+    handles, labels = axis.get_legend_handles_labels()
+    room = int(12 * plot.get_figwidth() / (8 + max(map(len, labels), default=1)))
+    order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("chance"))
+    plot.legend(
+        [handles[i] for i in order], [labels[i] for i in order],
+        loc="outside upper center", ncols=min(max(room, 1), 4), fontsize=8, frameon=False,
+    )  # fmt: skip
+
+
+def _fill(number: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "hatch": HATCHES[number % len(HATCHES)],
+        "edgecolor": "white",
+    }
+
+
+def _name(each: Emergence) -> str:
+    """The run's name as it is: a dollar sign opens no formula."""
+    return each.name.replace("$", r"\$")
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _stairs(edges: np.ndarray) -> np.ndarray:
+    return np.repeat(edges, 2)[1:-1]
+
+
+def _twice(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values, 2)
+
+
+def _whole_numbers(axis: Axes) -> None:
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _plain(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
-
-
-def _cycle(colours: Sequence[str], found: Sequence[Emergence]) -> list[str]:
-    return [colours[i % len(colours)] for i in range(len(found))]

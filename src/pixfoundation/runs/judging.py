@@ -116,9 +116,9 @@ def judge_run(
     """
     with run.locked(), run.appender("verdicts") as file:
         held = [verdict for verdict in run.verdicts() if verdict.judge == judge.name]
-        said = {(v.kind, v.sample, v.protocol) for v in held}
+        said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
         jobs = list(_jobs(run, tasks, phrases or {}))
-        open_jobs = [job for job in jobs if (_kind(job), *job.answer.key) not in said]
+        open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
         spared = 0
         work = partial(_judge_one, judge, temperature=temperature, published=published, seed=seed)
@@ -152,6 +152,11 @@ def _kind(job: _Job) -> VerdictKind:
     if isinstance(job, _Grading):
         return "grade"
     return "pick" if isinstance(job, _Picking) else "concept"
+
+
+def _phrase(job: _Job) -> str | None:
+    """The phrase that a concept is of: under the published rule another one may be the best."""
+    return job.phrase if isinstance(job, _Naming) else None
 
 
 def _judge_one(
@@ -188,4 +193,5 @@ def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> Verdi
         verdict.value,
         verdict.valid,
         verdict.reply,
+        _phrase(job),
     )

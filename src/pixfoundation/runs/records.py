@@ -183,6 +183,7 @@ class VerdictRecord:
             of them', for `pick`; a list of letters for `concept`.
         valid: Whether the judge answered what was asked; if not, `value` is null ('no verdict').
         reply: What it said, word for word.
+        phrase: Which phrase of the answer a `concept` is of; None for other kinds.
     """
 
     sample: str
@@ -192,10 +193,11 @@ class VerdictRecord:
     value: Any
     valid: bool = True
     reply: str = ""
+    phrase: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as plain JSON data."""
-        return {
+        data = {
             "sample": self.sample,
             "protocol": self.protocol,
             "kind": self.kind,
@@ -204,6 +206,7 @@ class VerdictRecord:
             "valid": self.valid,
             "reply": self.reply,
         }
+        return data if self.phrase is None else data | {"phrase": self.phrase}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
@@ -216,4 +219,5 @@ class VerdictRecord:
             data["value"],
             data["valid"],
             data["reply"],
+            data.get("phrase"),
         )
