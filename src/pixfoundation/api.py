@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pixfoundation.benchmarks import benchmarks
 from pixfoundation.benchmarks.base import Benchmark
@@ -15,7 +15,8 @@ from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding, Model
-from pixfoundation.registry import Registry
+from pixfoundation.models.recognising import adapter_of
+from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.store import RunConfig, RunDirectory
@@ -28,8 +29,6 @@ from pixfoundation.types import PROTOCOLS, Protocol, Selection
 
 if TYPE_CHECKING:
     from pixfoundation.grounding.one_image import GroundedImage
-
-T = TypeVar("T")
 
 
 def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Benchmark:
@@ -52,15 +51,19 @@ def load_model(name: str, **options: Any) -> Model:
 
     Args:
         name: One of `pixfoundation models`, a model id of the Hugging Face hub, or a folder in its
-            layout.
+            layout. Ids and folders of LISA, GLaMM, LLaVA-Grounding, OMG-LLaVA and Cambrian-1 are
+            recognised and loaded by their own adapters.
         options: `device`, `dtype`, `revision` and what that model offers beside.
 
     Raises:
         UnknownNameError: If there is no such model.
         CheckpointError: If its weights are missing or damaged.
+        DataError: If it does not take one of the options.
         PrerequisiteError: If a package is missing.
     """
-    return _factory(models, name, "tiny-llava")(name, **options)
+    factory = models.get(adapter_of(name, options.get("revision")))
+    check_options(f"The model {name!r}", factory, options)
+    return factory(name, **options)
 
 
 def load_segmenter(name: str, **options: Any) -> Segmenter:
@@ -71,15 +74,17 @@ def load_segmenter(name: str, **options: Any) -> Segmenter:
         CheckpointError: If its weights are missing or damaged.
         PrerequisiteError: If a package is missing.
     """
-    return _factory(segmenters, name, "tiny-sam")(name, **options)
+    factory = segmenters.get(_segmenter_entry(name))
+    check_options(f"The segmenter {name!r}", factory, options)
+    return factory(name, **options)
 
 
 def check_names(model: str, dataset: str, segmenter: str | None) -> None:
     """Looks all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
     benchmarks.entry(dataset)
-    _factory(models, model, "tiny-llava")
+    adapter_of(model)
     if segmenter is not None:
-        _factory(segmenters, segmenter, "tiny-sam")
+        segmenters.entry(_segmenter_entry(segmenter))
 
 
 def load_grounder(
@@ -307,14 +312,7 @@ def _short(name: str) -> str:
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
-def _factory(registry: Registry[T], name: str, general: str) -> T:
-    """Looks a factory up; a hub id or folder goes to the adapter that serves all of transformers.
-
-    Args:
-        registry: Of models or segmenters.
-        name: What the user asked for.
-        general: A name that the general adapter is registered under.
-    """
-    if name not in registry and ("/" in name or Path(name).is_dir()):
-        return registry.get(general)
-    return registry.get(name)
+def _segmenter_entry(name: str) -> str:
+    """The registered name for a hub id or folder too: that of the adapter for all of these."""
+    is_general = name not in segmenters and ("/" in name or Path(name).is_dir())
+    return "tiny-sam" if is_general else name

@@ -8,12 +8,18 @@ through an entry point of the registry's group.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from pixfoundation.errors import PixFoundationError, UnknownNameError, missing_package
+from pixfoundation.errors import (
+    DataError,
+    PixFoundationError,
+    UnknownNameError,
+    missing_package,
+)
 
 T = TypeVar("T")
 
@@ -151,6 +157,29 @@ Known: square.
             self._entries[point.name] = Entry(
                 point.name, _plugin_loader(self.kind, point), summary, {}, origin
             )
+
+
+def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuses options that a factory does not take.
+
+    Args:
+        what: The factory's product, as the subject of a sentence.
+        factory: Takes options as keyword arguments; one that takes any is not checked.
+        options: By name.
+
+    Raises:
+        DataError: Naming what it does not take, and what it takes.
+    """
+    known = inspect.signature(factory).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known):
+        return
+    taken = [p.name for p in known if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    named = {p.name for p in known}
+    if unknown := [name for name in options if name not in named]:
+        raise DataError(
+            f"{what} takes no option {', '.join(repr(name) for name in unknown)}. "
+            f"It takes: {', '.join(sorted(taken)) or 'none'}."
+        )
 
 
 def _plugin_loader(kind: str, point: Any) -> Callable[[], Any]:

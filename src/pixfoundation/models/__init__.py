@@ -2,7 +2,7 @@
 
 from pixfoundation.models.base import models
 from pixfoundation.models.llava_sam.names import GLAMM, LISA
-from pixfoundation.models.names import CHECKPOINTS, COORDINATES
+from pixfoundation.models.names import CHECKPOINTS, COORDINATES, COORDINATES_SUFFIX
 
 __all__ = ["models"]
 
@@ -12,7 +12,8 @@ models.announce(
     "load",
     summary="embedded demonstration model, trained on PixScenes",
     gives="attention",
-    needs="nothing: the weights are in the package",
+    weights="in the package",
+    memory="10 MB",
 )
 
 for _name, _known in CHECKPOINTS.items():
@@ -22,7 +23,8 @@ for _name, _known in CHECKPOINTS.items():
         "load",
         summary=_known.summary,
         gives="attention",
-        needs=f"{_known.location}, {_known.needs} in half precision",
+        weights=_known.location,
+        memory=f"{_known.needs} in half precision",
         **({"reproduces": _known.published} if _known.published else {}),
     )
 
@@ -32,7 +34,8 @@ models.announce(
     "load",
     summary="LLaVA-Grounding on Vicuna 7B with its OpenSeeD segmenter",
     gives="masks",
-    needs="Haozhangcx/llava_grounding_gd_vp, 16 GB in half precision",
+    weights="Haozhangcx/llava_grounding_gd_vp",
+    memory="16 GB in half precision",
     reproduces="LLaVA-G (7B) (PixFoundation, arXiv 2502.04192)",
 )
 
@@ -42,7 +45,8 @@ models.announce(
     "load",
     summary="OMG-LLaVA on InternLM2 7B with its OMG-Seg segmenter",
     gives="masks",
-    needs="zhangtao-whu/OMG-LLaVA, internlm2-chat-7b, OpenCLIP ConvNeXt-L; 17 GB in half precision",
+    weights="zhangtao-whu/OMG-LLaVA with internlm/internlm2-chat-7b and OpenCLIP ConvNeXt-L",
+    memory="17 GB in half precision",
     reproduces="OMG LLaVA (7B) (PixFoundation, arXiv 2502.04192)",
 )
 
@@ -52,7 +56,8 @@ models.announce(
     "load",
     summary="Cambrian-1 on Llama 3 8B with four vision encoders",
     gives="attention",
-    needs="nyu-visionx/cambrian-8b and its four encoders, 22 GB in half precision",
+    weights="nyu-visionx/cambrian-8b with its four encoders",
+    memory="22 GB in half precision",
     reproduces="Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
 )
 
@@ -64,19 +69,31 @@ for _loader, _family in (("load_lisa", LISA), ("load_glamm", GLAMM)):
             _loader,
             summary=_published.summary,
             gives="masks",
-            needs=f"{_published.location}, {_published.needs} in half precision",
+            weights=_published.location,
+            memory=f"{_published.needs} in half precision",
             **({"reproduces": _published.reproduces} if _published.reproduces else {}),
         )
 
 for _name in COORDINATES:
     models.announce(
-        f"{_name}+coordinates",
+        f"{_name}{COORDINATES_SUFFIX}",
         "pixfoundation.models.pointing",
         "load",
         summary=f"{CHECKPOINTS[_name].summary}, asked for coordinates (simple baseline)",
         gives="coordinates",
-        needs=f"{CHECKPOINTS[_name].location}, {CHECKPOINTS[_name].needs} in half precision",
+        weights=CHECKPOINTS[_name].location,
+        memory=f"{CHECKPOINTS[_name].needs} in half precision",
     )
+
+models.announce(
+    "cambrian-8b+coordinates",
+    "pixfoundation.models.pointing",
+    "load",
+    summary="Cambrian-1 on Llama 3 8B, asked for coordinates (simple baseline)",
+    gives="coordinates",
+    weights="nyu-visionx/cambrian-8b with its four encoders",
+    memory="22 GB in half precision",
+)
 
 models.announce(
     "openai",

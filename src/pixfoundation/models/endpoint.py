@@ -17,7 +17,7 @@ from pixfoundation.judges.base import Judge, Question
 from pixfoundation.judges.endpoint import load as load_endpoint
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.coordinates import Frame, parse_regions
+from pixfoundation.models.coordinates import FRAMES, Frame, parse_regions
 from pixfoundation.models.pointing import VISION_TEMPLATES
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, Prompt
@@ -44,7 +44,7 @@ def load(
         base_url: The endpoint; the vendor's if None.
         key_file: As for judges.
         frame: What the model's coordinates are in, without `resized`, which only the server knows.
-        ask: `point`, `box` or `llava-box`: how protocol 3 is worded.
+        ask: How protocol 3 is worded: a key of `pointing.VISION_TEMPLATES`.
         at_once: Requests under way at a time.
         retries: Tries after the first.
         device: Means nothing here.
@@ -56,6 +56,11 @@ def load(
     """
     if not model:
         raise DataError("Which model does the endpoint serve? Say --model-option model=NAME.")
+    if frame not in FRAMES or ask not in VISION_TEMPLATES:
+        raise DataError(
+            f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
+            f"but got {frame!r} and {ask!r}."
+        )
     if frame == "resized":
         raise DataError("How a server resizes images is not known here: choose another frame.")
     endpoint = load_endpoint(model, base_url=base_url, key_file=key_file, retries=retries)

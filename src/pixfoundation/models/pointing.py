@@ -16,9 +16,12 @@ from typing import Any
 from PIL import Image
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.base import Capability, Decoding, Model
+from pixfoundation.models.base import Capability, Decoding, Model, models
 from pixfoundation.models.coordinates import FRAMES, Frame, parse_regions
+from pixfoundation.models.names import CHECKPOINTS, COORDINATES_SUFFIX
+from pixfoundation.models.recognising import adapter_of
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.registry import check_options
 from pixfoundation.types import Answer, Prompt
 
 POINT_TEMPLATE = "Point to the {expression}, output its coordinates in point-format as JSON"
@@ -82,6 +85,7 @@ _LLAVA = Asked("square", "llava-box")
 ASKED = {
     "llava-1.5-7b": _LLAVA,
     "llava-1.5-13b": _LLAVA,
+    "cambrian-8b": _LLAVA,
     "qwen2-vl-7b": Asked("thousand"),
     "qwen2.5-vl-3b": Asked("resized"),
     "qwen2.5-vl-7b": Asked("resized"),
@@ -92,8 +96,6 @@ ASKED = {
     "visionreasoner-7b": Asked("resized", "vision-reasoner", square=840, least_new_tokens=1024),
 }
 """Models that answer with coordinates."""
-
-SUFFIX = "+coordinates"
 
 
 def load(
@@ -116,9 +118,8 @@ def load(
     Raises:
         DataError: If the frame of an unknown model is not given.
     """
-    from pixfoundation.models import transformers_adapter
-
-    base = name.removesuffix(SUFFIX)
+    base = name.removesuffix(COORDINATES_SUFFIX)
+    base = {known.location: short for short, known in CHECKPOINTS.items()}.get(base, base)
     given = {"frame": frame, "ask": ask, "square": square}
     given = {key: value for key, value in given.items() if value is not None}
     if base not in ASKED and frame is None:
@@ -126,7 +127,9 @@ def load(
             f"In which frame does {base!r} write coordinates? Say frame={', frame='.join(FRAMES)}."
         )
     asked = replace(ASKED.get(base, Asked("unit")), **given)
-    model = transformers_adapter.load(base, **options)
+    factory = models.get(adapter_of(base, options.get("revision")))
+    check_options(f"The model {name!r}", factory, options)
+    model: Any = factory(base, **options)
     resized = size_by_grid(model.processor) if asked.frame == "resized" else None
     return PointingModel(model, asked, resized)
 
@@ -170,7 +173,7 @@ class PointingModel:
             )
         if asked.frame == "resized" and resized is None:
             raise DataError("Coordinates in the resized image need to know its size.")
-        self.name = f"{model.name}{SUFFIX}"
+        self.name = f"{model.name}{COORDINATES_SUFFIX}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
         self.templates: PromptTemplates = replace(
             model.templates, identify=VISION_TEMPLATES[asked.ask]

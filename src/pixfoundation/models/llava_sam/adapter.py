@@ -28,6 +28,7 @@ from pixfoundation.models.llava_sam.dialogue import (
 from pixfoundation.models.llava_sam.model import LlavaSam, Sight
 from pixfoundation.models.llava_sam.names import CHECKPOINTS
 from pixfoundation.models.llava_sam.pixels import clip_pixels, sam_pixels
+from pixfoundation.registry import check_options
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 LICENCE = (
@@ -225,6 +226,7 @@ def _load(
     name: str, checkpoint: str | None, load: Any, dialogue: Dialogue, options: dict[str, Any]
 ) -> LlavaSamModel:
     known = CHECKPOINTS.get(name)
+    check_options(f"The model {name!r}", load, options)
     options = {"device": None, "dtype": None, **options}
     location = checkpoint or (known.location if known else name)
     logger.warning(LICENCE.format(name=location))
