@@ -25,6 +25,7 @@ LAYERS = [
     {"api", "training"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 

@@ -19,6 +19,7 @@ from pixfoundation.models.recognising import adapter_of
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
 from pixfoundation.runs.environment import describe_environment
+from pixfoundation.runs.parts import Part
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
@@ -146,6 +147,7 @@ def evaluate(
     grounder: str | None = None,
     grounder_options: Mapping[str, Any] | None = None,
     published: bool = False,
+    part: Part | None = None,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> RunDirectory:
@@ -166,11 +168,13 @@ def evaluate(
         grounder_options: What that grounder offers beside, as `rank` or `points`; recorded in the
             run's configuration.
         published: Ground exactly as the published code does; masks of a model's own as well.
+        part: The share that this process computes, where several share the run; all of it by
+            default.
         retry_failed: Try recorded failures again.
         report: Called after every answer with the progress.
 
     Returns:
-        The run directory, complete.
+        The run directory, complete but for the parts of other processes.
 
     Raises:
         RunError: If `out` holds a run of another configuration, is held by another process or
@@ -210,6 +214,7 @@ def evaluate(
         segmenter,
         decoding=decoding,
         batch_size=batch_size,
+        part=part,
         retry_failed=retry_failed,
         report=report,
     )

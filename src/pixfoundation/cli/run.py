@@ -47,6 +47,9 @@ def run_command(
     temperature: float = typer.Option(0.0, min=0.0, help="0 decodes greedily."),
     seed: int = typer.Option(2024, help="Of random points and of sampling."),
     published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    part: str | None = typer.Option(
+        None, metavar="K/N", help="Only the K-th of N parts; other processes do the others."
+    ),
     retry_failed: bool = typer.Option(False, help="Try samples again that failed before."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
@@ -62,11 +65,15 @@ def run_command(
       pixfoundation run --grounder-option rank=2 --out runs/second-maximum
 
       pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct --segmenter sam-vit-h --dataset pixmmvp
+
+      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --part 1/4 --device cuda:0
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
+    from pixfoundation.runs.parts import Part
 
+    share = None if part is None else Part.parse(part)
     wanted = parse_protocols(protocols)
     name = segmenter or api.default_segmenter(model)
     api.check_names(model, dataset, None if name == "none" else name)
@@ -90,12 +97,15 @@ def run_command(
             grounder=grounder,
             grounder_options=parse_options(grounder_option),
             published=published,
+            part=share,
             retry_failed=retry_failed,
             report=report,
         )
+    next_steps = f"pixfoundation score {run.path}, or pixfoundation report {run.path} --out page"
     Console(stderr=True).print(
-        f"The run is complete: {run.path}. "
-        f"Next: pixfoundation score {run.path}, or pixfoundation report {run.path} --out page",
+        f"The run is complete: {run.path}. Next: {next_steps}"
+        if share is None
+        else f"Part {part} of {run.path} is complete. Next, when all parts are: {next_steps}",
         highlight=False,
         soft_wrap=True,
     )

@@ -22,12 +22,14 @@ from pixfoundation.masks import Mask
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
+from pixfoundation.runs.parts import Part
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import Segmenter, TextSegmenter
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
 
 T = TypeVar("T")
+Ask = tuple[Sample, list[Prompt]]
 
 GROUNDED_PROTOCOLS: tuple[Protocol, ...] = (1, 3)
 """Protocol 2 answers with a letter, which nothing can be grounded from."""
@@ -39,7 +41,7 @@ class Progress:
 
     Attributes:
         done: Answers on disk.
-        total: Answers that the run will have.
+        total: Answers that there will be.
         failed: How many of those on disk are recorded failures.
     """
 
@@ -56,6 +58,7 @@ def collect(
     *,
     decoding: Decoding | None = None,
     batch_size: int = 1,
+    part: Part | None = None,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -71,42 +74,41 @@ def collect(
         segmenter: Draws the masks at random points that chance is measured with; None for none.
         decoding: How answers are decoded; greedy by default.
         batch_size: Samples a batch; all protocols of a sample are asked together.
+        part: The share that is this process's; None for all of it.
         retry_failed: Whether recorded failures are tried again.
         report: Called after every answer.
 
     Returns:
-        The final state.
+        The final state of what was to be done.
 
     Raises:
         RunError: If the directory is held by another process or cannot be written.
     """
     if batch_size < 1:
         raise DataError(f"The batch size must be at least 1, but got {batch_size}.")
-    decoding = decoding or Decoding()
-    asks = [
+    asks: list[Ask] = [
         (sample, prompts)
         for sample in run.samples.values()
         if (prompts := _prompts(sample, run.config.protocols, model))
     ]
-    total = sum(len(prompts) for _, prompts in asks)
-    with run.locked(), run.appender("answers") as answers, run.appender("candidates") as candidates:
-        writer = _Writer(run, answers, candidates, total, retry_failed, report)
-        for batch in _chunks(asks, batch_size):
-            if not any(
-                writer.lacks(prompt.sample, prompt.protocol)
-                for _, prompts in batch
-                for prompt in prompts
-            ):
-                continue
-            ready = _load_images(batch, writer)
+    batches = list(_chunks(asks, batch_size))
+    if part is not None:
+        batches = [batch for number, batch in enumerate(batches) if part.holds(number)]
+    shard = None if part is None else part.shard
+    decoding = replace(
+        decoding or Decoding(), attention=grounder is not None and "attention" in grounder.uses
+    )
+    with (
+        run.locked(shard),
+        run.appender("answers", shard) as answers,
+        run.appender("candidates", shard) as candidates,
+    ):
+        writer = _Writer(run, answers, candidates, batches, retry_failed, report)
+        for batch in batches:
+            ready = _load_images(batch, writer) if writer.lacks_any(batch) else []
             images = [image for image, _, prompts in ready for _ in prompts]
             flat = [(sample, prompt) for _, sample, prompts in ready for prompt in prompts]
-            if not flat:
-                continue
-            wanted = replace(
-                decoding, attention=grounder is not None and "attention" in grounder.uses
-            )
-            replies = model.answer(images, [prompt for _, prompt in flat], wanted)
+            replies = model.answer(images, [p for _, p in flat], decoding) if flat else []
             for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
                 if writer.lacks(sample.id, prompt.protocol):
                     found = _ground(
@@ -124,7 +126,7 @@ class _Writer:
         run: RunDirectory,
         answers: Appender,
         candidates: Appender,
-        total: int,
+        batches: Sequence[Sequence[Ask]],
         retry_failed: bool,
         report: Callable[[Progress], None],
     ) -> None:
@@ -138,10 +140,16 @@ class _Writer:
             held_answers = {key: r for key, r in held_answers.items() if key not in failed}
             held_candidates = {key: r for key, r in held_candidates.items() if key not in failed}
             failed = set()
-        self._answered: set[Key] = set(held_answers)
-        self._grounded: set[Key] = set(held_candidates)
-        self._failed: set[Key] = failed
-        self._total = total
+        wanted: set[Key] = {
+            (prompt.sample, prompt.protocol)
+            for batch in batches
+            for _, prompts in batch
+            for prompt in prompts
+        }
+        self._answered: set[Key] = wanted & set(held_answers)
+        self._grounded: set[Key] = wanted & set(held_candidates)
+        self._failed: set[Key] = wanted & failed
+        self._total = len(wanted)
 
     @property
     def progress(self) -> Progress:
@@ -151,6 +159,11 @@ class _Writer:
         key = (sample, protocol)
         grounded = protocol not in GROUNDED_PROTOCOLS or key in self._grounded
         return key not in self._answered or not grounded
+
+    def lacks_any(self, batch: Sequence[Ask]) -> bool:
+        return any(
+            self.lacks(prompt.sample, prompt.protocol) for _, prompts in batch for prompt in prompts
+        )
 
     def write(self, answer: AnswerRecord, found: CandidateRecord | None) -> None:
         if found is not None and found.key not in self._grounded:
@@ -172,7 +185,7 @@ def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> lis
 
 
 def _load_images(
-    batch: Sequence[tuple[Sample, list[Prompt]]], writer: _Writer
+    batch: Sequence[Ask], writer: _Writer
 ) -> list[tuple[Image.Image, Sample, list[Prompt]]]:
     """Loads the images of a batch; records a failure for each that cannot be used."""
     ready = []

@@ -8,13 +8,15 @@ candidates.jsonl    one line a sample and protocol, masks as COCO RLE
 verdicts.jsonl      what judges said
 deletions.jsonl     what the model answers when a part of the image is blank
 ```
+
+Processes that share a run each append to files of their own, as `answers.2-of-4.jsonl`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +35,7 @@ from pixfoundation.runs.records import (
 from pixfoundation.types import Protocol, Sample
 
 R = TypeVar("R")
+Tried = TypeVar("Tried", AnswerRecord, CandidateRecord)
 
 FORMAT = 1
 """Version of the directory's layout; a reader refuses what it does not know."""
@@ -110,7 +113,18 @@ class RunDirectory:
                 cannot be written.
         """
         path = Path(path)
-        wanted = list(samples)
+        _make_folder(path)
+        with _held(path / ".setup.lock", path, patience=60):  # several parts may start at once
+            return cls._create(path, config, list(samples), environment)
+
+    @classmethod
+    def _create(
+        cls,
+        path: Path,
+        config: RunConfig,
+        wanted: Sequence[Sample],
+        environment: Mapping[str, Any] | None,
+    ) -> RunDirectory:
         if (path / "run.json").exists():
             held = _read_config(path)
             if differences := _differences(held, config):
@@ -120,7 +134,6 @@ class RunDirectory:
                     "Choose another folder with --out, or repeat the first configuration."
                 )
         else:
-            _make_folder(path)
             record = {
                 "format": FORMAT,
                 "config": config.model_dump(mode="json"),
@@ -144,14 +157,12 @@ class RunDirectory:
         return json.loads((self.path / "run.json").read_text(encoding="utf-8"))["environment"]
 
     def answers(self) -> dict[Key, AnswerRecord]:
-        """Returns all answers; of several with one key the last written."""
-        return {record.key: record for record in self._records("answers", AnswerRecord.from_json)}
+        """Returns all answers; of several with one key the last that did not fail, if any."""
+        return _latest(self._records("answers", AnswerRecord.from_json))
 
     def candidates(self) -> dict[Key, CandidateRecord]:
-        """Returns all candidates; of several lines with one key the last written."""
-        return {
-            record.key: record for record in self._records("candidates", CandidateRecord.from_json)
-        }
+        """Returns all candidates; of several with one key as `answers` does."""
+        return _latest(self._records("candidates", CandidateRecord.from_json))
 
     def verdicts(self) -> list[VerdictRecord]:
         """Returns all verdicts in the order written."""
@@ -178,32 +189,25 @@ class RunDirectory:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    @contextmanager
-    def locked(self, shard: str | None = None) -> Iterator[None]:
+    def locked(self, shard: str | None = None) -> AbstractContextManager[None]:
         """Holds the run (or one worker's shard of it) against a second process.
 
         Raises:
             RunError: If another process holds it.
         """
-        name = f".{shard}.lock" if shard else ".lock"
-        lock = FileLock(self.path / name, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunError(
-                f"Another process is writing to {self.path}. Wait for it to end, or choose "
-                "another folder with --out."
-            ) from error
-        except OSError as error:
-            raise RunError(f"{self.path} cannot be locked: {error.strerror}.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+        return _held(self.path / (f".{shard}.lock" if shard else ".lock"), self.path)
 
     def appender(self, stem: str, shard: str | None = None) -> Appender:
         """Opens `answers`, `deletions` and the like for appending; the lock must be held."""
         return Appender(self.path / (f"{stem}.{shard}.jsonl" if shard else f"{stem}.jsonl"))
+
+
+def _latest(records: Iterable[Tried]) -> dict[Key, Tried]:
+    found: dict[Key, Tried] = {}
+    for record in records:
+        if record.error is None or record.key not in found or found[record.key].error is not None:
+            found[record.key] = record
+    return found
 
 
 def _read_config(path: Path) -> RunConfig:
@@ -225,6 +229,25 @@ def _read_config(path: Path) -> RunConfig:
         raise RunError(f"{file} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
+
+
+@contextmanager
+def _held(file: Path, run: Path, patience: float = 0) -> Iterator[None]:
+    """Holds a lock; waits for it so many seconds."""
+    lock = FileLock(file, timeout=patience)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"Another process is writing to {run}. Wait for it to end, or choose another folder "
+            "with --out. To share the work, start each process with a --part of its own."
+        ) from error
+    except OSError as error:
+        raise RunError(f"{run} cannot be locked: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make_folder(path: Path) -> None:
