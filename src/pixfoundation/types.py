@@ -185,6 +185,8 @@ class Answer:
             it could have but emitted none ('no mask').
         regions: Points or boxes parsed from the text, for models that answer with coordinates.
         trace: The captured attention, if it was asked for.
+        error: Why there is no answer, in one sentence; None if there is one. For models that may
+            fail at one question and answer the next.
     """
 
     text: str
@@ -193,6 +195,7 @@ class Answer:
     masks: tuple[NativeMask, ...] | None = None
     regions: tuple[Region, ...] | None = None
     trace: AttentionTrace | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

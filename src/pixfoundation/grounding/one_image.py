@@ -86,7 +86,7 @@ def ground_image(
         decoding: How the answer is decoded; greedy by default.
 
     Raises:
-        DataError: If the expression is empty.
+        DataError: If the expression is empty, or the model has no answer.
     """
     expression = expression.strip()
     if not expression:
@@ -107,6 +107,8 @@ def ground_image(
         asked = Prompt(sample.id, 3, prompt or expression, expression)
     decoding = decoding or Decoding(attention="attention" in grounder.uses)
     answer = model.answer([image], [asked], decoding)[0]
+    if answer.error is not None:
+        raise DataError(answer.error)
     candidates = tuple(grounder.ground(image, answer))
     return GroundedImage(image, sample, asked, answer, candidates, _heat(grounder, answer))
 

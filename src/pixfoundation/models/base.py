@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -61,12 +62,22 @@ class Model(Protocol):
             decoding: How.
 
         Returns:
-            One answer a prompt, in order.
+            One answer a prompt, in order; one with an `error` is recorded as a failure, and the run
+            goes on.
         """
         ...
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        ...
+
+
+@runtime_checkable
+class KeepsLog(Protocol):
+    """A model that has something to log; a run tells it where."""
+
+    def log_in(self, folder: Path) -> None:
+        """Keeps the log in a folder from now on."""
         ...
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.judges.base import Judge, Question
+from pixfoundation.judges.endpoint import RequestRefused
 from pixfoundation.judges.endpoint import load as load_endpoint
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding
@@ -89,8 +90,10 @@ class EndpointModel:
     ) -> list[Answer]:
         """Answers, several at once; see `Model.answer`.
 
+        A request that the endpoint does not take is an answer with an `error`.
+
         Raises:
-            JudgeError: If the endpoint fails.
+            JudgeError: If the endpoint fails at all requests.
         """
 
         def one(image: Image.Image, prompt: Prompt) -> Answer:
@@ -100,7 +103,10 @@ class EndpointModel:
                 temperature=decoding.temperature,
                 max_tokens=decoding.max_new_tokens,
             )
-            text = self._endpoint.ask(question)
+            try:
+                text = self._endpoint.ask(question)
+            except RequestRefused as error:  # of this question; the next may be taken
+                return Answer("", error=str(error))
             size = (image.height, image.width)
             return Answer(text, regions=parse_regions(text, self._frame, size))
 

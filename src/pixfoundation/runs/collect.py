@@ -19,7 +19,7 @@ from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Decoding, Model
+from pixfoundation.models.base import Decoding, KeepsLog, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.parts import Part
@@ -64,7 +64,8 @@ def collect(
 ) -> Progress:
     """Answers and grounds everything that a run directory still lacks.
 
-    A sample that fails (an unreadable image, say) is recorded with its reason and the run goes on.
+    A sample that fails (an unreadable image, a question that the model does not answer) is recorded
+    with its reason and the run goes on.
     Batches always hold the same samples, so a resumed run computes what an uninterrupted one would.
 
     Args:
@@ -103,6 +104,8 @@ def collect(
         run.appender("answers", shard) as answers,
         run.appender("candidates", shard) as candidates,
     ):
+        if isinstance(model, KeepsLog):
+            model.log_in(run.path)
         writer = _Writer(run, answers, candidates, batches, retry_failed, report)
         for batch in batches:
             ready = _load_images(batch, writer) if writer.lacks_any(batch) else []
@@ -110,7 +113,11 @@ def collect(
             flat = [(sample, prompt) for _, sample, prompts in ready for prompt in prompts]
             replies = model.answer(images, [p for _, p in flat], decoding) if flat else []
             for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
-                if writer.lacks(sample.id, prompt.protocol):
+                if not writer.lacks(sample.id, prompt.protocol):
+                    continue
+                if answer.error is not None:
+                    writer.write(*_failure(prompt, answer.error))
+                else:
                     found = _ground(
                         image, sample, prompt, answer, grounder, segmenter, run.config.seed
                     )
