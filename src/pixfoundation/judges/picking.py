@@ -66,6 +66,49 @@ def ask_concept(judge: Judge, phrase: str, text: str, temperature: float) -> Ver
     return Verdict(value, value is not None, reply)
 
 
+@dataclass(frozen=True, slots=True)
+class Picking:
+    """What a judge said of one answer's masks.
+
+    Attributes:
+        presence: Whether the object is in the image at all.
+        pick: The index of the mask, or None for 'none of them', also where the object is not there.
+    """
+
+    presence: Verdict
+    pick: Verdict
+
+
+def pick_mask(
+    judge: Judge,
+    image: Image.Image,
+    expression: str,
+    masks: Sequence[Mask],
+    *,
+    temperature: float,
+    rng: np.random.Generator,
+    published: bool = False,
+) -> Picking:
+    """Asks whether the object is there and, unless it is not, which mask shows it best.
+
+    Args:
+        judge: Who is asked.
+        image: RGB.
+        expression: What to find.
+        masks: At least one.
+        temperature: Of the judge.
+        rng: Shuffles the places in the tournament.
+        published: One request of all overlays, instead of a tournament.
+    """
+    question = wording.presence_question(expression, to_png(image), temperature)
+    presence = ask_yes_no(judge, question)
+    if presence.value is False:
+        return Picking(presence, Verdict(None, True, presence.reply))
+    if published:
+        return Picking(presence, pick_published(judge, image, expression, masks, temperature))
+    return Picking(presence, pick_by_tournament(judge, image, expression, masks, temperature, rng))
+
+
 def pick_published(
     judge: Judge, image: Image.Image, expression: str, masks: Sequence[Mask], temperature: float
 ) -> Verdict:

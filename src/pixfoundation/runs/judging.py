@@ -18,14 +18,7 @@ from pixfoundation.images import load_image
 from pixfoundation.judges import wording
 from pixfoundation.judges.asking import concurrently
 from pixfoundation.judges.base import Judge
-from pixfoundation.judges.picking import (
-    Verdict,
-    ask_concept,
-    ask_yes_no,
-    pick_by_tournament,
-    pick_published,
-    to_png,
-)
+from pixfoundation.judges.picking import Verdict, ask_concept, ask_yes_no, pick_mask
 from pixfoundation.masks import Mask
 from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
 from pixfoundation.runs.store import RunDirectory
@@ -169,19 +162,17 @@ def _judge_one(
         return [("grade", ask_yes_no(judge, question))]
     if isinstance(job, _Naming):
         return [("concept", ask_concept(judge, job.phrase, job.answer.text, temperature))]
-    image = load_image(job.sample.image)
-    presence = ask_yes_no(
-        judge, wording.presence_question(job.expression, to_png(image), temperature)
+    rng = np.random.default_rng([seed, zlib.crc32(job.sample.id.encode()), job.answer.protocol])
+    picking = pick_mask(
+        judge,
+        load_image(job.sample.image),
+        job.expression,
+        job.masks,
+        temperature=temperature,
+        rng=rng,
+        published=published,
     )
-    if presence.value is False:
-        return [("presence", presence), ("pick", Verdict(None, True, presence.reply))]
-    if published:
-        picked = pick_published(judge, image, job.expression, job.masks, temperature)
-    else:
-        name = zlib.crc32(job.sample.id.encode())
-        rng = np.random.default_rng([seed, name, job.answer.protocol])
-        picked = pick_by_tournament(judge, image, job.expression, job.masks, temperature, rng)
-    return [("presence", presence), ("pick", picked)]
+    return [("presence", picking.presence), ("pick", picking.pick)]
 
 
 def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> VerdictRecord:
