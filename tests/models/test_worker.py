@@ -1,7 +1,9 @@
 """A worker in its own environment: answers, crashes, hangs and nonsense."""
 
+import inspect
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.worker import WorkerError, load
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.score import score
 from pixfoundation.types import Prompt
 from tests.doubles import ListBenchmark, make_samples
 
@@ -214,3 +217,28 @@ def test_a_broken_worker_stops_the_run_and_a_mended_one_goes_on(worker, tmp_path
     run = evaluate(mended, tmp_path, "run", retry_failed=True)
     assert len(texts(run)) == 12
     assert not [answer for answer in run.answers().values() if answer.error]
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "worker.md").read_text()
+
+
+def test_the_example_of_the_docs_is_a_complete_worker(tmp_path):
+    (code,) = re.findall(r"<!-- example: worker -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 40
+    (tmp_path / "worker.py").write_text(code)
+    model = load("worker", command=f"{sys.executable} {tmp_path / 'worker.py'}")
+    run = evaluate(model, tmp_path, "run")
+    model.close()
+    assert texts(run)["0", 2] == "A"
+    for sample in run.samples.values():
+        (candidate,) = run.candidates()[sample.id, 3].candidates
+        assert candidate.mask.iou(sample.mask) == 1.0
+        assert candidate.phrase.text == "the bright thing"
+    assert (run.path / "worker.log").read_text() == "loading\n"
+    assert score(run).groundings[3, "native"].present.value == 1.0
+
+
+def test_the_page_names_every_option():
+    options = set(inspect.signature(load).parameters) - {"name", "device", "dtype"}
+    table = PAGE.split("## Options")[1].split("##")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == options
