@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 LAYERS = [
     {"errors"},
     {"registry", "geometry", "hub"},
-    {"masks", "images"},
+    {"masks", "images", "processors"},
     {"types"},
     {"prompts", "options", "phrases", "similarity", "attention"},
     {"benchmarks", "judges"},

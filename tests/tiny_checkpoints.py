@@ -13,7 +13,7 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pixfoundation.models.processors import images_only
+from pixfoundation.processors import images_only
 
 TEXT = (
     "USER ASSISTANT the a red blue cat dog hat on in of is are open closed What Identify scene "

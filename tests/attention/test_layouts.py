@@ -18,7 +18,7 @@ from pixfoundation.attention import AttentionError
 from pixfoundation.attention.layouts import PromptImage, image_layout
 from pixfoundation.geometry import upsample
 from pixfoundation.hub import Source
-from pixfoundation.models.processors import load_processor
+from pixfoundation.processors import load_processor
 from pixfoundation.models.prompting import PromptMaker
 
 LAYOUT_FAMILIES = [name for name in FAMILIES if "-" not in name]

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, GenerationConfig
 
 from pixfoundation.errors import JudgeError
+from pixfoundation.hub import Source, load_weights, resolve_device, resolve_dtype
 from pixfoundation.judges.base import Question
+from pixfoundation.processors import load_processor
 
 
 def load(
@@ -24,27 +26,30 @@ def load(
     """Loads the model.
 
     Args:
-        model: A hub id or a folder.
-        device: Where it runs; the accelerator if there is one.
-        dtype: Precision, as `float16`; the checkpoint's own if None.
-        revision: Of the hub repository.
+        model: A hub id, a folder, or the name of a model that comes with the package.
+        device: Where it runs, or 'auto' to spread it over all GPUs; a GPU if there is one.
+        dtype: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
+        revision: Branch, tag or commit of the hub repository.
 
     Raises:
-        JudgeError: If it cannot be loaded.
+        CheckpointError: If the weights are missing, damaged or incomplete.
+        DataError: If an option has no such value.
+        JudgeError: If it has no chat template.
     """
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        processor = AutoProcessor.from_pretrained(model, revision=revision)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            model, revision=revision, dtype=dtype or "auto"
-        )
-    except (OSError, ValueError) as error:
-        raise JudgeError(f"The judge {model} cannot be loaded: {error}") from error
-    return LocalJudge(model, loaded.to(where).eval(), processor)
+    source = Source.find(model, {}, revision)
+    where = resolve_device(None if device == "auto" else device)
+    options: dict[str, Any] = {"dtype": resolve_dtype(dtype, where)}
+    if device == "auto":
+        options["device_map"] = "auto"
+    processor = load_processor(source)
+    if processor.chat_template is None:
+        raise JudgeError(f"{model} has no chat template; take a model that was made to be asked.")
+    loaded = load_weights(AutoModelForImageTextToText, source, **options)
+    return LocalJudge(model, loaded if device == "auto" else loaded.to(where), processor)
 
 
 class LocalJudge:
-    """The judge; decodes greedily, one question at a time."""
+    """The judge; one question at a time, greedily unless the question has a temperature."""
 
     def __init__(self, name: str, model: Any, processor: Any) -> None:
         """Wraps a loaded model.
@@ -65,24 +70,47 @@ class LocalJudge:
             JudgeError: If the model does not take the question, as it may with several images.
         """
         images = [Image.open(io.BytesIO(png)).convert("RGB") for png in question.images]
-        content = [{"type": "image"} for _ in images] + [{"type": "text", "text": question.text}]
-        chat = [{"role": "user", "content": content}]
-        if question.system:
-            chat.insert(
-                0, {"role": "system", "content": [{"type": "text", "text": question.system}]}
-            )
         with self._turn, torch.inference_mode():
             try:
-                text = self._processor.apply_chat_template(chat, add_generation_prompt=True)
-                inputs = self._processor(
-                    text=[text], images=images or None, return_tensors="pt"
-                ).to(self._model.device, self._model.dtype)
-                ids = self._model.generate(
-                    **inputs, max_new_tokens=question.max_tokens, do_sample=False
-                )
+                inputs = self._inputs(question, images)
+                ids = self._generate(inputs, question)
             except (ValueError, TypeError, RuntimeError) as error:
                 raise JudgeError(
                     f"{self.name} does not take a question with {len(images)} images: {error}"
                 ) from error
         new = ids[0, inputs["input_ids"].shape[1] :]
         return self._processor.tokenizer.decode(new, skip_special_tokens=True)
+
+    def _inputs(self, question: Question, images: list[Image.Image]) -> Any:
+        content = [{"type": "image"} for _ in images] + [{"type": "text", "text": question.text}]
+        chat = [{"role": "user", "content": content}]
+        if question.system:
+            system = [{"type": "text", "text": question.system}]
+            chat.insert(0, {"role": "system", "content": system})
+        # The tokenizer renders what the processor would, without asking for a video processor.
+        tokenizer, template = self._processor.tokenizer, self._processor.chat_template
+        text = tokenizer.apply_chat_template(
+            chat,
+            chat_template=template["default"] if isinstance(template, dict) else template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        begins = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
+        return self._processor(
+            text=[text],
+            images=[images] if images else None,
+            add_special_tokens=not begins,  # a template may have written the first token itself
+            return_tensors="pt",
+        ).to(self._model.device, self._model.dtype)
+
+    def _generate(self, inputs: Any, question: Question) -> torch.Tensor:
+        sampled = question.temperature > 0
+        config = GenerationConfig(
+            max_new_tokens=question.max_tokens,
+            do_sample=sampled,
+            temperature=question.temperature if sampled else None,
+        )
+        device = self._model.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(0)  # the same question gets the same reply, sampled or not
+            return self._model.generate(**inputs, generation_config=config)
