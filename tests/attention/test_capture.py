@@ -10,8 +10,8 @@ from transformers import AutoModelForImageTextToText, LlamaConfig, LlamaForCausa
 from pixfoundation.attention import AttentionCapture, AttentionError, to_trace
 from pixfoundation.geometry import GridFrame
 from pixfoundation.hub import Source
-from pixfoundation.processors import load_processor
 from pixfoundation.models.prompting import PromptMaker
+from pixfoundation.processors import load_processor
 
 TOKENS = 8
 TEXTS = ("What is the cat?", "Identify the red hat on the left in the scene.")

@@ -18,8 +18,8 @@ from pixfoundation.attention import AttentionError
 from pixfoundation.attention.layouts import PromptImage, image_layout
 from pixfoundation.geometry import upsample
 from pixfoundation.hub import Source
-from pixfoundation.processors import load_processor
 from pixfoundation.models.prompting import PromptMaker
+from pixfoundation.processors import load_processor
 
 LAYOUT_FAMILIES = [name for name in FAMILIES if "-" not in name]
 SEEN_TWICE = ["llava_next", "llava_onevision", "internvl", "idefics3", "smolvlm"]

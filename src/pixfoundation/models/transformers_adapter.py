@@ -28,9 +28,9 @@ from pixfoundation.hub import Source, explained, load_weights, resolve_device, r
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.names import SHORT_NAMES
 from pixfoundation.models.prefix import Prefix, continue_prefix, prefix_length, read_prefix
-from pixfoundation.processors import load_processor
 from pixfoundation.models.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.models.spans import decode_with_spans
+from pixfoundation.processors import load_processor
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, Prompt
 
