@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pixfoundation.benchmarks import benchmarks
 from pixfoundation.benchmarks.base import Benchmark
 from pixfoundation.errors import DataError
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
+from pixfoundation.judges.base import Judge
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.models.recognising import adapter_of
@@ -24,12 +27,13 @@ from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
 from pixfoundation.selectors import selectors
-from pixfoundation.selectors.base import Choice, Rules
+from pixfoundation.selectors.base import Choice, Pick, Rules
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import PROTOCOLS, Protocol, Selection
 
 if TYPE_CHECKING:
     from pixfoundation.grounding.one_image import GroundedImage
+    from pixfoundation.judges.picking import Picking
 
 
 def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Benchmark:
@@ -221,6 +225,10 @@ def evaluate(
     return run
 
 
+_OF_RUNS = frozenset({"oracle", "oracle_random", "random", "auto", "native"})
+"""Selectors that see more than one image's masks."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grounded:
     """One grounded image, and the mask that was picked.
@@ -231,6 +239,7 @@ class Grounded:
         model: Name of the model.
         segmenter: Name of the segmenter; None for masks of the model's own.
         grounder: What turned the answer into masks.
+        picking: What the judge said, if one was asked.
     """
 
     found: GroundedImage
@@ -238,6 +247,7 @@ class Grounded:
     model: str
     segmenter: str | None
     grounder: Grounder
+    picking: Picking | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels as plain JSON data."""
@@ -251,6 +261,7 @@ class Grounded:
                 "evidence": self.selection.evidence,
                 "mask": None if self.selection.mask is None else self.selection.mask.to_json(),
             },
+            "judge": None if self.picking is None else asdict(self.picking),
         }
 
 
@@ -260,7 +271,10 @@ def ground(
     model: Model | str = "tiny-llava",
     segmenter: Segmenter | str | None = None,
     *,
+    grounder: str | None = None,
+    grounder_options: Mapping[str, Any] | None = None,
     selector: str = "similarity",
+    judge: Judge | None = None,
     prompt: str | None = None,
     published: bool = False,
     model_options: Mapping[str, Any] | None = None,
@@ -273,18 +287,32 @@ def ground(
         model: A loaded model, or its name.
         segmenter: A loaded segmenter, or its name; by default the embedded one for the embedded
             model, else SAM ViT-H.
-        selector: What picks the mask; models with masks of their own use 'native'.
+        grounder: Name of the grounder; chosen by the model's capabilities if None.
+        grounder_options: What that grounder offers beside, as `points` or `prompt`.
+        selector: What picks the mask: 'similarity', 'score', 'union' or 'judge'. Of masks of a
+            model's own all count, unless a judge picks.
+        judge: Who picks, for the selector 'judge'.
         prompt: What to ask instead of the model's own wording of protocol 3.
         published: Ground exactly as the published code does.
         model_options: For `load_model`, if the model is given by name.
 
     Raises:
-        DataError: If the image cannot be read, the expression is empty, or the model offers
-            nothing to ground with.
+        DataError: If the image cannot be read, the expression is empty, the model offers nothing to
+            ground with, or the selector cannot work here.
+        JudgeError: If the judge cannot be reached.
         UnknownNameError: If a name is not known.
     """
     from pixfoundation.grounding.one_image import ground_image
 
+    if (selector == "judge") != (judge is not None):
+        raise DataError("The selector 'judge' needs a judge, and a judge needs that selector.")
+    if selector in _OF_RUNS:
+        raise DataError(
+            f"The selector {selector!r} needs the ground truth, random points or verdicts of a "
+            "run. For one image there are similarity, score, union and judge."
+        )
+    if selector != "judge":
+        selectors.entry(selector)
     picture = load_image(image)
     if not expression.strip():
         raise DataError("The expression is empty: say in words what to find in the image.")
@@ -294,17 +322,43 @@ def ground(
         segmenter = default_segmenter(model.name)
     if isinstance(segmenter, str):
         segmenter = load_segmenter(segmenter)
-    how = load_grounder(model, segmenter, published=published)
+    how = load_grounder(model, segmenter, grounder, published=published, **(grounder_options or {}))
     if how is None:
         raise DataError(f"The model {model.name!r} gives no attention, masks or coordinates.")
     decoding = Decoding(attention="attention" in how.uses, published=published)
     found = ground_image(
         picture, expression, model, how, path=Path(image), prompt=prompt, decoding=decoding
     )
-    name = "native" if how.name == "native" else selector
+    picking = _pick(judge, found, published) if judge and found.candidates else None
+    native = how.name == "native"
+    name = "auto" if selector == "judge" else "native" if native else selector
     chooser = selectors.get(name)(Rules(published, Similarity() if name == "similarity" else None))
-    selection = chooser.select(Choice(found.sample, found.candidates, native=name == "native"))
-    return Grounded(found, selection, model.name, segmenter.name if segmenter else None, how)
+    choice = Choice(found.sample, found.candidates, pick=_said(picking), native=native)
+    selection = chooser.select(choice)
+    drawn_by = segmenter.name if segmenter else None
+    return Grounded(found, selection, model.name, drawn_by, how, picking)
+
+
+def _pick(judge: Judge, found: GroundedImage, published: bool) -> Picking:
+    from pixfoundation.judges.picking import pick_mask
+
+    return pick_mask(
+        judge,
+        found.image,
+        found.sample.expression or "",
+        [candidate.mask for candidate in found.candidates],
+        temperature=0.2 if published else 0.0,
+        rng=np.random.default_rng(2024),
+        published=published,
+    )
+
+
+def _said(picking: Picking | None) -> Pick | None:
+    """The judge's pick; None if it gave no verdict or was not asked."""
+    if picking is None or not picking.pick.valid:
+        return None
+    index = picking.pick.value
+    return Pick(index if isinstance(index, int) else None)
 
 
 def default_segmenter(model: str) -> str:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, KEY_FILE, make_judge
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 
 if TYPE_CHECKING:
@@ -25,7 +26,24 @@ def ground_command(
     segmenter: str | None = typer.Option(
         None, help="Default: tiny-sam for tiny-llava, else sam-vit-h."
     ),
-    selector: str = typer.Option("similarity", help="What picks the mask: similarity, score."),
+    grounder: str | None = typer.Option(
+        None, help="How the answer becomes masks. Default: by what the model gives."
+    ),
+    grounder_option: list[str] | None = typer.Option(
+        None,
+        metavar="KEY=VALUE",
+        help="A further option of the grounder, for instance points=2; repeatable.",
+    ),
+    selector: str = typer.Option(
+        "similarity", help="What picks the mask: similarity, score, union, judge."
+    ),
+    judge_model: str | None = typer.Option(
+        None, help="For the selector judge: its model at the endpoint, or a hub id."
+    ),
+    judge: str = JUDGE,
+    base_url: str | None = BASE_URL,
+    key_file: Path | None = KEY_FILE,
+    cache: Path | None = CACHE,
     prompt: str | None = typer.Option(None, help="Ask this instead of the model's own wording."),
     published: bool = typer.Option(False, help="Ground exactly as the published code does."),
     out: Path = typer.Option(Path("grounded"), help="The folder for the picture and the record."),
@@ -43,19 +61,29 @@ def ground_command(
       pixfoundation ground kittens.jpg "the closed kitten's eyes"
 
       pixfoundation ground street.jpg "the red car" --model llava-1.5-7b --segmenter sam-vit-h
+
+      pixfoundation ground street.jpg "the red car" --selector judge --judge-model gpt-4o
     """
     from pixfoundation import api
     from pixfoundation.report.grid import draw_grid, save_grid
     from pixfoundation.report.strip import attention_strip, token_heat
     from pixfoundation.runs.jsonl import write_json
 
+    if (selector == "judge") != (judge_model is not None):
+        raise typer.BadParameter("--selector judge and --judge-model go together.")
+    picker = None
+    if judge_model is not None:
+        picker = make_judge(judge, judge_model, base_url=base_url, key_file=key_file, cache=cache)
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
     result = api.ground(
         image,
         expression,
         model,
         segmenter,
+        grounder=grounder,
+        grounder_options=parse_options(grounder_option),
         selector=selector,
+        judge=picker,
         prompt=prompt,
         published=published,
         model_options=options,
@@ -100,5 +128,21 @@ def _print(result: Grounded) -> None:
             "picked" if index == selection.candidate else "",
         )
     console.print(table)
-    if selection.candidate is None:
-        console.print(f"Nothing was picked by {selection.selector}.", style="yellow")
+    if said := _why_nothing(result):
+        console.print(said, style="yellow")
+
+
+def _why_nothing(result: Grounded) -> str | None:
+    """Why no mask was picked, in one sentence; None if one was."""
+    picking = result.picking
+    if not result.found.candidates:
+        return "The answer offers no mask: there is nothing to pick from."
+    if picking is not None and picking.presence.value is False:
+        return "The judge says that the object is not in the image."
+    if picking is not None and not picking.pick.valid:
+        return f"No verdict: the judge answered {picking.pick.reply!r} when asked for a number."
+    if picking is not None and picking.pick.value is None:
+        return "The judge says that none of the masks shows the object."
+    if result.selection.mask is None:
+        return f"Nothing was picked by {result.selection.selector}."
+    return None

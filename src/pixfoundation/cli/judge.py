@@ -5,31 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pixfoundation.cli.options import given
+from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, KEY_FILE, make_judge
 
 
 def judge_command(
     run: Path = typer.Argument(help="A run directory."),
     model: str = typer.Option(help="The judge's model: its name at the endpoint, or a hub id."),
-    judge: str = typer.Option("openai", help="openai (any compatible endpoint) or local."),
+    judge: str = JUDGE,
     tasks: str = typer.Option(
         "grade,pick",
         help="grade protocol 1, pick masks, concept: label the best phrases for `when`.",
     ),
-    base_url: str | None = typer.Option(None, help="The endpoint, as http://localhost:8000/v1."),
-    key_file: Path | None = typer.Option(
-        None, help="A file with the key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY."
-    ),
+    base_url: str | None = BASE_URL,
+    key_file: Path | None = KEY_FILE,
     at_once: int = typer.Option(4, min=1, help="Questions under way at a time."),
     budget: int | None = typer.Option(None, min=0, help="Most requests of this call."),
     temperature: float = typer.Option(0.0, min=0.0, help="Of the judge; 0.2 as published."),
     published: bool = typer.Option(False, help="Pick with one request of all overlays."),
     retries: int = typer.Option(6, min=0, help="Tries after the first, with growing pauses."),
-    cache: Path | None = typer.Option(None, help="Where replies are kept, for all runs."),
+    cache: Path | None = CACHE,
 ) -> None:
     """Have a judge grade answers of protocol 1, pick masks, and name the concepts of phrases.
 
@@ -43,19 +40,16 @@ def judge_command(
       pixfoundation judge runs/llava --model Qwen3-VL-8B --base-url http://localhost:8000/v1
     """
     from pixfoundation.emergence.best import best_phrases
-    from pixfoundation.judges import judges
-    from pixfoundation.judges.asking import CachedJudge
     from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
     from pixfoundation.runs.store import RunDirectory
 
     wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
         raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
-    options = given(base_url=base_url, key_file=key_file)
-    if judge == "openai":
-        options["retries"] = retries
-    folder = cache or user_cache_path("pixfoundation") / "judge"
-    asker = CachedJudge(judges.get(judge)(model, **options), folder, budget)
+    asker = make_judge(
+        judge, model, base_url=base_url, key_file=key_file, cache=cache, retries=retries,
+        budget=budget,
+    )  # fmt: skip
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
