@@ -6,12 +6,14 @@ import json
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers.modeling_outputs import BaseModelOutput
 
 from pixfoundation.processors import images_only
 
@@ -388,6 +390,53 @@ def _sam2(folder: Path, *, seed: int = 0) -> Path:
     return _save_noise(folder, hf.Sam2Model, config, seed)
 
 
+class EdgeBackboneConfig(hf.PretrainedConfig):
+    """Of the four maps that EdgeTAM's own backbone, RepViT of timm, gives at strides 4 to 32."""
+
+    model_type = "edge_backbone_of_tests"
+
+
+class EdgeBackbone(hf.PreTrainedModel):
+    """Stands in for RepViT, since timm needs a package that is not among the tests'."""
+
+    config_class = EdgeBackboneConfig
+
+    def __init__(self, config: EdgeBackboneConfig) -> None:
+        super().__init__(config)
+        widths = (3, 8, 16, 32, 64)
+        self.stages = torch.nn.ModuleList(
+            torch.nn.Conv2d(a, b, 4 if a == 3 else 2, 4 if a == 3 else 2)
+            for a, b in pairwise(widths)
+        )
+        self.post_init()
+
+    def forward(self, pixel_values: torch.Tensor, **_: Any) -> BaseModelOutput:
+        maps = []
+        for stage in self.stages:
+            pixel_values = stage(pixel_values)
+            maps.append(pixel_values)
+        return BaseModelOutput(last_hidden_state=maps)  # a list, as timm's wrapper gives it
+
+
+hf.AutoConfig.register(EdgeBackboneConfig.model_type, EdgeBackboneConfig)
+hf.AutoModel.register(EdgeBackboneConfig, EdgeBackbone)
+
+
+def _edgetam(folder: Path, *, seed: int = 0) -> Path:
+    config = hf.EdgeTamConfig(
+        vision_config={
+            "backbone_config": {"model_type": EdgeBackboneConfig.model_type},
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config=_PROMPTS | {"patch_size": 16},
+        mask_decoder_config=_DECODER,
+    )
+    _save_stretching(folder, "Sam2ImageProcessorFast")
+    return _save_noise(folder, hf.EdgeTamModel, config, seed)
+
+
 _SAM3_VISION: dict[str, Any] = {
     "model_type": "sam3_vision_model",
     "backbone_config": {
@@ -508,6 +557,7 @@ SEGMENTERS: dict[str, Callable[..., Path]] = {
     "sam": _sam,
     "sam_hq": partial(_sam, hq=True),
     "sam2": _sam2,
+    "edgetam": _edgetam,
     "sam3_tracker": _sam3_tracker,
 }
 TEXT_SEGMENTERS: dict[str, Callable[..., Path]] = {"clipseg": _clipseg, "sam3": _sam3}

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pixfoundation.errors import CheckpointError, DataError, PixFoundationError, missing_package
+from pixfoundation.errors import (
+    CheckpointError,
+    DataError,
+    PixFoundationError,
+    PrerequisiteError,
+    missing_package,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -154,9 +160,11 @@ def explained(source: Source) -> Iterator[None]:
     except PixFoundationError:
         raise
     except ImportError as error:
-        raise missing_package(
-            str(error.name or error), f"Loading {source.name}", "models"
-        ) from error
+        if error.name is None:  # transformers says itself what is missing and how to get it
+            raise PrerequisiteError(
+                f"Loading {source.name}: {' '.join(str(error).split())}"
+            ) from error
+        raise missing_package(error.name, f"Loading {source.name}", "models") from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         remedy = (

@@ -180,6 +180,34 @@ def test_several_points_and_boxes():
         assert y0 <= candidate.point[1] < y1
 
 
+class Refiner(Recorder):
+    """Notes the rough masks as well."""
+
+    def segment(self, image, points=(), boxes=(), masks=()):
+        self.rough = masks
+        return super().segment(image, points, boxes)
+
+
+def test_a_rough_mask_holds_its_point_and_goes_beside_it():
+    size = (60, 60)
+    segmenter = Refiner()
+    found = load(segmenter, prompt="mask", pronouns=False).ground(
+        Image.new("RGB", size), answer(size)
+    )
+    points, boxes = segmenter.calls[0]
+    assert boxes == ()
+    assert len(points) == len(segmenter.rough) == len(found) // 3
+    for (x, y), rough in zip(points, segmenter.rough, strict=True):
+        assert rough.shape == size
+        assert rough[int(y), int(x)]
+        assert 0 < rough.mean() < 1
+
+
+def test_a_segmenter_that_takes_no_masks_is_named():
+    with pytest.raises(DataError, match="'recorder' cannot be prompted with masks"):
+        load(Recorder(), prompt="mask")
+
+
 # ---- answers that say little -------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pixfoundation.geometry import GridFrame
-from pixfoundation.grounding.points import Peak, box_around, peaks
+from pixfoundation.grounding.points import Peak, box_around, high_cells, mask_of, peaks
 
 
 def bumps(*places: tuple[int, int, float]) -> np.ndarray:
@@ -57,12 +57,22 @@ def test_the_box_holds_the_connected_high_cells():
     grid[1, 1] = 1.0
     grid[1, 2] = 0.8
     grid[3, 4] = 0.9  # high, but apart
-    assert box_around(grid, frame, (14, 16), 0.5) == (10, 10, 30, 20)
-    assert box_around(grid, frame, (14, 16), 0.85) == (10, 10, 20, 20)
+    assert box_around(high_cells(grid, frame, (14, 16), 0.5), frame) == (10, 10, 30, 20)
+    assert box_around(high_cells(grid, frame, (14, 16), 0.85), frame) == (10, 10, 20, 20)
 
 
 def test_the_box_is_cut_at_the_border_of_a_padded_image():
     frame = GridFrame.padded_square(4, 4, (20, 40))  # 10 rows of padding above and below
     grid = np.ones((4, 4), np.float32)
     grid[:, 3] = 0
-    assert box_around(grid, frame, (5, 5), 0.5) == (0, 0, 30, 20)
+    assert box_around(high_cells(grid, frame, (5, 5), 0.5), frame) == (0, 0, 30, 20)
+
+
+def test_the_mask_of_cells_is_their_pixels_inside_the_image():
+    frame = GridFrame.padded_square(4, 4, (20, 40))  # 10 rows of padding above and below
+    cells = np.zeros((4, 4), bool)
+    cells[0, 0] = cells[1, 1] = cells[1, 2] = True  # the first lies in the padding
+    mask = mask_of(cells, frame)
+    expected = np.zeros((20, 40), bool)
+    expected[0:10, 10:30] = True
+    np.testing.assert_array_equal(mask, expected)

@@ -1,5 +1,7 @@
 """The SAM family behind one class: frames, batches, scores, and one encoding an image."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import transformers
 from PIL import Image
 from tests.tiny_checkpoints import SEGMENTERS, saved
 
-from pixfoundation.errors import CheckpointError, DataError
+from pixfoundation.errors import CheckpointError, DataError, PrerequisiteError
 from pixfoundation.segmenters.sam import load
 
 SIZE = (48, 90)  # height, width
@@ -116,8 +118,43 @@ def test_a_box_and_points_inside_are_what_the_processor_makes_of_them(image):
 
 
 def test_points_for_a_box_that_is_not_there_are_refused(image):
-    with pytest.raises(DataError, match="into 1 boxes, but 2 are given"):
+    with pytest.raises(DataError, match="1 prompts, but parts for 2"):
         load(str(saved("sam"))).segment(image, boxes=BOXES[:1], inside=[[], []])
+
+
+ROUGH = np.zeros((2, *SIZE), bool)
+ROUGH[0, 10:30, 5:45] = ROUGH[1, 20:40, 60:80] = True
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_rough_masks_refine_points_each_its_own(name, image):
+    segmenter = load(str(saved(name)))
+    both = segmenter.segment(image, points=POINTS[:2], masks=list(ROUGH))
+    assert both.masks.shape == (2, 3, *SIZE)
+    plain = segmenter.segment(image, points=POINTS[:2])
+    assert np.abs(both.scores - plain.scores).max() > 1e-6, "the masks count"
+    for place in (0, 1):
+        alone = segmenter.segment(image, points=[POINTS[place]], masks=[ROUGH[place]])
+        np.testing.assert_allclose(alone.scores[0], both.scores[place], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "side"), [("sam", (17, 32), 32), ("sam_hq", (17, 32), 32)]
+)
+def test_a_rough_mask_is_laid_where_the_image_lies_in_the_padded_square(name, inner, side, image):
+    model_class = {"sam": transformers.SamModel, "sam_hq": transformers.SamHQModel}[name]
+    model = model_class.from_pretrained(saved(name))
+    processor = transformers.SamProcessor.from_pretrained(saved(name))
+    inputs = processor(image, input_points=[[[list(POINTS[0])]]], return_tensors="pt")
+    inputs["input_points"] = inputs["input_points"].float()
+    rough = np.zeros((side, side), bool)  # by hand: rows 10..30 of 48, columns 5..45 of 90
+    small = Image.fromarray(ROUGH[0]).resize(inner[::-1], Image.Resampling.BILINEAR)
+    rough[: inner[0], : inner[1]] = np.asarray(small)
+    logits = torch.from_numpy(np.where(rough, 10, -10)).float()[None, None]
+    with torch.no_grad():
+        expected = model(**inputs, input_masks=logits).iou_scores[0, 0].numpy()
+    found = load(str(saved(name))).segment(image, points=POINTS[:1], masks=[ROUGH[0]])
+    np.testing.assert_allclose(found.scores[0], expected, atol=2e-3)
 
 
 def test_no_prompt_no_mask(image):
@@ -150,3 +187,14 @@ def test_the_embedded_segmenter_is_loaded_by_its_name(image):
     output = load("tiny-sam").segment(image, points=POINTS)
     assert output.masks.shape == (3, 3, *SIZE)
     assert load("tiny-sam").fingerprint()["source"] == "embedded:tiny-sam"
+
+
+def test_a_backbone_of_a_missing_package_is_refused_with_its_name(tmp_path):
+    backbone = {"model_type": "timm_wrapper", "architecture": "repvit_m1.dist_in1k"}
+    vision = {"model_type": "edgetam_vision_model", "backbone_config": backbone}
+    settings = {"model_type": "edgetam", "vision_config": vision}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    if transformers.utils.is_timm_available():
+        pytest.skip("timm is installed here")
+    with pytest.raises(PrerequisiteError, match=r"pip install timm"):
+        load(str(tmp_path))

@@ -14,20 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from inspect import signature
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.attention.reading import AttentionReading, Maps, reading_of, token_maps
 from pixfoundation.errors import DataError
-from pixfoundation.geometry import upsample
-from pixfoundation.grounding.points import Box, Peak, box_around, peaks
+from pixfoundation.geometry import GridFrame, upsample
+from pixfoundation.grounding.points import Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
 from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
+
+Shape = Literal["point", "box", "mask"]
+PhrasePrompt = tuple[Phrase, Peak, NDArray[np.bool_]]
+"""A phrase, its point, and the high cells around it, bool [grid rows, grid columns]."""
 
 
 def load(
@@ -37,7 +43,7 @@ def load(
     preset: str | None = None,
     pronouns: bool = True,
     fallback: Fallback = "none",
-    prompt: Literal["point", "box"] = "point",
+    prompt: Shape = "point",
     points: int = 1,
     rank: int = 1,
     threshold: float = 0.5,
@@ -52,21 +58,24 @@ def load(
             if `published`.
         pronouns: Whether 'it' and the like are phrases.
         fallback: Units for answers without a noun phrase: 'none', 'words', 'sentences'.
-        prompt: What the segmenter gets, 'point' or 'box'.
-        points: How many points (or boxes) a phrase gives.
+        prompt: What the segmenter gets: 'point', 'box' or 'mask' (the point and a rough mask).
+        points: How many points (or boxes, or masks) a phrase gives.
         rank: The rank-th highest pixel instead of the highest.
-        threshold: For boxes, which part of the map's range counts as high.
+        threshold: For boxes and masks, which part of the map's range counts as high.
 
     Raises:
-        DataError: If there is no segmenter, or an option is out of range.
+        DataError: If there is no segmenter, or none that takes masks and those are wanted, or an
+            option is out of range.
     """
     if segmenter is None:
         raise DataError("Attend-and-segment needs a segmenter: it turns points into masks.")
-    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in ("point", "box"):
+    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in get_args(Shape):
         raise DataError(
             "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
-            f"'point' or 'box', but got {points}, {rank}, {threshold} and {prompt!r}."
+            f"'point', 'box' or 'mask', but got {points}, {rank}, {threshold} and {prompt!r}."
         )
+    if prompt == "mask" and "masks" not in signature(segmenter.segment).parameters:
+        raise DataError(f"The segmenter {segmenter.name!r} cannot be prompted with masks.")
     return AttendAndSegment(
         segmenter,
         NounPhrases(pronouns=pronouns, fallback=fallback, trim=not published),
@@ -89,18 +98,18 @@ class AttendAndSegment:
         reading: Which row of attention is a token's.
         published: Whether a map that says nothing points to pixel (0, 0), and what was captured
             beyond the published rows is not read.
-        prompt: What the segmenter gets: the point, or the box of the high part of the map that
-            holds the point.
+        prompt: What the segmenter gets: the point; the box of the high part of the map that holds
+            the point; or the point and that part as a rough mask.
         points: How many points a phrase gives, the highest first, a grid cell apart.
         rank: Take the rank-th highest pixel instead of the highest, from 1 (a diagnostic).
-        threshold: For boxes, what is high, between the lowest (0) and highest value (1).
+        threshold: For boxes and masks, what is high, between the lowest (0) and highest value (1).
     """
 
     segmenter: Segmenter
     phrases: NounPhrases = field(default_factory=NounPhrases)
     reading: AttentionReading = field(default_factory=AttentionReading)
     published: bool = False
-    prompt: Literal["point", "box"] = "point"
+    prompt: Shape = "point"
     points: int = 1
     rank: int = 1
     threshold: float = 0.5
@@ -129,11 +138,11 @@ class AttendAndSegment:
         phrases, phrase_maps = zip(*found, strict=True)
         pixel_maps = upsample(np.stack(phrase_maps), trace.frame)  # (phrases, height, width)
         prompts = [
-            (phrase, peak, box_around(grid, trace.frame, peak.point, self.threshold))
+            (phrase, peak, high_cells(grid, trace.frame, peak.point, self.threshold))
             for phrase, grid, pixels in zip(phrases, phrase_maps, pixel_maps, strict=True)
             for peak in self._peaks(pixels, trace, len(answer.token_ids))
         ]
-        return self._candidates(prompts, self._segment(image, prompts))
+        return self._candidates(prompts, trace.frame, self._segment(image, trace.frame, prompts))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
         """Returns each phrase of an answer with its map on the grid, float32 [rows, columns]."""
@@ -175,26 +184,31 @@ class AttendAndSegment:
         return [Peak(p.point, p.degenerate or tokens == 1) for p in found]
 
     def _segment(
-        self, image: Image.Image, prompts: Sequence[tuple[Phrase, Peak, Box]]
+        self, image: Image.Image, frame: GridFrame, prompts: Sequence[PhrasePrompt]
     ) -> SegmenterOutput:
+        points = [peak.point for _, peak, _ in prompts]
+        if self.prompt == "point":
+            return self.segmenter.segment(image, points=points)
         if self.prompt == "box":
-            return self.segmenter.segment(image, boxes=[box for _, _, box in prompts])
-        return self.segmenter.segment(image, points=[peak.point for _, peak, _ in prompts])
+            boxes = [box_around(cells, frame) for _, _, cells in prompts]
+            return self.segmenter.segment(image, boxes=boxes)
+        rough = [mask_of(cells, frame) for _, _, cells in prompts]
+        return self.segmenter.segment(image, points=points, masks=rough)
 
     def _candidates(
-        self, prompts: Sequence[tuple[Phrase, Peak, Box]], drawn: SegmenterOutput
+        self, prompts: Sequence[PhrasePrompt], frame: GridFrame, drawn: SegmenterOutput
     ) -> list[Candidate]:
         return [
             Candidate(
                 mask=Mask.from_array(drawn.masks[place, index]),
                 phrase=phrase,
                 point=peak.point,
-                box=box if self.prompt == "box" else None,
+                box=box_around(cells, frame) if self.prompt == "box" else None,
                 score=float(drawn.scores[place, index]),
                 index=index,
                 degenerate=peak.degenerate,
             )
-            for place, (phrase, peak, box) in enumerate(prompts)
+            for place, (phrase, peak, cells) in enumerate(prompts)
             for index in range(drawn.masks.shape[1])
         ]
 

@@ -61,10 +61,10 @@ def peaks(
     return found
 
 
-def box_around(
+def high_cells(
     grid: NDArray[np.float32], frame: GridFrame, point: tuple[float, float], threshold: float
-) -> Box:
-    """Returns the box of the connected high cells that hold a point, inside the image.
+) -> NDArray[np.bool_]:
+    """Returns the connected high cells that hold a point, bool [grid rows, grid columns].
 
     Args:
         grid: float32 [grid rows, grid columns].
@@ -72,24 +72,53 @@ def box_around(
         point: (x, y) in pixels.
         threshold: Which cells are high, between the grid's lowest (0) and highest value (1).
     """
-    x0, y0, x1, y1 = frame.box
-    step_x, step_y = (x1 - x0) / frame.columns, (y1 - y0) / frame.rows
+    x0, y0, _, _ = frame.box
+    step_x, step_y = _steps(frame)
     column = min(max(int((point[0] + 0.5 - x0) / step_x), 0), frame.columns - 1)
     row = min(max(int((point[1] + 0.5 - y0) / step_y), 0), frame.rows - 1)
     high = grid >= grid.min() + threshold * (grid.max() - grid.min())
-    reached, frontier = {(row, column)}, [(row, column)]
+    reached = np.zeros(high.shape, bool)
+    reached[row, column] = True
+    frontier = [(row, column)]
     while frontier:
         r, c = frontier.pop()
         for near in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)):
             inside = 0 <= near[0] < frame.rows and 0 <= near[1] < frame.columns
-            if inside and near not in reached and high[near]:
-                reached.add(near)
+            if inside and high[near] and not reached[near]:
+                reached[near] = True
                 frontier.append(near)
-    rows, columns = [r for r, _ in reached], [c for _, c in reached]
+    return reached
+
+
+def box_around(cells: NDArray[np.bool_], frame: GridFrame) -> Box:
+    """Returns the box of some cells, inside the image."""
+    x0, y0, _, _ = frame.box
+    step_x, step_y = _steps(frame)
+    rows, columns = np.nonzero(cells)
     box = (
-        x0 + min(columns) * step_x,
-        y0 + min(rows) * step_y,
-        x0 + (max(columns) + 1) * step_x,
-        y0 + (max(rows) + 1) * step_y,
+        x0 + columns.min() * step_x,
+        y0 + rows.min() * step_y,
+        x0 + (columns.max() + 1) * step_x,
+        y0 + (rows.max() + 1) * step_y,
     )
     return clip_box(box, frame.image_size)
+
+
+def mask_of(cells: NDArray[np.bool_], frame: GridFrame) -> NDArray[np.bool_]:
+    """Returns the pixels whose centres lie in some cells, bool [height, width]."""
+    height, width = frame.image_size
+    x0, y0, _, _ = frame.box
+    step_x, step_y = _steps(frame)
+    columns = np.floor((np.arange(width) + 0.5 - x0) / step_x).astype(int)
+    rows = np.floor((np.arange(height) + 0.5 - y0) / step_y).astype(int)
+    on_grid = np.outer(
+        (rows >= 0) & (rows < frame.rows), (columns >= 0) & (columns < frame.columns)
+    )
+    near = cells[rows.clip(0, frame.rows - 1)][:, columns.clip(0, frame.columns - 1)]
+    return near & on_grid
+
+
+def _steps(frame: GridFrame) -> tuple[float, float]:
+    """The (width, height) in pixels of a cell."""
+    x0, y0, x1, y1 = frame.box
+    return (x1 - x0) / frame.columns, (y1 - y0) / frame.rows

@@ -44,6 +44,7 @@ class Segmenter(Protocol):
         points: Sequence[Point] = (),
         boxes: Sequence[Box] = (),
         inside: Sequence[Sequence[Point]] = (),
+        masks: Sequence[NDArray[np.bool_]] = (),
     ) -> SegmenterOutput:
         """Segments at each point, or in each box; the image is encoded once.
 
@@ -51,8 +52,11 @@ class Segmenter(Protocol):
             image: An RGB image.
             points: (x, y) in original pixels, one prompt each.
             boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
-            inside: For each box points on the same object, which make one prompt with it. Only
-                asked for with models that write both; a segmenter may leave this argument out.
+            inside: For each box points on the same object, which make one prompt with it.
+            masks: For each prompt a rough mask of the object beside it, bool [height, width].
+
+        A segmenter may leave out `inside` and `masks`: they are given only where a model writes
+        both boxes and points, or the grounder was told to prompt with masks.
         """
         ...
 

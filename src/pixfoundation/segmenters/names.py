@@ -7,7 +7,7 @@ SEGMENTERS = {
     "sam-hq-vit-h": ("syscv-community/sam-hq-vit-huge", "SAM-HQ ViT-H", "2.6 GB"),
     "sam2.1-hiera-large": ("facebook/sam2.1-hiera-large", "SAM 2.1 large", "0.9 GB"),
     "sam2.1-hiera-tiny": ("facebook/sam2.1-hiera-tiny", "SAM 2.1 tiny", "0.2 GB"),
-    "edgetam": ("yonigozlan/EdgeTAM-hf", "EdgeTAM", "0.1 GB"),
+    "edgetam": ("yonigozlan/EdgeTAM-hf", "EdgeTAM (needs timm)", "0.1 GB"),
     "sam3-tracker": ("facebook/sam3", "SAM 3, prompted with points (gated)", "3.5 GB"),
 }
 """(model id on the hub, summary, memory for the weights) by short name."""

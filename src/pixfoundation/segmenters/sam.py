@@ -95,6 +95,7 @@ class SamSegmenter:
         points: Sequence[Point] = (),
         boxes: Sequence[Box] = (),
         inside: Sequence[Sequence[Point]] = (),
+        masks: Sequence[NDArray[np.bool_]] = (),
     ) -> SegmenterOutput:
         """Segments at each point, or in each box.
 
@@ -105,39 +106,37 @@ class SamSegmenter:
             points: (x, y) in original pixels, one prompt each.
             boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
             inside: For each box points on the same object, which make one prompt with it.
+            masks: For each prompt a rough mask of the object beside it, bool [height, width].
 
         Returns:
             Three masks a prompt in the decoder's order, at the size of the image.
 
         Raises:
-            DataError: If there are points and boxes, or not as many entries of `inside` as boxes.
+            DataError: If there are points and boxes, or not as many entries of `inside` or `masks`
+                as prompts.
         """
         if points and boxes:
             raise DataError("A segmenter takes points or boxes at a time, not both.")
-        if inside and len(inside) != len(boxes):
-            raise DataError(f"Points go into {len(boxes)} boxes, but {len(inside)} are given.")
-        size = (image.height, image.width)
         clicks = [(point,) for point in points] or inside or [()] * len(boxes)  # of each prompt
-        masks = np.zeros((len(clicks), 3, *size), bool)
-        scores = np.zeros((len(clicks), 3), np.float32)
-        if not clicks:
-            return SegmenterOutput(masks, scores)
+        count = len(points) + len(boxes)
+        for given in (clicks, masks):
+            if given and len(given) != count:
+                raise DataError(f"There are {count} prompts, but parts for {len(given)} of them.")
+        size = (image.height, image.width)
+        drawn, scores = np.zeros((count, 3, *size), bool), np.zeros((count, 3), np.float32)
+        if not count:
+            return SegmenterOutput(drawn, scores)
         seen = self._encode(image)
         scale = torch.tensor([seen.resized[1] / size[1], seen.resized[0] / size[0]])  # (x, y)
         for number in sorted({len(own) for own in clicks}):  # a batch holds prompts of one shape
             places = [i for i, own in enumerate(clicks) if len(own) == number]
             own_boxes = [boxes[i] for i in places] if boxes else ()
             prompts = _prompts([clicks[i] for i in places], own_boxes, scale)
-            output = self._model(
-                **{key: self._placed(value) for key, value in prompts.items()},
-                **self._embedding,
-                multimask_output=True,
-            )
-            low = output.pred_masks[0].float()  # (P, 3, h, w) logits
-            for place, own, score in zip(places, low, output.iou_scores[0], strict=True):
-                masks[place] = _at_original_size(own, seen, size)
-                scores[place] = score.float().cpu().numpy()
-        return SegmenterOutput(masks, scores)
+            low, found = self._decode(prompts, [masks[i] for i in places] if masks else (), seen)
+            for place, own, score in zip(places, low, found, strict=True):
+                drawn[place] = _at_original_size(own, seen, size)
+                scores[place] = score.cpu().numpy()
+        return SegmenterOutput(drawn, scores)
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns what identifies the weights and settings, as JSON data."""
@@ -157,6 +156,27 @@ class SamSegmenter:
             self._embedding = {"image_embeddings": embedding}
         self._image, self._seen = image, seen
         return seen
+
+    def _decode(
+        self, prompts: dict[str, Tensor], masks: Sequence[NDArray[np.bool_]], seen: Prepared
+    ) -> tuple[Tensor, Tensor]:
+        """Returns logits [P, 3, h, w] and scores [P, 3] of P prompts in one batch.
+
+        The decoder adds a mask prompt to the image's embedding, so that prompts with masks are a
+        batch of P images with one prompt each instead of one image with P prompts.
+        """
+        inputs: dict[str, Any] = {key: self._placed(value) for key, value in prompts.items()}
+        embedding = self._embedding
+        if masks:
+            inputs = {key: value.transpose(0, 1) for key, value in inputs.items()}
+            lowest = embedding["image_embeddings"]
+            lowest = lowest[-1] if isinstance(lowest, (list, tuple)) else lowest
+            side = 4 * lowest.shape[-1]  # what the mask encoder brings to the size of the embedding
+            rough = torch.stack([_mask_logits(mask, seen, side) for mask in masks])
+            inputs["input_masks"] = self._placed(rough)  # (P, 1, side, side)
+            embedding = {key: _repeated(value, len(masks)) for key, value in embedding.items()}
+        output = self._model(**inputs, **embedding, multimask_output=True)
+        return output.pred_masks.flatten(0, 1).float(), output.iou_scores.flatten(0, 1).float()
 
     def _placed(self, value: Tensor) -> Tensor:
         dtype = self._model.dtype if value.is_floating_point() else None
@@ -180,6 +200,30 @@ def _prompts(
     if boxes:
         inputs["input_boxes"] = (torch.tensor(boxes, dtype=torch.float32) * scale.repeat(2))[None]
     return inputs  # (1, P, n, 2), (1, P, n), (1, P, 4)
+
+
+def _mask_logits(mask: NDArray[np.bool_], seen: Prepared, side: int) -> Tensor:
+    """Brings a mask of the image to the logits [1, side, side] that the mask encoder reads.
+
+    -10 and 10, as SAM 2 turns masks into logits (facebookresearch/sam2); padding is outside.
+    """
+    height, width = seen.pixels.shape[-2:]
+    inner = (
+        max(round(side * seen.resized[0] / height), 1),
+        max(round(side * seen.resized[1] / width), 1),
+    )
+    small = F.interpolate(
+        torch.from_numpy(mask)[None, None].float(), inner, mode="bilinear", antialias=True
+    )
+    whole = F.pad(small, (0, side - inner[1], 0, side - inner[0]))
+    return whole[0] * 20 - 10
+
+
+def _repeated(value: Tensor | Sequence[Tensor], count: int) -> Any:
+    """Repeats embeddings [1, ...] along the batch, without copies."""
+    if isinstance(value, Tensor):
+        return value.expand(count, *value.shape[1:])
+    return [_repeated(one, count) for one in value]
 
 
 def _at_original_size(logits: Tensor, seen: Prepared, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -100,6 +100,7 @@ class WordSegmenter(ABC):
         points: Sequence[Point] = (),
         boxes: Sequence[Box] = (),
         inside: Sequence[Sequence[Point]] = (),
+        masks: Sequence[np.ndarray] = (),
     ) -> SegmenterOutput:
         """Refuses points and boxes, in one sentence; raises `DataError`."""
         raise DataError(
