@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "sesame"
@@ -44,7 +44,8 @@ class JudgeServer:
                     server.under_way += 1
                     server.most_under_way = max(server.most_under_way, server.under_way)
                 try:
-                    self.answer(trouble, body)
+                    with suppress(ConnectionError):  # of a client that was killed
+                        self.answer(trouble, body)
                 finally:
                     with server.lock:
                         server.under_way -= 1

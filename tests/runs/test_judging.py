@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from pixfoundation.errors import JudgeError
+from pixfoundation.errors import DataError, JudgeError
 from pixfoundation.judges.asking import CachedJudge, concurrently
 from pixfoundation.judges.base import Question
 from pixfoundation.judges.endpoint import load
+from pixfoundation.report.page import write_report
 from pixfoundation.runs.judging import judge_run
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.score import score
@@ -80,12 +82,61 @@ def test_an_absent_object_has_no_pick(run, tmp_path):
     assert score(run).to_json()["miou"]["protocol3"]["auto"]["all"] == 0.0
 
 
-def test_no_verdict_is_counted(run, tmp_path):
-    with judge_server(lambda body: "As a language model ...") as server:
-        final = judge_run(run, asker(server, tmp_path / "kept"), tasks=["grade"])
-    assert final.no_verdict == 6
+@pytest.mark.parametrize("nonsense", ["As a language model ...", "0", "99", ""])
+def test_no_verdict_is_counted_in_scores_and_report(run, tmp_path, nonsense):
+    with judge_server(lambda body: nonsense) as server:
+        final = judge_run(run, asker(server, tmp_path / "kept"))
+        texts = [text_of(body) for body in server.requests]
+        picks = sum("Select the image" in text for text in texts) if nonsense == "0" else 0
+        again = sum("and nothing else" in text for text in texts)
+        assert again == (len(texts) - picks) / 2, "twice each"
     assert {verdict.value for verdict in run.verdicts()} == {None}
-    assert score(run).to_json()["accuracy"]["protocol1"]["unparsed"] == 6
+    abstained = 12 if nonsense == "0" else 0  # of a tournament it means 'none of them'
+    assert final.no_verdict == 6 + 12 + 12 - abstained
+    scores = score(run)
+    assert scores.accuracy[1].unparsed == 6
+    assert "no verdict, though asked twice, on 6 of 6 answers of protocol 1" in scores.notes[0]
+    assert scores.to_json()["verdicts"]["grade"] == {
+        "judge": "openai:m", "said": 6, "no_verdict": 6, "open": 0, "masks": 0, "spared": 0,
+    }  # fmt: skip
+    assert scores.verdicts["pick"].no_verdict == 12 - abstained
+    page = write_report([run], tmp_path / "page", scores=[scores]).read_text()
+    assert "on 12 of 12 questions whether the object is there" in page
+
+
+def test_what_is_not_judged_yet_is_counted_apart(run, tmp_path):
+    with judge_server(reply) as server, pytest.raises(JudgeError):
+        judge_run(run, asker(server, tmp_path / "kept", budget=1), tasks=["grade"], at_once=1)
+    count = score(run).verdicts["grade"]
+    assert (count.said, count.no_verdict, count.open) == (1, 0, 5)
+    assert "5 answers of protocol 1 are not judged yet" in " ".join(score(run).notes)
+
+
+def test_masks_that_were_not_shown_are_reported(run, tmp_path):
+    held = run.candidates()
+    with run.appender("candidates") as file:
+        for record in held.values():
+            twice = replace(record, candidates=record.candidates * 2)
+            file.append(twice.to_json())
+    with judge_server(reply) as server:
+        final = judge_run(run, asker(server, tmp_path / "kept"))
+        assert final.spared == 12
+        assert judge_run(run, asker(server, tmp_path / "kept")).spared == 12, "the second time too"
+    assert "openai:m was shown 12 of 24 masks: 12 nearly equal another." in score(run).notes
+
+
+def test_another_way_of_asking_is_another_judge(run, tmp_path):
+    with judge_server(reply) as server:
+        judge_run(run, asker(server, tmp_path / "kept"))
+        before = len(server.requests)
+        judge_run(run, asker(server, tmp_path / "kept"), published=True, temperature=0.2)
+        assert len(server.requests) > before
+    name = "openai:m, published, temperature 0.2"
+    assert {verdict.judge for verdict in run.verdicts()} == {"openai:m", name}
+    assert score(run).settings.pick_judge == name
+    assert score(run, judge="openai:m").settings.pick_judge == "openai:m"
+    with pytest.raises(DataError, match="no verdicts of 'gpt'. It has those of: openai:m; "):
+        score(run, judge="gpt")
 
 
 def test_the_budget_is_kept_and_what_was_judged_is_safe(run, tmp_path):
@@ -109,37 +160,44 @@ def test_the_key_is_in_no_file(run, tmp_path, monkeypatch):
         assert KEY.encode() not in file.read_bytes()
 
 
-WORKER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from pixfoundation.judges.asking import CachedJudge
-from pixfoundation.judges.endpoint import load
-from pixfoundation.runs.judging import judge_run
-from pixfoundation.runs.store import RunDirectory
-judge = CachedJudge(load("m", base_url={url!r}), Path({kept!r}))
-judge_run(RunDirectory({run!r}), judge, at_once=1, report=lambda p: print(p.done, flush=True))
-"""
-
-
 @pytest.mark.slow
-def test_killed_in_the_middle_nothing_is_asked_twice_and_nothing_lost(run, tmp_path):
-    with judge_server(reply) as server:
-        places = {"url": server.url, "kept": str(tmp_path / "kept"), "run": str(run.path)}
-        code = WORKER.format(root=str(Path(__file__).resolve().parents[2]), **places)
-        for verdicts in (1, 2, 3):
-            worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-            for _ in range(verdicts):
-                worker.stdout.readline()
-            worker.kill()
-            worker.wait()
-        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_killed_in_the_middle_nothing_is_asked_twice_and_nothing_lost(run, tmp_path, at_once):
+    """The server kills the judging process while a question of its is under way, three times."""
+    for number, sample in enumerate(run.samples.values()):  # no two questions alike
+        with Image.open(sample.image) as picture:
+            picture.putpixel((0, 0), (number, 0, 0))
+            picture.save(sample.image)
+    moments, process, answered = {2, 6, 10}, {}, []
+
+    def deadly(body):
+        if len(answered) in moments:
+            moments.remove(len(answered))
+            process["held"].kill()  # SIGKILL
+            process["held"].wait()
+        answered.append(body)
+        return reply(body)
+
+    with judge_server(deadly) as server:
+        command = [
+            *(sys.executable, "-c", "from pixfoundation.cli import main; main()"),
+            *("judge", str(run.path), "--model", "m", "--base-url", server.url),
+            *("--cache", str(tmp_path / "kept"), "--at-once", str(at_once)),
+        ]
+        for kills in range(4):
+            process["held"] = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            assert process["held"].wait(timeout=120) == (-9 if kills < 3 else 0)
         seen = [(text_of(body), tuple(images_of(body))) for body in server.requests]
-    # The request that is under way at a kill was sent, but its reply never came.
-    assert len(seen) - len(set(seen)) <= 3
+    # Only what was under way at a kill was sent without its reply ever being read.
+    assert len(seen) - len(set(seen)) <= 3 * at_once
     whole = RunDirectory(run.path).verdicts()
     assert len(whole) == 30
     assert len({(v.sample, v.protocol, v.kind) for v in whole}) == 30
+    with judge_server(reply) as server:
+        uninterrupted = start(tmp_path / "other", list(run.samples.values()))
+        run_all(uninterrupted)
+        judge_run(uninterrupted, asker(server, tmp_path / "other kept"))
+    assert sorted(map(str, whole)) == sorted(map(str, uninterrupted.verdicts()))
 
 
 def test_work_under_way_is_kept_when_another_fails():

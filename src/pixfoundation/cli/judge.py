@@ -8,12 +8,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, KEY_FILE, make_judge
+from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, JUDGE_OPTION, KEY_FILE, make_judge
 
 
 def judge_command(
     run: Path = typer.Argument(help="A run directory."),
-    model: str = typer.Option(help="The judge's model: its name at the endpoint, or a hub id."),
+    model: str = typer.Option(
+        help="The judge's model: its name at the endpoint, or a hub id.",
+        envvar="PIXFOUNDATION_JUDGE_MODEL",
+    ),
     judge: str = JUDGE,
     tasks: str = typer.Option(
         "grade,pick",
@@ -25,7 +28,7 @@ def judge_command(
     budget: int | None = typer.Option(None, min=0, help="Most requests of this call."),
     temperature: float = typer.Option(0.0, min=0.0, help="Of the judge; 0.2 as published."),
     published: bool = typer.Option(False, help="Pick with one request of all overlays."),
-    retries: int = typer.Option(6, min=0, help="Tries after the first, with growing pauses."),
+    judge_option: list[str] | None = JUDGE_OPTION,
     cache: Path | None = CACHE,
 ) -> None:
     """Have a judge grade answers of protocol 1, pick masks, and name the concepts of phrases.
@@ -38,6 +41,8 @@ def judge_command(
       pixfoundation judge runs/llava --model gpt-4o --tasks concept --temperature 0.2
 
       pixfoundation judge runs/llava --model Qwen3-VL-8B --base-url http://localhost:8000/v1
+
+      pixfoundation judge runs/llava --judge local --model Qwen/Qwen3-VL-8B-Instruct
     """
     from pixfoundation.emergence.best import best_phrases
     from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
@@ -46,10 +51,16 @@ def judge_command(
     wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
         raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
+    directory = RunDirectory(run)
     asker = make_judge(
-        judge, model, base_url=base_url, key_file=key_file, cache=cache, retries=retries,
+        judge,
+        model,
+        base_url=base_url,
+        key_file=key_file,
+        cache=cache,
+        more=judge_option,
         budget=budget,
-    )  # fmt: skip
+    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -65,7 +76,6 @@ def judge_command(
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
-        directory = RunDirectory(run)
         phrases = best_phrases(directory, 3, published=published) if "concept" in wanted else None
         final = judge_run(
             directory,

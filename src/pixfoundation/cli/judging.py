@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from platformdirs import user_cache_path
 
-from pixfoundation.cli.options import given
+from pixfoundation.cli.options import given, parse_options
 
 if TYPE_CHECKING:
     from pixfoundation.judges.asking import CachedJudge
 
 JUDGE = typer.Option("openai", help="Who judges: openai (any compatible endpoint) or local.")
-BASE_URL = typer.Option(None, help="The judge's endpoint, as http://localhost:8000/v1.")
+BASE_URL = typer.Option(
+    None,
+    help="The judge's endpoint, as http://localhost:8000/v1. Default: PIXFOUNDATION_JUDGE_URL or "
+    "OPENAI_BASE_URL, else the vendor's.",
+)
 KEY_FILE = typer.Option(
     None, help="A file with the judge's key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY."
+)
+JUDGE_OPTION = typer.Option(
+    None,
+    metavar="KEY=VALUE",
+    help="A further option of the judge: timeout=60 of an endpoint, device=cpu or dtype=float16 of "
+    "a local model; repeatable.",
 )
 CACHE = typer.Option(None, help="Where the judge's replies are kept, for all runs.")
 
@@ -28,7 +39,7 @@ def make_judge(
     base_url: str | None = None,
     key_file: Path | None = None,
     cache: Path | None = None,
-    retries: int = 6,
+    more: Sequence[str] | None = None,
     budget: int | None = None,
 ) -> CachedJudge:
     """Makes a judge that keeps its replies.
@@ -39,14 +50,19 @@ def make_judge(
         base_url: The endpoint; the vendor's if None.
         key_file: Its first line is the key.
         cache: The folder of the replies; the user's cache if None.
-        retries: Tries after the first, of judges behind an endpoint.
+        more: Further options of that judge, as KEY=VALUE.
         budget: Most requests; None for no bound.
+
+    Raises:
+        DataError: If that judge does not take one of the options.
+        JudgeError: If it cannot be had.
     """
     from pixfoundation.judges import judges
     from pixfoundation.judges.asking import CachedJudge
+    from pixfoundation.registry import check_options
 
-    options = given(base_url=base_url, key_file=key_file)
-    if judge == "openai":
-        options["retries"] = retries
+    factory = judges.get(judge)
+    options = {**given(base_url=base_url, key_file=key_file), **parse_options(more)}
+    check_options(f"The judge {judge!r}", factory, options)
     folder = cache or user_cache_path("pixfoundation") / "judge"
-    return CachedJudge(judges.get(judge)(model, **options), folder, budget)
+    return CachedJudge(factory(model, **options), folder, budget)

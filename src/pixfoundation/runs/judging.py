@@ -108,21 +108,32 @@ def judge_run(
         RunError: If the directory is held by another process or cannot be written.
     """
     with run.locked(), run.appender("verdicts") as file:
-        held = [verdict for verdict in run.verdicts() if verdict.judge == judge.name]
+        name = named(judge, temperature, published)
+        held = [verdict for verdict in run.verdicts() if verdict.judge == name]
         said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
         jobs = list(_jobs(run, tasks, phrases or {}))
         open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
-        spared = 0
+        spared = sum(verdict.spared for verdict in held)
         work = partial(_judge_one, judge, temperature=temperature, published=published, seed=seed)
         for job, verdicts in concurrently(work, open_jobs, at_once):
             for kind, verdict in verdicts:
-                file.append(_record(job, kind, verdict, judge.name).to_json())
+                file.append(_record(job, kind, verdict, name).to_json())
                 bad += not verdict.valid
                 spared += verdict.spared
             done += 1
             report(JudgingProgress(done, len(jobs), bad, spared))
         return JudgingProgress(done, len(jobs), bad, spared)
+
+
+def named(judge: Judge, temperature: float, published: bool) -> str:
+    """Returns what stands beside a verdict: the judge, and how it was asked if not by default."""
+    asked = [judge.name]
+    if published:
+        asked.append("published")
+    if temperature > 0:
+        asked.append(f"temperature {temperature:g}")
+    return ", ".join(asked)
 
 
 def _jobs(run: RunDirectory, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
@@ -185,4 +196,5 @@ def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> Verdi
         verdict.valid,
         verdict.reply,
         _phrase(job),
+        verdict.spared,
     )

@@ -184,6 +184,7 @@ class VerdictRecord:
         valid: Whether the judge answered what was asked; if not, `value` is null ('no verdict').
         reply: What it said, word for word.
         phrase: Which phrase of the answer a `concept` is of; None for other kinds.
+        spared: Of a `pick`: how many masks were not shown, since near-equal ones were.
     """
 
     sample: str
@@ -194,10 +195,11 @@ class VerdictRecord:
     valid: bool = True
     reply: str = ""
     phrase: str | None = None
+    spared: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as plain JSON data."""
-        data = {
+        data: dict[str, Any] = {
             "sample": self.sample,
             "protocol": self.protocol,
             "kind": self.kind,
@@ -206,7 +208,11 @@ class VerdictRecord:
             "valid": self.valid,
             "reply": self.reply,
         }
-        return data if self.phrase is None else data | {"phrase": self.phrase}
+        if self.phrase is not None:
+            data["phrase"] = self.phrase
+        if self.spared:
+            data["spared"] = self.spared
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
@@ -220,4 +226,5 @@ class VerdictRecord:
             data["valid"],
             data["reply"],
             data.get("phrase"),
+            data.get("spared", 0),
         )

@@ -19,6 +19,7 @@ from pixfoundation.scoring.intervals import Bootstrap, Figure
 from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, Settings
+from pixfoundation.scoring.verdicts import count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
 from pixfoundation.selectors.base import Rules
 from pixfoundation.similarity import PhraseVectors, Similarity
@@ -66,14 +67,17 @@ def score(
     Raises:
         RunError: If the run directory cannot be read.
         UnknownNameError: If a selector or the vectors are not known.
-        DataError: If an option has no such value, or the run has nothing for a named selector.
+        DataError: If an option has no such value, or the run has nothing for a named selector or of
+            a named judge.
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory(run)
     samples = tuple(run.samples.values() if only is None else (run.samples[id] for id in only))
     bootstrap = Bootstrap(samples, replicates, seed)
     verdicts = run.verdicts()
-    answers, candidates = _by_protocol(run.answers()), run.candidates()
+    _check_judge(run, verdicts, judge)
+    answered, candidates = run.answers(), run.candidates()
+    answers = _by_protocol(answered)
     wanted = set(selectors or DEFAULT_SELECTORS) | ({selector} if selector else set())
     similarity = _similarity(run, vectors, required="similarity" in (selectors or ()))
     settings = Settings(
@@ -86,6 +90,16 @@ def score(
         vectors=_vectors_used(candidates.values(), similarity),
         replicates=replicates,
         seed=seed,
+    )
+    counts = count_verdicts(
+        samples,
+        answered,
+        candidates,
+        verdicts,
+        {
+            "grade": settings.grade_judge,
+            **dict.fromkeys(("presence", "pick"), settings.pick_judge or ""),
+        },
     )
     accuracies, other = _accuracies(samples, answers, verdicts, settings, bootstrap)
     rules = Rules(published, similarity, settings.native)
@@ -116,7 +130,11 @@ def score(
         paired=lines,
         selector=selector or (held[0] if held else None),
         failed=_failures(answers, candidates),
-        notes=_notes(run, samples, accuracies, groundings, similarity),
+        verdicts=counts,
+        notes=(
+            *_notes(run, samples, accuracies, groundings, similarity),
+            *verdict_notes(counts),
+        ),
         bootstrap=bootstrap,
     )
 
@@ -333,6 +351,15 @@ def _parser(name: str | None, run: RunDirectory, published: bool) -> str:
         own = "published-cvbench" if run.config.dataset.get("name") == "pixcvbench" else "published"
         return own if published else "tolerant"
     return _one_of("--parser", name, tuple(accuracy.PARSERS))
+
+
+def _check_judge(run: RunDirectory, verdicts: Sequence[VerdictRecord], wanted: str | None) -> None:
+    names = list(dict.fromkeys(verdict.judge for verdict in verdicts))
+    if wanted not in (None, RULES, *names):
+        raise DataError(
+            f"{run.path} has no verdicts of {wanted!r}. "
+            f"It has those of: {'; '.join(names) or 'nobody'}."
+        )
 
 
 def _judge(

@@ -14,6 +14,7 @@ from pixfoundation.scoring.grounding import Grounding
 from pixfoundation.scoring.intervals import Bootstrap, Figure
 from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.paired import Paired
+from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
 
 DEFAULT_SELECTORS = ("native", "auto", "similarity", "oracle", "random", "oracle_random")
@@ -69,6 +70,7 @@ class Scores:
         paired: A†, A, M†, M, S, Grove and the failure split, by selector.
         selector: The one that leads the table; None if the run has no masks.
         failed: Sample, protocol and reason of every failure on record.
+        verdicts: How many verdicts of each kind the judges gave, and how many are none.
         notes: What must be said beside the numbers.
         bootstrap: The draws that the intervals come from.
     """
@@ -83,6 +85,7 @@ class Scores:
     paired: Mapping[str, Paired]
     selector: str | None
     failed: tuple[tuple[str, Protocol, str], ...]
+    verdicts: Mapping[str, VerdictCount]
     notes: tuple[str, ...]
     bootstrap: Bootstrap
 
@@ -151,6 +154,7 @@ class Scores:
             "by_selector": {name: line.to_json() for name, line in self.paired.items() if name},
             "groups": {tag: _figures(self.split(tag)) for tag in self.tags()},
             "failed": [list(entry) for entry in self.failed],
+            "verdicts": {kind: count.to_json() for kind, count in self.verdicts.items()},
             "notes": list(self.notes),
         }
         if self.other_parser is not None:
