@@ -8,11 +8,13 @@ import pytest
 from pixfoundation.report.page import write_report
 from pixfoundation.types import Answer
 from tests.doubles import BrightModel, make_samples
-from tests.report.test_page import ATTACK, make_run
+from tests.report.test_page import ATTACK, CONFIG, make_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+RIVAL = CONFIG.model_copy(update={"model": {"name": "<b>rival</b>"}})
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,6 +50,25 @@ def page(browser, tmp_path):
     view.on("pageerror", lambda error: view.problems.append(str(error)))
     view.on("dialog", lambda dialog: view.problems.append("a script of the answer ran"))
     view.goto(write_report([run], tmp_path / "page").as_uri())
+    yield view
+    assert view.problems == []
+    view.close()
+
+
+@pytest.fixture
+def two(browser, tmp_path):
+    """The page of two runs of one benchmark; the second says hostile things."""
+    samples = make_samples(tmp_path / "images", 2)
+    runs = [
+        make_run(tmp_path / "honest", BrightModel(), samples),
+        make_run(tmp_path / "hostile", Talkative(), samples, RIVAL),
+    ]
+    view = browser.new_page(viewport={"width": 1200, "height": 900})
+    view.problems, view.requests = [], []
+    view.on("pageerror", lambda error: view.problems.append(str(error)))
+    view.on("dialog", lambda dialog: view.problems.append("a script of the answer ran"))
+    view.on("request", lambda request: view.requests.append(request.url))
+    view.goto(write_report(runs, tmp_path / "page").as_uri())
     yield view
     assert view.problems == []
     view.close()
@@ -123,3 +144,31 @@ def test_it_is_readable_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 800})
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
+
+
+def test_two_runs_stand_side_by_side(two):
+    two.locator(".card").nth(1).click()
+    sides = two.locator("#detail .side")
+    assert sides.count() == 2
+    assert "The white box is on the right." in sides.nth(0).inner_text()
+    assert ATTACK in sides.nth(1).inner_text()
+    assert [side.inner_text() for side in sides.locator("h3").all()] == ["bright", "<b>rival</b>"]
+    assert two.locator("#detail b").count() == 0
+    assert "rival" not in sides.nth(0).inner_text()
+
+
+def test_two_runs_are_filtered_by_the_one_that_is_chosen(two):
+    assert cards(two) == 4
+    two.select_option("#run", "1")
+    two.select_option("#grounding", "none")
+    assert cards(two) == 2
+    two.select_option("#run", "0")
+    assert cards(two) == 0
+    two.select_option("#grounding", "right")
+    assert cards(two) == 4
+
+
+def test_nothing_is_fetched(two):
+    two.locator(".card").first.click()
+    two.wait_for_timeout(200)
+    assert [url for url in two.requests if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -93,14 +93,14 @@ def test_two_runs_stand_side_by_side(tmp_path):
     first = make_run(tmp_path / "a", samples=make_samples(tmp_path / "images", 2))
     second = make_run(tmp_path / "b", samples=make_samples(tmp_path / "images", 1))
     data = data_of(write_report([first, second], tmp_path / "page"))
-    assert len(data["runs"]) == 2
+    assert [run["name"] for run in data["runs"]] == ["bright (run) 1", "bright (run) 2"]
     assert [sample["id"] for sample in data["samples"]] == ["0", "1"]
     assert all(len(sample["runs"]) == 2 for sample in data["samples"])
 
 
 def test_what_cannot_be_shown_is_refused(tmp_path):
     run = make_run(tmp_path)
-    with pytest.raises(DataError, match="got 0"):
+    with pytest.raises(DataError, match="none is given"):
         write_report([], tmp_path)
     other = make_run(
         tmp_path / "other",

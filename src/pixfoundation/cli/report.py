@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 def report_command(
-    runs: list[Path] = typer.Argument(help="One run directory, or two to show side by side."),
+    runs: list[Path] = typer.Argument(help="A run directory, or several to show side by side."),
     out: Path | None = typer.Option(None, help="The folder. Default: `report` in the first run."),
     title: str = typer.Option("PixFoundation report", help="The page's title."),
 ) -> None:

@@ -22,12 +22,15 @@ SHOWN_SIDE = 480
 """Longest side of an embedded image in pixels; a page of 300 photographs stays below 20 MB."""
 
 
-def gallery(runs: Sequence[RunDirectory], scores: Sequence[Scores]) -> dict[str, Any]:
-    """Collects the samples of one or two runs side by side.
+def gallery(
+    runs: Sequence[RunDirectory], scores: Sequence[Scores], names: Sequence[str]
+) -> dict[str, Any]:
+    """Collects the samples that all runs share, side by side.
 
     Args:
         runs: Of the same benchmark.
         scores: Of the same runs, in order.
+        names: What the runs are called.
 
     Returns:
         What `page.js` reads.
@@ -50,17 +53,12 @@ def gallery(runs: Sequence[RunDirectory], scores: Sequence[Scores]) -> dict[str,
         if name in ("pattern", "task", "source")
     }
     return {
-        "runs": [{"name": run_name(run)} for run in runs],
+        "runs": [{"name": name} for name in names],
         "protocols": sorted({p for run in runs for p in run.config.protocols}),
         "selectors": list(dict.fromkeys(name for found in scores for name in found.selectors)),
         "patterns": sorted(patterns),
         "samples": samples,
     }
-
-
-def run_name(run: RunDirectory) -> str:
-    """Returns what a run is called beside others: its model."""
-    return str(run.config.model.get("name", run.path.name))
 
 
 class _Reader:

@@ -20,7 +20,8 @@ from jinja2 import Environment, FunctionLoader, select_autoescape
 from pixfoundation import __version__
 from pixfoundation.emergence.when import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
-from pixfoundation.report.gallery import gallery, run_name
+from pixfoundation.report.gallery import gallery
+from pixfoundation.runs.names import run_names
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Figure
 from pixfoundation.scoring.score import score
@@ -48,10 +49,10 @@ def write_report(
     title: str = "PixFoundation report",
     scores: Sequence[Scores] | None = None,
 ) -> Path:
-    """Writes the page of one run, or of two side by side.
+    """Writes the page of one run, or of several side by side.
 
     Args:
-        runs: One or two runs of the same benchmark.
+        runs: Runs of the same benchmark.
         out: The folder; `index.html` is written into it.
         title: Of the page.
         scores: Of the runs, if they are at hand; scored by the defaults if not.
@@ -60,11 +61,12 @@ def write_report(
         The page's path.
 
     Raises:
-        DataError: If there are no runs, more than two, or two without a common sample.
+        DataError: If there are no runs, or some without a common sample.
         RunError: If the folder cannot be written.
     """
-    if not 1 <= len(runs) <= 2:
-        raise DataError(f"A report shows one run, or two side by side, but got {len(runs)}.")
+    if not runs:
+        raise DataError("A report is of one run or more, but none is given.")
+    names = run_names(runs)
     found = list(scores) if scores is not None else [score(run) for run in runs]
     html = (
         _environment()
@@ -74,9 +76,9 @@ def write_report(
             version=__version__,
             style=_text("page.css"),
             script=_text("page.js"),
-            data=embed_json(gallery(runs, found)),
+            data=embed_json(gallery(runs, found, names)),
             figures=_figures(runs),
-            runs=[_summary(run, scored) for run, scored in zip(runs, found, strict=True)],
+            runs=[_summary(*of) for of in zip(runs, names, found, strict=True)],
         )
     )
     page = Path(out) / "index.html"
@@ -148,10 +150,9 @@ def _text(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _summary(run: RunDirectory, scores: Scores) -> dict[str, Any]:
+def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
     return {
-        "name": run_name(run),
-        "model": run_name(run),
+        "name": name,
         "dataset": scores.dataset,
         "segmenter": (run.config.segmenter or {}).get("name"),
         "tables": [table for table in _tables(scores) if table.rows],

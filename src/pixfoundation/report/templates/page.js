@@ -91,7 +91,7 @@ function outline(ink, canvas, inside, height, width) {
 }
 
 const percent = (value) => (value == null ? "–" : (100 * value).toFixed(0) + " %");
-const state = () => ({ protocol: $("protocol").value, pattern: $("pattern").value, vqa: $("vqa").value, grounding: $("grounding").value, selector: $("selector").value, search: $("search").value.toLowerCase() });
+const state = () => ({ run: $("run").value, protocol: $("protocol").value, pattern: $("pattern").value, vqa: $("vqa").value, grounding: $("grounding").value, selector: $("selector").value, search: $("search").value.toLowerCase() });
 
 // The mask that a selector shows for an answer; undefined where there is none.
 function chosen(answer, selector) {
@@ -112,18 +112,19 @@ function answersOf(run, protocol) {
 
 function matches(sample, want) {
   if (want.pattern && !Object.values(sample.tags).includes(want.pattern)) return false;
-  const answers = sample.runs.map((run) => run[want.protocol]).filter(Boolean);
-  if (want.vqa && !sample.runs.some((run) => answersOf(run, want.protocol).some((a) => a.verdict === want.vqa))) return false;
+  const runs = want.run === "" ? sample.runs : [sample.runs[want.run]];
+  const answers = runs.map((run) => run[want.protocol]).filter(Boolean);
+  if (want.vqa && !runs.some((run) => answersOf(run, want.protocol).some((a) => a.verdict === want.vqa))) return false;
   if (want.grounding && !answers.some((answer) => groundingOf(answer, want.selector) === want.grounding)) return false;
   if (!want.search) return true;
-  const text = [sample.id, sample.question, sample.expression, ...Object.values(sample.tags), ...sample.runs.flatMap((run) => Object.values(run).map((a) => a.text))];
+  const text = [sample.id, sample.question, sample.expression, ...Object.values(sample.tags), ...runs.flatMap((run) => Object.values(run).map((a) => a.text))];
   return text.join("\n").toLowerCase().includes(want.search);
 }
 
 function verdictTags(sample, want) {
   const tags = element("div", { className: "verdicts" });
   sample.runs.forEach((run, i) => {
-    const mark = data.runs.length > 1 ? data.runs[i].name + " " : "";
+    const mark = sample.runs.length > 1 ? data.runs[i].name + " " : "";
     for (const protocol of ["1", "2"]) {
       const verdict = run[protocol]?.verdict;
       if (verdict) tags.append(element("span", { className: "tag " + verdict, textContent: `${mark}P${protocol} ${verdict}` }));
@@ -149,7 +150,7 @@ function refresh() {
 }
 
 function card(sample, i, want) {
-  const answer = sample.runs[0][want.protocol], pick = chosen(answer, want.selector);
+  const answer = sample.runs[want.run || 0][want.protocol], pick = chosen(answer, want.selector);
   const canvas = element("canvas", { width: sample.shown[1], height: sample.shown[0] });
   canvas.paint = () => draw(canvas, sample, pick, colourOf(pick?.phrase));
   watcher.observe(canvas);
@@ -230,12 +231,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "k" || event.key === "K") open(Math.max(current - 1, 0));
 });
 
+$("run").append(...data.runs.map((run, r) => element("option", { value: r, textContent: run.name })));
 $("protocol").append(...data.protocols.map((p) => element("option", { value: p, textContent: ["", "1 question", "2 letter", "3 expression"][p] })));
 $("protocol").value = data.protocols.includes(3) ? "3" : data.protocols[0];
 $("selector").append(...data.selectors.map((name) => element("option", { value: name, textContent: name })));
 $("selector").value = data.selectors.find((name) => !name.includes("random")) ?? data.selectors[0];
 $("pattern").append(...data.patterns.map((name) => element("option", { value: name, textContent: name })));
 $("close").onclick = () => $("detail").close();
-for (const id of ["protocol", "pattern", "vqa", "grounding", "selector"]) $(id).addEventListener("change", refresh);
+for (const id of ["run", "protocol", "pattern", "vqa", "grounding", "selector"]) $(id).addEventListener("change", refresh);
 $("search").addEventListener("input", refresh);
 refresh();
