@@ -84,9 +84,10 @@ def load_segmenter(name: str, **options: Any) -> Segmenter:
     return factory(name, **options)
 
 
-def check_names(model: str, dataset: str, segmenter: str | None) -> None:
+def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
     """Looks all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
-    benchmarks.entry(dataset)
+    if dataset is not None:
+        benchmarks.entry(dataset)
     adapter_of(model)
     if segmenter is not None:
         segmenters.entry(_segmenter_entry(segmenter))
@@ -240,6 +241,7 @@ class Grounded:
         segmenter: Name of the segmenter; None for masks of the model's own.
         grounder: What turned the answer into masks.
         picking: What the judge said, if one was asked.
+        vectors: Of the phrase similarity; None if another selector picked.
     """
 
     found: GroundedImage
@@ -248,6 +250,7 @@ class Grounded:
     segmenter: str | None
     grounder: Grounder
     picking: Picking | None = None
+    vectors: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels as plain JSON data."""
@@ -259,6 +262,7 @@ class Grounded:
                 "selector": self.selection.selector,
                 "candidate": self.selection.candidate,
                 "evidence": self.selection.evidence,
+                "vectors": self.vectors,
                 "mask": None if self.selection.mask is None else self.selection.mask.to_json(),
             },
             "judge": None if self.picking is None else asdict(self.picking),
@@ -332,11 +336,13 @@ def ground(
     picking = _pick(judge, found, published) if judge and found.candidates else None
     native = how.name == "native"
     name = "auto" if selector == "judge" else "native" if native else selector
-    chooser = selectors.get(name)(Rules(published, Similarity() if name == "similarity" else None))
+    similarity = Similarity() if name == "similarity" else None
+    chooser = selectors.get(name)(Rules(published, similarity))
     choice = Choice(found.sample, found.candidates, pick=_said(picking), native=native)
     selection = chooser.select(choice)
     drawn_by = segmenter.name if segmenter else None
-    return Grounded(found, selection, model.name, drawn_by, how, picking)
+    vectors = similarity.name if similarity else None
+    return Grounded(found, selection, model.name, drawn_by, how, picking, vectors)
 
 
 def _pick(judge: Judge, found: GroundedImage, published: bool) -> Picking:

@@ -95,7 +95,8 @@ def test_no_verdict_is_counted_in_scores_and_report(run, tmp_path, nonsense):
     assert final.no_verdict == 6 + 12 + 12 - abstained
     scores = score(run)
     assert scores.accuracy[1].unparsed == 6
-    assert "no verdict, though asked twice, on 6 of 6 answers of protocol 1" in scores.notes[0]
+    said = " ".join(scores.notes)
+    assert "no verdict, though asked twice, on 6 of 6 answers of protocol 1" in said
     assert scores.to_json()["verdicts"]["grade"] == {
         "judge": "openai:m", "said": 6, "no_verdict": 6, "open": 0, "masks": 0, "spared": 0,
     }  # fmt: skip

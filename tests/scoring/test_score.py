@@ -137,6 +137,8 @@ def test_every_selector_of_an_attention_run_and_its_chance(tmp_path):
     )
     assert scores.selector == "auto"
     assert next(iter(scores.to_json()["miou"]["protocol3"])) == "auto"
+    assert scores.notes[:2] == ("Phrase similarity by imported.", "Masks picked by judge.")
+    assert score(tmp_path / "r", selectors=["judge"], selector="judge").selector == "auto"
 
 
 def test_groups_split_all_figures(tmp_path):
@@ -156,6 +158,7 @@ def test_scoring_twice_gives_the_same_and_computes_no_similarity_again(tmp_path)
     first = score(run).to_json()
     written = (tmp_path / "r" / "similarity.json").read_text()
     assert json.loads(written)["pairs"]["the door"]["a door"] == pytest.approx(1.0)
+    assert "Phrase similarity by wordllama-l2-supercat-256." in first["notes"]
     assert score(run).to_json() == first
     assert (tmp_path / "r" / "similarity.json").read_text() == written
 

@@ -128,6 +128,8 @@ def _print(result: Grounded) -> None:
             "picked" if index == selection.candidate else "",
         )
     console.print(table)
+    if result.vectors is not None:
+        console.print(f"Phrase similarity by {result.vectors}.", style="dim", highlight=False)
     if said := _why_nothing(result):
         console.print(said, style="yellow")
 

@@ -310,12 +310,7 @@ def _paired_table(scores: Scores) -> Table:
 
 
 def _remarks(scores: Scores) -> list[str]:
-    lines = []
-    if "similarity" in scores.selectors:
-        lines.append(f"Phrase similarity: {scores.settings.vectors}.")
-    if scores.settings.pick_judge:
-        lines.append(f"Picked by: {scores.settings.pick_judge}.")
-    lines.extend(scores.notes)
+    lines = list(scores.notes)
     if scores.failed:
         sample, protocol, reason = scores.failed[0]
         lines.append(

@@ -134,13 +134,10 @@ def _note(scores: Scores) -> str:
         if name == scores.selector and protocol != 2:
             mark = "M†" if protocol == 1 else "M"
             said.append(f"{mark} over {found.present.n} images with an expression")
-    if scores.settings.vectors and "similarity" in scores.selectors:
-        said.append(f"similarity by {scores.settings.vectors}")
-    if scores.settings.pick_judge:
-        said.append(f"masks picked by {scores.settings.pick_judge}")
     if scores.settings.published:
         said.append("published rules")
-    return f"{scores.name}: " + "; ".join([*said, *scores.notes]) + "."
+    said.extend(note.removesuffix(".") for note in scores.notes)
+    return f"{scores.name}: {'; '.join(said)}."
 
 
 def _percent(figure: Figure | None) -> float | None:

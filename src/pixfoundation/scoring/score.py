@@ -21,7 +21,7 @@ from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, Settings
 from pixfoundation.scoring.verdicts import count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
-from pixfoundation.selectors.base import Rules
+from pixfoundation.selectors.base import ALIASES, Rules
 from pixfoundation.similarity import PhraseVectors, Similarity
 from pixfoundation.types import Protocol, Sample
 
@@ -72,6 +72,8 @@ def score(
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory(run)
+    selectors = None if selectors is None else [ALIASES.get(name, name) for name in selectors]
+    selector = ALIASES.get(selector or "", selector)
     samples = tuple(run.samples.values() if only is None else (run.samples[id] for id in only))
     bootstrap = Bootstrap(samples, replicates, seed)
     verdicts = run.verdicts()
@@ -132,6 +134,7 @@ def score(
         failed=_failures(answers, candidates),
         verdicts=counts,
         notes=(
+            *_settings_notes(settings, groundings),
             *_notes(run, samples, accuracies, groundings, similarity),
             *verdict_notes(counts),
         ),
@@ -287,6 +290,18 @@ def _failures(
         if record.error is not None:
             failed.setdefault(record.key, record.error)
     return tuple((sample, protocol, reason) for (sample, protocol), reason in failed.items())
+
+
+def _settings_notes(
+    settings: Settings, groundings: Mapping[tuple[Protocol, str], Grounding]
+) -> tuple[str, ...]:
+    """Names what the numbers depend on, and no column of a table says."""
+    notes = []
+    if settings.vectors and any(name == "similarity" for _, name in groundings):
+        notes.append(f"Phrase similarity by {settings.vectors}.")
+    if settings.pick_judge:
+        notes.append(f"Masks picked by {settings.pick_judge}.")
+    return tuple(notes)
 
 
 def _notes(

@@ -83,6 +83,10 @@ SelectorFactory = Callable[[Rules], Selector]
 selectors: Registry[SelectorFactory] = Registry("selector", group="pixfoundation.selectors")
 
 
+ALIASES = {"judge": "auto"}
+"""Further names of selectors: the published tables call a judge's picks automatic."""
+
+
 def best_by_truth(name: str, sample: Sample, candidates: Sequence[Candidate]) -> Selection:
     """Selects by IoU with the ground truth; of equals the last, as published.
 
