@@ -24,6 +24,7 @@ LAYERS = [
     {"emergence"},
     {"api", "training"},
     {"report"},
+    {"app"},
     {"cli"},
     {"__main__"},
 ]

@@ -66,6 +66,17 @@ class GridFrame:
         x0, y0 = (width - side) / 2, (height - side) / 2
         return cls(rows, columns, (x0, y0, x0 + side, y0 + side), image_size)
 
+    def shrunk(self, side: int) -> GridFrame:
+        """Returns the frame on a copy of the image whose longer side is at most that many pixels."""
+        height, width = self.image_size
+        scale = min(1.0, side / max(height, width))
+        size = (max(round(height * scale), 1), max(round(width * scale), 1))
+        x0, y0, x1, y1 = self.box
+        across, down = size[1] / width, size[0] / height
+        return GridFrame(
+            self.rows, self.columns, (x0 * across, y0 * down, x1 * across, y1 * down), size
+        )
+
     def cell_center(self, row: int, column: int) -> tuple[float, float]:
         """Returns the centre (x, y) of a cell in image pixels; it may lie outside the image."""
         x0, y0, x1, y1 = self.box

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
         report,
         run,
         score,
+        serve,
         train,
         when,
     )
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("deletion")(deletion.deletion_command)
     app.command("report")(report.report_command)
     app.command("ground")(ground.ground_command)
+    app.command("app")(serve.app_command)
     app.command("models")(listing.models_command)
     app.command("datasets")(listing.datasets_command)
     app.command("segmenters")(listing.segmenters_command)

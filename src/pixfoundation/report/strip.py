@@ -22,12 +22,15 @@ MOST_TOKENS = 64
 """Tokens beyond these are not drawn: a longer strip is not read."""
 
 
-def token_heat(found: GroundedImage, grounder: Grounder) -> NDArray[np.float32]:
+def token_heat(
+    found: GroundedImage, grounder: Grounder, side: int | None = None
+) -> NDArray[np.float32]:
     """Returns the map of every generated token in image pixels, less the mean of all.
 
     Args:
         found: An image grounded by attention.
         grounder: The one that did it: its reading says which row is a token's.
+        side: Longest side of the maps in pixels; None for the image's own.
 
     Returns:
         float32 [tokens, height, width]; NaN outside of what the model saw.
@@ -39,7 +42,7 @@ def token_heat(found: GroundedImage, grounder: Grounder) -> NDArray[np.float32]:
     if not isinstance(grounder, AttendAndSegment) or trace is None or not tokens:
         raise DataError("The answer carries no attention: there is nothing to show by token.")
     maps = token_maps(trace, tokens, grounder.reading, centred=tokens > 1)
-    return upsample(maps, trace.frame)
+    return upsample(maps, trace.frame if side is None else trace.frame.shrunk(side))
 
 
 def token_texts(found: GroundedImage) -> list[str]:

@@ -1,0 +1,234 @@
+"""The page itself, in Gradio: what stands where, and what a click does."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from PIL import Image
+
+from pixfoundation.app.session import AUTOMATIC, Session
+from pixfoundation.app.views import COLOURS, attention_view, grid_picture, highlighted, outcome
+from pixfoundation.benchmarks.pixscenes.dataset import make_pair
+from pixfoundation.benchmarks.pixscenes.drawing import render
+from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.images import load_image
+from pixfoundation.models import models
+from pixfoundation.segmenters import segmenters
+
+EXAMPLES = ((23, 0), (108, 1), (79, 1))
+"""Pairs and sides of PixScenes that the embedded model does well on."""
+SELECTORS = {
+    "similarity: the phrase most like the expression": "similarity",
+    "score: the segmenter's own best": "score",
+    "union: all masks together": "union",
+}
+INTRODUCTION = """# Does the model see what it says?
+
+Give a picture and the words for something in it. The model answers in a sentence; every noun phrase
+of that sentence gets the masks at the place the model attended to while it wrote the phrase."""
+WAITING = "Click an example, or give a picture and an expression. The masks appear here."
+
+Update = tuple[Any, ...]
+"""A value for each of the page's outputs, in their order."""
+
+
+def build_page(session: Session, model: str) -> gr.Blocks:
+    """Returns the page.
+
+    Args:
+        session: Grounds what the page is given.
+        model: The one that is chosen at first.
+    """
+    with gr.Blocks(title="PixFoundation", analytics_enabled=False) as page:
+        gr.Markdown(INTRODUCTION, elem_id="introduction")
+        with gr.Row():
+            with gr.Column(scale=2, min_width=300):
+                picture = _upload()
+                expression = gr.Textbox(
+                    label="Expression", placeholder="the red cup on the table", elem_id="expression"
+                )
+                button = gr.Button("Ground", variant="primary", elem_id="ground")
+                status = gr.HTML("", elem_id="status", js_on_load=None)
+                examples = _examples(picture, expression)
+                choices = _choices(model)
+            with gr.Column(scale=3, min_width=320):
+                waiting = gr.Markdown(WAITING, elem_id="waiting")
+                with gr.Column(visible=False, elem_id="results") as results:
+                    answer = gr.HighlightedText(
+                        label="The answer, its phrases in the colours of their masks",
+                        color_map=COLOURS,
+                        show_inline_category=False,
+                        elem_id="answer",
+                    )
+                    picked = gr.HTML(elem_id="picked", js_on_load=None)
+                    grid = gr.Image(
+                        label="A row a phrase: where the model looked, and the masks at that point",
+                        format="png",
+                        buttons=["download", "fullscreen"],
+                        elem_id="grid",
+                    )
+                    attention = gr.HTML(
+                        label="Attention, token by token",
+                        show_label=True,
+                        container=True,
+                        padding=True,
+                        js_on_load=_asset("attention.js"),
+                        elem_id="attention",
+                    )
+        inputs = [picture, expression, *choices]
+        outputs = [status, waiting, results, answer, picked, grid, attention]
+
+        def ground(
+            image: str | None, words: str, model: str, segmenter: str, selector: str
+        ) -> Iterator[Update]:
+            yield from _grounding(session, image, words, model, segmenter, selector)
+
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        running: dict[str, Any] = {"fn": ground, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1}
+        running |= {"concurrency_id": "models", **quiet}
+        gr.on([button.click, expression.submit], **running)
+        examples.load_input_event.then(**running)
+        picture.upload(_look_at, picture, [picture, status], queue=False, **quiet)
+    return page
+
+
+def _upload() -> gr.Image:
+    picture = gr.Image(
+        label="Image",
+        type="filepath",
+        sources=["upload", "clipboard"],
+        buttons=["fullscreen"],
+        height=300,
+        elem_id="picture",
+    )
+
+    def path_of(payload: ImageData | None) -> str | None:
+        return payload.path if payload is not None else None
+
+    # Gradio's own reading knows no broken files; this package's does, and turns images upright.
+    setattr(picture, "preprocess", path_of)  # noqa: B010
+    return picture
+
+
+def _choices(model: str) -> list[gr.Dropdown]:
+    """The dropdowns for model, segmenter and selector."""
+    offered = [
+        entry.name for entry in models if "needs" not in entry.details or entry.name == model
+    ]
+    with gr.Accordion("Model, segmenter and selector", open=True, elem_id="choices"):
+        return [
+            gr.Dropdown(
+                offered if model in offered else [model, *offered],
+                value=model,
+                label="Model",
+                info="Or any hub id or folder. Weights are downloaded when they are first used.",
+                allow_custom_value=True,
+                elem_id="model",
+            ),
+            gr.Dropdown(
+                [AUTOMATIC, *(entry.name for entry in segmenters)],
+                value=AUTOMATIC,
+                label="Segmenter",
+                info="Automatic: tiny-sam for tiny-llava, else SAM ViT-H.",
+                allow_custom_value=True,
+                elem_id="segmenter",
+            ),
+            gr.Dropdown(
+                list(SELECTORS.items()),
+                value="similarity",
+                label="Selector",
+                info="What picks one of the masks.",
+                elem_id="selector",
+            ),
+        ]
+
+
+def _examples(picture: gr.Image, expression: gr.Textbox) -> gr.helpers.Examples:
+    """PixScenes drawings with their expressions; a click grounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        for number, (index, side) in enumerate(EXAMPLES, start=1):
+            drawn = make_pair("test", index).sides[side]
+            file = Path(folder) / f"example-{number}.png"
+            Image.fromarray(render(drawn.scene).image).save(file)
+            rows.append([str(file), drawn.expression])
+        return gr.Examples(  # which copies the files
+            rows,
+            [picture, expression],
+            cache_examples=False,
+            label="Examples: click one",
+            elem_id="examples",
+            api_visibility="private",
+        )
+
+
+def _look_at(image: str | None) -> tuple[Any, Any]:
+    """Takes an upload, or says at once why it cannot be read."""
+    try:
+        if image is not None:
+            load_image(image)
+    except DataError as error:
+        return None, _failure(_without_folder(error, image))
+    return gr.skip(), ""
+
+
+def _grounding(
+    session: Session, image: str | None, words: str, model: str, segmenter: str, selector: str
+) -> Iterator[Update]:
+    """Yields what the page shows while an image is grounded, and at the end of it."""
+    model, segmenter = (model or "").strip(), (segmenter or AUTOMATIC).strip()
+    path = Path(image) if image else None
+    try:
+        session.check(path, words, model, segmenter)
+        if not session.holds(model, segmenter):
+            yield _busy(f"Loading {model} and what draws its masks …")
+            session.load(model, segmenter)
+        yield _busy(f"{model} looks at the image and writes …")
+        assert path is not None
+        result = session.ground(path, words, model, segmenter, selector)
+        attention = attention_view(result)
+        yield (
+            "",
+            gr.update(visible=False),
+            gr.update(visible=True),
+            highlighted(result.found),
+            outcome(result),
+            gr.update(value=grid_picture(result), visible=bool(result.found.candidates)),
+            gr.update(value=attention or "", visible=attention is not None),
+        )
+    except PixFoundationError as error:
+        yield _nothing(_without_folder(error, image))
+    except Exception as error:
+        logging.getLogger(__name__).exception("while grounding %r in %s", words, image)
+        yield _nothing(f"This went wrong unexpectedly ({type(error).__name__}): see the terminal.")
+
+
+def _busy(text: str) -> Update:
+    return (f'<p class="busy" role="status">{escape(text)}</p>', *[gr.skip()] * 6)
+
+
+def _nothing(text: str) -> Update:
+    """An error in place of results."""
+    hidden = gr.update(visible=False)
+    return (_failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 4)
+
+
+def _failure(text: str) -> str:
+    return f'<p class="failure" role="alert">{escape(text)}</p>'
+
+
+def _without_folder(error: Exception, image: str | None) -> str:
+    """The message with the name of an upload instead of where it was put."""
+    return str(error).replace(image, Path(image).name) if image else str(error)
+
+
+def _asset(name: str) -> str:
+    return files("pixfoundation.app").joinpath(name).read_text(encoding="utf-8")

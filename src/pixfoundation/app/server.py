@@ -1,0 +1,108 @@
+"""Serves the page: on this machine only unless told otherwise, and never through a tunnel."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from pixfoundation.app.session import Session
+from pixfoundation.errors import PrerequisiteError, missing_package
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+LOOPBACK = "127.0.0.1"
+NAMES_OF_LOOPBACK = ("127.0.0.1", "localhost")
+FIRST_PORT = 7860
+LARGEST_UPLOAD = "64mb"
+
+
+def listen(host: str = LOOPBACK, port: int | None = None) -> socket.socket:
+    """Binds an address.
+
+    Args:
+        host: By default reachable from this machine only.
+        port: None for 7860, or any free one if that is taken.
+
+    Raises:
+        PrerequisiteError: If the address cannot be had.
+    """
+    tried = (FIRST_PORT, 0) if port is None else (port,)
+    problem: OSError | None = None
+    for number in tried:
+        try:
+            found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+            family, *_, address = found[0]
+            return socket.create_server(address[:2], family=family)
+        except OSError as error:
+            problem = error
+    reason = getattr(problem, "strerror", None) or problem
+    raise PrerequisiteError(
+        f"The page cannot be served at {host}, port {tried[0]}: {reason}. "
+        "Choose another --host or --port."
+    )
+
+
+def address(listener: socket.socket) -> str:
+    """Returns what to open in the browser for a bound address."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def application(
+    host: str, model: str, options: Callable[[str], Mapping[str, Any]]
+) -> Iterator[FastAPI]:
+    """Gives the web application; what is uploaded to it is deleted at the end.
+
+    Args:
+        host: Where it will be served. On this machine only, requests that a foreign page makes by
+            another name for it are refused.
+        model: The one that is chosen at first.
+        options: Gives a model's options by its name.
+
+    Raises:
+        PrerequisiteError: If Gradio is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="pixfoundation-", ignore_cleanup_errors=True) as folder:
+        os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
+        try:
+            import gradio
+            from fastapi import FastAPI
+            from starlette.middleware.trustedhost import TrustedHostMiddleware
+        except ModuleNotFoundError as error:
+            raise missing_package(error.name or "gradio", "The web page", "app") from error
+        from pixfoundation.app.page import build_page
+
+        app = FastAPI(openapi_url=None)
+        if host in NAMES_OF_LOOPBACK:
+            app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES_OF_LOOPBACK))
+        yield gradio.mount_gradio_app(
+            app,
+            build_page(Session(options), model),
+            "/",
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            max_file_size=LARGEST_UPLOAD,
+            ssr_mode=False,
+            enable_monitoring=False,
+            pwa=False,
+            mcp_server=False,
+            css=files("pixfoundation.app").joinpath("page.css").read_text(encoding="utf-8"),
+        )
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Serves an application at a bound address until interrupted."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,144 @@
+"""What the page shows of a grounded image, as text pieces, pictures and HTML; no Gradio in here."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfoundation.api import Grounded
+from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.grid import PHRASE_COLOURS, draw_grid
+from pixfoundation.report.strip import token_heat, token_texts
+
+SHOWN_SIDE = 720
+"""Longest side of the image under the attention, in pixels."""
+HEAT_SIDE = 192
+"""Longest side of an attention map in pixels: hundreds of them go to the browser at once."""
+
+COLOURS = {str(number + 1): colour for number, colour in enumerate(PHRASE_COLOURS)}
+"""Colour by label of a phrase, see `highlighted`; after the last one they start again."""
+
+
+def highlighted(found: GroundedImage) -> list[tuple[str, str | None]]:
+    """Cuts an answer into pieces, each with the label of its phrase or none.
+
+    Returns:
+        The pieces in order; joined they are the answer. The labels are the keys of `COLOURS`.
+    """
+    text, pieces, end = found.answer.text, [], 0
+    for number, phrase in enumerate(found.phrases):
+        start, stop = max(phrase.span[0], end), phrase.span[1]
+        if start >= stop:
+            continue  # it lies within the phrase before
+        if start > end:
+            pieces.append((text[end:start], None))
+        pieces.append((text[start:stop], str(number % len(COLOURS) + 1)))
+        end = stop
+    return [*pieces, (text[end:], None)] if end < len(text) else pieces
+
+
+def grid_picture(result: Grounded) -> Image.Image | None:
+    """Returns the grid of phrases and masks as a picture; None if there is no mask to show."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if not result.found.candidates:
+        return None
+    canvas = FigureCanvasAgg(draw_grid(result.found, result.selection))
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def outcome(result: Grounded) -> str:
+    """Says in one sentence of HTML what was picked."""
+    found, selection = result.found, result.selection
+    count = len(found.candidates)
+    if not count:
+        return "The answer offers no mask: there is nothing to pick from."
+    if selection.mask is None:
+        return f"None of the {count} masks was picked."
+    share = 100 * selection.mask.area / (found.image.width * found.image.height)
+    size = f"{share:.1f} % of the image"
+    if selection.candidate is None:
+        return f"All masks that count, united: {size}."
+    picked = found.candidates[selection.candidate]
+    whose = f"of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else "of its own"
+    return f"Picked: mask {picked.index + 1} {whose}, {size}; {count} masks to choose from."
+
+
+def attention_view(result: Grounded) -> str | None:
+    """Returns the slider over the tokens with the map of each, as HTML for `attention.js`.
+
+    It starts at the picked phrase. All maps are in one range of values, as in the strip of
+    `pixfoundation ground`.
+
+    Returns:
+        None for a model that is not grounded by attention.
+    """
+    found = result.found
+    if found.answer.trace is None or not found.answer.token_ids:
+        return None
+    heat = token_heat(found, result.grounder, side=HEAT_SIDE)
+    texts = token_texts(found)[: len(heat)]
+    if not texts:
+        return None
+    colours = {
+        token: PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
+        for number, phrase in enumerate(found.phrases)
+        for token in phrase.tokens
+    }
+    tokens = [
+        {"text": text, "colour": colours.get(number), "heat": address}
+        for number, (text, address) in enumerate(zip(texts, heat_pictures(heat), strict=False))
+    ]
+    return _template().render(
+        tokens=tokens, start=min(_first_token(result), len(tokens) - 1), image=_shown(found.image)
+    )
+
+
+def heat_pictures(heat: NDArray[np.float32]) -> list[str]:
+    """Colours maps, all in one range of values.
+
+    Args:
+        heat: float32 [tokens, height, width]; NaN where the model saw nothing.
+
+    Returns:
+        A `data:` address a map, transparent where the model saw nothing.
+    """
+    from matplotlib import colormaps
+
+    low, high = float(np.nanmin(heat)), float(np.nanmax(heat))
+    scaled = (heat - low) / max(high - low, 1e-12)  # [tokens, height, width]
+    colours = colormaps["magma"].with_extremes(bad=(0, 0, 0, 0))
+    return [_address(Image.fromarray(colours(each, bytes=True))) for each in scaled]
+
+
+def _first_token(result: Grounded) -> int:
+    """The last token of the picked phrase, its noun; else the first of all."""
+    index = result.selection.candidate
+    phrase = None if index is None else result.found.candidates[index].phrase
+    return phrase.tokens[-1] if phrase is not None and phrase.tokens else 0
+
+
+def _shown(image: Image.Image) -> str:
+    small = image.copy()
+    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return _address(small)
+
+
+def _address(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _template():
+    from jinja2 import Environment
+
+    text = files("pixfoundation.app").joinpath("attention.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, trim_blocks=True).from_string(text)

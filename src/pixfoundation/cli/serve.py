@@ -1,0 +1,52 @@
+"""`pixfoundation app`: the local web page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+
+
+def app_command(
+    host: str = typer.Option("127.0.0.1", help="Address to bind to; by default this machine only."),
+    port: int | None = typer.Option(
+        None, min=1, max=65535, help="Default: 7860, or a free one if that is taken."
+    ),
+    model: str = typer.Option(
+        "tiny-llava",
+        help="The model chosen at first: a name of `pixfoundation models`, or a hub id.",
+    ),
+    device: str | None = DEVICE,
+    dtype: str | None = DTYPE,
+    model_option: list[str] | None = MODEL_OPTION,
+) -> None:
+    """Serve a local web page: one image, one expression, its masks, the attention by token.
+
+    Model options count for the model of --model; device and precision for all.
+
+    Examples:
+      pixfoundation app
+
+      pixfoundation app --model llava-1.5-7b --dtype float16
+
+      pixfoundation app --host 0.0.0.0 --port 7860
+    """
+    from pixfoundation.api import check_names
+    from pixfoundation.app.server import NAMES_OF_LOOPBACK, address, application, listen, serve
+
+    check_names(model, None, None)
+    placement, further = given(device=device, dtype=dtype), parse_options(model_option)
+
+    def options(name: str) -> dict[str, Any]:
+        return placement | (further if name == model else {})
+
+    console = Console()
+    with listen(host, port) as listener, application(host, model, options) as app:
+        console.print(f"The page: {address(listener)}", soft_wrap=True)
+        if host not in NAMES_OF_LOOPBACK:
+            console.print("Who can reach this machine can use it: there is no password.")
+        console.print("Stop it with Ctrl+C.", style="dim")
+        serve(app, listener)
