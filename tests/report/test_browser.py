@@ -1,6 +1,5 @@
 """The page in a real browser: filtered, stepped through, searched; malicious text stays text."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,16 +9,9 @@ from pixfoundation.types import Answer
 from tests.doubles import BrightModel, make_samples
 from tests.report.test_page import ATTACK, CONFIG, make_run
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
 RIVAL = CONFIG.model_copy(update={"model": {"name": "<b>rival</b>"}})
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
+pytestmark = pytest.mark.slow
 
 
 class Talkative(BrightModel):
@@ -30,14 +22,6 @@ class Talkative(BrightModel):
             return Answer(ATTACK, masks=())
         honest = super()._one(image, prompt)
         return replace(honest, masks=2 * honest.masks)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
