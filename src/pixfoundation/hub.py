@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EMBEDDED = Path(__file__).parent / "weights"
 """Where the weights that come with the package are: one folder a model."""
 
+_CACHED = "models--"  # how the hub's cache calls the folder of a model
+
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -76,13 +78,30 @@ class Source:
     def fingerprint(self, model: PreTrainedModel) -> dict[str, Any]:
         """Returns what identifies the weights, as JSON data: the commit on the hub, or hashes."""
         data: dict[str, Any] = {"source": self.location, "dtype": str(model.dtype).split(".")[-1]}
-        if self.folder is None:
-            data["revision"] = getattr(model.config, "_commit_hash", None) or self.revision
-            return data
-        if self.folder.parent == EMBEDDED:
+        if (held := self._in_the_hubs_cache()) is not None:
+            data["source"], data["revision"] = held
+        elif self.folder is None:
+            data["revision"] = self.revision
+        elif self.folder.parent == EMBEDDED:
             data["source"] = f"embedded:{self.folder.name}"
-        data["weights"] = _hash_of_weights(self.folder)
+        if self.folder is not None:
+            data["weights"] = _hash_of_weights(self.folder)
         return data
+
+    def _in_the_hubs_cache(self) -> tuple[str, str] | None:
+        """Model id and commit of what was loaded; None if it does not come from the hub."""
+        folder = self.folder
+        if folder is None:
+            from huggingface_hub import try_to_load_from_cache
+
+            file = try_to_load_from_cache(self.location, "config.json", revision=self.revision)
+            if not isinstance(file, str):
+                return None
+            folder = Path(file).parent
+        if folder.parent.name != "snapshots" or not folder.parent.parent.name.startswith(_CACHED):
+            return None
+        repository = folder.parent.parent.name.removeprefix(_CACHED)
+        return repository.replace("--", "/", 1), folder.name
 
 
 def resolve_device(device: str | None) -> torch.device:

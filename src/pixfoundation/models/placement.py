@@ -31,8 +31,7 @@ def quantize(
 ) -> None:
     """Replaces the linear layers of an empty module by bitsandbytes' 8-bit or 4-bit ones.
 
-    Loading then quantises each weight as it comes. 8 bits: LLM.int8 with the usual threshold; 4
-    bits: NF4 with double quantisation.
+    Loading then quantises each weight as it comes; see `quantization_config`.
 
     Args:
         module: Built inside `empty_weights`.
@@ -44,21 +43,37 @@ def quantize(
         DataError: If the kind is none of these.
         PrerequisiteError: If bitsandbytes is not installed.
     """
+    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
+
+    replace_with_bnb_linear(module, list(skip), quantization_config(kind, dtype))
+
+
+def quantization_config(kind: Quantization, dtype: torch.dtype) -> Any:
+    """Returns transformers' settings of a kind of quantization.
+
+    8 bits: LLM.int8 with the usual threshold; 4 bits: NF4 with double quantisation.
+
+    Args:
+        kind: How many bits.
+        dtype: What 4-bit layers compute in.
+
+    Raises:
+        DataError: If the kind is none of these.
+        PrerequisiteError: If bitsandbytes is not installed.
+    """
     if kind not in ("8bit", "4bit"):
         raise DataError(f"The quantization must be '8bit' or '4bit', but got {kind!r}.")
     if find_spec("bitsandbytes") is None:
         raise missing_package("bitsandbytes", f"Loading in {kind}", "quantization")
     from transformers import BitsAndBytesConfig
-    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 
-    config = BitsAndBytesConfig(
+    return BitsAndBytesConfig(
         load_in_8bit=kind == "8bit",
         load_in_4bit=kind == "4bit",
         bnb_4bit_compute_dtype=dtype,
         bnb_4bit_use_double_quant=True,
         bnb_4bit_quant_type="nf4",
     )
-    replace_with_bnb_linear(module, list(skip), config)
 
 
 @dataclass(frozen=True)

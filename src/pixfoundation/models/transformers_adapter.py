@@ -22,11 +22,12 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 from pixfoundation.attention.capture import AttentionCapture, Heads
 from pixfoundation.attention.layouts import LAYOUTS, ImageLayout, View
 from pixfoundation.attention.trace import to_trace
-from pixfoundation.errors import DataError, missing_package
+from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.names import SHORT_NAMES
+from pixfoundation.models.placement import Quantization, quantization_config
 from pixfoundation.models.prefix import Prefix, continue_prefix, prefix_length, read_prefix
 from pixfoundation.models.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.models.spans import decode_with_spans
@@ -42,7 +43,7 @@ def load(
     dtype: str | None = None,
     revision: str | None = None,
     attn: str | None = None,
-    quantization: str | None = None,
+    quantization: Quantization | None = None,
     conversation: Conversation | None = None,
     pad_square: bool | None = None,
     view: View = "whole",
@@ -83,7 +84,8 @@ def load(
         "attn_implementation": attn or _fitting_attention(source),
     }
     if quantization is not None:
-        options |= _quantized(quantization, where)
+        options["quantization_config"] = quantization_config(quantization, options["dtype"])
+        options["device_map"] = "auto" if device == "auto" else {"": str(where)}
     elif device == "auto":
         options["device_map"] = "auto"
     processor = load_processor(source)
@@ -101,8 +103,8 @@ def load(
         view=view,
     )
     return TransformersModel(
-        name, model, maker, source=source, layers=layers, heads=heads, share_prefix=share_prefix,
-        batch_size=batch_size,
+        name, model, maker, source=source, quantization=quantization, layers=layers, heads=heads,
+        share_prefix=share_prefix, batch_size=batch_size,
     )  # fmt: skip
 
 
@@ -122,6 +124,7 @@ class TransformersModel:
         maker: PromptMaker,
         *,
         source: Source | None = None,
+        quantization: Quantization | None = None,
         templates: PromptTemplates | None = None,
         layers: Sequence[int] | None = None,
         heads: Heads = None,
@@ -141,6 +144,7 @@ class TransformersModel:
         model.generation_config = GenerationConfig()
         self._maker = maker
         self._source = source
+        self._quantization = quantization
         self._layers = layers
         self._heads = heads
         self._share_prefix = share_prefix
@@ -191,6 +195,7 @@ class TransformersModel:
             "conversation": self._maker.conversation,
             "pad_square": self._maker.padded_square,
             "view": self._maker.view,
+            "quantization": self._quantization,
             "layers": None if self._layers is None else list(self._layers),
             "heads": {str(k): list(v) for k, v in heads.items()}
             if isinstance(heads, dict)
@@ -388,20 +393,3 @@ def _fitting_attention(source: Source) -> str:
         config = AutoConfig.from_pretrained(source.location, revision=source.revision or "main")
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     return "sdpa" if capped is None else "eager"
-
-
-def _quantized(kind: str, device: torch.device) -> dict[str, Any]:
-    from importlib.util import find_spec
-
-    if kind not in ("8bit", "4bit"):
-        raise DataError(f"The quantization must be '8bit' or '4bit', but got {kind!r}.")
-    if find_spec("bitsandbytes") is None:
-        raise missing_package("bitsandbytes", f"Loading in {kind}", "quantization")
-    from transformers import BitsAndBytesConfig
-
-    return {
-        "quantization_config": BitsAndBytesConfig(
-            load_in_8bit=kind == "8bit", load_in_4bit=kind == "4bit"
-        ),
-        "device_map": {"": str(device)},
-    }

@@ -234,7 +234,7 @@ def test_the_newline_is_dropped_only_as_published(model, monkeypatch):
 
 def test_the_listing_says_what_it_needs_and_gives():
     entry = models.entry("cambrian-8b")
-    assert "22 GB" in entry.details["needs"]
+    assert "22 GB" in entry.details["memory"]
     assert entry.details["gives"] == "attention"
 
 
