@@ -12,11 +12,14 @@ from pixfoundation.types import PROTOCOLS, Protocol
 
 DEVICE = typer.Option(None, help="Where the models run: cpu, cuda, cuda:1, mps. Default: the best.")
 DTYPE = typer.Option(None, help="Precision of the weights: float32, bfloat16, float16.")
+ATTN = typer.Option(None, help="Attention implementation: sdpa, eager, flash_attention_2.")
+QUANTIZATION = typer.Option(None, help="Load the model in 8bit or 4bit (extra quantization).")
+REVISION = typer.Option(None, help="Branch, tag or commit of the model on the hub.")
 MODEL_OPTION = typer.Option(
     None,
     "--model-option",
     metavar="KEY=VALUE",
-    help="A further option of the model, for instance revision=main; repeatable.",
+    help="A further option of the model, for instance view=tiles; repeatable.",
 )
 
 

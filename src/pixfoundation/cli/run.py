@@ -8,9 +8,12 @@ import typer
 from rich.console import Console
 
 from pixfoundation.cli.options import (
+    ATTN,
     DEVICE,
     DTYPE,
     MODEL_OPTION,
+    QUANTIZATION,
+    REVISION,
     given,
     parse_options,
     parse_protocols,
@@ -53,6 +56,9 @@ def run_command(
     retry_failed: bool = typer.Option(False, help="Try samples again that failed before."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
+    attn: str | None = ATTN,
+    quantization: str | None = QUANTIZATION,
+    revision: str | None = REVISION,
     model_option: list[str] | None = MODEL_OPTION,
 ) -> None:
     """Run a model over a benchmark; the same command again goes on where it stopped.
@@ -78,9 +84,10 @@ def run_command(
     name = segmenter or api.default_segmenter(model)
     api.check_names(model, dataset, None if name == "none" else name)
     data = api.load_dataset(dataset, data_root, **parse_options(data_option))
-    loaded = api.load_model(
-        model, **given(device=device, dtype=dtype), **parse_options(model_option)
+    settings = given(
+        device=device, dtype=dtype, attn=attn, quantization=quantization, revision=revision
     )
+    loaded = api.load_model(model, **{**settings, **parse_options(model_option)})
     masks = None if name == "none" else api.load_segmenter(name, **given(device=device))
     folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
     with progress_bar(f"{model} on {dataset}") as report:
