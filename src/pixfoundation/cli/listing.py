@@ -10,38 +10,54 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pixfoundation.registry import Registry
+from pixfoundation.errors import UnknownNameError
+from pixfoundation.registry import Entry, Registry
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
+WORD = typer.Argument(None, help="Only what has this word in its name or its line.")
+
+OTHER_MODELS = (
+    "Any other image-text-to-text model of transformers works by its hub id or folder: "
+    "--model Qwen/Qwen2.5-VL-7B-Instruct"
+)
 
 
-def models_command(as_json: bool = JSON) -> None:
-    """List the models by name, what each gives, and what it needs.
+def models_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the models by name, what each gives and needs, and which published row it reproduces.
 
     Any other image-text-to-text model of transformers works by its hub id or folder:
     [bold]pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct ...[/bold]
+
+    Examples:
+      pixfoundation models
+
+      pixfoundation models lisa
     """
     from pixfoundation.models import models
 
-    _show(models, "models", as_json)
+    _show(models, "models", word, as_json, OTHER_MODELS)
 
 
-def datasets_command(as_json: bool = JSON) -> None:
+def datasets_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """List the data sets by name."""
     from pixfoundation.benchmarks import benchmarks
 
-    _show(benchmarks, "data sets", as_json)
+    _show(benchmarks, "data sets", word, as_json)
 
 
-def segmenters_command(as_json: bool = JSON) -> None:
+def segmenters_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """List the segmenters by name."""
     from pixfoundation.segmenters import segmenters
 
-    _show(segmenters, "segmenters", as_json)
+    _show(segmenters, "segmenters", word, as_json)
 
 
-def _show(registry: Registry[Any], title: str, as_json: bool) -> None:
-    entries = list(registry)
+def _show(
+    registry: Registry[Any], title: str, word: str | None, as_json: bool, more: str = ""
+) -> None:
+    entries = [entry for entry in registry if word is None or _speaks_of(entry, word)]
+    if not entries and word is not None:
+        raise UnknownNameError(registry.kind, word, (entry.name for entry in registry))
     if as_json:
         print(
             json.dumps(
@@ -57,4 +73,12 @@ def _show(registry: Registry[Any], title: str, as_json: bool) -> None:
         facts = "; ".join(f"{key} {value}" for key, value in entry.details.items() if value)
         told = escape(entry.summary)
         table.add_row(entry.name, f"{told}\n[dim]{escape(facts)}[/dim]" if facts else told)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if more:
+        console.print(more, style="dim", highlight=False)
+
+
+def _speaks_of(entry: Entry[Any], word: str) -> bool:
+    said = (entry.name, entry.summary, *entry.details.values())
+    return any(word.lower() in text.lower() for text in said)
