@@ -1,5 +1,7 @@
 """The examples of CONTRIBUTING.md work as they stand, and are as short as promised."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -48,9 +50,7 @@ def test_together_they_make_a_run(examples, tmp_path):
 def test_a_package_of_ones_own_is_found_through_its_entry_point(tmp_path):
     package = tmp_path / "plugin"
     package.mkdir()
-    (package / "bright_plugin.py").write_text(
-        EXAMPLES["model"].replace('@models.register("brightest-half"', '@models.register("unused"')
-    )
+    (package / "bright_plugin.py").write_text(EXAMPLES["model"])
     (package / "pyproject.toml").write_text(
         '[project]\nname = "bright-plugin"\nversion = "1"\n'
         '[project.entry-points."pixfoundation.models"]\nbrightest-half = "bright_plugin:load"\n'
@@ -60,14 +60,20 @@ def test_a_package_of_ones_own_is_found_through_its_entry_point(tmp_path):
     target = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
     subprocess.run([*pip, str(package)], check=True)
-    code = f"""
-import sys; sys.path.insert(0, {str(target)!r})
-from pixfoundation.models import models
-print([entry.summary for entry in models if entry.name == "brightest-half"])
-print(models.get("brightest-half")("brightest-half").capabilities)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [
-        "['from the package bright-plugin']",
-        "frozenset({'masks'})",
-    ]
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+
+    def pixfoundation(*arguments):
+        code = "from pixfoundation.cli import main; main()"
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "from the package bright-plugin" in pixfoundation("models", "brightest")
+    pixfoundation(
+        *("run", "--model", "brightest-half", "--limit", "2", "--segmenter", "none"),
+        *("--out", "run"),
+    )
+    assert json.loads(pixfoundation("score", "run", "--json"))["run"] == "brightest-half"

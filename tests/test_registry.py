@@ -1,9 +1,13 @@
 """Names lead to factories; a wrong one gets near matches, a missing package its remedy."""
 
+import sys
+
 import pytest
 
 from pixfoundation.errors import PixFoundationError, PrerequisiteError, UnknownNameError
 from pixfoundation.registry import Registry
+
+REGISTRIES = []
 
 
 @pytest.fixture
@@ -33,3 +37,29 @@ def test_announced_names_are_listed_without_import(shapes):
     ]
     with pytest.raises(PrerequisiteError, match=r"pip install 'pixfoundation\[models\]'"):
         shapes.get("later")
+
+
+def test_a_plug_in_is_listed_unimported_and_may_register_itself(monkeypatch, tmp_path):
+    (tmp_path / "round_shapes.py").write_text(
+        "from tests.test_registry import REGISTRIES\n"
+        "@REGISTRIES[-1].register('oval', summary='Rather round.', gives='roundness')\n"
+        "def load(): return 'oval'\n"
+    )
+    info = tmp_path / "round_shapes-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: round-shapes\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[pixfoundation.test-shapes]\noval = round_shapes:load\nlost = round_shapes:nothing\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shapes = Registry("shape", group="pixfoundation.test-shapes")
+    REGISTRIES.append(shapes)
+    assert [(e.name, e.summary) for e in shapes] == [
+        ("lost", "from the package round-shapes"),
+        ("oval", "from the package round-shapes"),
+    ]
+    assert "round_shapes" not in sys.modules
+    assert shapes.get("oval")() == "oval"
+    assert shapes.entry("oval").details == {"gives": "roundness"}
+    with pytest.raises(PixFoundationError, match="announced as 'round_shapes:nothing' but cannot"):
+        shapes.get("lost")

@@ -33,7 +33,7 @@ class Entry(Generic[T]):
         load: Imports and returns the factory.
         summary: One line for listings.
         details: Further facts for listings, by column name.
-        origin: The module or outside package that it comes from.
+        origin: The module that it comes from.
     """
 
     name: str
@@ -152,10 +152,14 @@ Known: square.
         for point in entry_points(group=self.group):
             if point.name in self._entries:
                 continue  # what the package brings itself cannot be replaced from outside
-            origin = point.dist.name if point.dist else point.module
-            summary = f"from the package {origin}"
+            package = point.dist.name if point.dist else point.module
+            # Of the factory's own module, which may register it once more, with what it gives.
             self._entries[point.name] = Entry(
-                point.name, _plugin_loader(self.kind, point), summary, {}, origin
+                point.name,
+                _plugin_loader(self.kind, point),
+                f"from the package {package}",
+                {},
+                point.module,
             )
 
 
