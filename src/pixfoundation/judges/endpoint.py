@@ -66,8 +66,9 @@ def load(
     url = base_url or _from_environment(URL_VARIABLES)
     if key is None and url is None:
         raise JudgeError(
-            "The judge needs a key: set PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY, or name a file "
-            "with --key-file. A server on this machine needs --base-url and no key."
+            "The endpoint needs a key: set PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY, or name a "
+            "file (judge: --key-file, served model: --model-option key_file=...). A server of your "
+            "own needs no key but its address: --base-url or --model-option base_url=..."
         )
     client = openai.OpenAI(
         api_key=key or NO_KEY, base_url=url, max_retries=retries, timeout=timeout
@@ -133,7 +134,7 @@ class Endpoint:
             asked = f" It asks to wait {wait} seconds." if wait else ""
             raise JudgeError(
                 f"{self._where} answered {error.status_code} after all retries.{asked} What was "
-                "judged is safe; the same command goes on from there."
+                "answered is safe; the same command goes on from there."
             ) from error
         except (openai.APIError, ValueError, IndexError, AttributeError, TypeError):
             return None

@@ -34,6 +34,7 @@ def load(
     ask: str = "point",
     at_once: int = 4,
     retries: int = 6,
+    timeout: float = 120.0,
     device: str | None = None,
     dtype: str | None = None,
 ) -> EndpointModel:
@@ -48,6 +49,7 @@ def load(
         ask: How protocol 3 is worded: a key of `pointing.VISION_TEMPLATES`.
         at_once: Requests under way at a time.
         retries: Tries after the first.
+        timeout: Seconds that one try may take.
         device: Means nothing here.
         dtype: Means nothing here.
 
@@ -64,7 +66,9 @@ def load(
         )
     if frame == "resized":
         raise DataError("How a server resizes images is not known here: choose another frame.")
-    endpoint = load_endpoint(model, base_url=base_url, key_file=key_file, retries=retries)
+    endpoint = load_endpoint(
+        model, base_url=base_url, key_file=key_file, retries=retries, timeout=timeout
+    )
     return EndpointModel(endpoint, frame, ask, at_once)
 
 

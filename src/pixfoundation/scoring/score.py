@@ -116,7 +116,7 @@ def score(
         if name not in held:
             raise DataError(
                 f"{run.path} has nothing for the selector {name!r}. "
-                f"It has: {', '.join(held) or 'no masks at all'}."
+                f"It has: {', '.join(held) or 'none of those asked for'}."
             )
     lines = {
         name: _line(name, samples, accuracies, groundings, bootstrap) for name in (held or [""])
