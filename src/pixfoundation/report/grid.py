@@ -12,10 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Plot
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from pixfoundation.errors import RunError
 from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.rich_text import (
+    DPI,
+    Piece,
+    draw_lines,
+    highlight,
+    highlighted,
+    missing_glyphs,
+    text_height,
+    wrap,
+)
 from pixfoundation.types import Candidate, Phrase, Selection
 
 PHRASE_COLOURS = ("#e4572e", "#2e86ab", "#8fb339", "#a23b90", "#f3a712", "#3bb273", "#7768ae")
@@ -23,10 +34,19 @@ PICK_COLOUR = "#111111"
 ROW_INCHES = 1.9
 MOST_ROWS = 12
 """More phrases than this make a figure that nobody reads; the rest is in `result.json`."""
+MOST_MASKS = 6
+MOST_LINES = 12
+LEAST_WIDTH = 7.0
+MARGIN, GAP = 0.15, 0.1
+"""Inches."""
+TEXT_SIZE, TITLE_SIZE = 10, 8.5
+
+Row = tuple[Phrase | None, list[tuple[int, Candidate]]]
+"""A phrase and its masks, with their places among all candidates."""
 
 
 def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
-    """Draws the image and, for every phrase, its attention and the masks at its point.
+    """Draws what was asked and answered and, for every phrase, its attention and masks.
 
     Args:
         found: A grounded image.
@@ -35,24 +55,57 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     Returns:
         A Matplotlib figure; save it with `save_grid`.
     """
-    rows = _rows(found)[:MOST_ROWS]
-    columns = 2 + max((len(masks) for _, masks in rows), default=0)
+    rows = _rows(found)
+    shown = [(phrase, masks[:MOST_MASKS]) for phrase, masks in rows[:MOST_ROWS]]
+    columns = 2 + max((len(masks) for _, masks in shown), default=0)
     aspect = found.image.width / found.image.height
-    plot = Plot(
-        figsize=(ROW_INCHES * max(aspect, 0.6) * columns, ROW_INCHES * max(len(rows), 1) + 1.1),
-        layout="constrained",
-    )
-    axes = plot.subplots(max(len(rows), 1), columns, squeeze=False)
-    plot.suptitle(
-        f"{found.sample.expression}\n{_shortened(found.answer.text)}", fontsize=10, wrap=True
-    )
+    cell_width = ROW_INCHES * min(max(aspect, 0.6), 3.0)
+    width = max(cell_width * columns, LEAST_WIDTH)
+    row_height = min(ROW_INCHES, cell_width / aspect) + text_height(2, TITLE_SIZE)
+    texts = _head(found, rows, width - 2 * MARGIN)
+    head = sum(text_height(len(lines), TEXT_SIZE) + GAP for lines in texts) + MARGIN
+    body = row_height * max(len(shown), 1)
+    plot = Plot(figsize=(width, head + body), layout="constrained")
+    (above,), (below,) = plot.subfigures(2, 1, squeeze=False, height_ratios=[head, body])
+    top = MARGIN
+    for lines in texts:
+        draw_lines(above, lines, MARGIN, top, TEXT_SIZE)
+        top += text_height(len(lines), TEXT_SIZE) + GAP
+    axes = below.subplots(max(len(shown), 1), columns, squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
     axes[0, 0].imshow(found.image)
-    for number, (phrase, masks) in enumerate(rows):
+    _title(axes[0, 0], found.sample.expression or "", cell_width)
+    for number, (phrase, masks) in enumerate(shown):
+        label = phrase.text if phrase is not None else "the model's own mask"
         colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
+        _title(axes[number, 1], label, cell_width).set_bbox(highlight(colour))
         _draw_row(axes[number], found, phrase, masks, colour, selection)
     return plot
+
+
+def _head(
+    found: GroundedImage,
+    rows: list[tuple[Phrase | None, list[tuple[int, Candidate]]]],
+    width: float,
+) -> list[list[list[Piece]]]:
+    """Returns the lines of the prompt, of the answer, and of what the figure leaves out."""
+    answer = found.answer.text.strip("\n") or "(no answer)"
+    words = highlighted(answer, found.phrases, PHRASE_COLOURS)
+    texts = [
+        wrap([Piece(found.prompt.text)], width, TEXT_SIZE, most=3),
+        wrap(words, width, TEXT_SIZE, most=MOST_LINES),
+    ]
+    masks = sum(len(masks[MOST_MASKS:]) for _, masks in rows[:MOST_ROWS])
+    left_out = [
+        f"{count} more {what}"
+        for count, what in ((len(rows) - MOST_ROWS, "phrases"), (masks, "masks"))
+        if count > 0
+    ]
+    if left_out:
+        note = f"{' and '.join(left_out)} are not drawn."
+        texts.append(wrap([Piece(note)], width, TEXT_SIZE, most=1))
+    return texts
 
 
 def save_grid(plot: Plot, path: Path) -> None:
@@ -63,7 +116,8 @@ def save_grid(plot: Plot, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plot.savefig(path, dpi=150)
+        with missing_glyphs():
+            plot.savefig(path, dpi=DPI)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -76,7 +130,7 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
     return pixels.round().astype(np.uint8)
 
 
-def _rows(found: GroundedImage) -> list[tuple[Phrase | None, list[tuple[int, Candidate]]]]:
+def _rows(found: GroundedImage) -> list[Row]:
     """Groups the candidates by phrase, with their indices."""
     groups: dict[tuple[int, int] | None, list[tuple[int, Candidate]]] = {}
     phrases: dict[tuple[int, int] | None, Phrase | None] = {}
@@ -95,9 +149,7 @@ def _draw_row(
     colour: str,
     selection: Selection,
 ) -> None:
-    label = phrase.text if phrase is not None else "the model's own mask"
     heat = found.heat.get(phrase.span) if phrase is not None else None
-    axes[1].set_title(label, fontsize=9, color=colour, loc="left", wrap=True)
     if heat is not None:
         axes[1].imshow(found.image.convert("L"), cmap="gray")
         axes[1].imshow(heat, cmap="magma", alpha=0.6)
@@ -108,9 +160,15 @@ def _draw_row(
         axis.imshow(overlay(found.image, candidate, colour))
         _draw_point(axis, candidate)
         score = f" · {candidate.score:.2f}" if candidate.score is not None else ""
-        axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=8, loc="left")
+        axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=TITLE_SIZE, loc="left")
         if index == selection.candidate:
             _frame(axis)
+
+
+def _title(axis: Axes, text: str, width: float) -> Text:
+    lines = wrap([Piece(text)], width, TITLE_SIZE, most=2)
+    shown = "\n".join("".join(piece.text for piece in line) for line in lines)
+    return axis.set_title(shown, fontsize=TITLE_SIZE, loc="left", parse_math=False)
 
 
 def _draw_point(axis: Axes, candidate: Candidate) -> None:
@@ -124,9 +182,6 @@ def _frame(axis: Axes) -> None:
             (0, 0), 1, 1, transform=axis.transAxes, fill=False, edgecolor=PICK_COLOUR, linewidth=5
         )
     )
-    axis.set_title(f"{axis.get_title('left')} · picked", fontsize=8, loc="left", weight="bold")
-
-
-def _shortened(text: str, most: int = 300) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+    axis.set_title(
+        f"{axis.get_title('left')} · picked", fontsize=TITLE_SIZE, loc="left", weight="bold"
+    )

@@ -15,11 +15,12 @@ from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.report.grid import PHRASE_COLOURS
+from pixfoundation.report.rich_text import highlight
 
 COLUMNS = 8
 INCHES = 1.25
 MOST_TOKENS = 64
-"""Tokens beyond these are not drawn: a longer strip is not read."""
+"""Tokens beyond these are not drawn, which the figure says: a longer strip is not read."""
 
 
 def token_heat(
@@ -78,9 +79,11 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
         axis.imshow(grey, cmap="gray")
         axis.imshow(heat[token], cmap="magma", alpha=0.6, vmin=bounds[0], vmax=bounds[1])
         axis.set_title(
-            text.strip().replace("$", r"\$") or "·",
+            text.strip() or "·",
             fontsize=8,
-            color=colours.get(token, "#333"),
-            weight="bold" if token in colours else "normal",
+            parse_math=False,
+            bbox=highlight(colours[token]) if token in colours else None,
         )
+    if left_out := len(heat) - len(texts):
+        plot.supxlabel(f"{left_out} more tokens are not drawn.", fontsize=8)
     return plot

@@ -1,0 +1,184 @@
+"""Text with highlighted pieces in a Matplotlib figure, wrapped to a width.
+
+Matplotlib sets a string in one style; here every word is a string of its own, placed by the widths
+that the renderer measures.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.font_manager import FontProperties
+
+from pixfoundation.types import Phrase
+
+POINTS = 72
+"""Points an inch, Matplotlib's unit of font sizes."""
+DPI = 150
+"""Dots an inch that figures are saved with; letters are fitted to them, which moves the pen."""
+LINE = 1.5
+"""Distance of lines, in font sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text in one style.
+
+    Attributes:
+        text: Without line breaks once it is placed.
+        colour: Of the highlight behind it; None for none.
+        x: Inches from the left edge of the text.
+    """
+
+    text: str
+    colour: str | None = None
+    x: float = 0.0
+
+
+def highlighted(text: str, phrases: Sequence[Phrase], colours: Sequence[str]) -> list[Piece]:
+    """Cuts a text at its phrases; of two that overlap the first keeps what they share.
+
+    Args:
+        text: The answer.
+        phrases: In the order of the text.
+        colours: Of the phrases, repeated where there are more phrases.
+    """
+    pieces, at = [], 0
+    for number, phrase in enumerate(phrases):
+        start, end = max(phrase.span[0], at), phrase.span[1]
+        if start >= end:
+            continue
+        pieces += [Piece(text[at:start]), Piece(text[start:end], colours[number % len(colours)])]
+        at = end
+    return [piece for piece in [*pieces, Piece(text[at:])] if piece.text]
+
+
+def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[list[Piece]]:
+    """Places pieces in lines.
+
+    Line breaks of the text are kept, runs of other white space become one blank, and a word that
+    is wider than a line is cut.
+
+    Args:
+        pieces: The text.
+        width: Of a line, in inches.
+        size: Of the font, in points.
+        most: Lines at most; the last one then ends with an ellipsis.
+    """
+    measure = _measure(size)
+    lines: list[list[Piece]] = [[]]
+    x = 0.0
+    for word, colour in _words(pieces, width, measure):
+        if word == "\n":
+            lines.append([])
+            x = 0.0
+            continue
+        long = measure(word)
+        if x + long > width and lines[-1]:
+            lines.append([])
+            x = 0.0
+        if word == " " and not lines[-1]:
+            continue
+        lines[-1].append(Piece(word, colour, x))
+        x += long
+    while lines and not lines[-1]:
+        lines.pop()
+    if len(lines) > most:
+        last = lines[most - 1]
+        while last and last[-1].x + measure(last[-1].text + "…") > width:
+            last.pop()
+        end = last[-1].x + measure(last[-1].text) if last else 0.0
+        lines = [*lines[: most - 1], [*last, Piece("…", None, end)]]
+    return [_joined(line) for line in lines]
+
+
+def draw_lines(
+    figure: Any, lines: Sequence[Sequence[Piece]], left: float, top: float, size: float
+) -> None:
+    """Writes placed lines into a figure or subfigure.
+
+    Args:
+        figure: What to write into.
+        lines: From `wrap`.
+        left: Inches from the left edge.
+        top: Inches from the upper edge.
+        size: Of the font, in points.
+    """
+    width, height = figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
+    for number, line in enumerate(lines):
+        y = 1 - (top + (number * LINE + 1) * size / POINTS) / height
+        for piece in line:
+            figure.text(
+                (left + piece.x) / width, y, piece.text, fontsize=size, color="#1b1d22",
+                parse_math=False, bbox=highlight(piece.colour) if piece.colour else None,
+            )  # fmt: skip
+
+
+def highlight(colour: str) -> dict[str, Any]:
+    """Returns the box behind a text that stands for a colour; the text itself stays dark."""
+    return {"facecolor": colour, "alpha": 0.35, "edgecolor": "none", "pad": 1.0}
+
+
+def text_height(lines: int, size: float) -> float:
+    """Returns the inches that so many lines take."""
+    return lines * LINE * size / POINTS
+
+
+@contextmanager
+def missing_glyphs() -> Iterator[None]:
+    """Lets letters that the font lacks be drawn as boxes without a warning each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        yield
+
+
+def _measure(size: float) -> Callable[[str], float]:
+    """Returns what tells how far a text moves the pen, in inches."""
+    renderer, font = RendererAgg(1, 1, DPI), FontProperties(size=size)
+
+    def ink(text: str) -> float:
+        with missing_glyphs():
+            return renderer.get_text_width_height_descent(text, font, ismath=False)[0] / DPI
+
+    edges = ink("||")
+    return lambda text: ink(f"|{text}|") - edges  # blanks at the ends leave no ink of their own
+
+
+def _words(
+    pieces: Sequence[Piece], width: float, measure: Callable[[str], float]
+) -> Iterator[tuple[str, str | None]]:
+    """Yields words, blanks and line breaks with their colours, none wider than a line."""
+    for piece in pieces:
+        for word in re.findall(r"\n|[^\S\n]+|\S+", piece.text):
+            if word == "\n" or not word.isspace():
+                for part in _parts(word, width, measure):
+                    yield part, piece.colour
+            else:
+                yield " ", piece.colour
+
+
+def _parts(word: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
+    while len(word) > 1 and measure(word) > width:
+        end = len(word) - 1
+        while end > 1 and measure(word[:end]) > width:
+            end -= 1
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def _joined(line: Sequence[Piece]) -> list[Piece]:
+    """Joins neighbours of one colour, so that a highlight has no gaps; blanks at ends go."""
+    joined: list[Piece] = []
+    for piece in line:
+        if joined and joined[-1].colour == piece.colour:
+            joined[-1] = replace(joined[-1], text=joined[-1].text + piece.text)
+        elif piece.text != " ":  # between two colours a blank is only a distance
+            joined.append(piece)
+    return [replace(piece, text=piece.text.rstrip()) for piece in joined]

@@ -1,0 +1,177 @@
+"""The picture of one grounded image shows the numbers that it was made from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from pixfoundation.errors import RunError
+from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.masks import Mask
+from pixfoundation.report.grid import MOST_ROWS, PHRASE_COLOURS, draw_grid, overlay, save_grid
+from pixfoundation.report.strip import MOST_TOKENS, attention_strip
+from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
+
+SIZE = (30, 40)
+
+
+def grounded(text: str, words: list[str], size=SIZE, masks=3) -> GroundedImage:
+    """An image whose answer names the words, each with a point and masks of its own."""
+    random = np.random.default_rng(0)
+    candidates, at, spans = [], 0, []
+    for token, word in enumerate(words):
+        start = text.index(word, at)
+        at = start + len(word)
+        spans.append((start, at))
+        for index in range(masks):
+            mask = np.zeros(size, bool)
+            mask[token : token + 5, index : index + 9] = True
+            candidates.append(
+                Candidate(
+                    Mask.from_array(mask), Phrase(word, (start, at), (token,)),
+                    (float(token + 2), 7.0), score=0.5, index=index,
+                )
+            )  # fmt: skip
+    sample = Sample(
+        id="x", image=Path("x.png"), size=size, question=None, options=(), answer=None,
+        expression="the $x$ of {a}_b", mask=Mask.empty(size),
+    )  # fmt: skip
+    return GroundedImage(
+        Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)),
+        sample,
+        Prompt("x", 3, "Identify the $x$ of {a}_b in the scene.", sample.expression),
+        Answer(text, tuple(range(len(words))), tuple(spans)),
+        tuple(candidates),
+        {c.phrase.span: random.random(size, dtype=np.float32) for c in candidates},
+    )
+
+
+NOTHING = Selection("similarity", None)
+
+
+def parts(plot):
+    """The text above, as (text, colour of the highlight or None), and the axes as a grid."""
+    above, below = plot.subfigs
+    texts = [
+        (t.get_text(), to_hex(t.get_bbox_patch().get_facecolor()) if t.get_bbox_patch() else None)
+        for t in above.texts
+    ]
+    columns = below.axes[0].get_subplotspec().get_gridspec().ncols
+    return texts, np.array(below.axes).reshape(-1, columns)
+
+
+def titles(axes):
+    return [axis.get_title("left") for axis in axes]
+
+
+def test_a_row_a_phrase_with_its_attention_and_masks():
+    found = grounded("The red cat is on a mat.", ["The red cat", "a mat"])
+    _, axes = parts(draw_grid(found, Selection("similarity", found.candidates[4].mask, 4)))
+    assert axes.shape == (2, 5)
+    assert titles(axes[0])[:3] == ["the $x$ of {a}_b", "The red cat", "mask 1 · 0.50"]
+    assert titles(axes[1]) == [
+        "", "a mat", "mask 1 · 0.50", "mask 2 · 0.50 · picked", "mask 3 · 0.50",
+    ]  # fmt: skip
+    framed = [[bool(axis.patches) for axis in row] for row in axes]
+    assert framed == [[False] * 5, [False, False, False, True, False]]
+
+
+def test_points_maps_and_masks_are_at_their_pixels():
+    found = grounded("The red cat is on a mat.", ["The red cat", "a mat"])
+    _, axes = parts(draw_grid(found, NOTHING))
+    for row, candidates in zip(axes, (found.candidates[:3], found.candidates[3:]), strict=True):
+        for axis in row[1:]:
+            (point,) = axis.lines
+            assert tuple(point.get_xydata()[0]) == candidates[0].point
+        heat = row[1].images[1]
+        np.testing.assert_array_equal(heat.get_array(), found.heat[candidates[0].phrase.span])
+        assert tuple(heat.get_extent()) == (-0.5, SIZE[1] - 0.5, SIZE[0] - 0.5, -0.5)
+        for axis, candidate in zip(row[2:], candidates, strict=True):
+            changed = (axis.images[0].get_array() != np.asarray(found.image)).any(axis=2)
+            np.testing.assert_array_equal(changed, candidate.mask.decode())
+
+
+def test_the_answer_carries_the_colours_of_the_masks():
+    found = grounded("The red cat is on a mat.", ["The red cat", "a mat"])
+    texts, axes = parts(draw_grid(found, NOTHING))
+    assert texts == [
+        ("Identify the $x$ of {a}_b in the scene.", None),
+        ("The red cat", PHRASE_COLOURS[0]),
+        ("is on", None),
+        ("a mat", PHRASE_COLOURS[1]),
+        (".", None),
+    ]
+    title = axes[1, 1]._left_title
+    assert to_hex(title.get_bbox_patch().get_facecolor()) == PHRASE_COLOURS[1]
+    mask = np.asarray(overlay(Image.new("RGB", SIZE[::-1]), found.candidates[0], PHRASE_COLOURS[0]))
+    tint = [round(0.6 * int(PHRASE_COLOURS[0][i : i + 2], 16)) for i in (1, 3, 5)]
+    np.testing.assert_allclose(mask[0, 0], tint, atol=1)
+
+
+def test_what_is_left_out_is_said():
+    words = [f"w{number}" for number in range(MOST_ROWS + 3)]
+    texts, axes = parts(draw_grid(grounded(" ".join(words), words), NOTHING))
+    assert len(axes) == MOST_ROWS
+    assert texts[-1] == ("3 more phrases are not drawn.", None)
+    texts, axes = parts(draw_grid(grounded("a mat", ["a mat"], masks=9), NOTHING))
+    assert axes.shape == (1, 8)
+    assert texts[-1] == ("3 more masks are not drawn.", None)
+
+
+@pytest.mark.parametrize("size", [(20, 200), (200, 20), (1, 1)])
+def test_any_shape_of_image_fills_its_cells(size, tmp_path):
+    plot = draw_grid(grounded("The red cat.", ["The red cat"], size), NOTHING)
+    save_grid(plot, tmp_path / "grid.png")
+    width, height = Image.open(tmp_path / "grid.png").size
+    assert width * height < 4e6
+    assert max(width, height) < 6000
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_any_text_is_drawn_as_it_is(tmp_path, caplog):
+    text = "A 猫 🐱 costs $5 and $6 at the_shop {x}.\n- a red hat\n" + "Supercali" * 40
+    found = grounded(text, ["A 猫 🐱", "a red hat"])
+    plot = draw_grid(found, NOTHING)
+    save_grid(plot, tmp_path / "grid.png")
+    texts, _ = parts(plot)
+    drawn = "".join(piece for piece, _ in texts[1:]).replace(" ", "")
+    assert drawn == text.replace(" ", "").replace("\n", "")
+    assert caplog.records == []
+
+
+def test_an_answer_without_words_or_masks_can_be_drawn(tmp_path):
+    plot = draw_grid(grounded("", []), NOTHING)
+    save_grid(plot, tmp_path / "grid.pdf")
+    assert parts(plot)[0][-1] == ("(no answer)", None)
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="grid.png cannot be written"):
+        save_grid(draw_grid(grounded("", []), NOTHING), tmp_path / "file" / "grid.png")
+
+
+# ---- the strip ---------------------------------------------------------------------------------
+
+
+def test_the_strip_has_a_map_a_token_in_one_range_of_values():
+    found = grounded("red cat mat", ["red", "cat", "mat"])
+    heat = np.random.default_rng(1).random((3, *SIZE), dtype=np.float32)
+    plot = attention_strip(found, heat)
+    drawn = [axis for axis in plot.axes if axis.images]
+    assert [axis.get_title() for axis in drawn] == ["red", "cat", "mat"]
+    for axis, own, colour in zip(drawn, heat, PHRASE_COLOURS, strict=False):
+        shown = axis.images[1]
+        np.testing.assert_array_equal(shown.get_array(), own)
+        assert shown.get_clim() == (heat.min(), heat.max())
+        assert to_hex(axis.title.get_bbox_patch().get_facecolor()) == colour
+
+
+def test_a_long_answer_is_cut_and_says_so():
+    words = [f"w{number}" for number in range(MOST_TOKENS + 6)]
+    found = grounded(" ".join(words), words, size=(6, 6), masks=1)
+    plot = attention_strip(found, np.random.default_rng(1).random((len(words), 6, 6)))
+    assert sum(bool(axis.images) for axis in plot.axes) == MOST_TOKENS
+    assert plot.get_supxlabel() == "6 more tokens are not drawn."
