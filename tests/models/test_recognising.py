@@ -56,6 +56,12 @@ def test_an_id_in_an_original_layout_says_which_one_to_take(original, name):
         api.load_model(original)
 
 
+@pytest.mark.parametrize("name", ["./no/folder", "/no/folder", "~/folder", "no/such/folder"])
+def test_a_folder_that_is_not_there_says_so(name):
+    with pytest.raises(CheckpointError, match=f"There is no folder {name}"):
+        api.load_model(name)
+
+
 @pytest.mark.parametrize("says", ["LlavaLlamaForCausalLM", "LISAForCausalLM"])
 def test_a_folder_of_lisa_is_loaded_as_lisa(tmp_path, says):
     made = layouts.write(tmp_path / "lisa", layouts.LISA)

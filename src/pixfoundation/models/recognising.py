@@ -45,8 +45,8 @@ def adapter_of(name: str, revision: str | None = None) -> str:
 
     Raises:
         UnknownNameError: If it is none of these.
-        CheckpointError: If the checkpoint is of a layout that no adapter loads; names the one to
-            take instead.
+        CheckpointError: If a folder does not exist, or the checkpoint is of a layout that no
+            adapter loads; names the one to take instead.
     """
     if name in models or not ("/" in name or Path(name).is_dir()):
         return models.entry(name).name
@@ -58,6 +58,11 @@ def adapter_of(name: str, revision: str | None = None) -> str:
         if name == checkpoint.original:
             raise _converted(name, f"--model {short} ({checkpoint.location})")
     folder = Path(name)
+    if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise CheckpointError(
+            f"There is no folder {name}. Give the folder that holds config.json and the weights, or "
+            "a hub id such as 'owner/name'."
+        )
     config = _config(folder, name, revision)
     found = _by_architecture(config)
     if found is None and folder.is_dir():
@@ -103,8 +108,7 @@ def _by_architecture(config: Mapping[str, Any]) -> str | None:
 
 def _by_files(folder: Path, config: Mapping[str, Any]) -> str | None:
     if not config:
-        below = (folder.glob(f"{depth}{name}") for depth in ("", "*/") for name in _OMG_LLAVA)
-        return "omg-llava" if any(any(found) for found in below) else None
+        return "omg-llava" if any(any(folder.glob(name)) for name in _OMG_LLAVA) else None
     if not _is_original_llava(config):
         return None
     from pixfoundation.models.checkpoints import Checkpoint
