@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio.helpers import Examples
 from PIL import Image
 
 from pixfoundation.app.session import AUTOMATIC, Session
@@ -26,15 +27,23 @@ from pixfoundation.segmenters import segmenters
 EXAMPLES = ((23, 0), (108, 1), (79, 1))
 """Pairs and sides of PixScenes that the embedded model does well on."""
 SELECTORS = {
-    "similarity: the phrase most like the expression": "similarity",
-    "score: the segmenter's own best": "score",
-    "union: all masks together": "union",
+    "similarity to the expression": "similarity",
+    "score of the segmenter": "score",
+    "union of all masks": "union",
 }
 INTRODUCTION = """# Does the model see what it says?
 
 Give a picture and the words for something in it. The model answers in a sentence; every noun phrase
 of that sentence gets the masks at the place the model attended to while it wrote the phrase."""
 WAITING = "Click an example, or give a picture and an expression. The masks appear here."
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+TO_RESULTS = """() => {
+  const results = document.querySelector("#results");
+  const narrow = window.matchMedia("(max-width: 760px)").matches;
+  if (narrow && results?.offsetParent) results.scrollIntoView({behavior: "smooth"});
+}"""
+"""On a phone the results lie below all inputs."""
 
 Update = tuple[Any, ...]
 """A value for each of the page's outputs, in their order."""
@@ -70,7 +79,8 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                     )
                     picked = gr.HTML(elem_id="picked", js_on_load=None)
                     grid = gr.Image(
-                        label="A row a phrase: where the model looked, and the masks at that point",
+                        label="Phrases and their masks",
+                        show_label=False,
                         format="png",
                         buttons=["download", "fullscreen"],
                         elem_id="grid",
@@ -91,12 +101,19 @@ def build_page(session: Session, model: str) -> gr.Blocks:
         ) -> Iterator[Update]:
             yield from _grounding(session, image, words, model, segmenter, selector)
 
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        running: dict[str, Any] = {"fn": ground, "inputs": inputs, "outputs": outputs, "concurrency_limit": 1}
-        running |= {"concurrency_id": "models", **quiet}
-        gr.on([button.click, expression.submit], **running)
-        examples.load_input_event.then(**running)
-        picture.upload(_look_at, picture, [picture, status], queue=False, **quiet)
+        running: dict[str, Any] = {
+            "fn": ground,
+            "inputs": inputs,
+            "outputs": outputs,
+            "concurrency_limit": 1,
+            "concurrency_id": "models",
+        }
+        for event in (
+            gr.on([button.click, expression.submit], **running, **QUIET),
+            examples.load_input_event.then(**running, **QUIET),
+        ):
+            event.then(None, js=TO_RESULTS, **QUIET)
+        picture.upload(_look_at, picture, [picture, status], queue=False, **QUIET)
     return page
 
 
@@ -123,35 +140,33 @@ def _choices(model: str) -> list[gr.Dropdown]:
     offered = [
         entry.name for entry in models if "needs" not in entry.details or entry.name == model
     ]
-    with gr.Accordion("Model, segmenter and selector", open=True, elem_id="choices"):
-        return [
-            gr.Dropdown(
-                offered if model in offered else [model, *offered],
-                value=model,
-                label="Model",
-                info="Or any hub id or folder. Weights are downloaded when they are first used.",
-                allow_custom_value=True,
-                elem_id="model",
-            ),
-            gr.Dropdown(
-                [AUTOMATIC, *(entry.name for entry in segmenters)],
-                value=AUTOMATIC,
-                label="Segmenter",
-                info="Automatic: tiny-sam for tiny-llava, else SAM ViT-H.",
-                allow_custom_value=True,
-                elem_id="segmenter",
-            ),
-            gr.Dropdown(
-                list(SELECTORS.items()),
-                value="similarity",
-                label="Selector",
-                info="What picks one of the masks.",
-                elem_id="selector",
-            ),
-        ]
+    with gr.Group(elem_id="choices"):
+        chosen = gr.Dropdown(
+            offered if model in offered else [model, *offered],
+            value=model,
+            label="Model",
+            info="Or any hub id or folder. Weights are downloaded when they are first used.",
+            allow_custom_value=True,
+            elem_id="model",
+        )
+        segmenter = gr.Dropdown(
+            [AUTOMATIC, *(entry.name for entry in segmenters)],
+            value=AUTOMATIC,
+            label="Segmenter",
+            info="Automatic: tiny-sam for tiny-llava, else SAM ViT-H.",
+            allow_custom_value=True,
+            elem_id="segmenter",
+        )
+        selector = gr.Dropdown(
+            list(SELECTORS.items()),
+            value="similarity",
+            label="Mask picked by",
+            elem_id="selector",
+        )
+    return [chosen, segmenter, selector]
 
 
-def _examples(picture: gr.Image, expression: gr.Textbox) -> gr.helpers.Examples:
+def _examples(picture: gr.Image, expression: gr.Textbox) -> Examples:
     """PixScenes drawings with their expressions; a click grounds."""
     with tempfile.TemporaryDirectory() as folder:
         rows = []
@@ -185,14 +200,12 @@ def _grounding(
 ) -> Iterator[Update]:
     """Yields what the page shows while an image is grounded, and at the end of it."""
     model, segmenter = (model or "").strip(), (segmenter or AUTOMATIC).strip()
-    path = Path(image) if image else None
     try:
-        session.check(path, words, model, segmenter)
+        path = session.check(Path(image) if image else None, words, model, segmenter)
         if not session.holds(model, segmenter):
             yield _busy(f"Loading {model} and what draws its masks …")
             session.load(model, segmenter)
         yield _busy(f"{model} looks at the image and writes …")
-        assert path is not None
         result = session.ground(path, words, model, segmenter, selector)
         attention = attention_view(result)
         yield (

@@ -35,8 +35,11 @@ class Session:
         self._models = _Kept[Model](lambda name: api.load_model(name, **options(name)))
         self._segmenters = _Kept[Segmenter](api.load_segmenter)
 
-    def check(self, image: Path | None, expression: str, model: str, segmenter: str) -> None:
+    def check(self, image: Path | None, expression: str, model: str, segmenter: str) -> Path:
         """Refuses what cannot be grounded, before anything is loaded.
+
+        Returns:
+            The image.
 
         Raises:
             DataError: If there is no image or no expression, or the image cannot be read.
@@ -48,6 +51,7 @@ class Session:
         if not expression.strip():
             raise DataError("The expression is empty: say in words what to find in the image.")
         api.check_names(model, None, None if segmenter == AUTOMATIC else segmenter)
+        return image
 
     def holds(self, model: str, segmenter: str) -> bool:
         """Returns whether nothing needs to be loaded for these names."""

@@ -14,6 +14,7 @@ from PIL import Image
 from pixfoundation.api import Grounded
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.report.grid import PHRASE_COLOURS, draw_grid
+from pixfoundation.report.outcome import why_nothing
 from pixfoundation.report.strip import token_heat, token_texts
 
 SHOWN_SIDE = 720
@@ -55,20 +56,19 @@ def grid_picture(result: Grounded) -> Image.Image | None:
 
 
 def outcome(result: Grounded) -> str:
-    """Says in one sentence of HTML what was picked."""
+    """Says in one sentence of HTML what was picked, or why nothing was."""
     found, selection = result.found, result.selection
-    count = len(found.candidates)
-    if not count:
-        return "The answer offers no mask: there is nothing to pick from."
-    if selection.mask is None:
-        return f"None of the {count} masks was picked."
+    nothing = why_nothing(result)
+    if nothing is not None or selection.mask is None:
+        return escape(nothing or "")
     share = 100 * selection.mask.area / (found.image.width * found.image.height)
     size = f"{share:.1f} % of the image"
     if selection.candidate is None:
         return f"All masks that count, united: {size}."
     picked = found.candidates[selection.candidate]
     whose = f"of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else "of its own"
-    return f"Picked: mask {picked.index + 1} {whose}, {size}; {count} masks to choose from."
+    count = len(found.candidates)
+    return f"Picked: mask {picked.index + 1} {whose}, {size}; of {count} masks."
 
 
 def attention_view(result: Grounded) -> str | None:

@@ -106,6 +106,7 @@ def ground_command(
 
 def _print(result: Grounded) -> None:
     from pixfoundation.report.grid import PHRASE_COLOURS
+    from pixfoundation.report.outcome import why_nothing
 
     console = Console()
     found, selection = result.found, result.selection
@@ -130,21 +131,5 @@ def _print(result: Grounded) -> None:
     console.print(table)
     if result.vectors is not None:
         console.print(f"Phrase similarity by {result.vectors}.", style="dim", highlight=False)
-    if said := _why_nothing(result):
+    if said := why_nothing(result):
         console.print(said, style="yellow")
-
-
-def _why_nothing(result: Grounded) -> str | None:
-    """Why no mask was picked, in one sentence; None if one was."""
-    picking = result.picking
-    if not result.found.candidates:
-        return "The answer offers no mask: there is nothing to pick from."
-    if picking is not None and picking.presence.value is False:
-        return "The judge says that the object is not in the image."
-    if picking is not None and not picking.pick.valid:
-        return f"No verdict: the judge answered {picking.pick.reply!r} when asked for a number."
-    if picking is not None and picking.pick.value is None:
-        return "The judge says that none of the masks shows the object."
-    if result.selection.mask is None:
-        return f"Nothing was picked by {result.selection.selector}."
-    return None
