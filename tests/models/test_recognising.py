@@ -106,6 +106,26 @@ def test_a_folder_of_the_original_llava_says_what_to_take(tmp_path):
         api.load_model(str(made.folder))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "adapter"),
+    [
+        ("LISAForCausalLM", "lisa-7b"),
+        ("GLaMMForCausalLM", "glamm"),
+        ("CambrianLlamaForCausalLM", "cambrian-8b"),
+        ("LlavaForConditionalGeneration", GENERAL),
+    ],
+)
+def test_the_configuration_of_an_unknown_hub_id_tells(tmp_path, monkeypatch, architecture, adapter):
+    held = tmp_path / "models--some--one" / "snapshots" / ("a" * 40)
+    held.mkdir(parents=True)
+    (held / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    refs = tmp_path / "models--some--one" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert adapter_of("some/one") == adapter
+
+
 def test_other_folders_go_to_transformers(tmp_path):
     assert adapter_of(str(saved("llava"))) == GENERAL
     assert adapter_of(str(tmp_path)) == GENERAL

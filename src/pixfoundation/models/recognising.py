@@ -60,8 +60,8 @@ def adapter_of(name: str, revision: str | None = None) -> str:
     folder = Path(name)
     if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise CheckpointError(
-            f"There is no folder {name}. Give the folder that holds config.json and the weights, or "
-            "a hub id such as 'owner/name'."
+            f"There is no folder {name}. Give the folder that holds config.json and the weights, "
+            "or a hub id such as 'owner/name'."
         )
     config = _config(folder, name, revision)
     found = _by_architecture(config)
