@@ -11,6 +11,7 @@ from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
+from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.coordinates import FRAMES, parse_regions
 from pixfoundation.models.names import CHECKPOINTS, COORDINATES
@@ -187,5 +188,7 @@ def test_vision_reasoner_is_asked_for_a_list():
 
 
 def test_known_names_are_asked_in_known_ways():
-    assert set(ASKED) == set(COORDINATES) <= set(CHECKPOINTS)
+    assert set(COORDINATES) <= set(CHECKPOINTS)
+    assert set(ASKED) == {*COORDINATES, "cambrian-8b"}
+    assert all(f"{name}+coordinates" in models for name in ASKED)
     assert all(asked.frame in FRAMES and asked.ask in VISION_TEMPLATES for asked in ASKED.values())
