@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, ask, sample_pair
+from pixfoundation.benchmarks.pixscenes.pairs import Pair, Side
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, ask, sample_pair
 from pixfoundation.benchmarks.pixscenes.scenes import KINDS
 from pixfoundation.training.texts import (
     Lesson,

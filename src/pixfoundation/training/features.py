@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPVisionModel
 
-from pixfoundation.benchmarks.pixscenes.questions import Pair
+from pixfoundation.benchmarks.pixscenes.pairs import Pair
 from pixfoundation.training.scene_store import SceneStore
 from pixfoundation.training.symbols import PATCHES
 from pixfoundation.training.tower import normalise, patch_features

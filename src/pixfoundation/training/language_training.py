@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
-from pixfoundation.benchmarks.pixscenes.questions import Pair, Side
+from pixfoundation.benchmarks.pixscenes.pairs import Pair, Side
 from pixfoundation.training.checkpoints import load_checkpoint, save_checkpoint
 from pixfoundation.training.curriculum import (
     TOKEN_WEIGHTS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, sample_pair
+from pixfoundation.benchmarks.pixscenes.pairs import Pair
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.benchmarks.pixscenes.scenes import Scene, sample_scene
 from pixfoundation.training.curriculum import draw_pairs
 

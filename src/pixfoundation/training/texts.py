@@ -15,7 +15,7 @@ from pixfoundation.benchmarks.pixscenes.language import (
     trait_phrases,
     with_article,
 )
-from pixfoundation.benchmarks.pixscenes.questions import Pair, Side, Target, refer
+from pixfoundation.benchmarks.pixscenes.pairs import Pair, Side, Target, refer
 from pixfoundation.benchmarks.pixscenes.scenes import CHARACTERS, COLOURS, KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
 

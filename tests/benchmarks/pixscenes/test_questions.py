@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pixfoundation.benchmarks.pixscenes.drawing import render
-from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, ask, sample_pair
+from pixfoundation.benchmarks.pixscenes.pairs import Pair
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, ask, sample_pair
 from pixfoundation.benchmarks.pixscenes.scenes import CANVAS, GRID, Scene, sample_scene
 
 MMVP_PATTERNS = {

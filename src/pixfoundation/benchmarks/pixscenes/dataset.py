@@ -18,7 +18,8 @@ from platformdirs import user_cache_path
 
 from pixfoundation.benchmarks.base import Problem, benchmarks
 from pixfoundation.benchmarks.pixscenes.drawing import Drawing, render
-from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, Pair, Side, sample_pair
+from pixfoundation.benchmarks.pixscenes.pairs import Pair, Side
+from pixfoundation.benchmarks.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.benchmarks.pixscenes.scenes import CANVAS
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
