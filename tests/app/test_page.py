@@ -93,7 +93,7 @@ def test_an_upload_shows_masks_and_the_slider_moves_the_attention(page, scene):
     ask(page)
     page.locator("#grid img").wait_for()
     assert page.locator("#answer .highlighted").count() > 0
-    assert page.locator("#picked").inner_text().startswith("Picked: mask ")
+    assert page.locator("#picked").inner_text().startswith("Picked of ")
     assert page.locator("#status").inner_text().strip() == ""
     slider, heat = page.locator(".token-slider"), page.locator("#attention .heat")
     tokens = page.locator("#attention .token")

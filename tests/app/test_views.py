@@ -82,10 +82,10 @@ def test_colours_start_again_after_the_last(grounded):
 
 def test_the_outcome_names_the_pick_and_its_size(grounded, native):
     assert re.fullmatch(
-        r"Picked: mask \d of <q>.+</q>, \d+\.\d % of the image; of \d+ masks\.",
+        r"Picked of \d+ masks: mask \d of <q>.+</q>, \d+\.\d % of the image\.",
         outcome(grounded),
     )
-    assert outcome(native).startswith(("Picked", "All masks"))
+    assert re.fullmatch(r"The only mask of <q>The white box</q>: \d+\.\d % of .*", outcome(native))
     size = (grounded.found.image.height, grounded.found.image.width)
     unlike = Selection("similarity", Mask.empty(size), None, 0.2)
     said = outcome(replace(grounded, selection=unlike))
@@ -98,7 +98,7 @@ def test_the_outcome_names_the_pick_and_its_size(grounded, native):
 
 def test_all_masks_together_are_told_by_their_size(image):
     united = api.ground(image, "it", Talker(), DiscSegmenter(), selector="union")
-    assert re.fullmatch(r"All masks that count, united: \d+\.\d % of the image\.", outcome(united))
+    assert re.fullmatch(r"All \d+ masks together: \d+\.\d % of the image\.", outcome(united))
 
 
 def test_a_hostile_phrase_is_text_in_the_outcome(grounded):

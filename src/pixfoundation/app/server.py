@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,11 @@ def application(
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Serves an application at a bound address until interrupted."""
+    """Serves an application at a bound address until interrupted or terminated."""
     import uvicorn
 
+    # uvicorn passes a signal on when it has shut down; this way what is open is closed after it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -62,13 +62,14 @@ def outcome(result: Grounded) -> str:
     if nothing is not None or selection.mask is None:
         return escape(nothing or "")
     share = 100 * selection.mask.area / (found.image.width * found.image.height)
-    size = f"{share:.1f} % of the image"
+    size, count = f"{share:.1f} % of the image", len(found.candidates)
     if selection.candidate is None:
-        return f"All masks that count, united: {size}."
+        return f"All {count} masks together: {size}."
     picked = found.candidates[selection.candidate]
-    whose = f"of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else "of its own"
-    count = len(found.candidates)
-    return f"Picked: mask {picked.index + 1} {whose}, {size}; of {count} masks."
+    whose = f" of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else ""
+    if count == 1:
+        return f"The only mask{whose}: {size}."
+    return f"Picked of {count} masks: mask {picked.index + 1}{whose}, {size}."
 
 
 def attention_view(result: Grounded) -> str | None:
