@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from pixfoundation.errors import DataError
+from pixfoundation.models.clip_square import clip_pixels
 from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
-from pixfoundation.models.llava_grounding.pixels import clip_pixels, segmenter_pixels
+from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.segmenter import normalise
 
 from . import plain, tiny

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfoundation.models.llava_sam.pixels import SAM_MEAN, SAM_STD, clip_pixels, sam_pixels
+from pixfoundation.models.clip_square import clip_pixels
+from pixfoundation.models.llava_sam.pixels import SAM_MEAN, SAM_STD, sam_pixels
 
 
 def plain(size, colour=(200, 100, 50)):

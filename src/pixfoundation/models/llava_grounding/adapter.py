@@ -17,6 +17,8 @@ from pixfoundation.hub import Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.clip_square import clip_pixels
+from pixfoundation.models.limits import greedy_only, room_for_answer
 from pixfoundation.models.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_grounding.core import LlavaGrounding
 from pixfoundation.models.llava_grounding.dialogue import decode, prompt_ids, stopped_at
@@ -24,7 +26,7 @@ from pixfoundation.models.llava_grounding.loading import load as load_core
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
 from pixfoundation.models.llava_grounding.pairing import phrase_ranges, published_pairing
 from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
-from pixfoundation.models.llava_grounding.pixels import clip_pixels, segmenter_pixels
+from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
@@ -153,11 +155,7 @@ class LlavaGroundingModel:
             DataError: If sampling or attention is asked for, or a prompt leaves no room for an
                 answer.
         """
-        if decoding.temperature > 0 or decoding.attention:
-            raise DataError(
-                f"{self.name} decodes greedily, as published, and gives masks of its own. Leave "
-                "the temperature at 0 and choose the grounder 'native'."
-            )
+        greedy_only(self.name, decoding)
         answers = []
         seen: _Image | None = None
         for image, prompt in zip(images, prompts, strict=True):
@@ -183,12 +181,8 @@ class LlavaGroundingModel:
     def _answer(self, image: _Image, question: str, decoding: Decoding) -> Answer:
         core = self._core
         inputs = core.embed(prompt_ids(self._tokens, question), image.projected)
-        room = core.language_model.config.max_position_embeddings - inputs.shape[1]
-        if room < 1:
-            raise DataError(
-                f"The prompt takes {inputs.shape[1]} places of the model's "
-                f"{core.language_model.config.max_position_embeddings}; shorten the question."
-            )
+        positions = core.language_model.config.max_position_embeddings
+        room = room_for_answer(inputs.shape[1], positions)
         ids, _, states = core.generate(inputs, min(decoding.max_new_tokens, room))
         tokens = ids.tolist()
         if decoding.published:

@@ -1,7 +1,4 @@
-"""From an image to the pixels of CLIP and of the segmenter.
-
-The two see different parts: CLIP the middle square, the segmenter all of the image.
-"""
+"""From an image to the pixels of the segmenter, which sees all of it; CLIP sees the middle."""
 
 from __future__ import annotations
 
@@ -9,25 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPImageProcessorPil
 
 PADDING = 128  # of the square's empty part; it is seen, not masked
-
-
-def clip_pixels(image: Image.Image, side: int) -> Tensor:
-    """Resizes the shorter edge (bicubic), cuts the middle square and normalises for CLIP.
-
-    Args:
-        image: In mode RGB.
-        side: Of CLIP's images in pixels (224).
-
-    Returns:
-        float32 [1, 3, side, side].
-    """
-    processor = CLIPImageProcessorPil(
-        size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-    )
-    return processor(image, return_tensors="pt")["pixel_values"]
 
 
 def segmenter_pixels(image: Image.Image, side: int) -> Tensor:

@@ -16,6 +16,8 @@ from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.clip_square import clip_pixels
+from pixfoundation.models.limits import greedy_only
 from pixfoundation.models.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_sam.dialogue import (
     GLAMM_DIALOGUE,
@@ -27,7 +29,7 @@ from pixfoundation.models.llava_sam.dialogue import (
 )
 from pixfoundation.models.llava_sam.model import LlavaSam, Sight
 from pixfoundation.models.llava_sam.names import CHECKPOINTS
-from pixfoundation.models.llava_sam.pixels import clip_pixels, sam_pixels
+from pixfoundation.models.llava_sam.pixels import sam_pixels
 from pixfoundation.registry import check_options
 from pixfoundation.types import Answer, NativeMask, Prompt
 
@@ -121,11 +123,7 @@ class LlavaSamModel:
         Raises:
             DataError: If sampling or attention is asked for.
         """
-        if decoding.temperature > 0 or decoding.attention:
-            raise DataError(
-                f"{self.name} decodes greedily and gives masks of its own. Leave the temperature "
-                "at 0 and choose the grounder 'native'."
-            )
+        greedy_only(self.name, decoding)
         return [
             self._answer(self._look(image), prompt.text, decoding)
             for image, prompt in zip(images, prompts, strict=True)

@@ -1,7 +1,4 @@
-"""From an image to the pixels of CLIP and of SAM.
-
-The two see different parts: CLIP the middle square, SAM all of the image. Trained so.
-"""
+"""From an image to the pixels of SAM, which sees all of it where CLIP sees the middle square."""
 
 from __future__ import annotations
 
@@ -26,24 +23,6 @@ class SamPixels(NamedTuple):
 
     pixels: Tensor
     resized: tuple[int, int]
-
-
-def clip_pixels(image: Image.Image, side: int) -> Tensor:
-    """Resizes the shorter edge (bicubic), cuts the middle square and normalises for CLIP.
-
-    Args:
-        image: In mode RGB.
-        side: Of CLIP's images in pixels.
-
-    Returns:
-        float32 [1, 3, side, side].
-    """
-    from transformers import CLIPImageProcessorPil
-
-    processor = CLIPImageProcessorPil(
-        size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-    )
-    return processor(image, return_tensors="pt")["pixel_values"]
 
 
 def sam_pixels(image: Image.Image, side: int) -> SamPixels:

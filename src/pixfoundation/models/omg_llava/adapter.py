@@ -15,6 +15,7 @@ from pixfoundation.hub import Source, resolve_device
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.checkpoints import find_folder
+from pixfoundation.models.limits import greedy_only, room_for_answer
 from pixfoundation.models.llava_sam.dialogue import phrase_of_each_seg
 from pixfoundation.models.omg_llava.build import Base
 from pixfoundation.models.omg_llava.build import load as load_core
@@ -152,11 +153,7 @@ class OmgLlavaModel:
         Raises:
             DataError: If sampling or attention is asked for, or a prompt leaves no room.
         """
-        if decoding.temperature > 0 or decoding.attention:
-            raise DataError(
-                f"{self.name} decodes greedily and gives masks of its own. Leave the temperature "
-                "at 0 and choose the grounder 'native'."
-            )
+        greedy_only(self.name, decoding)
         answers = []
         last: Image.Image | None = None
         seen: Perception | None = None
@@ -203,12 +200,7 @@ class OmgLlavaModel:
                 core.embed(torch.tensor(after)).float(),
             )
         )
-        room = core.llm.config.max_position_embeddings - len(inputs)
-        if room < 1:
-            raise DataError(
-                f"The prompt takes {len(inputs)} places of the model's "
-                f"{core.llm.config.max_position_embeddings}; shorten the question."
-            )
+        room = room_for_answer(len(inputs), core.llm.config.max_position_embeddings)
         spoken = core.generate(
             inputs,
             min(decoding.max_new_tokens, room),
