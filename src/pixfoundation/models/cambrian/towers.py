@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pixfoundation.models.checkpoints import Checkpoint
 _CLIP_TEXT_SIDE = r"^(text_model\.|text_projection|visual_projection|logit_scale)|position_ids$"
 
 
-class VisionTower(nn.Module):
+class VisionTower(nn.Module, ABC):
     """One vision encoder.
 
     Attributes:
@@ -53,9 +54,9 @@ class VisionTower(nn.Module):
         """Returns the features [1, side * side, width] of [1, 3, input side, input side]."""
         return resample(self.features(pixel_values), self.spec.side)
 
+    @abstractmethod
     def features(self, pixel_values: Tensor) -> Tensor:
         """Returns the features at the encoder's own resolution, [1, cells, width]."""
-        raise NotImplementedError
 
 
 class Siglip(VisionTower):
@@ -88,8 +89,8 @@ class Dinov2(VisionTower):
 class ConvNext(VisionTower):
     """The raw output of each stage, all brought to one grid and laid side by side."""
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        """Returns [1, side * side, width]."""
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """Returns [1, side * side, width]: the stages meet at the grid that is asked for."""
         hidden = self.encoder.get_submodule("embeddings")(pixel_values)
         outputs = []
         for stage in self.encoder.get_submodule("encoder.stages").children():
