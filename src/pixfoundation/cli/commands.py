@@ -8,6 +8,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Adds all commands to the application."""
     from pixfoundation.cli import (
+        compare,
         convert,
         data,
         deletion,
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
         run,
         score,
         serve,
+        table,
         train,
         when,
     )
@@ -27,8 +29,8 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)
     app.command("score")(score.score_command)
-    app.command("compare")(score.compare_command)
-    app.command("table")(score.table_command)
+    app.command("compare")(compare.compare_command)
+    app.command("table")(table.table_command)
     app.command("judge")(judge.judge_command)
     app.command("import")(imports.import_command)
     app.command("when")(when.when_command)

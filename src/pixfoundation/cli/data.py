@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pixfoundation.cli.options import parse_options
+from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
 
 if TYPE_CHECKING:
     from pixfoundation.benchmarks.checking import Report
@@ -21,11 +21,9 @@ data_app = typer.Typer(no_args_is_help=True, help="Check a data set on disk, or 
 @data_app.command("check")
 def check_command(
     dataset: str = typer.Argument(help="A name of `pixfoundation datasets`."),
-    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
-    data_option: list[str] | None = typer.Option(
-        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
+    data_root: Path | None = DATA_ROOT,
+    data_option: list[str] | None = DATA_OPTION,
+    as_json: bool = AS_JSON,
     images: bool = typer.Option(True, help="Look at the image files too."),
 ) -> None:
     """List everything that is wrong with a data set, with file and entry; fails if there is any.

@@ -19,7 +19,7 @@ def demo_command(
     """
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
-    from pixfoundation.cli.score import print_scores
+    from pixfoundation.cli.score_tables import print_scores
     from pixfoundation.report.page import write_report
     from pixfoundation.scoring.score import score
 

@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pixfoundation.cli.options import parse_options
+from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
 
 SHOWN = 20
 
 
 def import_command(
     dataset: str = typer.Option(..., help="A name of `pixfoundation datasets`."),
-    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
+    data_root: Path | None = DATA_ROOT,
     protocol: int = typer.Option(..., min=1, max=3, help="1 question, 2 letter, 3 expression."),
     masks: Path | None = typer.Option(
         None, help="Folder of masks: one an image (output00001.png), or candidates (1_000_000.png)."
@@ -30,9 +30,7 @@ def import_command(
     ),
     out: Path = typer.Option(..., help="The run directory; imports into one add up."),
     model: str | None = typer.Option(None, help="Name of the model. Default: what the files say."),
-    data_option: list[str] | None = typer.Option(
-        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
-    ),
+    data_option: list[str] | None = DATA_OPTION,
     strict: bool = typer.Option(False, help="Fail if anything is missing, extra or unreadable."),
     everything: bool = typer.Option(
         False, "--all-issues", help=f"List every issue and not only the first {SHOWN}."

@@ -10,6 +10,11 @@ import typer
 
 from pixfoundation.types import PROTOCOLS, Protocol
 
+AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
+DATA_ROOT = typer.Option(None, help="The folder that holds the data set.")
+DATA_OPTION = typer.Option(
+    None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
+)
 DEVICE = typer.Option(None, help="Where the models run: cpu, cuda, cuda:1, mps. Default: the best.")
 DTYPE = typer.Option(None, help="Precision of the weights: float32, bfloat16, float16.")
 ATTN = typer.Option(None, help="Attention implementation: sdpa, eager, flash_attention_2.")

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from pixfoundation.cli.options import (
     ATTN,
+    DATA_OPTION,
+    DATA_ROOT,
     DEVICE,
     DTYPE,
     MODEL_OPTION,
@@ -23,10 +25,8 @@ from pixfoundation.cli.options import (
 def run_command(
     model: str = typer.Option("tiny-llava", help="A name of `pixfoundation models`, or a hub id."),
     dataset: str = typer.Option("pixscenes", help="A name of `pixfoundation datasets`."),
-    data_root: Path | None = typer.Option(None, help="The folder that holds the data set."),
-    data_option: list[str] | None = typer.Option(
-        None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
-    ),
+    data_root: Path | None = DATA_ROOT,
+    data_option: list[str] | None = DATA_OPTION,
     protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
     segmenter: str | None = typer.Option(
         None,

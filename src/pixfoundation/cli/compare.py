@@ -1,0 +1,85 @@
+"""`pixfoundation compare`: two run directories, pair by pair."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pixfoundation.cli.options import AS_JSON
+from pixfoundation.cli.score_tables import percent, plain_table
+from pixfoundation.cli.scoring_options import (
+    EMPTY,
+    JUDGE,
+    NATIVE,
+    PARSER,
+    PUBLISHED,
+    RUN,
+    SEED,
+    VECTORS,
+)
+
+
+def compare_command(
+    first: Path = RUN,
+    second: Path = typer.Argument(help="Another, of the same data set."),
+    as_json: bool = AS_JSON,
+    published: bool = PUBLISHED,
+    parser: str | None = PARSER,
+    judge: str | None = JUDGE,
+    empty: str = EMPTY,
+    native: str = NATIVE,
+    vectors: str | None = VECTORS,
+    replicates: int = typer.Option(1000, min=1, help="Bootstrap draws of the intervals."),
+    seed: int = SEED,
+) -> None:
+    """Compare two runs on the samples that they share, pair by pair.
+
+    Examples:
+      pixfoundation compare runs/llava-7b runs/llava-13b
+
+      pixfoundation compare runs/before runs/after --json
+    """
+    from pixfoundation.scoring.compare import compare
+
+    found = compare(
+        first,
+        second,
+        published=published,
+        parser=parser,
+        judge=judge,
+        empty=empty,
+        native=native,
+        vectors=vectors,
+        replicates=replicates,
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    shared = f"{len(found.first.samples)} shared samples"
+    dropped = f", {found.dropped} that only one run has left out" if found.dropped else ""
+    console.print(f"[bold]{escape(found.first.dataset)}[/bold]: {shared}{dropped}", highlight=False)
+    table = plain_table("%; second minus first [95 % interval]; * leaves zero out")
+    for title in ("", escape(found.first.name), escape(found.second.name), "difference", ""):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for name, difference in found.differences.items():
+        table.add_row(
+            name,
+            percent(difference.first, interval=False),
+            percent(difference.second, interval=False),
+            _signed(difference.value, difference.interval),
+            "*" if difference.clear else "",
+        )
+    console.print(table)
+
+
+def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:
+    if value is None:
+        return "-"
+    text = f"{100 * value:+.1f}"
+    return f"{text} [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]" if bounds else text

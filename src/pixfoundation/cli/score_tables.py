@@ -1,0 +1,194 @@
+"""The numbers of one run as tables on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pixfoundation.errors import DataError
+from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.scores import CHANCE, Scores
+
+
+def print_scores(scores: Scores, console: Console | None = None) -> None:
+    """Prints the tables of one run.
+
+    Args:
+        scores: Of `pixfoundation.scoring.score.score`.
+        console: Where to; standard output by default.
+    """
+    console = console or Console()
+    pairs = f", {scores.n_pairs} pairs" if scores.n_pairs else ""
+    console.print(
+        f"[bold]{escape(scores.name)}[/bold] on [bold]{escape(scores.dataset)}[/bold]: "
+        f"{len(scores.samples)} samples{pairs}"
+        + (" [dim](published rules)[/dim]" if scores.settings.published else ""),
+        highlight=False,
+    )
+    if scores.accuracy:
+        console.print(_accuracy_table(scores))
+    if scores.groundings:
+        console.print(_grounding_table(scores))
+    if any(line.s is not None for line in scores.paired.values()):
+        console.print(_paired_table(scores))
+    for line in _remarks(scores):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
+
+
+def print_split(scores: Scores, by: str, console: Console | None = None) -> None:
+    """Prints accuracy by pair and mIoU for each value of a tag, or of all tags.
+
+    Raises:
+        DataError: If the samples carry no such tag.
+    """
+    console = console or Console()
+    known = scores.tags()
+    wanted = list(known) if by == "all" else [by]
+    for tag in wanted:
+        if tag not in known:
+            raise DataError(
+                f"The samples cannot be split by {tag!r}; they have: "
+                f"{', '.join(known) or 'no tags'}."
+            )
+        table = plain_table(f"by {tag}, %; masks: {scores.selector}")
+        table.add_column(tag, overflow="fold")
+        table.add_column("n", justify="right", no_wrap=True)
+        rows = scores.split(tag)
+        columns = _split_columns(scores)
+        for title, _ in columns:
+            table.add_column(title, justify="right", no_wrap=True)
+        for value, row in rows.items():
+            number = sum(sample.tags.get(tag) == value for sample in scores.samples)
+            figures = (row[_first(row, keys)] for _, keys in columns)
+            cells = (percent(figure, interval=False) for figure in figures)
+            table.add_row(escape(value), str(number), *cells)
+        console.print(table)
+
+
+def plain_table(title: str) -> Table:
+    """A table without rules, its title above it."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="italic",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def percent(figure: Figure | None, interval: bool = True) -> str:
+    """A figure in percent with its interval if it has one; '-' where there is none."""
+    if figure is None or figure.value is None:
+        return "-"
+    text = f"{100 * figure.value:.1f}"
+    bounds = figure.interval if interval else None
+    return f"{text} [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else text
+
+
+def _accuracy_table(scores: Scores) -> Table:
+    table = plain_table("accuracy, % [95 % interval]")
+    for title in ("protocol", "by question", "by pair", "unparsed", "unanswered", "graded by"):
+        justify = "left" if title in ("protocol", "graded by") else "right"
+        table.add_column(title, justify=justify, no_wrap=title.startswith("by "))
+    names = {1: "1 (A†)", 2: "2 (A)"}
+    results = [(names[p], a) for p, a in scores.accuracy.items()]
+    if scores.other_parser is not None and _parsers_differ(scores):
+        results.append(("2", scores.other_parser))
+    for name, result in results:
+        table.add_row(
+            name,
+            percent(result.question),
+            percent(result.pair),
+            str(result.unparsed),
+            str(result.unanswered),
+            escape(result.graded_by),
+        )
+    return table
+
+
+def _grounding_table(scores: Scores) -> Table:
+    empty = {"one": "an empty mask counts 1", "skip": "left out"}[scores.settings.empty]
+    table = plain_table(
+        f"mIoU, %, of samples with an expression, and of all; nothing to find: {empty}"
+    )
+    some_missing = any(found.missing for found in scores.groundings.values())
+    table.add_column("protocol", no_wrap=True)
+    table.add_column("selector", no_wrap=True)
+    for title in ("expression", "n", "chance", "all", "n", "cIoU", "no mask"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if some_missing:
+        table.add_column("missing", justify="right")
+    names = {1: "1 (M†)", 2: "2", 3: "3 (M)"}
+    ordered = sorted(scores.groundings.items(), key=lambda item: item[0][0])
+    for (protocol, name), found in ordered:
+        baseline = scores.groundings.get((protocol, CHANCE.get(name, "")))
+        table.add_row(
+            names[protocol],
+            name,
+            percent(found.present),
+            str(found.present.n),
+            percent(baseline.present, interval=False) if baseline else "",
+            percent(found.all, interval=False),
+            str(found.all.n),
+            percent(found.ciou, interval=False),
+            str(found.no_mask + found.no_choice),
+            *([str(found.missing)] if some_missing else []),
+            style="dim" if name in CHANCE.values() else "",
+        )
+    return table
+
+
+def _paired_table(scores: Scores) -> Table:
+    table = plain_table("paired, %; and pairs by what succeeds: both, VQA only, mask only, neither")
+    table.add_column("selector", no_wrap=True)
+    for title in ("A†", "A", "M†", "M", "S", "Grove", "both", "VQA", "mask", "none"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, line in scores.paired.items():
+        split = line.failures
+        counts = (split.both, split.vqa_only, split.grounding_only, split.neither) if split else ()
+        lead = name == scores.selector
+        table.add_row(
+            name,
+            *(percent(f, interval=False) for f in (line.a_dagger, line.a, line.m_dagger, line.m)),
+            percent(line.s, interval=lead),
+            percent(line.grove, interval=False),
+            *(str(count) for count in counts or ("",) * 4),
+            style="bold" if lead else "dim" if name in CHANCE.values() else "",
+        )
+    return table
+
+
+def _remarks(scores: Scores) -> list[str]:
+    lines = list(scores.notes)
+    if scores.failed:
+        sample, protocol, reason = scores.failed[0]
+        lines.append(
+            f"{len(scores.failed)} answers failed; the first: sample {sample}, protocol "
+            f"{protocol}: {reason}"
+        )
+    return lines
+
+
+def _split_columns(scores: Scores) -> list[tuple[str, tuple[str, ...]]]:
+    columns: list[tuple[str, tuple[str, ...]]] = []
+    for protocol, title in ((1, "A†"), (2, "A")):
+        if protocol in scores.accuracy:
+            key = f"accuracy.protocol{protocol}"
+            columns.append((title, (f"{key}.pair", f"{key}.question")))
+    for protocol, title in ((1, "M†"), (3, "M")):
+        if (protocol, scores.selector) in scores.groundings:
+            columns.append((title, (f"miou.protocol{protocol}.{scores.selector}",)))
+    return columns
+
+
+def _first(row: dict[str, Figure], keys: tuple[str, ...]) -> str:
+    return next((key for key in keys if row[key].value is not None), keys[-1])
+
+
+def _parsers_differ(scores: Scores) -> bool:
+    other, own = scores.other_parser, scores.accuracy[2]
+    return other is not None and (
+        other.unparsed != own.unparsed or not (other.right == own.right)[own.right >= 0].all()
+    )
