@@ -13,12 +13,28 @@ Key = tuple[str, Protocol]
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRecord:
-    """One line of `answers.jsonl`.
+class OfAnswer:
+    """What belongs to one answer.
 
     Attributes:
         sample: Id of the sample.
         protocol: 1, 2 or 3.
+    """
+
+    sample: str
+    protocol: Protocol
+
+    @property
+    def key(self) -> Key:
+        """Sample id and protocol."""
+        return (self.sample, self.protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecord(OfAnswer):
+    """One line of `answers.jsonl`.
+
+    Attributes:
         prompt: The text that the model got.
         text: Its answer; empty if it failed.
         token_ids: Ids of the generated tokens.
@@ -28,8 +44,6 @@ class AnswerRecord:
         error: Why there is no answer, in one sentence; None if there is one.
     """
 
-    sample: str
-    protocol: Protocol
     prompt: str
     text: str = ""
     token_ids: tuple[int, ...] = ()
@@ -37,26 +51,17 @@ class AnswerRecord:
     masks: int | None = None
     error: str | None = None
 
-    @property
-    def key(self) -> Key:
-        """Sample id and protocol."""
-        return (self.sample, self.protocol)
-
     def to_json(self) -> dict[str, Any]:
         """Returns the record as plain JSON data."""
-        data: dict[str, Any] = {
+        return {
             "sample": self.sample,
             "protocol": self.protocol,
             "prompt": self.prompt,
             "text": self.text,
             "token_ids": list(self.token_ids),
             "spans": [list(span) for span in self.spans],
+            **_given(masks=self.masks, error=self.error),
         }
-        if self.masks is not None:
-            data["masks"] = self.masks
-        if self.error is not None:
-            data["error"] = self.error
-        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AnswerRecord:
@@ -74,12 +79,10 @@ class AnswerRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateRecord:
+class CandidateRecord(OfAnswer):
     """One line of `candidates.jsonl`.
 
     Attributes:
-        sample: Id of the sample.
-        protocol: 1, 2 or 3.
         candidates: The masks that the answer offers, in the order of its phrases, the segmenter's
             masks of one prompt together.
         random: The chance level: the segmenter's masks at as many uniformly random points of the
@@ -88,28 +91,19 @@ class CandidateRecord:
             nothing.
     """
 
-    sample: str
-    protocol: Protocol
     candidates: tuple[Candidate, ...] = ()
     random: tuple[Candidate, ...] = ()
     error: str | None = None
 
-    @property
-    def key(self) -> Key:
-        """Sample id and protocol."""
-        return (self.sample, self.protocol)
-
     def to_json(self) -> dict[str, Any]:
         """Returns the record as plain JSON data."""
-        data: dict[str, Any] = {
+        return {
             "sample": self.sample,
             "protocol": self.protocol,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "random": [candidate.to_json() for candidate in self.random],
+            **_given(error=self.error),
         }
-        if self.error is not None:
-            data["error"] = self.error
-        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CandidateRecord:
@@ -170,12 +164,10 @@ VerdictKind = Literal["grade", "presence", "pick", "concept"]
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictRecord:
+class VerdictRecord(OfAnswer):
     """One line of `verdicts.jsonl`: what a judge said about one answer.
 
     Attributes:
-        sample: Id of the sample.
-        protocol: Of the answer that was judged.
         kind: `grade` (is the answer right), `presence` (is the object in the image), `pick` (which
             candidate), `concept` (what kind of phrase).
         judge: The judge's name and version.
@@ -187,8 +179,6 @@ class VerdictRecord:
         spared: Of a `pick`: how many masks were not shown, since near-equal ones were.
     """
 
-    sample: str
-    protocol: Protocol
     kind: VerdictKind
     judge: str
     value: Any
@@ -199,7 +189,7 @@ class VerdictRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as plain JSON data."""
-        data: dict[str, Any] = {
+        return {
             "sample": self.sample,
             "protocol": self.protocol,
             "kind": self.kind,
@@ -207,12 +197,8 @@ class VerdictRecord:
             "value": self.value,
             "valid": self.valid,
             "reply": self.reply,
+            **_given(phrase=self.phrase, spared=self.spared or None),
         }
-        if self.phrase is not None:
-            data["phrase"] = self.phrase
-        if self.spared:
-            data["spared"] = self.spared
-        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
@@ -228,3 +214,8 @@ class VerdictRecord:
             data.get("phrase"),
             data.get("spared", 0),
         )
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """The fields of a line that are written only where they say something."""
+    return {name: value for name, value in fields.items() if value is not None}
