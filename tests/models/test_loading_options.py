@@ -1,6 +1,9 @@
 """What can be said when a model of transformers is loaded is done, and recorded."""
 
+import inspect
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +107,11 @@ def test_a_folder_of_the_hubs_cache_is_named_as_on_the_hub(tmp_path):
     said = load(str(snapshot)).fingerprint()
     assert (said["source"], said["revision"]) == ("some/llava-1.5", COMMITS[0])
     assert said["weights"] == load(str(saved("llava"))).fingerprint()["weights"]
+
+
+def test_the_page_lists_every_option():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text()
+    table = page.split("## Options")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(named) == sorted(set(inspect.signature(load).parameters) - {"name"})
