@@ -36,6 +36,13 @@ def test_published_ids_find_their_adapter(name, adapter):
     assert models.entry(adapter).load().__module__ == models.entry(adapter_of(name)).origin
 
 
+def test_a_folder_may_be_asked_for_coordinates(monkeypatch):
+    folder = saved("llava")
+    monkeypatch.chdir(folder.parent)
+    model = api.load_model(f"{folder.name}+coordinates", frame="unit", device="cpu")
+    assert model.capabilities == {"coordinates"}
+
+
 def test_a_registered_name_is_itself_and_a_wrong_one_says_so():
     assert adapter_of("lisa-13b") == "lisa-13b"
     with pytest.raises(UnknownNameError, match="Did you mean 'lisa-7b'"):

@@ -48,9 +48,10 @@ def adapter_of(name: str, revision: str | None = None) -> str:
         CheckpointError: If a folder does not exist, or the checkpoint is of a layout that no
             adapter loads; names the one to take instead.
     """
-    if name in models or not ("/" in name or Path(name).is_dir()):
+    base = name.removesuffix(COORDINATES_SUFFIX)
+    if name in models or not ("/" in name or Path(base).is_dir()):
         return models.entry(name).name
-    if name.endswith(COORDINATES_SUFFIX):
+    if name != base:
         return f"{next(iter(CHECKPOINTS))}{COORDINATES_SUFFIX}"
     if (known := _published().get(name)) is not None:
         return known
