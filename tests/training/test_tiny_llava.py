@@ -27,10 +27,15 @@ TINY = Recipe(
     tower=TowerConfig(width=32, inner=32, layers=1, heads=2, steps=3, batch=2),
     language=LanguageConfig(width=32, inner=32, layers=1, heads=2),
     text=StageConfig("text", steps=4, pairs=1, length=260, others=1),
-    joint=StageConfig("joint", steps=4, pairs=1, length=260, others=1, lessons="looking"),
-    final=StageConfig("final", steps=2, pairs=1, length=260, others=1, lessons="final"),
-    reading=StageConfig("reading", steps=2, pairs=1, length=260, others=3, lessons="reading"),
-    choice=StageConfig("choice", steps=2, pairs=1, length=260, others=3, lessons="choice"),
+    drawn=tuple(
+        StageConfig(name, steps=steps, pairs=1, length=260, others=others, lessons=taught)
+        for name, taught, steps, others in (
+            ("joint", "looking", 4, 1),
+            ("final", "final", 2, 1),
+            ("reading", "reading", 2, 3),
+            ("choice", "choice", 2, 3),
+        )
+    ),
 )
 
 

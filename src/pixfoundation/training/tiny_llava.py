@@ -59,6 +59,27 @@ CORPUS_NAMESPACE = 7
 """Seed namespace of the lessons that the tokenizer is trained on."""
 
 
+TEXT_STAGE = StageConfig("text", steps=1_000, horizon=8_000)
+DRAWN_STAGES = (
+    StageConfig(
+        "joint", steps=4_500, horizon=7_000, rate=1e-3, patch_rate=3e-4, warmup=100,
+        lessons="looking",
+    ),
+    StageConfig(
+        "final", steps=500, horizon=8_000, rate=8e-4, patch_rate=2e-4, warmup=100, others=4,
+        lessons="final",
+    ),
+    StageConfig(
+        "reading", steps=2_000, horizon=4_500, patch_rate=3e-4, warmup=50, others=16,
+        lessons="reading",
+    ),
+    StageConfig(
+        "choice", steps=3_000, patch_rate=3e-4, warmup=50, others=22,
+        lessons="choice",
+    ),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that the weights depend on.
@@ -72,10 +93,7 @@ class Recipe:
         tower: shape and schedule of the vision tower.
         language: shape of the language model.
         text: schedule of the stage on symbolic pictures.
-        joint: schedule of the stage on drawn pictures.
-        final: schedule of the stage that brings in the prompts of all protocols.
-        reading: schedule of the stage with many short answers a picture.
-        choice: schedule of the stage that answers protocol 2 in the option's words.
+        drawn: schedules of the stages on drawn pictures, in order.
     """
 
     seed: int = 0
@@ -85,57 +103,8 @@ class Recipe:
     corpus: int = 1_500
     tower: TowerConfig = field(default_factory=TowerConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
-    text: StageConfig = field(
-        default_factory=lambda: StageConfig("text", steps=1_000, horizon=8_000)
-    )
-    joint: StageConfig = field(
-        default_factory=lambda: StageConfig(
-            "joint",
-            steps=4_500,
-            horizon=7_000,
-            rate=1e-3,
-            patch_rate=3e-4,
-            warmup=100,
-            lessons="looking",
-        )
-    )
-    final: StageConfig = field(
-        default_factory=lambda: StageConfig(
-            "final",
-            steps=500,
-            horizon=8_000,
-            rate=8e-4,
-            patch_rate=2e-4,
-            warmup=100,
-            others=4,
-            lessons="final",
-        )
-    )
-    reading: StageConfig = field(
-        default_factory=lambda: StageConfig(
-            "reading",
-            steps=2_000,
-            horizon=4_500,
-            patch_rate=3e-4,
-            warmup=50,
-            others=16,
-            lessons="reading",
-        )
-    )
-    choice: StageConfig = field(
-        default_factory=lambda: StageConfig(
-            "choice",
-            steps=3_000,
-            patch_rate=3e-4,
-            warmup=50,
-            others=22,
-            lessons="choice",
-        )
-    )
-
-    def drawn_stages(self) -> tuple[StageConfig, ...]:
-        """The stages on drawn pictures, in order."""
-        return self.joint, self.final, self.reading, self.choice
+    text: StageConfig = TEXT_STAGE
+    drawn: tuple[StageConfig, ...] = DRAWN_STAGES
 
     def seeded(self) -> Recipe:
         """The recipe with its seed handed down to the stages."""
@@ -143,10 +112,10 @@ class Recipe:
             self,
             tower=replace(self.tower, seed=self.seed),
             text=replace(self.text, seed=self.seed),
-            joint=replace(self.joint, seed=self.seed + 1),
-            final=replace(self.final, seed=self.seed + 2),
-            reading=replace(self.reading, seed=self.seed + 3),
-            choice=replace(self.choice, seed=self.seed + 4),
+            drawn=tuple(
+                replace(stage, seed=self.seed + number)
+                for number, stage in enumerate(self.drawn, start=1)
+            ),
         )
 
 
@@ -257,8 +226,8 @@ def train(
         if save_to is not None:
             save_folder(assemble(tower, projector, language, tokenizer), tokenizer, save_to, card)
 
-    for stage in recipe.drawn_stages():
-        if stage.name == recipe.choice.name:
+    for stage in recipe.drawn:
+        if stage.lessons == "choice":
             lean_yes_and_no(language.model.embed_tokens, tokenizer, table)
         train_stage(
             stage,
@@ -283,7 +252,7 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     table = SymbolTable(recipe.language.width, recipe.seed)
     language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
-    for stage in reversed(recipe.drawn_stages()):
+    for stage in reversed(recipe.drawn):
         if load_checkpoint(out / f"{stage.name}.pt", model=language, embed=projector):
             break
     else:
