@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from pixfoundation.errors import DataError, PrerequisiteError, RunError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import write_json
-from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
+from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
+from pixfoundation.scoring.evidence import Evidence, by_protocol
 from pixfoundation.scoring.grading import RULES, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import Grounding
 from pixfoundation.scoring.intervals import Bootstrap, Figure
 from pixfoundation.scoring.iou import EmptyPolicy
+from pixfoundation.scoring.notes import data_notes, settings_notes
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, Settings
-from pixfoundation.scoring.verdicts import count_verdicts, verdict_notes
+from pixfoundation.scoring.settling import find_similarity, settle
+from pixfoundation.scoring.verdicts import VerdictCount, count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
 from pixfoundation.selectors.base import ALIASES, Rules
-from pixfoundation.similarity import PhraseVectors, Similarity
+from pixfoundation.similarity import PhraseVectors
 from pixfoundation.types import Protocol, Sample
 
 __all__ = ["Scores", "score"]
@@ -71,56 +73,39 @@ def score(
             a named judge.
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
-    run = run if isinstance(run, RunDirectory) else RunDirectory(run)
+    evidence = Evidence.of(run, only)
+    samples, run = evidence.samples, evidence.run
+    bootstrap = Bootstrap(samples, replicates, seed)
     selectors = None if selectors is None else [ALIASES.get(name, name) for name in selectors]
     selector = ALIASES.get(selector or "", selector)
-    samples = tuple(run.samples.values() if only is None else (run.samples[id] for id in only))
-    bootstrap = Bootstrap(samples, replicates, seed)
-    verdicts = run.verdicts()
-    _check_judge(run, verdicts, judge)
-    answered, candidates = run.answers(), run.candidates()
-    answers = _by_protocol(answered)
-    wanted = set(selectors or DEFAULT_SELECTORS) | ({selector} if selector else set())
-    similarity = _similarity(run, vectors, required="similarity" in (selectors or ()))
-    settings = Settings(
+    named = (*(selectors or ()), *((selector,) if selector else ()))
+    similarity = find_similarity(run, vectors, required="similarity" in (selectors or ()))
+    settings = settle(
+        evidence,
+        similarity,
         published=published,
-        parser=_parser(parser, run, published),
-        grade_judge=_judge(verdicts, ("grade",), judge) or RULES,
-        pick_judge=_judge(verdicts, ("pick", "presence"), judge),
-        empty=_one_of("--empty", empty, ("one", "skip")),
-        native=_one_of("--native", native, ("union", "first")),
-        vectors=_vectors_used(candidates.values(), similarity),
+        parser=parser,
+        judge=judge,
+        empty=empty,
+        native=native,
         replicates=replicates,
         seed=seed,
     )
-    counts = count_verdicts(
-        samples,
-        answered,
-        candidates,
-        verdicts,
-        {
-            "grade": settings.grade_judge,
-            **dict.fromkeys(("presence", "pick"), settings.pick_judge or ""),
-        },
-    )
-    accuracies, other = _accuracies(samples, answers, verdicts, settings, bootstrap)
+    accuracies, other = _accuracies(evidence, settings, bootstrap)
+    wanted = {*(selectors or DEFAULT_SELECTORS), *named}
     rules = Rules(published, similarity, settings.native)
-    groundings = _groundings(
-        run, samples, answers, candidates, verdicts, wanted, rules, settings, bootstrap
-    )
+    groundings = _groundings(evidence, wanted, rules, settings, bootstrap)
     if similarity is not None and similarity.grew:
         with contextlib.suppress(RunError):  # a cache: a run that cannot be written is scored too
             write_json(run.path / "similarity.json", similarity.to_json())
     held = list(dict.fromkeys(name for _, name in groundings))
-    for name in (*(selectors or ()), *((selector,) if selector else ())):
+    for name in named:
         if name not in held:
             raise DataError(
                 f"{run.path} has nothing for the selector {name!r}. "
                 f"It has: {', '.join(held) or 'none of those asked for'}."
             )
-    lines = {
-        name: _line(name, samples, accuracies, groundings, bootstrap) for name in (held or [""])
-    }
+    counts = _count_verdicts(evidence, settings)
     return Scores(
         name=str(run.config.model.get("name", run.path.name)),
         dataset=str(run.config.dataset.get("name", "")),
@@ -129,94 +114,80 @@ def score(
         accuracy=accuracies,
         other_parser=other,
         groundings=groundings,
-        paired=lines,
+        paired={
+            name: _line(name, samples, accuracies, groundings, bootstrap) for name in (held or [""])
+        },
         selector=selector or (held[0] if held else None),
-        failed=_failures(answers, candidates),
+        failed=evidence.failures(),
         verdicts=counts,
         notes=(
-            *_settings_notes(settings, groundings),
-            *_notes(run, samples, accuracies, groundings, similarity),
+            *settings_notes(settings, groundings),
+            *data_notes(evidence, accuracies, groundings, similarity),
             *verdict_notes(counts),
         ),
         bootstrap=bootstrap,
     )
 
 
-# ---- the parts ---------------------------------------------------------------------------------
-
-
 def _accuracies(
-    samples: Sequence[Sample],
-    answers: Mapping[Protocol, Mapping[str, AnswerRecord]],
-    verdicts: Sequence[VerdictRecord],
-    settings: Settings,
-    bootstrap: Bootstrap,
+    evidence: Evidence, settings: Settings, bootstrap: Bootstrap
 ) -> tuple[dict[Protocol, Accuracy], Accuracy | None]:
     """Grades protocols 1 and 2 as far as the run has them, and protocol 2 by the other parser."""
-    found: dict[Protocol, Accuracy] = {}
-    other: Accuracy | None = None
     grades = {
         v.sample: v
-        for v in verdicts
+        for v in evidence.verdicts
         if (v.kind, v.protocol, v.judge) == ("grade", 1, settings.grade_judge)
     }
 
     def by_judge(sample: Sample, answer: AnswerRecord) -> accuracy.Grade:
         return grade_by_verdicts(grades, sample, answer)
 
-    given = dict(answers)
+    given = by_protocol(evidence.answers)
     if grades:  # an import may bring grades without the answers
-        given[1] = {**{id: AnswerRecord(id, 1, "") for id in grades}, **answers.get(1, {})}
-    for protocol in (1, 2):
-        if protocol not in given:
-            continue
-        if protocol == 1:
-            name = settings.grade_judge
-            grader = grade_by_rules if name == RULES else by_judge
-        else:
-            name = settings.parser
-            grader = accuracy.parser_grader(name)
-        args = (protocol, samples, given[protocol])
-        found[protocol] = accuracy.measure(
-            *args, grader, name, bootstrap, published=settings.published
+        given[1] = {**{id: AnswerRecord(id, 1, "") for id in grades}, **given.get(1, {})}
+
+    def measured(protocol: Protocol, grader: accuracy.Grader, name: str) -> Accuracy:
+        return accuracy.measure(
+            protocol,
+            evidence.samples,
+            given[protocol],
+            grader,
+            name,
+            bootstrap,
+            published=settings.published,
         )
-        if protocol == 2:
-            second = "published" if name == "tolerant" else "tolerant"
-            other = accuracy.measure(
-                *args,
-                accuracy.parser_grader(second),
-                second,
-                bootstrap,
-                published=settings.published,
-            )
+
+    found: dict[Protocol, Accuracy] = {}
+    other: Accuracy | None = None
+    if 1 in given:
+        grader = grade_by_rules if settings.grade_judge == RULES else by_judge
+        found[1] = measured(1, grader, settings.grade_judge)
+    if 2 in given:
+        found[2] = measured(2, accuracy.parser_grader(settings.parser), settings.parser)
+        second = "published" if settings.parser == "tolerant" else "tolerant"
+        other = measured(2, accuracy.parser_grader(second), second)
     return found, other
 
 
 def _groundings(
-    run: RunDirectory,
-    samples: Sequence[Sample],
-    answers: Mapping[Protocol, Mapping[str, AnswerRecord]],
-    candidates: Mapping[Key, CandidateRecord],
-    verdicts: Sequence[VerdictRecord],
-    wanted: set[str],
-    rules: Rules,
-    settings: Settings,
-    bootstrap: Bootstrap,
+    evidence: Evidence, wanted: set[str], rules: Rules, settings: Settings, bootstrap: Bootstrap
 ) -> dict[tuple[Protocol, str], Grounding]:
     """Measures every wanted selector that applies, protocol by protocol."""
     order = [name for name in DEFAULT_SELECTORS if name in wanted]
     order += sorted(wanted - set(order))
     chosen = [registry.get(name)(rules) for name in order]
     found: dict[tuple[Protocol, str], Grounding] = {}
-    for protocol, records in _by_protocol(candidates).items():
-        said = [v for v in verdicts if v.protocol == protocol]
+    samples, imported = evidence.samples, evidence.run.config.imported
+    answers = by_protocol(evidence.answers)
+    for protocol, records in by_protocol(evidence.candidates).items():
+        said = [v for v in evidence.verdicts if v.protocol == protocol]
         choices = grounding.build_choices(
             samples,
             records,
             answers.get(protocol, {}),
             grounding.picks_from(said, settings.pick_judge),
         )
-        asked = [grounding.was_asked(s, protocol, run.config.imported) for s in samples]
+        asked = [grounding.was_asked(s, protocol, imported) for s in samples]
         there = [choice for choice in choices if choice is not None]
         for selector in chosen:
             if selector.applies(there):
@@ -280,122 +251,13 @@ def _best(figures: Mapping[Protocol, Figure]) -> Protocol | None:
     return best
 
 
-def _failures(
-    answers: Mapping[Protocol, Mapping[str, AnswerRecord]],
-    candidates: Mapping[Key, CandidateRecord],
-) -> tuple[tuple[str, Protocol, str], ...]:
-    failed: dict[Key, str] = {}
-    answered = [record for records in answers.values() for record in records.values()]
-    for record in (*answered, *candidates.values()):
-        if record.error is not None:
-            failed.setdefault(record.key, record.error)
-    return tuple((sample, protocol, reason) for (sample, protocol), reason in failed.items())
-
-
-def _settings_notes(
-    settings: Settings, groundings: Mapping[tuple[Protocol, str], Grounding]
-) -> tuple[str, ...]:
-    """Names what the numbers depend on, and no column of a table says."""
-    notes = []
-    if settings.vectors and any(name == "similarity" for _, name in groundings):
-        notes.append(f"Phrase similarity by {settings.vectors}.")
-    if settings.pick_judge:
-        notes.append(f"Masks picked by {settings.pick_judge}.")
-    return tuple(notes)
-
-
-def _notes(
-    run: RunDirectory,
-    samples: Sequence[Sample],
-    accuracies: Mapping[Protocol, Accuracy],
-    groundings: Mapping[tuple[Protocol, str], Grounding],
-    similarity: Similarity | None,
-) -> tuple[str, ...]:
-    notes = [str(note) for note in run.config.dataset.get("notes", ())]
-    for protocol, result in accuracies.items():
-        if result.unanswered:
-            notes.append(
-                f"Protocol {protocol}: {result.unanswered} of {len(samples)} questions have no "
-                "answer; they count as wrong."
-            )
-    missing = {p: g.missing for (p, _), g in groundings.items() if g.missing}
-    for protocol, number in missing.items():
-        notes.append(
-            f"Protocol {protocol}: {number} of {len(samples)} samples have no candidates on "
-            "record; they count 0."
-        )
-    if similarity is None:
-        notes.append(
-            "The selector 'similarity' needs phrase vectors: pip install 'pixfoundation[nouns]'"
-        )
-    return tuple(dict.fromkeys(notes))
-
-
-# ---- small things ------------------------------------------------------------------------------
-
-
-def _similarity(
-    run: RunDirectory, vectors: str | PhraseVectors | None, required: bool
-) -> Similarity | None:
-    try:
-        return Similarity.cached(run.path / "similarity.json", vectors)
-    except PrerequisiteError:
-        if required or vectors is not None:
-            raise
-        return None
-
-
-def _vectors_used(
-    candidates: Iterable[CandidateRecord], similarity: Similarity | None
-) -> str | None:
-    """Names where the similarities come from: imported with the phrases, or computed here."""
-    stored = {
-        candidate.similarity is not None
-        for record in candidates
-        for candidate in record.candidates
-        if candidate.phrase is not None
-    }
-    names = ["imported"] if True in stored else []
-    if False in stored and similarity is not None:
-        names.append(similarity.name)
-    return " and ".join(names) or None
-
-
-def _parser(name: str | None, run: RunDirectory, published: bool) -> str:
-    if name is None:
-        own = "published-cvbench" if run.config.dataset.get("name") == "pixcvbench" else "published"
-        return own if published else "tolerant"
-    return _one_of("--parser", name, tuple(accuracy.PARSERS))
-
-
-def _check_judge(run: RunDirectory, verdicts: Sequence[VerdictRecord], wanted: str | None) -> None:
-    names = list(dict.fromkeys(verdict.judge for verdict in verdicts))
-    if wanted not in (None, RULES, *names):
-        raise DataError(
-            f"{run.path} has no verdicts of {wanted!r}. "
-            f"It has those of: {'; '.join(names) or 'nobody'}."
-        )
-
-
-def _judge(
-    verdicts: Sequence[VerdictRecord], kinds: tuple[str, ...], wanted: str | None
-) -> str | None:
-    """The judge that was asked for, else the last that wrote a verdict of these kinds."""
-    names = [verdict.judge for verdict in verdicts if verdict.kind in kinds]
-    if wanted is None:
-        return names[-1] if names else None
-    return wanted if wanted in names else None
-
-
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        raise DataError(f"{option} is {' or '.join(known)}, but got {value!r}.")
-    return value
-
-
-def _by_protocol(records: Mapping[Any, Any]) -> dict[Protocol, dict[str, Any]]:
-    """Sorts records by protocol, then by sample in the order written."""
-    found: dict[Protocol, dict[str, Any]] = {}
-    for (sample, protocol), record in sorted(records.items(), key=lambda item: item[0][1]):
-        found.setdefault(protocol, {})[sample] = record
-    return found
+def _count_verdicts(evidence: Evidence, settings: Settings) -> dict[str, VerdictCount]:
+    """Counts the verdicts that the numbers go by."""
+    pick = settings.pick_judge or ""
+    return count_verdicts(
+        evidence.samples,
+        evidence.answers,
+        evidence.candidates,
+        evidence.verdicts,
+        {"grade": settings.grade_judge, "presence": pick, "pick": pick},
+    )
