@@ -1,6 +1,7 @@
 """The page in a real browser: an upload becomes masks, the slider moves the attention, faults are
 one sentence, and nothing is fetched from elsewhere."""
 
+import json
 import threading
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pixfoundation import api
 from pixfoundation.app.server import LOOPBACK, address, application, listen
+from pixfoundation.app.session import AUTOMATIC
 from pixfoundation.benchmarks.pixscenes.dataset import make_pair
 from pixfoundation.benchmarks.pixscenes.drawing import render
 from tests.doubles import BrightModel
@@ -241,3 +243,29 @@ def test_another_name_for_this_machine_is_refused(served):
     asked = urllib.request.Request(served, headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(asked)
+
+
+def test_only_what_was_uploaded_is_read(served, scene):
+    """Who can reach the page must not read other files of this machine through it."""
+    with urllib.request.urlopen(f"{served}/config") as answer:
+        functions = json.load(answer)["dependencies"]
+    (ground, *_) = [function["id"] for function in functions if len(function["inputs"]) == 5]
+    file = {"path": str(scene), "meta": {"_type": "gradio.FileData"}}
+    asked = {
+        "data": [file, "the butterfly", "tiny-llava", AUTOMATIC, "similarity"],
+        "fn_index": ground,
+        "session_hash": "stranger",
+    }
+    urllib.request.urlopen(
+        urllib.request.Request(
+            f"{served}/gradio_api/queue/join",
+            data=json.dumps(asked).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+    ).close()
+    events = f"{served}/gradio_api/queue/data?session_hash=stranger"
+    with urllib.request.urlopen(events, timeout=60) as stream:
+        done = next(line for line in stream if b"process_completed" in line)
+    assert json.loads(done.partition(b":")[2])["success"] is False
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{served}/gradio_api/file={scene}")

@@ -85,9 +85,10 @@ def application(
         app = FastAPI(openapi_url=None)
         if host in NAMES_OF_LOOPBACK:
             app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES_OF_LOOPBACK))
-        yield gradio.mount_gradio_app(
+        page = build_page(Session(options), model)
+        gradio.mount_gradio_app(
             app,
-            build_page(Session(options), model),
+            page,
             "/",
             footer_links=[],
             run_history=False,
@@ -99,6 +100,9 @@ def application(
             mcp_server=False,
             css=files("pixfoundation.app").joinpath("page.css").read_text(encoding="utf-8"),
         )
+        # Only then does Gradio refuse paths of files that nobody uploaded; mounting leaves it out.
+        page.has_launched = page.is_running = True
+        yield app
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
