@@ -116,6 +116,30 @@ def test_an_upload_shows_masks_and_the_slider_moves_the_attention(page, scene):
     assert heat.get_attribute("src") == seen[0]
 
 
+def test_an_image_is_pasted_in_place_of_the_one_before(page):
+    shown = page.locator("#picture img")
+    seen = []
+    for colour in ("red", "blue"):
+        page.evaluate(
+            """async (colour) => {
+              const canvas = new OffscreenCanvas(60, 40), brush = canvas.getContext("2d");
+              brush.fillStyle = colour;
+              brush.fillRect(0, 0, 60, 40);
+              const transfer = new DataTransfer();
+              transfer.items.add(new File([await canvas.convertToBlob()], `${colour}.png`,
+                                          { type: "image/png" }));
+              document.body.dispatchEvent(
+                new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+            }""",
+            colour,
+        )
+        page.locator(f"#picture img[src*='{colour}.png']").wait_for()
+        seen.append(shown.get_attribute("src"))
+    assert len(set(seen)) == 2
+    ask(page)
+    page.locator("#attention .under").wait_for()
+
+
 def test_phrases_have_the_colour_of_their_row(page, scene):
     from matplotlib.colors import to_rgb
 

@@ -6,7 +6,6 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gradio.data_classes import ImageData
 from gradio.helpers import Examples
 from PIL import Image
 
+from pixfoundation.app.assets import asset
 from pixfoundation.app.session import AUTOMATIC, Session
 from pixfoundation.app.views import COLOURS, attention_view, grid_picture, highlighted, outcome
 from pixfoundation.benchmarks.pixscenes.dataset import make_pair
@@ -90,7 +90,7 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                         show_label=True,
                         container=True,
                         padding=True,
-                        js_on_load=_asset("attention.js"),
+                        js_on_load=asset("attention.js"),
                         elem_id="attention",
                     )
         inputs = [picture, expression, *choices]
@@ -241,7 +241,3 @@ def _failure(text: str) -> str:
 def _without_folder(error: Exception, image: str | None) -> str:
     """The message with the name of an upload instead of where it was put."""
     return str(error).replace(image, Path(image).name) if image else str(error)
-
-
-def _asset(name: str) -> str:
-    return files("pixfoundation.app").joinpath(name).read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from pixfoundation.app.assets import asset
 from pixfoundation.app.session import Session
 from pixfoundation.errors import PrerequisiteError, missing_package
 
@@ -98,7 +98,8 @@ def application(
             enable_monitoring=False,
             pwa=False,
             mcp_server=False,
-            css=files("pixfoundation.app").joinpath("page.css").read_text(encoding="utf-8"),
+            css=asset("page.css"),
+            js=asset("paste.js"),
         )
         # Only then does Gradio refuse paths of files that nobody uploaded; mounting leaves it out.
         page.has_launched = page.is_running = True

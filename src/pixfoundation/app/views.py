@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.api import Grounded
+from pixfoundation.app.assets import asset
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.report.grid import PHRASE_COLOURS, draw_grid
 from pixfoundation.report.outcome import why_nothing
@@ -141,5 +141,4 @@ def _address(image: Image.Image) -> str:
 def _template():
     from jinja2 import Environment
 
-    text = files("pixfoundation.app").joinpath("attention.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, trim_blocks=True).from_string(text)
+    return Environment(autoescape=True, trim_blocks=True).from_string(asset("attention.html"))

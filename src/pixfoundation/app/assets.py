@@ -1,0 +1,10 @@
+"""The page's style, scripts and templates, which lie beside this module."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+
+def asset(name: str) -> str:
+    """Returns the text of a file of this folder."""
+    return files("pixfoundation.app").joinpath(name).read_text(encoding="utf-8")
