@@ -67,7 +67,7 @@ class GridFrame:
         return cls(rows, columns, (x0, y0, x0 + side, y0 + side), image_size)
 
     def shrunk(self, side: int) -> GridFrame:
-        """Returns the frame on a copy of the image whose longer side is at most that many pixels."""
+        """Returns the frame on a copy of the image with at most that many pixels a side."""
         height, width = self.image_size
         scale = min(1.0, side / max(height, width))
         size = (max(round(height * scale), 1), max(round(width * scale), 1))
