@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from pixfoundation.errors import RunError
@@ -105,9 +105,50 @@ def test_the_answer_carries_the_colours_of_the_masks():
     ]
     title = axes[1, 1]._left_title
     assert to_hex(title.get_bbox_patch().get_facecolor()) == PHRASE_COLOURS[1]
-    mask = np.asarray(overlay(Image.new("RGB", SIZE[::-1]), found.candidates[0], PHRASE_COLOURS[0]))
-    tint = [round(0.6 * int(PHRASE_COLOURS[0][i : i + 2], 16)) for i in (1, 3, 5)]
-    np.testing.assert_allclose(mask[0, 0], tint, atol=1)
+
+
+def test_a_mask_is_tinted_and_its_edge_is_darker():
+    inside = np.zeros((9, 9), bool)
+    inside[2:7, :5] = True  # leaves the image on the left
+    candidate = Candidate(Mask.from_array(inside))
+    drawn = overlay(Image.new("RGB", (9, 9), "white"), candidate, "#d55e00")
+    inner = np.zeros((9, 9), bool)
+    inner[3:6, :4] = True
+    tint = np.array([0xD5, 0x5E, 0x00])
+    assert (drawn[~inside] == 255).all()
+    np.testing.assert_allclose(drawn[inner], np.tile(0.4 * 255 + 0.6 * tint, (12, 1)), atol=1)
+    np.testing.assert_allclose(drawn[inside & ~inner], np.tile(0.55 * tint, (13, 1)), atol=1)
+
+
+def test_large_images_are_drawn_small_in_their_own_coordinates():
+    found = grounded("The red cat.", ["The red cat"], (300, 4000))
+    _, axes = parts(draw_grid(found, NOTHING))
+    for axis in axes[0]:
+        assert tuple(axis.images[0].get_extent()) == (-0.5, 3999.5, 299.5, -0.5)
+        assert axis.images[0].get_array().shape[:2] == (75, 1000)
+
+
+def test_colours_of_phrases_differ_also_for_colour_blind_eyes():
+    """Machado, Oliveira and Fernandes (2009), the full deficiencies; linear RGB."""
+    seen = {
+        "normal": np.eye(3),
+        "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+        "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    }
+    colours = np.array([to_rgb(colour) for colour in PHRASE_COLOURS])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    for matrix in seen.values():
+        labs = np.array([lab(each) for each in (linear @ np.array(matrix).T).clip(0, 1)])
+        apart = np.linalg.norm(labs[:, None] - labs[None], axis=-1)
+        assert apart[np.triu_indices(len(labs), 1)].min() > 15
+
+
+def lab(linear):
+    """CIE L*a*b* of linear sRGB, white point D65."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    ratio = np.array(to_xyz) @ linear / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_what_is_left_out_is_said():
@@ -161,12 +202,12 @@ def test_the_strip_has_a_map_a_token_in_one_range_of_values():
     heat = np.random.default_rng(1).random((3, *SIZE), dtype=np.float32)
     plot = attention_strip(found, heat)
     drawn = [axis for axis in plot.axes if axis.images]
-    assert [axis.get_title() for axis in drawn] == ["red", "cat", "mat"]
+    assert [axis.get_xlabel() for axis in drawn] == ["red", "cat", "mat"]
     for axis, own, colour in zip(drawn, heat, PHRASE_COLOURS, strict=False):
         shown = axis.images[1]
         np.testing.assert_array_equal(shown.get_array(), own)
         assert shown.get_clim() == (heat.min(), heat.max())
-        assert to_hex(axis.title.get_bbox_patch().get_facecolor()) == colour
+        assert to_hex(axis.xaxis.label.get_bbox_patch().get_facecolor()) == colour
 
 
 def test_a_long_answer_is_cut_and_says_so():

@@ -157,6 +157,47 @@ def test_a_rough_mask_is_laid_where_the_image_lies_in_the_padded_square(name, in
     np.testing.assert_allclose(found.scores[0], expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("name", ["sam2", "edgetam", "sam3_tracker"])
+def test_a_rough_mask_is_stretched_with_the_image(name, image):
+    segmenter = load(str(saved(name)))
+    model = getattr(transformers, type(segmenter._model).__name__).from_pretrained(saved(name))
+    seen = segmenter._prepare(image)
+    features = model.get_image_embeddings(seen.pixels)
+    side = 4 * features[-1].shape[-1]
+    small = Image.fromarray(ROUGH[0].astype(np.float32)).resize((side, side), 2)  # 2: bilinear
+    logits = torch.from_numpy(np.array(small))[None, None] * 20 - 10
+    height, width = seen.pixels.shape[-2:]
+    point = [POINTS[0][0] * width / SIZE[1], POINTS[0][1] * height / SIZE[0]]
+    with torch.no_grad():
+        expected = model(
+            pixel_values=seen.pixels, input_points=torch.tensor([[[point]]]),
+            input_labels=torch.ones(1, 1, 1, dtype=torch.int32), input_masks=logits,
+        )  # fmt: skip
+    found = segmenter.segment(image, points=POINTS[:1], masks=[ROUGH[0]])
+    np.testing.assert_allclose(found.scores[0], expected.iou_scores[0, 0].numpy(), atol=2e-3)
+    large = torch.nn.functional.interpolate(expected.pred_masks[0].float(), SIZE, mode="bilinear")
+    assert (found.masks[0] != (large[0] > 0).numpy()).mean() < 0.01
+
+
+@pytest.mark.parametrize("name", ["sam2", "edgetam", "sam3_tracker"])
+def test_masks_and_scores_are_those_of_the_model_itself(name, image):
+    segmenter = load(str(saved(name)))
+    model = getattr(transformers, type(segmenter._model).__name__).from_pretrained(saved(name))
+    pixels = segmenter._prepare(image).pixels
+    scale = np.array([pixels.shape[-1] / SIZE[1], pixels.shape[-2] / SIZE[0]])
+    points = torch.from_numpy(np.array(POINTS) * scale).float()[None, :, None]  # (1, 3, 1, 2)
+    with torch.no_grad():
+        expected = model(
+            pixel_values=pixels,
+            input_points=points,
+            input_labels=torch.ones(1, len(POINTS), 1, dtype=torch.int32),
+        )
+    found = segmenter.segment(image, points=POINTS)
+    np.testing.assert_allclose(found.scores, expected.iou_scores[0].numpy(), atol=1e-5)
+    large = torch.nn.functional.interpolate(expected.pred_masks[0].float(), SIZE, mode="bilinear")
+    assert (found.masks != (large > 0).numpy()).mean() < 1e-3
+
+
 def test_no_prompt_no_mask(image):
     output = load(str(saved("sam"))).segment(image)
     assert output.masks.shape == (0, 3, *SIZE)

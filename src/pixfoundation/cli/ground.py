@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, KEY_FILE, make_judge
+from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, JUDGE_OPTION, KEY_FILE, make_judge
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.errors import RunError
 
 if TYPE_CHECKING:
     from pixfoundation.api import Grounded
@@ -43,6 +44,8 @@ def ground_command(
     judge: str = JUDGE,
     base_url: str | None = BASE_URL,
     key_file: Path | None = KEY_FILE,
+    budget: int | None = typer.Option(None, min=0, help="Most requests to the judge."),
+    judge_option: list[str] | None = JUDGE_OPTION,
     cache: Path | None = CACHE,
     prompt: str | None = typer.Option(None, help="Ask this instead of the model's own wording."),
     published: bool = typer.Option(False, help="Ground exactly as the published code does."),
@@ -66,14 +69,24 @@ def ground_command(
     """
     from pixfoundation import api
     from pixfoundation.report.grid import draw_grid, save_grid
-    from pixfoundation.report.strip import attention_strip, token_heat
+    from pixfoundation.report.strip import SIDE, attention_strip, token_heat
     from pixfoundation.runs.jsonl import write_json
 
     if (selector == "judge") != (judge_model is not None):
         raise typer.BadParameter("--selector judge and --judge-model go together.")
     picker = None
     if judge_model is not None:
-        picker = make_judge(judge, judge_model, base_url=base_url, key_file=key_file, cache=cache)
+        picker = make_judge(
+            judge,
+            judge_model,
+            base_url=base_url,
+            key_file=key_file,
+            cache=cache,
+            more=judge_option,
+            budget=budget,
+        )
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file: name a folder with --out.")
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
     result = api.ground(
         image,
@@ -90,7 +103,7 @@ def ground_command(
     )
     plots = {"grid": draw_grid(result.found, result.selection)}
     if result.found.answer.trace is not None and result.found.answer.token_ids:
-        heat = token_heat(result.found, result.grounder)
+        heat = token_heat(result.found, result.grounder, SIDE)
         plots["strip"] = attention_strip(result.found, heat)
     for name, plot in plots.items():
         for kind in ("png", "pdf"):

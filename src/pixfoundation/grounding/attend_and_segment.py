@@ -135,12 +135,10 @@ class AttendAndSegment:
         found = self.phrase_maps(trace, answer)
         if not found:
             return []
-        phrases, phrase_maps = zip(*found, strict=True)
-        pixel_maps = upsample(np.stack(phrase_maps), trace.frame)  # (phrases, height, width)
         prompts = [
             (phrase, peak, high_cells(grid, trace.frame, peak.point, self.threshold))
-            for phrase, grid, pixels in zip(phrases, phrase_maps, pixel_maps, strict=True)
-            for peak in self._peaks(pixels, trace, len(answer.token_ids))
+            for phrase, grid in found
+            for peak in self._peaks(grid, trace, len(answer.token_ids))
         ]
         return self._candidates(prompts, trace.frame, self._segment(image, trace.frame, prompts))
 
@@ -175,7 +173,8 @@ class AttendAndSegment:
             return maps[: tokens - 1]  # the published code has no row for the last token
         return maps
 
-    def _peaks(self, pixels: Maps, trace: AttentionTrace, tokens: int) -> list[Peak]:
+    def _peaks(self, grid: Maps, trace: AttentionTrace, tokens: int) -> list[Peak]:
+        pixels = upsample(grid[None], trace.frame)[0]  # (height, width)
         x0, y0, x1, y1 = trace.frame.box
         cell = ((x1 - x0) / trace.frame.columns, (y1 - y0) / trace.frame.rows)
         found = peaks(pixels, cell, self.points, self.rank)

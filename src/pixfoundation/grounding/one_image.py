@@ -22,6 +22,9 @@ from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample
 
+HEAT_SIDE = 1000
+"""Longest side in pixels of the maps that are kept for showing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundedImage:
@@ -33,8 +36,8 @@ class GroundedImage:
         prompt: What the model was asked.
         answer: What it said.
         candidates: The masks, those of one prompt together.
-        heat: For each phrase its map in image pixels, float32 [height, width]; for models that are
-            grounded by attention.
+        heat: For each phrase its map over the whole image, float32 [height, width] of at most
+            `HEAT_SIDE` pixels a side; for models that are grounded by attention.
     """
 
     image: Image.Image
@@ -119,5 +122,6 @@ def _heat(grounder: Grounder, answer: Answer) -> dict[tuple[int, int], NDArray[n
     found = grounder.phrase_maps(answer.trace, answer)
     if not found:
         return {}
-    pixels = upsample(np.stack([grid for _, grid in found]), answer.trace.frame)
+    frame = answer.trace.frame.shrunk(HEAT_SIDE)
+    pixels = upsample(np.stack([grid for _, grid in found]), frame)
     return {phrase.span: heat for (phrase, _), heat in zip(found, pixels, strict=True)}

@@ -45,7 +45,7 @@ def peaks(
     if known.size == 0 or known.min() == known.max():
         return [Peak((float(width // 2), float(height // 2)), degenerate=True)]
     left = np.where(np.isfinite(pixels), pixels, -np.inf)
-    ys, xs = np.mgrid[:height, :width]
+    ys, xs = np.arange(height)[:, None], np.arange(width)[None]
     found: list[Peak] = []
     for place in range(count):
         flat = left.ravel()
@@ -57,7 +57,8 @@ def peaks(
             best = int(flat.argmax())
         y, x = divmod(best, width)
         found.append(Peak((float(x), float(y))))
-        left = np.where((abs(xs - x) < cell[0]) & (abs(ys - y) < cell[1]), -np.inf, left)
+        if place + 1 < count:
+            left = np.where((abs(xs - x) < cell[0]) & (abs(ys - y) < cell[1]), -np.inf, left)
     return found
 
 

@@ -5,7 +5,9 @@ Laid out like the example figures of arXiv 2502.04192.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Plot
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.errors import RunError
@@ -29,15 +32,18 @@ from pixfoundation.report.rich_text import (
 )
 from pixfoundation.types import Candidate, Phrase, Selection
 
-PHRASE_COLOURS = ("#e4572e", "#2e86ab", "#8fb339", "#a23b90", "#f3a712", "#3bb273", "#7768ae")
+PHRASE_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
+"""Told apart by colour-blind eyes as well (Okabe and Ito, 'Color Universal Design')."""
 PICK_COLOUR = "#111111"
 ROW_INCHES = 1.9
 MOST_ROWS = 12
 """More phrases than this make a figure that nobody reads; the rest is in `result.json`."""
 MOST_MASKS = 6
 MOST_LINES = 12
+SHOWN_SIDE = 1000
+"""Longest side in pixels of the pictures in a figure, which shows no more of them."""
 LEAST_WIDTH = 7.0
-MARGIN, GAP = 0.15, 0.1
+MARGIN, GAP = 0.06, 0.1
 """Inches."""
 TEXT_SIZE, TITLE_SIZE = 10, 8.5
 
@@ -59,7 +65,7 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     shown = [(phrase, masks[:MOST_MASKS]) for phrase, masks in rows[:MOST_ROWS]]
     columns = 2 + max((len(masks) for _, masks in shown), default=0)
     aspect = found.image.width / found.image.height
-    cell_width = ROW_INCHES * min(max(aspect, 0.6), 3.0)
+    cell_width = ROW_INCHES * min(max(aspect, 0.6), 2.0)
     width = max(cell_width * columns, LEAST_WIDTH)
     row_height = min(ROW_INCHES, cell_width / aspect) + text_height(2, TITLE_SIZE)
     texts = _head(found, rows, width - 2 * MARGIN)
@@ -74,7 +80,7 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     axes = below.subplots(max(len(shown), 1), columns, squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
-    axes[0, 0].imshow(found.image)
+    _show(axes[0, 0], found, shrunk(found.image, SHOWN_SIDE))
     _title(axes[0, 0], found.sample.expression or "", cell_width)
     for number, (phrase, masks) in enumerate(shown):
         label = phrase.text if phrase is not None else "the model's own mask"
@@ -109,25 +115,59 @@ def _head(
 
 
 def save_grid(plot: Plot, path: Path) -> None:
-    """Writes the figure in the format of the path's ending.
+    """Writes the figure in the format of the path's ending, replacing a file in one step.
 
     Raises:
         RunError: If the file cannot be written.
     """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with missing_glyphs():
-            plot.savefig(path, dpi=DPI)
+            plot.savefig(temporary, dpi=DPI)
+        os.replace(temporary, path)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray:
-    """Returns the image with a candidate's mask tinted, uint8 [height, width, 3]."""
+    """Returns the image with a candidate's mask tinted and outlined, uint8 [height, width, 3].
+
+    Args:
+        image: RGB; the mask is brought to its size.
+        candidate: Whose mask.
+        colour: In any form that Matplotlib reads.
+    """
     pixels = np.asarray(image, dtype=np.float32).copy()
     inside = candidate.mask.decode()
-    pixels[inside] = 0.4 * pixels[inside] + 0.6 * 255 * np.array(to_rgb(colour), np.float32)
+    if inside.shape != pixels.shape[:2]:
+        inside = np.asarray(Image.fromarray(inside).resize(image.size, Image.Resampling.NEAREST))
+    tint = 255 * np.array(to_rgb(colour), np.float32)
+    pixels[inside] = 0.4 * pixels[inside] + 0.6 * tint
+    pixels[_edge(inside, max(image.size) // 200 + 1)] = 0.55 * tint  # seen in grey, on any ground
     return pixels.round().astype(np.uint8)
+
+
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """Returns an image whose longer side is at most that many pixels."""
+    scale = min(1.0, side / max(image.size))
+    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
+
+
+def _edge(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """The outermost pixels of a mask; where it leaves the image there is no edge."""
+    core = inside
+    for _ in range(width):
+        wide = np.pad(core, 1, mode="edge")
+        core = core & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    return inside & ~core
+
+
+def _show(axis: Axes, found: GroundedImage, pixels: Any, **style: Any) -> None:
+    """Shows pixels of any size where the image is, in the coordinates of its pixels."""
+    width, height = found.image.size
+    axis.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), **style)
 
 
 def _rows(found: GroundedImage) -> list[Row]:
@@ -150,14 +190,15 @@ def _draw_row(
     selection: Selection,
 ) -> None:
     heat = found.heat.get(phrase.span) if phrase is not None else None
+    small = shrunk(found.image, SHOWN_SIDE)
     if heat is not None:
-        axes[1].imshow(found.image.convert("L"), cmap="gray")
-        axes[1].imshow(heat, cmap="magma", alpha=0.6)
+        _show(axes[1], found, small.convert("L"), cmap="gray")
+        _show(axes[1], found, heat, cmap="magma", alpha=0.6)
         _draw_point(axes[1], masks[0][1])
     else:
-        axes[1].imshow(found.image)
+        _show(axes[1], found, small)
     for axis, (index, candidate) in zip(axes[2:], masks, strict=False):
-        axis.imshow(overlay(found.image, candidate, colour))
+        _show(axis, found, overlay(small, candidate, colour))
         _draw_point(axis, candidate)
         score = f" · {candidate.score:.2f}" if candidate.score is not None else ""
         axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=TITLE_SIZE, loc="left")

@@ -14,11 +14,14 @@ from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.grid import PHRASE_COLOURS
+from pixfoundation.report.grid import PHRASE_COLOURS, shrunk
 from pixfoundation.report.rich_text import highlight
 
 COLUMNS = 8
 INCHES = 1.25
+SIDE = 300
+"""Longest side of a map in pixels, more than its cell shows."""
+MOST_LETTERS = 16
 MOST_TOKENS = 64
 """Tokens beyond these are not drawn, which the figure says: a longer strip is not read."""
 
@@ -52,13 +55,13 @@ def token_texts(found: GroundedImage) -> list[str]:
 
 
 def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
-    """Draws one small map a token, in the order of the text, all in one range of values.
+    """Draws one small map a token with its text below, all in one range of values.
 
     Tokens of a noun phrase have its colour, that of its row in the grid.
 
     Args:
         found: A grounded image.
-        heat: float32 [tokens, height, width], see `token_heat`.
+        heat: float32 [tokens, height, width] of any size, see `token_heat`.
     """
     texts = token_texts(found)[: min(len(heat), MOST_TOKENS)]
     rows = max(math.ceil(len(texts) / COLUMNS), 1)
@@ -72,14 +75,16 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
     }
     shown = heat[: len(texts)]
     bounds = (float(np.nanmin(shown)), float(np.nanmax(shown))) if len(texts) else (0.0, 1.0)
-    grey = found.image.convert("L")
-    for axis in axes:
+    grey = shrunk(found.image, SIDE).convert("L")
+    whole = (-0.5, heat.shape[2] - 0.5, heat.shape[1] - 0.5, -0.5)
+    for axis in axes[len(texts) :]:
         axis.set_axis_off()
     for token, (axis, text) in enumerate(zip(axes, texts, strict=False)):
-        axis.imshow(grey, cmap="gray")
+        axis.set(xticks=[], yticks=[], frame_on=False)
+        axis.imshow(grey, cmap="gray", extent=whole)
         axis.imshow(heat[token], cmap="magma", alpha=0.6, vmin=bounds[0], vmax=bounds[1])
-        axis.set_title(
-            text.strip() or "·",
+        axis.set_xlabel(
+            _short(text),
             fontsize=8,
             parse_math=False,
             bbox=highlight(colours[token]) if token in colours else None,
@@ -87,3 +92,9 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
     if left_out := len(heat) - len(texts):
         plot.supxlabel(f"{left_out} more tokens are not drawn.", fontsize=8)
     return plot
+
+
+def _short(text: str) -> str:
+    """What a cell has room for; a token without letters is a dot."""
+    letters = text.strip() or "·"
+    return letters if len(letters) <= MOST_LETTERS else f"{letters[: MOST_LETTERS - 1]}…"
