@@ -108,7 +108,7 @@ def test_rows_reach_the_last_token_s_own_unless_it_is_the_stop_token():
     assert len(cut.token_ids) == 6
     assert len(cut.trace.rows) == 7
     stop = cut.token_ids[3]
-    model._defaults.eos_token_id = stop
+    model._generator.defaults.eos_token_id = stop
     place = cut.token_ids.index(stop)
     (stopped,) = model.answer(PICTURES[:1], [ask(QUESTIONS[0])], GREEDY)
     assert stopped.token_ids == cut.token_ids[: place + 1]
