@@ -25,13 +25,20 @@ def test_without_a_port_a_free_one_is_taken():
 def test_a_port_that_is_taken_is_one_sentence():
     with listen() as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PrerequisiteError, match=rf"127.0.0.1, port {port}: .*--port"):
+        with pytest.raises(
+            PrerequisiteError, match=rf"127.0.0.1, port {port}: [^(]+\. Choose .*--port"
+        ):
             listen(port=port)
 
 
 def test_an_address_of_another_machine_is_one_sentence():
-    with pytest.raises(PrerequisiteError, match=r"192\.0\.2\.1, port 7860: "):
+    with pytest.raises(PrerequisiteError, match=r"at 192\.0\.2\.1: [^(]+\. Choose"):
         listen("192.0.2.1")
+
+
+def test_a_name_that_nobody_knows_is_one_sentence():
+    with pytest.raises(PrerequisiteError, match=r"at nowhere\.invalid: .+\. Choose"):
+        listen("nowhere.invalid")
 
 
 def test_all_addresses_are_opened_under_the_name_of_this_machine():

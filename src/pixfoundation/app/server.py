@@ -33,20 +33,24 @@ def listen(host: str = LOOPBACK, port: int | None = None) -> socket.socket:
     Raises:
         PrerequisiteError: If the address cannot be had.
     """
-    tried = (FIRST_PORT, 0) if port is None else (port,)
-    problem: OSError | None = None
-    for number in tried:
-        try:
-            found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
-            family, *_, address = found[0]
-            return socket.create_server(address[:2], family=family)
-        except OSError as error:
-            problem = error
-    reason = getattr(problem, "strerror", None) or problem
-    raise PrerequisiteError(
-        f"The page cannot be served at {host}, port {tried[0]}: {reason}. "
-        "Choose another --host or --port."
-    )
+    if port is not None:
+        return _bound(host, port)
+    with suppress(PrerequisiteError):
+        return _bound(host, FIRST_PORT)
+    return _bound(host, 0)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(where[:2], family=family)
+    except OSError as error:
+        is_name = isinstance(error, socket.gaierror)
+        reason = error.strerror if is_name or not error.errno else os.strerror(error.errno)
+        raise PrerequisiteError(
+            f"The page cannot be served at {host}{f', port {port}' if port else ''}: {reason}. "
+            "Choose another --host or --port."
+        ) from error
 
 
 def address(listener: socket.socket) -> str:
