@@ -1,8 +1,16 @@
 """Model adapters by name; nothing heavy is imported until one is loaded."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from pixfoundation.models.base import models
 from pixfoundation.models.llava_sam.names import GLAMM, LISA
-from pixfoundation.models.names import CHECKPOINTS, COORDINATES, COORDINATES_SUFFIX
+from pixfoundation.models.names import (
+    CHECKPOINTS,
+    COORDINATES,
+    COORDINATES_SUFFIX,
+    KnownCheckpoint,
+)
 
 __all__ = ["models"]
 
@@ -16,83 +24,63 @@ models.announce(
     memory="10 MB",
 )
 
-for _name, _known in CHECKPOINTS.items():
-    models.announce(
-        _name,
-        "pixfoundation.models.transformers_adapter",
-        "load",
-        summary=_known.summary,
-        gives="attention",
-        weights=_known.location,
-        memory=f"{_known.needs} in half precision",
-        **({"reproduces": _known.published} if _known.published else {}),
-    )
 
-models.announce(
-    "llava-grounding",
-    "pixfoundation.models.llava_grounding.adapter",
-    "load",
-    summary="LLaVA-Grounding on Vicuna 7B with its OpenSeeD segmenter",
-    gives="masks",
-    weights="Haozhangcx/llava_grounding_gd_vp",
-    memory="16 GB in half precision",
-    reproduces="LLaVA-G (7B) (PixFoundation, arXiv 2502.04192)",
-)
-
-models.announce(
-    "omg-llava",
-    "pixfoundation.models.omg_llava.adapter",
-    "load",
-    summary="OMG-LLaVA on InternLM2 7B with its OMG-Seg segmenter",
-    gives="masks",
-    weights="zhangtao-whu/OMG-LLaVA with internlm/internlm2-chat-7b and OpenCLIP ConvNeXt-L",
-    memory="17 GB in half precision",
-    reproduces="OMG LLaVA (7B) (PixFoundation, arXiv 2502.04192)",
-)
-
-models.announce(
-    "cambrian-8b",
-    "pixfoundation.models.cambrian.adapter",
-    "load",
-    summary="Cambrian-1 on Llama 3 8B with four vision encoders",
-    gives="attention",
-    weights="nyu-visionx/cambrian-8b with its four encoders",
-    memory="22 GB in half precision",
-    reproduces="Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
-)
-
-for _loader, _family in (("load_lisa", LISA), ("load_glamm", GLAMM)):
-    for _name, _published in _family.items():
+def _announce(
+    adapter: str, gives: str, checkpoints: Mapping[str, KnownCheckpoint], loader: str = "load"
+) -> None:
+    for name, known in checkpoints.items():
         models.announce(
-            _name,
-            "pixfoundation.models.llava_sam.adapter",
-            _loader,
-            summary=_published.summary,
-            gives="masks",
-            weights=_published.location,
-            memory=f"{_published.needs} in half precision",
-            **({"reproduces": _published.reproduces} if _published.reproduces else {}),
+            name,
+            f"pixfoundation.models.{adapter}",
+            loader,
+            summary=known.summary,
+            gives=gives,
+            weights=known.location,
+            memory=f"{known.needs} in half precision",
+            **({"reproduces": known.published} if known.published else {}),
         )
 
-for _name in COORDINATES:
-    models.announce(
-        f"{_name}{COORDINATES_SUFFIX}",
-        "pixfoundation.models.pointing",
-        "load",
-        summary=f"{CHECKPOINTS[_name].summary}, asked for coordinates (simple baseline)",
-        gives="coordinates",
-        weights=CHECKPOINTS[_name].location,
-        memory=f"{CHECKPOINTS[_name].needs} in half precision",
-    )
 
-models.announce(
-    "cambrian-8b+coordinates",
-    "pixfoundation.models.pointing",
-    "load",
-    summary="Cambrian-1 on Llama 3 8B, asked for coordinates (simple baseline)",
-    gives="coordinates",
-    weights="nyu-visionx/cambrian-8b with its four encoders",
-    memory="22 GB in half precision",
+def _asked_for_coordinates(known: KnownCheckpoint) -> KnownCheckpoint:
+    summary = f"{known.summary}, asked for coordinates (simple baseline)"
+    return KnownCheckpoint(known.location, summary, known.needs)
+
+
+_LLAVA_GROUNDING = KnownCheckpoint(
+    "Haozhangcx/llava_grounding_gd_vp",
+    "LLaVA-Grounding on Vicuna 7B with its OpenSeeD segmenter",
+    "16 GB",
+    "LLaVA-G (7B) (PixFoundation, arXiv 2502.04192)",
+)
+_OMG_LLAVA = KnownCheckpoint(
+    "zhangtao-whu/OMG-LLaVA with internlm/internlm2-chat-7b and OpenCLIP ConvNeXt-L",
+    "OMG-LLaVA on InternLM2 7B with its OMG-Seg segmenter",
+    "17 GB",
+    "OMG LLaVA (7B) (PixFoundation, arXiv 2502.04192)",
+)
+_CAMBRIAN = KnownCheckpoint(
+    "nyu-visionx/cambrian-8b with its four encoders",
+    "Cambrian-1 on Llama 3 8B with four vision encoders",
+    "22 GB",
+    "Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
+)
+_ASKED = {name: CHECKPOINTS[name] for name in COORDINATES} | {
+    "cambrian-8b": replace(_CAMBRIAN, summary="Cambrian-1 on Llama 3 8B")
+}
+
+_announce("transformers_adapter", "attention", CHECKPOINTS)
+_announce("llava_grounding.adapter", "masks", {"llava-grounding": _LLAVA_GROUNDING})
+_announce("omg_llava.adapter", "masks", {"omg-llava": _OMG_LLAVA})
+_announce("cambrian.adapter", "attention", {"cambrian-8b": _CAMBRIAN})
+_announce("llava_sam.adapter", "masks", LISA, "load_lisa")
+_announce("llava_sam.adapter", "masks", GLAMM, "load_glamm")
+_announce(
+    "pointing",
+    "coordinates",
+    {
+        f"{name}{COORDINATES_SUFFIX}": _asked_for_coordinates(known)
+        for name, known in _ASKED.items()
+    },
 )
 
 models.announce(
