@@ -58,8 +58,14 @@ def two(browser, tmp_path):
     view.close()
 
 
+def open_sample(page, number=0):
+    """Clicks a card; the sample is unpacked before it is shown."""
+    page.locator(".card:visible").nth(number).click()
+    page.wait_for_selector("#detail .side")
+
+
 def cards(page) -> int:
-    return page.locator(".card").count()
+    return page.locator(".card:visible").count()
 
 
 def test_filters_and_search_narrow_the_gallery(page):
@@ -81,7 +87,7 @@ def test_filters_and_search_narrow_the_gallery(page):
 
 
 def test_candidates_are_stepped_through_by_key(page):
-    page.locator(".card").first.click()
+    open_sample(page)
     buttons = page.locator(".candidates button")
     assert buttons.count() == 2
 
@@ -90,20 +96,26 @@ def test_candidates_are_stepped_through_by_key(page):
 
     assert pressed() == ["false", "false"], "the union of both is shown first"
     page.keyboard.press("ArrowRight")
+    assert pressed() == ["true", "false"]
+    page.keyboard.press("ArrowRight")
     assert pressed() == ["false", "true"]
     page.keyboard.press("ArrowLeft")
     assert pressed() == ["true", "false"]
     title = page.inner_text("#detail-title")
     page.keyboard.press("j")
-    assert page.inner_text("#detail-title") != title
+    page.wait_for_function(
+        "title => document.querySelector('#detail-title').innerText !== title", arg=title
+    )
     page.keyboard.press("k")
-    assert page.inner_text("#detail-title") == title
+    page.wait_for_function(
+        "title => document.querySelector('#detail-title').innerText === title", arg=title
+    )
     page.keyboard.press("Escape")
     assert not page.locator("#detail").is_visible()
 
 
 def test_the_mask_is_where_the_run_says(page):
-    page.locator(".card").first.click()
+    open_sample(page)
     page.wait_for_timeout(300)
     tint = page.evaluate(
         """() => { const c = document.querySelector('.view canvas'), x = c.getContext('2d');
@@ -118,7 +130,7 @@ def test_the_mask_is_where_the_run_says(page):
 def test_a_hostile_answer_is_shown_as_text(page):
     page.fill("#search", "onerror")
     assert cards(page) == 3
-    page.locator(".card").first.click()
+    open_sample(page)
     assert page.inner_text(".answer") == ATTACK
     assert page.locator(".answer img").count() == 0
     page.wait_for_timeout(200)
@@ -131,7 +143,7 @@ def test_it_is_readable_on_a_phone(page):
 
 
 def test_two_runs_stand_side_by_side(two):
-    two.locator(".card").nth(1).click()
+    open_sample(two, 1)
     sides = two.locator("#detail .side")
     assert sides.count() == 2
     assert "The white box is on the right." in sides.nth(0).inner_text()
@@ -153,6 +165,81 @@ def test_two_runs_are_filtered_by_the_one_that_is_chosen(two):
 
 
 def test_nothing_is_fetched(two):
-    two.locator(".card").first.click()
+    open_sample(two)
     two.wait_for_timeout(200)
     assert [url for url in two.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+HOSTILE = [
+    ATTACK,
+    "</script><!--<script>",
+    '" onmouseover="alert(3)" x=\'',
+    "line\u2028and\u2029paragraph",
+    "<svg/onload=alert(4)>",
+    "{{ 7 * 7 }}",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_models_and_files_say_is_text_everywhere(browser, tmp_path, text):
+    class Phrased(BrightModel):
+        def _one(self, image, prompt):
+            honest = super()._one(image, prompt)
+            masks = [replace(m, phrase=text, span=(0, len(text))) for m in honest.masks]
+            return replace(honest, text=text, masks=tuple(masks))
+
+    samples = [
+        replace(s, id=text + s.id, question=text, options=(text, "B"), expression=text,
+                tags={"pattern": text})
+        for s in make_samples(tmp_path / "images", 1)
+    ]  # fmt: skip
+    samples[0].image.rename(samples[0].image.with_name("q'<b>.png"))
+    samples[0] = replace(samples[0], image=samples[0].image.with_name("q'<b>.png"))
+    config = CONFIG.model_copy(update={"model": {"name": text}, "dataset": {"name": text}})
+    run = make_run(tmp_path, Phrased(), samples, config)
+    view = browser.new_page()
+    problems = []
+    view.on("pageerror", lambda error: problems.append(str(error)))
+    view.on("dialog", lambda dialog: problems.append("a script ran"))
+    view.goto(write_report([run], tmp_path / "page", title=text).as_uri())
+    open_sample(view)
+    assert view.evaluate("document.querySelector('.answer').textContent") == text
+    assert view.evaluate("document.querySelector('#detail-title').textContent").endswith(text)
+    assert view.evaluate("document.querySelector('.row .phrase').textContent") == text
+    assert view.evaluate("document.querySelector('h1').textContent") == text
+    injected = "#detail img, #detail svg, .card img, .card svg, header img, header svg"
+    assert view.locator(injected).count() == 0
+    assert view.locator("[onmouseover], [onerror], [onload]").count() == 0
+    assert problems == []
+    view.close()
+
+
+def test_what_the_models_differ_in_is_found(two):
+    two.select_option("#grounding", "differ")
+    assert cards(two) == 2
+    two.select_option("#grounding", "")
+    two.select_option("#vqa", "differ")
+    assert cards(two) == 2
+
+
+def test_a_phone_steps_by_buttons_and_scrolls_one_way_only(two):
+    two.set_viewport_size({"width": 390, "height": 800})
+    assert two.evaluate("document.documentElement.scrollWidth") <= 390
+    open_sample(two)
+    assert (
+        two.evaluate("(d => d.scrollWidth - d.clientWidth)(document.querySelector('dialog'))") <= 0
+    )
+    assert two.locator("#previous").is_disabled()
+    title = two.inner_text("#detail-title")
+    two.locator("#next").click()
+    two.wait_for_function(
+        "title => document.querySelector('#detail-title').innerText !== title", arg=title
+    )
+
+
+def test_filters_can_be_cleared_and_the_search_has_a_key(page):
+    page.keyboard.press("/")
+    page.keyboard.type("no such thing")
+    assert cards(page) == 0
+    page.locator("#reset").click()
+    assert cards(page) == 6

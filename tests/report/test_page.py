@@ -1,12 +1,17 @@
 """The page holds everything itself, and text from models and files stays text."""
 
+import base64
 import json
 import re
+import zlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.masks import Mask
 from pixfoundation.report.page import embed_json, write_report
 from pixfoundation.runs.collect import collect
 from pixfoundation.runs.store import RunConfig, RunDirectory
@@ -29,23 +34,29 @@ def data_of(page):
     return json.loads(block.group(1))
 
 
+def block_of(page, number):
+    found = re.search(rf'id="block-{number}">(.*?)</script>', page.read_text())
+    return json.loads(zlib.decompress(base64.b64decode(found.group(1))))
+
+
 def test_the_page_needs_nothing_but_itself(tmp_path):
     page = write_report([make_run(tmp_path)], tmp_path / "page")
     text = page.read_text()
     assert page == tmp_path / "page" / "index.html"
-    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text)
     assert "default-src 'none'" in text
 
 
 def test_the_gallery_holds_answers_masks_and_verdicts(tmp_path):
     run = make_run(tmp_path)
-    sample = data_of(write_report([run], tmp_path / "page"))["samples"][1]
-    answer = sample["runs"][0]["3"]
-    assert sample["truth"] == run.samples["1"].mask.counts.decode()
-    assert sample["image"].startswith("data:image/png;base64,")
+    page = write_report([run], tmp_path / "page")
+    sample, block = data_of(page)["samples"][1], block_of(page, 1)
+    answer, drawn = sample["runs"][0]["3"], block["runs"][0]["3"]
+    assert block["truth"] == run.samples["1"].mask.counts.decode()
+    assert block["image"].startswith("data:image/webp;base64,")
     assert answer["text"] == "The white box is on the right."
-    assert answer["phrases"] == [{"text": "The white box", "span": [0, 13]}]
-    assert answer["candidates"][0]["iou"] == 1.0
+    assert drawn["phrases"] == [{"text": "The white box", "span": [0, 13]}]
+    assert drawn["candidates"][0]["iou"] == 1.0
     assert answer["ious"]["native"] == 1.0
     assert sample["runs"][0]["2"]["verdict"] == "right"
     assert sample["runs"][0]["2"]["no_mask"]
@@ -78,7 +89,23 @@ def test_embedded_json_reads_back_and_closes_no_script(text):
 def test_a_missing_image_is_shown_as_missing(tmp_path):
     run = make_run(tmp_path)
     run.samples["0"].image.unlink()
-    assert data_of(write_report([run], tmp_path / "page"))["samples"][0]["image"] == ""
+    assert block_of(write_report([run], tmp_path / "page"), 0)["image"] == ""
+
+
+def test_masks_of_large_images_are_drawn_smaller_and_measured_in_full(tmp_path):
+    inside = np.zeros((1024, 2048), bool)
+    inside[:, :1024] = True
+    inside[0, 1024:1034] = True
+    Image.new("RGB", (2048, 1024)).save(tmp_path / "large.png")
+    (small, *_) = make_samples(tmp_path / "images", 1)
+    sample = replace(
+        small, image=tmp_path / "large.png", size=(1024, 2048), mask=Mask.from_array(inside)
+    )
+    page = write_report([make_run(tmp_path, samples=[sample])], tmp_path / "page")
+    entry = data_of(page)["samples"][0]
+    assert (entry["size"], entry["grid"], entry["shown"]) == ([1024, 2048], [512, 1024], [240, 480])
+    runs = {"size": entry["grid"], "counts": block_of(page, 0)["truth"]}
+    assert Mask.from_rle(runs).area == pytest.approx(512 * 512, abs=10)
 
 
 def test_failures_are_listed(tmp_path):

@@ -1,10 +1,15 @@
-"""What the page's gallery needs of each sample, as plain JSON data: masks stay run lengths."""
+"""What the page's gallery needs of each sample, as plain JSON data: masks stay run lengths.
+
+It is in two parts: an index of all samples, which filters and search read, and a block a sample
+with its image and masks, which the page unpacks only when that sample is looked at.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,28 +17,40 @@ from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
-from pixfoundation.masks import ious
+from pixfoundation.masks import Mask, ious
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.types import Candidate, Protocol, Sample
 
 SHOWN_SIDE = 480
-"""Longest side of an embedded image in pixels; a page of 300 photographs stays below 20 MB."""
+"""Longest side of an embedded image in pixels: what the page shows at most."""
+MASK_SIDE = 1024
+"""Longest side of a drawn mask; IoU is always that of the masks in the image's own pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """What `page.js` reads.
+
+    Attributes:
+        index: Runs, protocols, selectors, patterns, and of every sample all that is text or number.
+        blocks: Of every sample, in order, its image and masks.
+    """
+
+    index: dict[str, Any]
+    blocks: list[dict[str, Any]]
 
 
 def gallery(
     runs: Sequence[RunDirectory], scores: Sequence[Scores], names: Sequence[str]
-) -> dict[str, Any]:
+) -> Gallery:
     """Collects the samples that all runs share, side by side.
 
     Args:
         runs: Of the same benchmark.
         scores: Of the same runs, in order.
         names: What the runs are called.
-
-    Returns:
-        What `page.js` reads.
 
     Raises:
         DataError: If the runs have no sample in common.
@@ -42,23 +59,27 @@ def gallery(
     if not common:
         raise DataError("The runs have no sample in common: they cannot be shown side by side.")
     readers = [_Reader(run, found) for run, found in zip(runs, scores, strict=True)]
-    samples = [
-        _sample(runs[0].samples[id]) | {"runs": [reader.answers(id) for reader in readers]}
-        for id in common
-    ]
+    samples, blocks = [], []
+    for id in common:
+        sample = runs[0].samples[id]
+        entry, block = _sample(sample)
+        sides = [reader.answers(id) for reader in readers]
+        samples.append(entry | {"runs": [{p: said for p, (said, _) in s.items()} for s in sides]})
+        blocks.append(block | {"runs": [{p: drawn for p, (_, drawn) in s.items()} for s in sides]})
     patterns = {
         tag
         for id in common
         for name, tag in runs[0].samples[id].tags.items()
         if name in ("pattern", "task", "source")
     }
-    return {
+    index = {
         "runs": [{"name": name} for name in names],
         "protocols": sorted({p for run in runs for p in run.config.protocols}),
         "selectors": list(dict.fromkeys(name for found in scores for name in found.selectors)),
         "patterns": sorted(patterns),
         "samples": samples,
     }
+    return Gallery(index, blocks)
 
 
 class _Reader:
@@ -69,7 +90,8 @@ class _Reader:
         self._answers, self._candidates = run.answers(), run.candidates()
         self._place = {sample.id: i for i, sample in enumerate(scores.samples)}
 
-    def answers(self, sample: str) -> dict[str, Any]:
+    def answers(self, sample: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        """Returns by protocol what goes into the index and what goes into the block."""
         keys: list[Key] = [(sample, protocol) for protocol in self._run.config.protocols]
         return {
             str(key[1]): self._answer(self._answers[key], self._candidates.get(key))
@@ -77,30 +99,31 @@ class _Reader:
             if key in self._answers
         }
 
-    def _answer(self, answer: AnswerRecord, found: CandidateRecord | None) -> dict[str, Any]:
+    def _answer(
+        self, answer: AnswerRecord, found: CandidateRecord | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         candidates = found.candidates if found is not None else ()
         phrases, members = _phrases(candidates)
         truth = self._run.samples[answer.sample].mask
         overlaps = ious([candidate.mask for candidate in candidates], truth)
-        data: dict[str, Any] = {
-            "text": answer.text,
+        said: dict[str, Any] = {"text": answer.text, "ious": {}}
+        drawn: dict[str, Any] = {
             "phrases": phrases,
             "candidates": [
                 _candidate(candidate, phrase, float(iou))
                 for candidate, phrase, iou in zip(candidates, members, overlaps, strict=True)
             ],
             "picks": {},
-            "ious": {},
             "masks": {},
         }
         if verdict := self._verdict(answer):
-            data["verdict"] = verdict
+            said["verdict"] = verdict
         if error := answer.error or (found.error if found else None):
-            data["error"] = error
+            said["error"] = error
         if answer.masks == 0:
-            data["no_mask"] = True
-        self._add_selections(answer.sample, answer.protocol, data)
-        return data
+            said["no_mask"] = True
+        self._add_selections(answer.sample, answer.protocol, said, drawn)
+        return said, drawn
 
     def _verdict(self, answer: AnswerRecord) -> str | None:
         if answer.protocol not in self._scores.accuracy:
@@ -108,7 +131,9 @@ class _Reader:
         right = self._scores.accuracy[answer.protocol].right[self._place[answer.sample]]
         return None if np.isnan(right) else "right" if right else "wrong"
 
-    def _add_selections(self, sample: str, protocol: Protocol, data: dict[str, Any]) -> None:
+    def _add_selections(
+        self, sample: str, protocol: Protocol, said: dict[str, Any], drawn: dict[str, Any]
+    ) -> None:
         place = self._place[sample]
         for (of, name), grounding in self._scores.groundings.items():
             if of != protocol:
@@ -116,29 +141,43 @@ class _Reader:
             selection, iou = grounding.selections[place], grounding.overlaps.iou[place]
             if selection is None or np.isnan(iou):
                 continue
-            data["ious"][name] = float(iou)
+            said["ious"][name] = float(iou)
             if selection.mask is None:
                 continue
             if selection.candidate is not None and not name.endswith("random"):
-                data["picks"][name] = selection.candidate
+                drawn["picks"][name] = selection.candidate
             elif not selection.mask.is_empty:
-                data["masks"][name] = {"counts": selection.mask.counts.decode("ascii")}
+                drawn["masks"][name] = {"counts": _counts(selection.mask)}
 
 
-def _sample(sample: Sample) -> dict[str, Any]:
+def _sample(sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
     source, shown = _picture(sample)
-    return {
+    entry = {
         "id": sample.id,
-        "image": source,
         "size": list(sample.size),
+        "grid": list(_grid(sample.size)),
         "shown": list(shown),
         "question": sample.question,
         "options": list(sample.options),
         "answer": sample.answer,
         "expression": sample.expression,
         "tags": dict(sample.tags),
-        "truth": None if sample.mask.is_empty else sample.mask.counts.decode("ascii"),
     }
+    return entry, {
+        "image": source,
+        "truth": None if sample.mask.is_empty else _counts(sample.mask),
+    }
+
+
+def _grid(size: tuple[int, int]) -> tuple[int, int]:
+    """Returns the (height, width) that masks of an image are drawn in."""
+    scale = min(1.0, MASK_SIDE / max(size))
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def _counts(mask: Mask) -> str:
+    grid = _grid(mask.size)
+    return (mask if grid == mask.size else mask.resize_nearest(grid)).counts.decode("ascii")
 
 
 def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
@@ -147,13 +186,11 @@ def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
         image = load_image(sample.image)
     except DataError:
         return "", sample.size  # shown as a missing picture; the failure is in the run's record
-    small = image.width * image.height <= 256 * 256
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    kind = "png" if small else "jpeg"
-    image.save(buffer, kind, **({} if small else {"quality": 85}))
+    image.save(buffer, "webp", quality=90 if max(image.size) <= 256 else 82)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f"data:image/{kind};base64,{encoded}", (image.height, image.width)
+    return f"data:image/webp;base64,{encoded}", (image.height, image.width)
 
 
 def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], list[int | None]]:
@@ -170,7 +207,7 @@ def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], lis
 
 def _candidate(candidate: Candidate, phrase: int | None, iou: float) -> dict[str, Any]:
     return {
-        "counts": candidate.mask.counts.decode("ascii"),
+        "counts": _counts(candidate.mask),
         "phrase": phrase,
         "index": candidate.index,
         "point": list(candidate.point) if candidate.point is not None else None,

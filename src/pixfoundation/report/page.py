@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -68,6 +69,7 @@ def write_report(
         raise DataError("A report is of one run or more, but none is given.")
     names = run_names(runs)
     found = list(scores) if scores is not None else [score(run) for run in runs]
+    shown = gallery(runs, found, names)
     html = (
         _environment()
         .get_template("page.html.j2")
@@ -76,8 +78,9 @@ def write_report(
             version=__version__,
             style=_text("page.css"),
             script=_text("page.js"),
-            data=embed_json(gallery(runs, found, names)),
-            figures=_figures(runs),
+            data=embed_json(shown.index),
+            blocks=[pack(block) for block in shown.blocks],
+            figures=_figures(runs, names),
             runs=[_summary(*of) for of in zip(runs, names, found, strict=True)],
         )
     )
@@ -101,14 +104,24 @@ def embed_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _figures(runs: Sequence[RunDirectory]) -> list[dict[str, str]]:
+def pack(value: Any) -> str:
+    """Returns JSON, deflated, in base64: letters, digits, `+`, `/` and `=` alone.
+
+    Run lengths shrink to less than two thirds, base64 included, and whatever text the value holds
+    cannot be read as HTML.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+
+
+def _figures(runs: Sequence[RunDirectory], names: Sequence[str]) -> list[dict[str, str]]:
     """Returns the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
     from pixfoundation.report import emergence_figures as figures
 
     found = []
-    for run in runs:
+    for run, name in zip(runs, names, strict=True):
         try:
-            found.append(analyse(run))
+            found.append(analyse(run, name=name))
         except (RunError, PrerequisiteError):
             continue  # masks without phrases, or no parser installed: nothing to show here
     if not found or not any(each.answers for each in found):
@@ -125,7 +138,7 @@ def _figures(runs: Sequence[RunDirectory]) -> list[dict[str, str]]:
             (
                 figures.concept_histogram,
                 "Bars of the concept category of the best phrases",
-                "With which concept the best mask appears.",
+                "With which concept the best mask appears; beside each bar, how often by chance.",
             ),
             (
                 figures.iou_by_position,
@@ -154,6 +167,9 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
     return {
         "name": name,
         "dataset": scores.dataset,
+        "selector": scores.selector,
+        "samples": len(scores.samples),
+        "lead": _lead(scores),
         "segmenter": (run.config.segmenter or {}).get("name"),
         "tables": [table for table in _tables(scores) if table.rows],
         "notes": scores.notes,
@@ -162,6 +178,26 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
             for sample, protocol, reason in scores.failed
         ],
     }
+
+
+def _lead(scores: Scores) -> list[dict[str, str]]:
+    """Returns the five figures that are read first, those that the run does not have left out."""
+    lead = scores.lead
+    figures = (
+        ("S", "harmonic mean of the best A and the best M", lead.s),
+        ("A†", "accuracy by pair, question with options", lead.a_dagger),
+        ("A", "accuracy by pair, letter only", lead.a),
+        ("M†", "mIoU, masks of the answer to the question", lead.m_dagger),
+        ("M", "mIoU, masks of the answer to 'Identify ...'", lead.m),
+    )
+    shown = [
+        (symbol, meaning, percent(figure).partition(" ")) for symbol, meaning, figure in figures
+    ]
+    return [
+        {"symbol": symbol, "meaning": meaning, "value": value, "interval": interval}
+        for symbol, meaning, (value, _, interval) in shown
+        if value != "–"
+    ]
 
 
 def _tables(scores: Scores) -> list[PageTable]:

@@ -2,21 +2,44 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const COLOURS = ["#e4572e", "#2e86ab", "#8fb339", "#a23b90", "#f3a712", "#3bb273", "#7768ae", "#e15554", "#4d9de0", "#b8860b"];
+const KEPT_BLOCKS = 60;
 const colourOf = (phrase) => COLOURS[(phrase ?? 0) % COLOURS.length];
 
+// Text from models and files only ever comes in as a property or a text node, never as HTML.
 function element(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
   return node;
 }
 
+// A sample's image and masks are packed at the end of the page and unpacked when it is looked at.
+const parsed = new Promise((done) => document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", done) : done());
+const blocks = new Map();
+function block(sample) {
+  const held = blocks.get(sample) ?? unpack(sample);
+  blocks.delete(sample);
+  blocks.set(sample, held);
+  if (blocks.size > KEPT_BLOCKS) blocks.delete(blocks.keys().next().value);
+  return held;
+}
+
+async function unpack(sample) {
+  const place = "block-" + data.samples.indexOf(sample);
+  if (!$(place)) await parsed;
+  const bytes = Uint8Array.from(atob($(place).textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const found = await new Response(stream).json(), image = new Image();
+  image.src = found.image;
+  found.picture = await image.decode().then(() => image, () => null);
+  return found;
+}
+
 // COCO's compressed run lengths: 6 bits a character, column-major, from the third run on as differences.
 function decode(counts, height, width) {
   const inside = new Uint8Array(height * width), runs = [];
-  let at = 0, place = 0, value = 0;
+  let at = 0, place = 0;
   while (at < counts.length) {
-    let shift = 0, more = true;
-    value = 0;
+    let shift = 0, more = true, value = 0;
     while (more) {
       const group = counts.charCodeAt(at++) - 48;
       value |= (group & 31) << shift;
@@ -25,41 +48,29 @@ function decode(counts, height, width) {
       if (!more && group & 16) value |= -1 << shift;
     }
     if (runs.length > 2) value += runs[runs.length - 2];
+    if (runs.length % 2) inside.fill(1, place, place + value);
     runs.push(value);
+    place += value;
   }
-  runs.forEach((run, i) => {
-    if (i % 2) for (let k = place; k < place + run; k++) inside[(k % height) * width + Math.floor(k / height)] = 1;
-    place += run;
-  });
   return inside;
 }
 
-const pictures = new Map();
-function picture(sample) {
-  if (!pictures.has(sample.id)) {
-    pictures.set(sample.id, new Promise((done) => {
-      const image = new Image();
-      image.onload = () => done(image);
-      image.onerror = () => done(null);
-      image.src = sample.image;
-    }));
-  }
-  return pictures.get(sample.id);
-}
-
-async function draw(canvas, sample, candidate, colour) {
-  const [height, width] = sample.size, [shownHeight, shownWidth] = sample.shown;
-  const scale = Math.max(1, Math.round(460 / shownWidth));
-  canvas.width = shownWidth * scale;
-  canvas.height = shownHeight * scale;
-  const ink = canvas.getContext("2d"), image = await picture(sample);
+async function draw(canvas, sample, candidate, { most = 960, truth = true } = {}) {
+  const ticket = (canvas.ticket = {});
+  const [height, width] = sample.grid, [shownHeight, shownWidth] = sample.shown;
+  const { picture, truth: target } = await block(sample);
+  if (canvas.ticket !== ticket) return;
+  const wanted = Math.min(canvas.clientWidth * (window.devicePixelRatio || 1), most) || shownWidth;
+  canvas.width = Math.round(wanted);
+  canvas.height = Math.round(wanted * shownHeight / shownWidth);
+  const ink = canvas.getContext("2d"), scale = canvas.width / shownWidth;
   ink.imageSmoothingEnabled = scale < 2;
-  if (image) ink.drawImage(image, 0, 0, canvas.width, canvas.height);
-  else { ink.fillStyle = "#888"; ink.fillText("the image file was not found", 10, 20); }
-  if (candidate) tint(ink, canvas, decode(candidate.counts, height, width), height, width, colour);
-  if (sample.truth) outline(ink, canvas, decode(sample.truth, height, width), height, width);
-  if (candidate && candidate.point) {
-    const [x, y] = [candidate.point[0] * canvas.width / width, candidate.point[1] * canvas.height / height];
+  if (picture) ink.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  else { ink.fillStyle = "#888"; ink.font = "14px sans-serif"; ink.fillText("the image file was not found", 10, 24); }
+  if (candidate) tint(ink, canvas, decode(candidate.counts, height, width), height, width, colourOf(candidate.phrase));
+  if (target && truth) outline(ink, canvas, decode(target, height, width), height, width);
+  if (candidate?.point) {
+    const [x, y] = [candidate.point[0] * canvas.width / sample.size[1], candidate.point[1] * canvas.height / sample.size[0]];
     ink.beginPath(); ink.arc(x, y, 5, 0, 7); ink.fillStyle = "#111"; ink.fill();
     ink.lineWidth = 2; ink.strokeStyle = "#fff"; ink.stroke();
   }
@@ -68,150 +79,221 @@ async function draw(canvas, sample, candidate, colour) {
 function tint(ink, canvas, inside, height, width, colour) {
   const layer = element("canvas", { width, height }), pixels = new ImageData(width, height);
   const [r, g, b] = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-  for (let i = 0; i < inside.length; i++) if (inside[i]) pixels.data.set([r, g, b, 150], 4 * i);
+  const words = new Uint32Array(pixels.data.buffer), word = new Uint32Array(new Uint8ClampedArray([r, g, b, 150]).buffer)[0];
+  for (let x = 0, k = 0; x < width; x++) for (let y = 0; y < height; y++, k++) if (inside[k]) words[y * width + x] = word;
   layer.getContext("2d").putImageData(pixels, 0, 0);
   ink.drawImage(layer, 0, 0, canvas.width, canvas.height);
 }
 
 function outline(ink, canvas, inside, height, width) {
-  const [sx, sy] = [canvas.width / width, canvas.height / height];
-  ink.beginPath();
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-    if (!inside[y * width + x]) continue;
-    const edge = (dx, dy, x0, y0, x1, y1) => {
-      const [nx, ny] = [x + dx, y + dy];
-      if (nx >= 0 && ny >= 0 && nx < width && ny < height && inside[ny * width + nx]) return;
-      ink.moveTo(x0 * sx, y0 * sy); ink.lineTo(x1 * sx, y1 * sy);
-    };
-    edge(-1, 0, x, y, x, y + 1); edge(1, 0, x + 1, y, x + 1, y + 1);
-    edge(0, -1, x, y, x + 1, y); edge(0, 1, x, y + 1, x + 1, y + 1);
+  const [sx, sy] = [canvas.width / width, canvas.height / height], line = new Path2D();
+  for (let x = 0, k = 0; x < width; x++) for (let y = 0; y < height; y++, k++) {
+    if (!inside[k]) continue;
+    if (x === 0 || !inside[k - height]) { line.moveTo(x * sx, y * sy); line.lineTo(x * sx, (y + 1) * sy); }
+    if (x === width - 1 || !inside[k + height]) { line.moveTo((x + 1) * sx, y * sy); line.lineTo((x + 1) * sx, (y + 1) * sy); }
+    if (y === 0 || !inside[k - 1]) { line.moveTo(x * sx, y * sy); line.lineTo((x + 1) * sx, y * sy); }
+    if (y === height - 1 || !inside[k + 1]) { line.moveTo(x * sx, (y + 1) * sy); line.lineTo((x + 1) * sx, (y + 1) * sy); }
   }
-  ink.lineWidth = 3; ink.strokeStyle = "rgb(0 0 0 / 55%)"; ink.stroke();
-  ink.lineWidth = 1.5; ink.strokeStyle = "#fff"; ink.stroke();
+  ink.lineWidth = 3; ink.strokeStyle = "rgb(0 0 0 / 55%)"; ink.stroke(line);
+  ink.lineWidth = 1.5; ink.strokeStyle = "#fff"; ink.stroke(line);
 }
 
 const percent = (value) => (value == null ? "–" : (100 * value).toFixed(0) + " %");
-const state = () => ({ run: $("run").value, protocol: $("protocol").value, pattern: $("pattern").value, vqa: $("vqa").value, grounding: $("grounding").value, selector: $("selector").value, search: $("search").value.toLowerCase() });
+const state = () => Object.fromEntries(["protocol", "run", "pattern", "vqa", "grounding", "selector", "search"].map((id) => [id, $(id).value]));
+const several = data.runs.length > 1;
+
+// Numbers of the runs that are shown and that the filters are about.
+const runsOf = (want) => (want.run === "" ? data.runs.map((_, r) => r) : [Number(want.run)]);
 
 // The mask that a selector shows for an answer; undefined where there is none.
-function chosen(answer, selector) {
-  const pick = answer?.picks?.[selector];
-  return pick == null ? answer?.masks?.[selector] : answer.candidates[pick];
+function chosen(drawn, selector) {
+  const pick = drawn?.picks[selector];
+  return pick == null ? drawn?.masks[selector] : drawn.candidates[pick];
 }
 
 function groundingOf(answer, selector) {
-  const pick = answer?.ious?.[selector];
+  const iou = answer?.ious[selector];
   if (answer?.no_mask) return "none";
-  return pick == null ? "" : pick > 0.5 ? "right" : "wrong";
+  return iou == null ? "" : iou > 0.5 ? "right" : "wrong";
 }
 
 // Protocol 3 has no right answer of its own: there the verdicts on the other two count.
-function answersOf(run, protocol) {
-  return (protocol === "3" ? [run[1], run[2]] : [run[protocol]]).filter(Boolean);
+function verdictsOf(run, protocol) {
+  return (protocol === "3" ? [run[1], run[2]] : [run[protocol]]).map((answer) => answer?.verdict).filter(Boolean);
+}
+
+function fits(wanted, kinds) {
+  if (wanted !== "differ") return kinds.some((found) => found.includes(wanted));
+  return new Set(kinds.map((found) => found.join())).size > 1;
+}
+
+function textOf(sample) {
+  const said = sample.runs.flatMap((run) => Object.values(run).map((answer) => answer.text));
+  sample.searched ??= [sample.id, sample.question, ...sample.options, sample.expression, ...Object.values(sample.tags), ...said].join("\n").toLowerCase();
+  return sample.searched;
 }
 
 function matches(sample, want) {
+  const runs = runsOf(want).map((r) => sample.runs[r]);
   if (want.pattern && !Object.values(sample.tags).includes(want.pattern)) return false;
-  const runs = want.run === "" ? sample.runs : [sample.runs[want.run]];
-  const answers = runs.map((run) => run[want.protocol]).filter(Boolean);
-  if (want.vqa && !runs.some((run) => answersOf(run, want.protocol).some((a) => a.verdict === want.vqa))) return false;
-  if (want.grounding && !answers.some((answer) => groundingOf(answer, want.selector) === want.grounding)) return false;
-  if (!want.search) return true;
-  const text = [sample.id, sample.question, sample.expression, ...Object.values(sample.tags), ...runs.flatMap((run) => Object.values(run).map((a) => a.text))];
-  return text.join("\n").toLowerCase().includes(want.search);
+  if (want.vqa && !fits(want.vqa, runs.map((run) => verdictsOf(run, want.protocol)))) return false;
+  if (want.grounding && !fits(want.grounding, runs.map((run) => [groundingOf(run[want.protocol], want.selector)]))) return false;
+  return !want.search || textOf(sample).includes(want.search.toLowerCase());
 }
 
-function verdictTags(sample, want) {
+function verdictTags(sample, r, want) {
+  const run = sample.runs[r], answer = run[want.protocol], kind = groundingOf(answer, want.selector);
+  const tag = (name, text) => element("span", { className: "tag " + name, textContent: text });
   const tags = element("div", { className: "verdicts" });
-  sample.runs.forEach((run, i) => {
-    const mark = sample.runs.length > 1 ? data.runs[i].name + " " : "";
-    for (const protocol of ["1", "2"]) {
-      const verdict = run[protocol]?.verdict;
-      if (verdict) tags.append(element("span", { className: "tag " + verdict, textContent: `${mark}P${protocol} ${verdict}` }));
-    }
-    const answer = run[want.protocol], kind = groundingOf(answer, want.selector);
-    if (kind) tags.append(element("span", { className: "tag " + kind, textContent: kind === "none" ? mark + "no mask" : `${mark}IoU ${percent(answer.ious[want.selector])}` }));
-    if (answer?.error) tags.append(element("span", { className: "tag wrong", textContent: mark + "failed" }));
-  });
+  for (const protocol of ["1", "2"]) if (run[protocol]?.verdict) tags.append(tag(run[protocol].verdict, `P${protocol} ${run[protocol].verdict}`));
+  if (kind) tags.append(tag(kind, kind === "none" ? "no mask" : `IoU ${percent(answer.ious[want.selector])}`));
+  if (answer?.error) tags.append(tag("wrong", "failed"));
   return tags;
 }
 
+// Cards are drawn when they come near, and give their pixels back when they are far away.
 const watcher = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); entry.target.paint(); }
-}, { rootMargin: "400px" });
+  for (const { isIntersecting, target } of entries) {
+    if (isIntersecting) target.paint();
+    else { target.ticket = null; target.width = target.height = 0; }
+  }
+}, { rootMargin: "600px" });
 
-let shown = [];
+let cards = new Map(), shown = [], built = "";
 function refresh() {
-  const want = state();
+  const want = state(), layout = [want.protocol, want.run, want.selector].join();
+  if (layout !== built) build(want);
+  built = layout;
   shown = data.samples.filter((sample) => matches(sample, want));
+  const held = new Set(shown);
+  for (const [sample, node] of cards) node.hidden = !held.has(sample);
   $("count").textContent = `${shown.length} of ${data.samples.length} samples`;
+  $("nothing").hidden = shown.length > 0;
+}
+
+function build(want) {
   watcher.disconnect();
-  $("gallery").replaceChildren(...shown.map((sample, i) => card(sample, i, want)));
+  cards = new Map(data.samples.map((sample) => [sample, card(sample, want)]));
+  $("gallery").classList.toggle("wide", runsOf(want).length > 1);
+  $("gallery").replaceChildren(...cards.values());
 }
 
-function card(sample, i, want) {
-  const answer = sample.runs[want.run || 0][want.protocol], pick = chosen(answer, want.selector);
-  const canvas = element("canvas", { width: sample.shown[1], height: sample.shown[0] });
-  canvas.paint = () => draw(canvas, sample, pick, colourOf(pick?.phrase));
-  watcher.observe(canvas);
-  const text = element("div", { className: "text" },
-    element("div", { className: "expression", textContent: sample.expression ?? "(nothing to find)" }),
-    element("div", { className: "said", textContent: answer ? answer.text || answer.error || "(empty answer)" : "(not asked)" }),
-    verdictTags(sample, want));
-  return element("button", { className: "card", type: "button", onclick: () => open(i) }, canvas, text);
+function card(sample, want) {
+  const sides = runsOf(want).map((r) => {
+    const answer = sample.runs[r][want.protocol], canvas = element("canvas", { width: 0, height: 0 });
+    canvas.style.aspectRatio = sample.shown[1] + " / " + sample.shown[0];
+    canvas.paint = async () => {
+      const drawn = (await block(sample)).runs[r][want.protocol];
+      draw(canvas, sample, chosen(drawn, want.selector), { most: 480 });
+    };
+    watcher.observe(canvas);
+    return element("div", { className: "half" }, canvas, element("div", { className: "text" },
+      ...(several && want.run === "" ? [element("div", { className: "run-name", textContent: data.runs[r].name })] : []),
+      element("div", { className: "said", textContent: answer ? answer.text.trim() || answer.error || "(empty answer)" : "(not asked)" }),
+      verdictTags(sample, r, want)));
+  });
+  const title = element("div", { className: "expression", textContent: sample.expression ?? "(nothing to find)" });
+  return element("button", { className: "card", type: "button", onclick: () => open(shown.indexOf(sample)) }, title, element("div", { className: "halves" }, ...sides));
 }
 
-let current = 0, steps = [], step = 0;
-function open(i) {
+let current = 0, views = [], withTruth = true;
+async function open(i) {
   if (!shown[i]) return;
   current = i;
-  const sample = shown[i], want = state();
+  const sample = shown[i], want = state(), found = await block(sample);
+  if (shown[current] !== sample) return;
   $("detail-title").textContent = `${sample.id} · ${sample.expression ?? "nothing to find"}`;
-  steps = [];
-  const sides = element("div", { className: "sides" }, ...sample.runs.map((run, r) => side(sample, run, r, want)));
-  const options = sample.options.map((text, k) => `(${"abcdefghij"[k]}) ${text}`).join(" ");
-  const question = sample.question ? `${sample.question} ${options} — right: (${sample.answer})` : "";
-  $("detail-body").replaceChildren(element("p", { className: "question", textContent: question }), sides);
-  step = 0;
+  const options = sample.options.map((text, k) => `(${"abcdefghij"[k]}) ${text}`).join("  ");
+  const right = sample.answer ? `  Right: (${sample.answer})` : "";
+  views = runsOf(want).map((r) => new View(sample, found.runs[r][want.protocol], r, want));
+  $("detail-body").replaceChildren(
+    element("p", { className: "question", textContent: sample.question ? `${sample.question}  ${options}${right}` : "" }),
+    element("div", { className: "sides" }, ...views.map((view) => view.box)));
+  $("previous").disabled = i === 0;
+  $("next").disabled = i === shown.length - 1;
   if (!$("detail").open) $("detail").showModal();
+  $("detail").scrollTop = 0;
+  for (const view of views) view.first();
 }
 
-function side(sample, run, r, want) {
-  const box = element("div", { className: "side" }), answer = run[want.protocol];
-  if (data.runs.length > 1) box.append(element("h3", { textContent: data.runs[r].name }));
-  const canvas = element("canvas"), list = element("div", { className: "candidates" });
-  const show = (candidate) => {
-    draw(canvas, sample, candidate, colourOf(candidate?.phrase));
-    for (const button of list.children) button.setAttribute("aria-pressed", String(button.candidate === candidate));
-  };
-  const candidates = answer?.candidates ?? [];
-  candidates.forEach((candidate, c) => {
-    const button = element("button", { type: "button", textContent: `${answer.phrases[candidate.phrase]?.text ?? "mask"} ${candidate.index + 1} · IoU ${percent(candidate.iou)}` });
-    button.style.borderLeftColor = colourOf(candidate.phrase);
-    button.candidate = candidate;
-    button.classList.toggle("oracle", answer.picks.oracle === c);
-    button.classList.toggle("pick", want.selector !== "oracle" && answer.picks[want.selector] === c);
-    button.onclick = () => { step = c; show(candidate); };
-    list.append(button);
-  });
-  steps.push({ candidates, show });
-  box.append(element("div", { className: "view" }, canvas), said(answer, (phrase) => show(candidates.find((c) => c.phrase === phrase))), verdictTags({ ...sample, runs: [run] }, want), list);
-  show(chosen(answer, want.selector) ?? candidates[0]);
-  return box;
+// One run's answer in the dialog: its masks one at a time, by phrase.
+class View {
+  constructor(sample, drawn, r, want) {
+    const answer = sample.runs[r][want.protocol];
+    Object.assign(this, { sample, drawn, want, at: -1, buttons: [] });
+    this.canvas = element("canvas");
+    this.canvas.style.aspectRatio = sample.shown[1] + " / " + sample.shown[0];
+    this.caption = element("p", { className: "caption", ariaLive: "polite" });
+    this.box = element("div", { className: "side" },
+      ...(several ? [element("h3", { textContent: data.runs[r].name })] : []),
+      element("div", { className: "view" }, this.canvas), this.caption,
+      said(answer, drawn, (phrase) => this.show(drawn.candidates.findIndex((c) => c.phrase === phrase))),
+      verdictTags(sample, r, want), this.list());
+  }
+
+  list() {
+    const rows = new Map();
+    (this.drawn?.candidates ?? []).forEach((candidate, c) => {
+      const name = this.nameOf(candidate);
+      if (!rows.has(candidate.phrase)) {
+        const label = element("span", { className: "phrase", textContent: name });
+        label.style.borderColor = colourOf(candidate.phrase);
+        rows.set(candidate.phrase, element("div", { className: "row" }, label));
+      }
+      const button = element("button", { type: "button", textContent: percent(candidate.iou), ariaLabel: `${name}, mask ${candidate.index + 1}, IoU ${percent(candidate.iou)}`, onclick: () => this.show(c) });
+      button.classList.toggle("oracle", this.drawn.picks.oracle === c);
+      button.classList.toggle("pick", this.want.selector !== "oracle" && this.drawn.picks[this.want.selector] === c);
+      this.buttons.push(button);
+      rows.get(candidate.phrase).append(button);
+    });
+    const head = rows.size ? [element("p", { className: "note", textContent: "IoU of every mask, by noun phrase; ★ the best (oracle), ✓ the pick." })] : [];
+    return element("div", { className: "candidates" }, ...head, ...rows.values());
+  }
+
+  nameOf(candidate) { return this.drawn.phrases[candidate.phrase]?.text ?? "mask of the model"; }
+
+  first() {
+    const wanted = chosen(this.drawn, this.want.selector), place = this.drawn?.candidates.indexOf(wanted) ?? -1;
+    if (place >= 0) this.show(place);
+    else this.paint(wanted, -1, `${wanted ? "the mask" : "no mask"} of ${this.want.selector}`);
+  }
+
+  show(c) {
+    const candidate = this.drawn?.candidates[c];
+    if (!candidate) return;
+    const score = candidate.score == null ? "" : ` · segmenter's score ${candidate.score.toFixed(2)}`;
+    this.paint(candidate, c, `${this.nameOf(candidate)} · mask ${candidate.index + 1} · IoU ${percent(candidate.iou)}${score}`);
+  }
+
+  paint(candidate, at, caption) {
+    Object.assign(this, { candidate, at });
+    this.caption.textContent = caption;
+    draw(this.canvas, this.sample, candidate, { truth: withTruth });
+    this.buttons.forEach((button, b) => button.setAttribute("aria-pressed", String(b === at)));
+  }
+
+  step(move) {
+    const count = this.buttons.length;
+    if (count) this.show(this.at < 0 ? (move > 0 ? 0 : count - 1) : (this.at + move + count) % count);
+    this.buttons[this.at]?.scrollIntoView({ block: "nearest" });
+  }
+
+  again() { draw(this.canvas, this.sample, this.candidate, { truth: withTruth }); }
 }
 
-// The answer with its phrases in the colour of their masks; only ever set as text, never as HTML.
-function said(answer, choose) {
+// The answer with its phrases in the colour of their masks. Spans count code points, as Python does.
+function said(answer, drawn, choose) {
   const box = element("div", { className: "answer" });
   if (!answer) { box.textContent = "(not asked)"; return box; }
   if (answer.error) { box.textContent = answer.error; return box; }
   const letters = Array.from(answer.text);
   let at = 0;
-  answer.phrases.forEach((phrase, p) => {
+  drawn.phrases.forEach((phrase, p) => {
     const [start, end] = phrase.span;
     if (start < at) return;
     const mark = element("mark", { textContent: letters.slice(start, end).join(""), onclick: () => choose(p) });
-    mark.style.background = colourOf(p) + "55";
+    mark.style.background = colourOf(p) + "44";
+    mark.style.borderColor = colourOf(p);
     box.append(letters.slice(at, start).join(""), mark);
     at = end;
   });
@@ -219,25 +301,41 @@ function said(answer, choose) {
   return box;
 }
 
+const KEYS = {
+  ArrowRight: () => views.forEach((view) => view.step(1)),
+  ArrowLeft: () => views.forEach((view) => view.step(-1)),
+  j: () => open(current + 1),
+  k: () => open(current - 1),
+  t: () => { withTruth = !withTruth; views.forEach((view) => view.again()); },
+};
 document.addEventListener("keydown", (event) => {
-  if (!$("detail").open || event.target.tagName === "INPUT") return;
-  const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (move) {
-    step += move;
-    for (const { candidates, show } of steps) if (candidates.length) show(candidates[((step % candidates.length) + candidates.length) % candidates.length]);
-    event.preventDefault();
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!$("detail").open) {
+    if (event.key === "/" && event.target.tagName !== "INPUT") { event.preventDefault(); $("search").focus(); }
+    return;
   }
-  if (event.key === "j" || event.key === "J") open(Math.min(current + 1, shown.length - 1));
-  if (event.key === "k" || event.key === "K") open(Math.max(current - 1, 0));
+  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (act) { event.preventDefault(); act(); }
 });
 
-$("run").append(...data.runs.map((run, r) => element("option", { value: r, textContent: run.name })));
-$("protocol").append(...data.protocols.map((p) => element("option", { value: p, textContent: ["", "1 question", "2 letter", "3 expression"][p] })));
+const option = (value, text) => element("option", { value, textContent: text });
+$("protocol").append(...data.protocols.map((p) => option(p, ["", "1 question", "2 letter", "3 expression"][p])));
 $("protocol").value = data.protocols.includes(3) ? "3" : data.protocols[0];
-$("selector").append(...data.selectors.map((name) => element("option", { value: name, textContent: name })));
+$("run").append(...data.runs.map((run, r) => option(r, run.name)));
+$("selector").append(...data.selectors.map((name) => option(name, name)));
 $("selector").value = data.selectors.find((name) => !name.includes("random")) ?? data.selectors[0];
-$("pattern").append(...data.patterns.map((name) => element("option", { value: name, textContent: name })));
+$("pattern").append(...data.patterns.map((name) => option(name, name)));
+if (several) {
+  $("run-label").hidden = false;
+  for (const id of ["vqa", "grounding"]) $(id).append(option("differ", "models differ"));
+}
+$("filters").onsubmit = () => false;
+$("previous").onclick = KEYS.k;
+$("next").onclick = KEYS.j;
 $("close").onclick = () => $("detail").close();
-for (const id of ["run", "protocol", "pattern", "vqa", "grounding", "selector"]) $(id).addEventListener("change", refresh);
+$("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
+$("detail").addEventListener("close", () => { views = []; cards.get(shown[current])?.focus(); });
+$("reset").onclick = () => { for (const id of ["pattern", "vqa", "grounding", "search"]) $(id).value = ""; refresh(); };
+for (const id of ["protocol", "run", "pattern", "vqa", "grounding", "selector"]) $(id).addEventListener("change", refresh);
 $("search").addEventListener("input", refresh);
 refresh();
