@@ -67,6 +67,18 @@ def sample_pattern(rng: np.random.Generator, shares: np.ndarray = _SHARES) -> st
     return PATTERNS[int(rng.choice(len(PATTERNS), p=shares / shares.sum()))]
 
 
+def _identified(rng: np.random.Generator, side: Side) -> Lesson:
+    """Identify what the pair's expression names, or now and then something else."""
+    if side.expression is not None and rng.random() < 0.6:
+        return identify_lesson(side.scene, side.expression, side.target)
+    return identify_lesson(side.scene, *sample_expression(rng, side.scene))
+
+
+def _same(other: Pair, side: Side) -> Side:
+    """The side of a further pair that shows the same picture."""
+    return next(each for each in other.sides if each.scene == side.scene)
+
+
 def lessons_for(
     rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
 ) -> list[Lesson]:
@@ -79,16 +91,12 @@ def lessons_for(
         others: further pairs whose first side is this very picture.
     """
     chosen = [lesson("letter", pair, side)]
-    if side.expression is not None and rng.random() < 0.6:
-        chosen.append(identify_lesson(side.scene, side.expression, side.target))
-    else:
-        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
+    chosen.append(_identified(rng, side))
     chosen.append(lesson("question", pair, side))
     chosen.append(lesson("statement" if rng.random() < 0.5 else "open", pair, side))
     for other in others:
-        first = next(s for s in other.sides if s.scene == side.scene)
         tasks = ("letter", "open") if rng.random() < 0.6 else ("letter", "statement")
-        chosen += [lesson(task, other, first) for task in tasks]
+        chosen += [lesson(task, other, _same(other, side)) for task in tasks]
     if rng.random() < 0.35:
         chosen.append(describe_lesson(side.scene))
     elif rng.random() < 0.6:
@@ -106,17 +114,13 @@ def looking_lessons(
     scene = side.scene
     chosen = [lesson("letter", pair, side), facts_lesson(rng, scene)]
     chosen.append(lesson("steps" if rng.random() < 0.6 else "open", pair, side))
-    if side.expression is not None and rng.random() < 0.6:
-        chosen.append(identify_lesson(scene, side.expression, side.target))
-    else:
-        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    chosen.append(_identified(rng, side))
     if rng.random() < 0.6:
         chosen.append(lesson("question", pair, side))
     for other in others:
-        first = next(s for s in other.sides if s.scene == scene)
         draw = rng.random()
         task = "letter" if draw < 0.4 else "open" if draw < 0.7 else "steps"
-        chosen.append(lesson(task, other, first))
+        chosen.append(lesson(task, other, _same(other, side)))
     chosen.append(facts_lesson(rng, scene))
     return chosen
 
@@ -131,14 +135,11 @@ def final_lessons(
     """
     scene = side.scene
     chosen = [lesson("reasoned", pair, side), lookup_lesson(rng)]
-    if side.expression is not None and rng.random() < 0.6:
-        chosen.append(identify_lesson(scene, side.expression, side.target))
-    else:
-        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
+    chosen.append(_identified(rng, side))
     chosen.append(lesson("question" if rng.random() < 0.5 else "open", pair, side))
     for other in others:
-        first = next(s for s in other.sides if s.scene == scene)
-        chosen.append(lesson("open" if rng.random() < 0.75 else "reasoned", other, first))
+        task = "open" if rng.random() < 0.75 else "reasoned"
+        chosen.append(lesson(task, other, _same(other, side)))
     chosen.append(facts_lesson(rng, scene))
     return chosen
 
@@ -158,9 +159,7 @@ def reading_lessons(
         chosen.append(facts_lesson(rng, scene))
     else:
         chosen.append(lesson("question", pair, side))
-    for other in others:
-        first = next(s for s in other.sides if s.scene == scene)
-        chosen.append(lesson("open", other, first))
+    chosen += [lesson("open", other, _same(other, side)) for other in others]
     return chosen
 
 
@@ -179,9 +178,7 @@ def choice_lessons(
 ) -> list[Lesson]:
     """Protocol 2 answered with the text of the option; topics of `UNMIXED`; see `lessons_for`."""
     scene = side.scene
-    asked = [(pair, side)] + [
-        (other, next(s for s in other.sides if s.scene == scene)) for other in others
-    ]
+    asked = [(pair, side), *((other, _same(other, side)) for other in others)]
     asked = [(p, s) for p, s in asked if p.topic in UNMIXED]
     chosen = [lesson("worded", *each) for each in asked[:3]]
     draw = rng.random()
