@@ -25,7 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import (
+    CLIPVisionModel,
+    LlamaForCausalLM,
+    LlavaForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
 
 from pixfoundation.training.checkpoints import load_checkpoint
 from pixfoundation.training.curriculum import TASKS, draw_pairs, further_questions, lessons_for
@@ -46,7 +51,7 @@ from pixfoundation.training.scene_sources import (
     validation_pair,
     validation_pair_scenes,
 )
-from pixfoundation.training.scene_store import build_store
+from pixfoundation.training.scene_store import SceneSource, build_store
 from pixfoundation.training.symbolic import SymbolTable
 from pixfoundation.training.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from pixfoundation.training.tower import Projector, TowerConfig, build_tower, train_tower
@@ -148,6 +153,23 @@ def new_language_model(
     return model
 
 
+def _drawn_pictures(
+    recipe: Recipe, out: Path, tower: CLIPVisionModel, workers: int
+) -> DrawnPictures:
+    """The tower's features of the drawn pairs, for training and for measuring progress."""
+
+    def features(name: str, scenes: SceneSource, count: int) -> np.ndarray:
+        store = build_store(out / name, scenes, count, per_entry=2, workers=workers)
+        return cache_features(tower, store, out / f"{name}.features.npy")
+
+    return DrawnPictures(
+        training_pair,
+        features("pairs", training_pair_scenes, recipe.pairs),
+        validation_pair,
+        features("val", validation_pair_scenes, recipe.held_out * 9 // 20),
+    )
+
+
 def train(
     out: Path,
     recipe: Recipe | None = None,
@@ -209,18 +231,7 @@ def train(
         **common,
     )
 
-    pairs = build_store(
-        out / "pairs", training_pair_scenes, recipe.pairs, per_entry=2, workers=workers
-    )
-    checks = build_store(
-        out / "val", validation_pair_scenes, recipe.held_out * 9 // 20, per_entry=2, workers=workers
-    )
-    pictures = DrawnPictures(
-        training_pair,
-        cache_features(tower, pairs, out / "pairs.features.npy"),
-        validation_pair,
-        cache_features(tower, checks, out / "val.features.npy"),
-    )
+    pictures = _drawn_pictures(recipe, out, tower, workers)
 
     def save(_: int) -> None:
         if save_to is not None:
