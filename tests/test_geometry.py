@@ -61,3 +61,12 @@ def test_coordinates_of_every_frame_reach_the_image():
     assert geometry.from_thousand((500, 250, 1000, 1000), size) == (100, 25, 200, 100)
     assert geometry.from_resized((28, 14), (56, 56), size) == (100, 25)
     assert geometry.clip_box((210, 90, -5, 20), size) == (0, 20, 200, 90)
+
+
+@pytest.mark.parametrize("make", [GridFrame.stretched, GridFrame.padded_square])
+def test_a_shrunk_frame_is_that_of_the_smaller_image(make):
+    small = make(3, 3, (500, 900)).shrunk(90)
+    assert small.image_size == (50, 90)
+    assert small.box == pytest.approx(make(3, 3, (50, 90)).box)
+    assert make(3, 3, (50, 90)).shrunk(200) == make(3, 3, (50, 90))
+    assert make(3, 3, (1, 5000)).shrunk(100).image_size == (1, 100)
