@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 from pixfoundation import api
 from pixfoundation.benchmarks import benchmarks
 from pixfoundation.cli import main
+from pixfoundation.masks import Mask
+from pixfoundation.types import Candidate
 from tests.judges.server import KEY, judge_server
 
 EXPRESSION = "the red square"
@@ -71,6 +74,33 @@ def test_everything_is_written_and_a_mask_is_picked(ground, scene, tmp_path):
     assert record["selection"]["mask"] == record["candidates"][picked]["mask"]
 
 
+def test_the_record_gives_back_what_was_found(scene, embedded):
+    path, expression = scene
+    result = api.ground(path, expression, *embedded)
+    record = json.loads(json.dumps(result.to_json(), ensure_ascii=False))
+    found = result.found
+    assert tuple(Candidate.from_json(data) for data in record["candidates"]) == found.candidates
+    assert Mask.from_rle(record["selection"]["mask"]) == result.selection.mask
+    assert record["selection"]["candidate"] == result.selection.candidate
+    assert record["answer"] == found.answer.text
+    assert tuple(map(tuple, record["spans"])) == found.answer.spans
+    assert record["prompt"] == found.prompt.text
+
+
+@pytest.mark.slow
+def test_two_at_once_in_one_folder_leave_whole_files(scene, tmp_path):
+    path, expression = scene
+    command = [sys.executable, "-m", "pixfoundation", "ground", path, expression]
+    out = tmp_path / "out"
+    both = [subprocess.Popen([*command, "--out", out], stderr=subprocess.PIPE) for _ in range(2)]
+    assert [each.communicate()[1] and each.returncode for each in both] == [0, 0]
+    names = {file.name for file in out.iterdir()}
+    assert names == {"grid.png", "grid.pdf", "strip.png", "strip.pdf", "result.json"}
+    for name in ("grid.png", "strip.png"):
+        Image.open(out / name).load()
+    assert json.loads((out / "result.json").read_text())["expression"] == expression
+
+
 def test_the_record_goes_to_the_standard_output_alone_with_json(ground, scene):
     path, expression = scene
     code, printed, _ = ground(path, expression, "--json")
@@ -121,7 +151,7 @@ def test_any_picture_is_grounded_at_its_own_size(kind, embedded, tmp_path):
     assert {candidate.mask.size for candidate in found.candidates} == {(64, 96)}
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 200), (300, 2), (2400, 160)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (300, 2), (2400, 160), (160, 2400)])
 def test_any_shape_is_grounded(size, embedded, tmp_path):
     path = write(tmp_path / "a.png", picture(size))
     found = api.ground(path, EXPRESSION, *embedded).found
@@ -186,7 +216,7 @@ def test_a_folder_that_cannot_be_written_is_said(ground, tmp_path):
     path = write(tmp_path / "a.png", picture())
     code, _, complaint = ground(path, EXPRESSION, "--out", path)
     assert code == 1
-    assert "a.png" in complaint
+    assert "a.png is a file: name a folder" in complaint.replace("\n", "")
     assert "Traceback" not in complaint
 
 
@@ -198,14 +228,15 @@ def judged(ground, scene, tmp_path, monkeypatch):
     """Grounds with a judge that replies as told; returns code, record, print and requests."""
     monkeypatch.setenv("PIXFOUNDATION_JUDGE_KEY", KEY)
 
-    def run(reply):
+    def run(reply, *more):
         path, expression = scene
         with judge_server(reply) as server:
             code, printed, _ = ground(
                 path, expression, "--selector", "judge", "--judge-model", "eye",
-                "--base-url", server.url, "--cache", tmp_path / "cache",
+                "--base-url", server.url, "--cache", tmp_path / "cache", *more,
             )  # fmt: skip
-        record = json.loads((tmp_path / "out" / "result.json").read_text())
+        written = tmp_path / "out" / "result.json"
+        record = json.loads(written.read_text()) if written.exists() else None
         return code, record, printed, len(server.requests)
 
     return run
@@ -243,6 +274,12 @@ def test_without_a_pick_no_mask_is_shown_as_one(judged, reply, said):
     assert code == 0
     assert said in printed
     assert record["selection"]["candidate"] is None
+
+
+def test_no_more_is_asked_than_the_budget_allows(judged):
+    code, record, _, asked = judged(lambda body: "Yes", "--budget", "1")
+    assert (code, record, asked) == (1, None, 1)
+    assert judged(lambda body: "Yes", "--judge-option", "colour=red")[::3] == (1, 0)
 
 
 def test_a_judge_and_its_selector_go_together(ground, tmp_path):

@@ -1,20 +1,22 @@
 """The two photographs of the published demo go through with every family, from file to masks."""
 
 import pytest
-from tests.tiny_checkpoints import FAMILIES, saved
+from tests.tiny_checkpoints import FAMILIES, SEGMENTERS, TEXT_SEGMENTERS, saved
 
+from pixfoundation import api
 from pixfoundation.grounding.attend_and_segment import load as load_grounder
 from pixfoundation.images import load_image
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.transformers_adapter import load as load_model
 from pixfoundation.segmenters.sam import load as load_segmenter
+from pixfoundation.segmenters.text import load as load_word_segmenter
 from pixfoundation.types import Prompt
 
 pytest.importorskip("spacy")
 
 PHOTOGRAPHS = {
-    "image1.jpeg": "Identify the closed kitten's eyes in the scene.",
-    "image2.jpg": "Identify the hands holding the hat in the scene.",
+    "image1.jpeg": "the closed kitten's eyes",
+    "image2.jpg": "the hands holding the hat",
 }
 
 
@@ -22,7 +24,8 @@ PHOTOGRAPHS = {
 def test_answers_of_random_weights_are_grounded_at_the_size_of_the_photograph(name, shared):
     model = load_model(str(saved(name)))
     grounder = load_grounder(load_segmenter(str(saved("sam"))), fallback="words")
-    for file, text in PHOTOGRAPHS.items():
+    for file, expression in PHOTOGRAPHS.items():
+        text = f"Identify {expression} in the scene."
         image = load_image(shared / "data" / "photos" / file)
         (answer,) = model.answer(
             [image], [Prompt("1", 3, text)], Decoding(max_new_tokens=6, attention=True)
@@ -32,3 +35,33 @@ def test_answers_of_random_weights_are_grounded_at_the_size_of_the_photograph(na
             assert candidate.mask.size == (image.height, image.width)
             assert 0 <= candidate.point[0] < image.width
             assert 0 <= candidate.point[1] < image.height
+
+
+@pytest.fixture(scope="module")
+def embedded_model():
+    return api.load_model("tiny-llava")
+
+
+@pytest.mark.parametrize("name", ["tiny-sam", *SEGMENTERS])
+@pytest.mark.parametrize("prompt", ["point", "mask"])
+def test_every_segmenter_draws_on_the_photographs(name, prompt, embedded_model, shared):
+    drawer = name if name == "tiny-sam" else str(saved(name))
+    for file, expression in PHOTOGRAPHS.items():
+        found = api.ground(
+            shared / "data" / "photos" / file, expression, embedded_model,
+            api.load_segmenter(drawer), grounder_options={"prompt": prompt, "fallback": "words"},
+        ).found  # fmt: skip
+        assert found.candidates
+        assert len(found.candidates) == 3 * len(found.phrases)
+        assert {c.mask.size for c in found.candidates} == {(found.image.height, found.image.width)}
+
+
+@pytest.mark.parametrize("name", TEXT_SEGMENTERS)
+def test_segmenters_of_words_go_through_the_photographs(name, embedded_model, shared):
+    for file, expression in PHOTOGRAPHS.items():
+        found = api.ground(
+            shared / "data" / "photos" / file, expression, embedded_model,
+            load_word_segmenter(str(saved(name))), grounder="words",
+        ).found  # fmt: skip
+        size = (found.image.height, found.image.width)
+        assert all(candidate.mask.size == size for candidate in found.candidates)

@@ -5,6 +5,7 @@ Laid out like the example figures of arXiv 2502.04192.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,8 @@ def save_grid(plot: Plot, path: Path) -> None:
             plot.savefig(temporary, dpi=DPI)
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error
 
 
