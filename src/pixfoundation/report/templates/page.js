@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const COLOURS = ["#e4572e", "#2e86ab", "#8fb339", "#a23b90", "#f3a712", "#3bb273", "#7768ae", "#e15554", "#4d9de0", "#b8860b"];
+const COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]; // as in the figures
 const KEPT_BLOCKS = 60;
 const colourOf = (phrase) => COLOURS[(phrase ?? 0) % COLOURS.length];
 
