@@ -260,6 +260,14 @@ def write(folder: Path, sizes: Sizes, seed: int = 0, shards: int = 3) -> Origina
     return original
 
 
+def write_fond_of(token: int, folder: Path, sizes: Sizes, seed: int) -> Original:
+    """Writes a checkpoint whose answers are fond of a token."""
+    made = write(folder, sizes, seed=seed)
+    made.weights["lm_head.weight"][token] *= 8
+    write_shards(made.folder, made.weights, 3)
+    return made
+
+
 def write_shards(folder: Path, weights: dict[str, Tensor], shards: int) -> None:
     keys = list(weights)
     size = -(-len(keys) // shards)

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixfoundation.models.seg_token import SegOutput
+
 from .original_layouts import Original
 
 Weights = dict[str, Tensor]
@@ -67,6 +69,26 @@ def generate(
         inside = square[..., : resized[0], : resized[1]]
         masks.append(F.interpolate(inside, size, mode="bilinear")[0])
     return ids[len(input_ids) :], torch.cat(masks)
+
+
+def random_pixels(clip_side: int, sam_side: int = 64, seed: int = 5) -> tuple[Tensor, Tensor]:
+    """Noise for CLIP and for SAM, each [1, 3, side, side]."""
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(1, 3, clip_side, clip_side, generator=generator),
+        torch.randn(1, 3, sam_side, sam_side, generator=generator),
+    )
+
+
+def assert_same(output: SegOutput, expected: tuple[list[int], Tensor]) -> None:
+    """What a model says and shows equals what `generate` does."""
+    ids, masks = expected
+    assert output.ids.tolist() == ids
+    assert output.masks.shape == masks.shape
+    assert output.masks.dtype == torch.float32
+    if len(masks):
+        assert (output.masks - masks).abs().max() < 1e-4
+        assert torch.equal(output.masks > 0, masks > 0)
 
 
 def linear(w: Weights, name: str, x: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from pixfoundation.models.llava_sam.regions import roi_align_in_torch
 from pixfoundation.types import Prompt
 
 from . import original_layouts as layouts
+from .plain_reference import assert_same, pooled_box, random_pixels
 from .plain_reference import generate as reference
-from .plain_reference import pooled_box
 
 IM_START, IM_END, BBOX, POINT, SEG, P, END_P = range(600, 607)
 PROMPT = [1, 20, 33, IM_START, -200, IM_END, 45, 300, 77]
@@ -28,10 +28,7 @@ SIZES = (64, 40), (32, 20)
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    made = layouts.write(tmp_path_factory.mktemp("glamm"), layouts.GLAMM, seed=2)
-    made.weights["lm_head.weight"][SEG] *= 8
-    layouts.write_shards(made.folder, made.weights, 3)
-    return made
+    return layouts.write_fond_of(SEG, tmp_path_factory.mktemp("glamm"), layouts.GLAMM, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +42,10 @@ def with_regions(tmp_path_factory):
     return made, glamm.load(made.folder, vision_tower=made.tower, dtype=torch.float32)
 
 
-def pixels(clip_side, seed=5):
-    generator = torch.Generator().manual_seed(seed)
-    return (
-        torch.randn(1, 3, clip_side, clip_side, generator=generator),
-        torch.randn(1, 3, 64, 64, generator=generator),
-    )
-
-
-def assert_same(output, expected):
-    ids, masks = expected
-    assert output.ids.tolist() == ids
-    assert output.masks.shape == masks.shape
-    if len(masks):
-        assert (output.masks - masks).abs().max() < 1e-4
-        assert torch.equal(output.masks > 0, masks > 0)
-
-
 @pytest.mark.parametrize("tokens", [1, 12, 70])
 def test_ids_and_masks_equal_the_original_way(original, core, tokens):
-    output = core.generate(torch.tensor(PROMPT), *pixels(28), *SIZES, tokens)
-    assert_same(output, reference(original, PROMPT, *pixels(28), *SIZES, tokens, SEG))
+    output = core.generate(torch.tensor(PROMPT), *random_pixels(28), *SIZES, tokens)
+    assert_same(output, reference(original, PROMPT, *random_pixels(28), *SIZES, tokens, SEG))
     assert len(output.masks) == output.ids.tolist().count(SEG)
 
 
@@ -79,12 +59,12 @@ def test_boxes_in_the_prompt_equal_the_original_way(with_regions, boxes):
     original, core = with_regions
     prompt = [*PROMPT, *([BBOX] * len(boxes)), 91]
     boxes = torch.tensor(boxes, dtype=torch.float32)
-    one = core.generate(torch.tensor(prompt), *pixels(56), *SIZES, 1, boxes=boxes)
+    one = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 1, boxes=boxes)
     seg = int(one.ids[0])
-    output = core.generate(torch.tensor(prompt), *pixels(56), *SIZES, 4, seg, boxes=boxes)
-    expected = reference(original, prompt, *pixels(56), *SIZES, 4, seg, boxes)
+    output = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 4, seg, boxes=boxes)
+    expected = reference(original, prompt, *random_pixels(56), *SIZES, 4, seg, boxes)
     assert_same(output, expected)
-    unseen = core.generate(torch.tensor(prompt), *pixels(56), *SIZES, 4, seg)
+    unseen = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 4, seg)
     assert not torch.equal(unseen.masks, output.masks)
 
 
@@ -93,7 +73,7 @@ def test_boxes_and_their_tokens_must_match(with_regions, boxes):
     _, core = with_regions
     prompt = torch.tensor([*PROMPT, BBOX, BBOX])
     with pytest.raises(DataError, match=f"has 2 <bbox> tokens, but {boxes} boxes"):
-        core.generate(prompt, *pixels(56), *SIZES, 1, boxes=torch.rand(boxes, 4))
+        core.generate(prompt, *random_pixels(56), *SIZES, 1, boxes=torch.rand(boxes, 4))
 
 
 def test_the_region_encoder_can_be_left_out(with_regions):
@@ -103,7 +83,9 @@ def test_the_region_encoder_can_be_left_out(with_regions):
     )
     assert core.region_encoder is None
     with pytest.raises(DataError, match="regions=True"):
-        core.generate(torch.tensor([*PROMPT, BBOX]), *pixels(56), *SIZES, 1, boxes=torch.rand(1, 4))
+        core.generate(
+            torch.tensor([*PROMPT, BBOX]), *random_pixels(56), *SIZES, 1, boxes=torch.rand(1, 4)
+        )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pixfoundation.models.placement import Placement
 from pixfoundation.types import Prompt
 
 from . import original_layouts as layouts
+from .plain_reference import assert_same, random_pixels
 from .plain_reference import generate as reference
 
 SEG = 600
@@ -31,11 +32,7 @@ SIZES = {  # (height, width) inside SAM's 64 pixels, and of the image
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A checkpoint whose answers are fond of [SEG]."""
-    made = layouts.write(tmp_path_factory.mktemp("lisa"), layouts.LISA, seed=1)
-    made.weights["lm_head.weight"][SEG] *= 8
-    layouts.write_shards(made.folder, made.weights, 3)
-    return made
+    return layouts.write_fond_of(SEG, tmp_path_factory.mktemp("lisa"), layouts.LISA, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +42,7 @@ def core(original):
 
 @pytest.fixture(scope="module")
 def pixels():
-    generator = torch.Generator().manual_seed(5)
-    return (
-        torch.randn(1, 3, 28, 28, generator=generator),
-        torch.randn(1, 3, 64, 64, generator=generator),
-    )
+    return random_pixels(28)
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +57,6 @@ def length_until(answer, count):
     places = [index for index, token in enumerate(answer) if token == SEG]
     assert len(places) > count, "the tiny model must say [SEG] often enough"
     return places[count]
-
-
-def assert_same(output, expected):
-    ids, masks = expected
-    assert output.ids.tolist() == ids
-    assert output.masks.shape == masks.shape
-    assert output.masks.dtype == torch.float32
-    if len(masks):
-        assert (output.masks - masks).abs().max() < 1e-4
-        assert torch.equal(output.masks > 0, masks > 0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 11])
@@ -131,11 +114,7 @@ def test_a_sam_of_another_depth_and_size_loads(tmp_path):
     )
     made = layouts.write(tmp_path, sizes, seed=3)
     core = lisa.load(made.folder, vision_tower=made.tower, dtype=torch.float32)
-    generator = torch.Generator().manual_seed(0)
-    pixels = (
-        torch.randn(1, 3, 28, 28, generator=generator),
-        torch.randn(1, 3, 48, 48, generator=generator),
-    )
+    pixels = random_pixels(28, 48, seed=0)
     seg = int(core.generate(torch.tensor(PROMPT), *pixels, (48, 30), (9, 9), 1).ids[0])
     output = core.generate(torch.tensor(PROMPT), *pixels, (48, 30), (24, 15), 4, seg)
     assert_same(output, reference(made, PROMPT, *pixels, (48, 30), (24, 15), 4, seg))
