@@ -24,7 +24,7 @@ from pixfoundation.scoring.settling import find_similarity, settle
 from pixfoundation.scoring.verdicts import VerdictCount, count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
 from pixfoundation.selectors.base import ALIASES, Rules
-from pixfoundation.similarity import PhraseVectors
+from pixfoundation.similarity import PhraseVectors, Similarity
 from pixfoundation.types import Protocol, Sample
 
 __all__ = ["Scores", "score"]
@@ -95,16 +95,8 @@ def score(
     wanted = {*(selectors or DEFAULT_SELECTORS), *named}
     rules = Rules(published, similarity, settings.native)
     groundings = _groundings(evidence, wanted, rules, settings, bootstrap)
-    if similarity is not None and similarity.grew:
-        with contextlib.suppress(RunError):  # a cache: a run that cannot be written is scored too
-            write_json(run.path / "similarity.json", similarity.to_json())
-    held = list(dict.fromkeys(name for _, name in groundings))
-    for name in named:
-        if name not in held:
-            raise DataError(
-                f"{run.path} has nothing for the selector {name!r}. "
-                f"It has: {', '.join(held) or 'none of those asked for'}."
-            )
+    _remember(similarity, run)
+    held = _selectors_held(run, groundings, named)
     counts = _count_verdicts(evidence, settings)
     return Scores(
         name=str(run.config.model.get("name", run.path.name)),
@@ -203,6 +195,29 @@ def _groundings(
                 )
     position = {name: i for i, name in enumerate(order)}
     return dict(sorted(found.items(), key=lambda item: (position[item[0][1]], item[0][0])))
+
+
+def _remember(similarity: Similarity | None, run: RunDirectory) -> None:
+    """Keeps new similarities beside the run; one that cannot be written is scored all the same."""
+    if similarity is not None and similarity.grew:
+        with contextlib.suppress(RunError):
+            write_json(run.path / "similarity.json", similarity.to_json())
+
+
+def _selectors_held(
+    run: RunDirectory,
+    groundings: Mapping[tuple[Protocol, str], Grounding],
+    named: Sequence[str],
+) -> list[str]:
+    """The selectors that were measured; refuses a named one that the run has nothing for."""
+    held = list(dict.fromkeys(name for _, name in groundings))
+    for name in named:
+        if name not in held:
+            raise DataError(
+                f"{run.path} has nothing for the selector {name!r}. "
+                f"It has: {', '.join(held) or 'none of those asked for'}."
+            )
+    return held
 
 
 def _line(
