@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
+from pixfoundation.cli.printing import say
 
 if TYPE_CHECKING:
     from pixfoundation.benchmarks.checking import Report
@@ -71,30 +72,23 @@ def fetch_command(
         report=lambda line: console.print(escape(line), highlight=False, style="dim"),
     )
     for line in done.differing:
-        console.print(f"[yellow]![/yellow] {escape(line)}", highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(done.downloaded)} files downloaded, {done.held} were there; in {done.root}.",
-        highlight=False,
-        soft_wrap=True,
+        say(console, f"[yellow]![/yellow] {escape(line)}")
+    say(
+        console, f"{len(done.downloaded)} files downloaded, {done.held} were there; in {done.root}."
     )
     for line in done.by_hand:
-        console.print(f"To do by hand: {escape(line)}", highlight=False, soft_wrap=True)
-    console.print(
-        f"Next: pixfoundation data check {dataset} --data-root {done.root}",
-        highlight=False,
-        soft_wrap=True,
-    )
+        say(console, f"To do by hand: {escape(line)}")
+    say(console, f"Next: pixfoundation data check {dataset} --data-root {done.root}")
 
 
 def _print(report: Report) -> None:
     console = Console()
     for problem in report.problems:
         mark = "[red]error[/red]" if problem.severity == "error" else "[yellow]odd[/yellow]"
-        console.print(f"{mark}  {escape(str(problem))}", highlight=False, soft_wrap=True)
+        say(console, f"{mark}  {escape(str(problem))}")
     facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
-    console.print(
+    say(
+        console,
         f"[bold]{report.name}[/bold]: {facts or 'no samples'}. "
         f"{len(report.errors)} errors, {len(report.problems) - len(report.errors)} oddities.",
-        highlight=False,
-        soft_wrap=True,
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
+from pixfoundation.cli.printing import say
 
 SHOWN = 20
 
@@ -66,20 +67,18 @@ def import_command(
     imported = import_outputs(benchmark, outputs, out, model=model)
     shown = imported.issues if everything else imported.issues[:SHOWN]
     for issue in shown:
-        console.print(f"[yellow]![/yellow] {escape(str(issue))}", highlight=False, soft_wrap=True)
+        say(console, f"[yellow]![/yellow] {escape(str(issue))}")
     if len(shown) < len(imported.issues):
-        console.print(
+        say(
+            console,
             f"... and {len(imported.issues) - len(shown)} more (--all-issues; all are in "
             f"{out / 'imports.json'}).",
-            highlight=False,
-            soft_wrap=True,
         )
     brought = ", ".join(f"{number} {what}" for what, number in imported.counts.items())
-    console.print(
+    say(
+        console,
         f"Imported into {out}: {brought or 'nothing'}; {len(imported.issues)} issues. "
         f"Next: pixfoundation score {out} --published",
-        highlight=False,
-        soft_wrap=True,
     )
     if strict and imported.issues:
         raise typer.Exit(1)

@@ -1,0 +1,10 @@
+"""How commands write a line."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def say(console: Console, line: str) -> None:
+    """Prints a line of Rich markup as it is: not wrapped, its paths and numbers not coloured."""
+    console.print(line, highlight=False, soft_wrap=True)
