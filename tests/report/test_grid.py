@@ -1,5 +1,7 @@
 """The picture of one grounded image shows the numbers that it was made from."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from pixfoundation.errors import RunError
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.masks import Mask
 from pixfoundation.report.grid import MOST_ROWS, PHRASE_COLOURS, draw_grid, overlay, save_grid
-from pixfoundation.report.strip import MOST_TOKENS, attention_strip
+from pixfoundation.report.rich_text import DPI
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
 
 SIZE = (30, 40)
@@ -107,6 +109,42 @@ def test_the_answer_carries_the_colours_of_the_masks():
     assert to_hex(title.get_bbox_patch().get_facecolor()) == PHRASE_COLOURS[1]
 
 
+def test_masks_in_another_order_than_the_text_keep_the_colours_of_their_phrases():
+    found = grounded("The red cat is on a mat.", ["The red cat", "a mat"])
+    own = replace(found.candidates[0], phrase=None)
+    found = replace(found, candidates=(own, *found.candidates[3:], *found.candidates[:3]))
+    texts, axes = parts(draw_grid(found, NOTHING))
+    shown = {title.get_text(): to_hex(title.get_bbox_patch().get_facecolor())
+             for title in (row[1]._left_title for row in axes)}  # fmt: skip
+    assert shown == {
+        "the model's own mask": PHRASE_COLOURS[2],
+        "a mat": PHRASE_COLOURS[1],
+        "The red cat": PHRASE_COLOURS[0],
+    }
+    assert {text: colour for text, colour in texts if colour} == {
+        name: colour for name, colour in shown.items() if name != "the model's own mask"
+    }
+    for row in axes[1:]:
+        pixels, tint = row[2].images[0].get_array(), to_rgb(shown[row[1].get_title("left")])
+        changed = pixels[(pixels != np.asarray(found.image)).any(axis=2)]
+        edge = (np.abs(changed - 0.55 * 255 * np.array(tint)) <= 1).all(axis=1)
+        assert edge.any()
+
+
+@pytest.mark.parametrize("size", [(400, 40), (40, 400), (60, 80)])
+def test_titles_stay_in_their_columns(size):
+    found = grounded("The red cat " + "W" * 50, ["The red cat", "W" * 50], size)
+    plot = draw_grid(found, Selection("similarity", found.candidates[1].mask, 1))
+    plot.set_dpi(DPI)
+    plot.draw_without_rendering()
+    _, axes = parts(plot)
+    for row in axes:
+        boxes = [axis._left_title.get_window_extent() for axis in row[1:]]
+        for left, right in itertools.pairwise(boxes):
+            assert left.x1 <= right.x0
+        assert boxes[-1].x1 <= plot.bbox.x1
+
+
 def test_a_mask_is_tinted_and_its_edge_is_darker():
     inside = np.zeros((9, 9), bool)
     inside[2:7, :5] = True  # leaves the image on the left
@@ -192,27 +230,3 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="grid.png cannot be written"):
         save_grid(draw_grid(grounded("", []), NOTHING), tmp_path / "file" / "grid.png")
-
-
-# ---- the strip ---------------------------------------------------------------------------------
-
-
-def test_the_strip_has_a_map_a_token_in_one_range_of_values():
-    found = grounded("red cat mat", ["red", "cat", "mat"])
-    heat = np.random.default_rng(1).random((3, *SIZE), dtype=np.float32)
-    plot = attention_strip(found, heat)
-    drawn = [axis for axis in plot.axes if axis.images]
-    assert [axis.get_xlabel() for axis in drawn] == ["red", "cat", "mat"]
-    for axis, own, colour in zip(drawn, heat, PHRASE_COLOURS, strict=False):
-        shown = axis.images[1]
-        np.testing.assert_array_equal(shown.get_array(), own)
-        assert shown.get_clim() == (heat.min(), heat.max())
-        assert to_hex(axis.xaxis.label.get_bbox_patch().get_facecolor()) == colour
-
-
-def test_a_long_answer_is_cut_and_says_so():
-    words = [f"w{number}" for number in range(MOST_TOKENS + 6)]
-    found = grounded(" ".join(words), words, size=(6, 6), masks=1)
-    plot = attention_strip(found, np.random.default_rng(1).random((len(words), 6, 6)))
-    assert sum(bool(axis.images) for axis in plot.axes) == MOST_TOKENS
-    assert plot.get_supxlabel() == "6 more tokens are not drawn."

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixfoundation.report.rich_text import Piece, highlighted, wrap
+from pixfoundation.report.rich_text import Piece, fitted, highlighted, wrap
 from pixfoundation.types import Phrase
 
 TEXT = "A red cat sat on a mat."
@@ -52,6 +52,17 @@ def test_too_many_lines_end_with_an_ellipsis():
     lines = words_of(wrap([Piece("one two three four five")], 0.5, 10, most=2))
     assert len(lines) == 2
     assert lines[-1][-1].endswith("…")
+
+
+def test_a_word_too_long_for_its_only_line_keeps_its_beginning():
+    shown = fitted("incomprehensibilities", 0.8, 10, most=1)
+    assert shown.endswith("…")
+    assert "incomprehensibilities".startswith(shown[:-1])
+    assert len(shown) > 4
+
+
+def test_line_breaks_in_a_title_are_blanks():
+    assert fitted("\na $x$\nmat ", 9, 10, most=2) == "a $x$ mat"
 
 
 @settings(max_examples=50, deadline=None)

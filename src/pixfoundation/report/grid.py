@@ -25,6 +25,7 @@ from pixfoundation.report.rich_text import (
     DPI,
     Piece,
     draw_lines,
+    fitted,
     highlight,
     highlighted,
     missing_glyphs,
@@ -43,7 +44,8 @@ MOST_MASKS = 6
 MOST_LINES = 12
 SHOWN_SIDE = 1000
 """Longest side in pixels of the pictures in a figure, which shows no more of them."""
-LEAST_WIDTH = 7.0
+LEAST_WIDTH, LEAST_CELL = 7.0, 1.65
+"""Of the figure, and of a picture in it, whose title has to fit."""
 MARGIN, GAP = 0.06, 0.1
 """Inches."""
 TEXT_SIZE, TITLE_SIZE = 10, 8.5
@@ -66,7 +68,7 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     shown = [(phrase, masks[:MOST_MASKS]) for phrase, masks in rows[:MOST_ROWS]]
     columns = 2 + max((len(masks) for _, masks in shown), default=0)
     aspect = found.image.width / found.image.height
-    cell_width = ROW_INCHES * min(max(aspect, 0.6), 2.0)
+    cell_width = min(max(ROW_INCHES * aspect, LEAST_CELL), 2 * ROW_INCHES)
     width = max(cell_width * columns, LEAST_WIDTH)
     row_height = min(ROW_INCHES, cell_width / aspect) + text_height(2, TITLE_SIZE)
     texts = _head(found, rows, width - 2 * MARGIN)
@@ -81,13 +83,16 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     axes = below.subplots(max(len(shown), 1), columns, squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
+        axis.set_anchor("NW")  # below its title, also where the image is narrow
     _show(axes[0, 0], found, shrunk(found.image, SHOWN_SIDE))
     _title(axes[0, 0], found.sample.expression or "", cell_width)
-    for number, (phrase, masks) in enumerate(shown):
+    numbers = {phrase.span: number for number, phrase in enumerate(found.phrases)}
+    for row, (phrase, masks) in zip(axes, shown, strict=False):
         label = phrase.text if phrase is not None else "the model's own mask"
+        number = numbers[phrase.span] if phrase is not None else len(numbers)
         colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
-        _title(axes[number, 1], label, cell_width).set_bbox(highlight(colour))
-        _draw_row(axes[number], found, phrase, masks, colour, selection)
+        _title(row[1], label, cell_width).set_bbox(highlight(colour))
+        _draw_row(row, found, phrase, masks, colour, selection)
     return plot
 
 
@@ -210,9 +215,12 @@ def _draw_row(
 
 
 def _title(axis: Axes, text: str, width: float) -> Text:
-    lines = wrap([Piece(text)], width, TITLE_SIZE, most=2)
-    shown = "\n".join("".join(piece.text for piece in line) for line in lines)
-    return axis.set_title(shown, fontsize=TITLE_SIZE, loc="left", parse_math=False)
+    return axis.set_title(
+        fitted(text, width - GAP, TITLE_SIZE, most=2),
+        fontsize=TITLE_SIZE,
+        loc="left",
+        parse_math=False,
+    )
 
 
 def _draw_point(axis: Axes, candidate: Candidate) -> None:

@@ -92,10 +92,19 @@ def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[
     if len(lines) > most:
         last = lines[most - 1]
         while last and last[-1].x + measure(last[-1].text + "…") > width:
-            last.pop()
+            if len(last) > 1 or len(last[-1].text) == 1:
+                last.pop()
+            else:
+                last[-1] = replace(last[-1], text=last[-1].text[:-1])
         end = last[-1].x + measure(last[-1].text) if last else 0.0
         lines = [*lines[: most - 1], [*last, Piece("…", None, end)]]
     return [_joined(line) for line in lines]
+
+
+def fitted(text: str, width: float, size: float, most: int) -> str:
+    """Returns a text in one style in so many lines at most; its own line breaks are blanks."""
+    lines = wrap([Piece(" ".join(text.split()))], width, size, most)
+    return "\n".join("".join(piece.text for piece in line) for line in lines)
 
 
 def draw_lines(

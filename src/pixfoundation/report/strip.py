@@ -15,13 +15,15 @@ from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.report.grid import PHRASE_COLOURS, shrunk
-from pixfoundation.report.rich_text import highlight
+from pixfoundation.report.rich_text import fitted, highlight
 
 COLUMNS = 8
 INCHES = 1.25
+MOST_INCHES = 1.9
+"""Width of a map, and its greatest height."""
 SIDE = 300
 """Longest side of a map in pixels, more than its cell shows."""
-MOST_LETTERS = 16
+TEXT_SIZE = 8
 MOST_TOKENS = 64
 """Tokens beyond these are not drawn, which the figure says: a longer strip is not read."""
 
@@ -65,8 +67,8 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
     """
     texts = token_texts(found)[: min(len(heat), MOST_TOKENS)]
     rows = max(math.ceil(len(texts) / COLUMNS), 1)
-    aspect = found.image.height / found.image.width
-    plot = Plot(figsize=(COLUMNS * INCHES, rows * (INCHES * aspect + 0.3)), layout="constrained")
+    height = min(INCHES * found.image.height / found.image.width, MOST_INCHES) + 0.3
+    plot = Plot(figsize=(COLUMNS * INCHES, rows * height), layout="constrained")
     axes = plot.subplots(rows, COLUMNS, squeeze=False).ravel()
     colours = {
         token: PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
@@ -84,17 +86,11 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
         axis.imshow(grey, cmap="gray", extent=whole)
         axis.imshow(heat[token], cmap="magma", alpha=0.6, vmin=bounds[0], vmax=bounds[1])
         axis.set_xlabel(
-            _short(text),
-            fontsize=8,
+            fitted(text, INCHES - 0.15, TEXT_SIZE, most=1) or "·",  # a token without letters
+            fontsize=TEXT_SIZE,
             parse_math=False,
             bbox=highlight(colours[token]) if token in colours else None,
         )
     if left_out := len(heat) - len(texts):
-        plot.supxlabel(f"{left_out} more tokens are not drawn.", fontsize=8)
+        plot.supxlabel(f"{left_out} more tokens are not drawn.", fontsize=TEXT_SIZE)
     return plot
-
-
-def _short(text: str) -> str:
-    """What a cell has room for; a token without letters is a dot."""
-    letters = text.strip() or "·"
-    return letters if len(letters) <= MOST_LETTERS else f"{letters[: MOST_LETTERS - 1]}…"
