@@ -26,6 +26,7 @@ from pixfoundation.runs.parts import Part
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.segmenters.names import TEXT_SEGMENTERS
 from pixfoundation.selectors import selectors
 from pixfoundation.selectors.base import Choice, Pick, Rules
 from pixfoundation.similarity import Similarity
@@ -378,6 +379,12 @@ def _short(name: str) -> str:
 
 
 def _segmenter_entry(name: str) -> str:
-    """The registered name for a hub id or folder too: that of the adapter for all of these."""
-    is_general = name not in segmenters and ("/" in name or Path(name).is_dir())
-    return "tiny-sam" if is_general else name
+    """The registered name for a hub id or folder too: that of the adapter that can load it."""
+    folder = Path(name)
+    if name in segmenters or not ("/" in name or folder.is_dir()):
+        return name
+    config = folder / "config.json"
+    takes_words = name == TEXT_SEGMENTERS["clipseg"][0] or (
+        config.is_file() and '"clipseg"' in config.read_text(encoding="utf-8", errors="replace")
+    )
+    return "clipseg" if takes_words else "tiny-sam"

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from tests.tiny_checkpoints import TEXT_SEGMENTERS, saved
 
+from pixfoundation import api
 from pixfoundation.errors import DataError
 from pixfoundation.grounding.words import load as load_grounder
 from pixfoundation.segmenters.base import TextSegmenter
@@ -78,3 +79,8 @@ def test_the_grounder_gives_the_masks_of_every_phrase(image):
 def test_the_grounder_wants_a_segmenter_that_takes_words():
     with pytest.raises(DataError, match="'clipseg' or 'sam3-text'"):
         load_grounder(load_sam(str(saved("sam"))))
+
+
+def test_a_folder_of_a_segmenter_that_takes_words_is_told_by_its_configuration():
+    assert isinstance(api.load_segmenter(str(saved("clipseg"))), TextSegmenter)
+    assert not isinstance(api.load_segmenter(str(saved("sam2"))), TextSegmenter)
