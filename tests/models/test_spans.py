@@ -5,7 +5,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from pixfoundation.models.spans import decode_with_spans
-from tests.tiny_checkpoints import tokenizer
+from tests.tiny_parts import tokenizer
 
 TEXTS = [
     "The butterfly's wings are open.",
