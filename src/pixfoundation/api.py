@@ -299,7 +299,8 @@ def ground(
         judge: Who picks, for the selector 'judge'.
         prompt: What to ask instead of the model's own wording of protocol 3.
         published: Ground exactly as the published code does.
-        model_options: For `load_model`, if the model is given by name.
+        model_options: For `load_model`, if the model is given by name; the device holds for the
+            segmenter, too.
 
     Raises:
         DataError: If the image cannot be read, the expression is empty, the model offers nothing to
@@ -326,7 +327,8 @@ def ground(
     if segmenter is None and "masks" not in model.capabilities:
         segmenter = default_segmenter(model.name)
     if isinstance(segmenter, str):
-        segmenter = load_segmenter(segmenter)
+        device = (model_options or {}).get("device")
+        segmenter = load_segmenter(segmenter, **({} if device is None else {"device": device}))
     how = load_grounder(model, segmenter, grounder, published=published, **(grounder_options or {}))
     if how is None:
         raise DataError(f"The model {model.name!r} gives no attention, masks or coordinates.")

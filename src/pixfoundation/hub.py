@@ -107,12 +107,16 @@ class Source:
 def resolve_device(device: str | None) -> torch.device:
     """Returns the device to load to: the named one, else a GPU if there is one, else the CPU.
 
+    Args:
+        device: None or 'auto' for the best one; models that 'auto' spreads over several see to it
+            themselves.
+
     Raises:
         DataError: If there is no such device.
     """
     import torch
 
-    if device is None:
+    if device is None or device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -286,3 +286,12 @@ def test_a_judge_and_its_selector_go_together(ground, tmp_path):
     path = write(tmp_path / "a.png", picture())
     assert ground(path, EXPRESSION, "--selector", "judge")[0] == 2
     assert ground(path, EXPRESSION, "--judge-model", "eye")[0] == 2
+
+
+def test_the_device_holds_for_the_segmenter_too(monkeypatch, tmp_path):
+    asked = []
+    drawn = api.load_segmenter("tiny-sam")
+    monkeypatch.setattr(api, "load_segmenter", lambda name, **own: asked.append(own) or drawn)
+    path = write(tmp_path / "a.png", picture())
+    api.ground(path, EXPRESSION, model_options={"device": "cpu"})
+    assert asked == [{"device": "cpu"}]

@@ -239,3 +239,10 @@ def test_a_backbone_of_a_missing_package_is_refused_with_its_name(tmp_path):
         pytest.skip("timm is installed here")
     with pytest.raises(PrerequisiteError, match=r"pip install timm"):
         load(str(tmp_path))
+
+
+def test_a_device_for_models_that_are_spread_is_the_best_one_here():
+    best = load("tiny-sam")._model.device
+    assert load("tiny-sam", device="auto")._model.device == best
+    with pytest.raises(DataError, match="no device 'gpu' here"):
+        load("tiny-sam", device="gpu")

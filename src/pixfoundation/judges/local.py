@@ -37,7 +37,7 @@ def load(
         JudgeError: If it has no chat template.
     """
     source = Source.find(model, {}, revision)
-    where = resolve_device(None if device == "auto" else device)
+    where = resolve_device(device)
     options: dict[str, Any] = {"dtype": resolve_dtype(dtype, where)}
     if device == "auto":
         options["device_map"] = "auto"

@@ -73,7 +73,7 @@ def load(
         DataError: If an option is not known.
     """
     source = Source.find(name, SHORT_NAMES, revision)
-    where = resolve_device(None if device == "auto" else device)
+    where = resolve_device(device)
     options: dict[str, Any] = {
         "dtype": resolve_dtype(dtype, where),
         "attn_implementation": attn or _fitting_attention(source),

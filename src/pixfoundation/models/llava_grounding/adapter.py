@@ -84,7 +84,7 @@ def load(
         raise DataError(f"The matching threshold is a number in 0..1, but got {threshold!r}.")
     if image_side is not None and image_side < 64:
         raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
-    where = resolve_device(None if device == "auto" else device)
+    where = resolve_device(device)
     logging.getLogger(__name__).warning(LICENCE)
     folder = find_folder(
         checkpoint or (CHECKPOINT if name == "llava-grounding" else name), revision
