@@ -3,8 +3,13 @@
 import pytest
 
 from pixfoundation.errors import PrerequisiteError
-from pixfoundation.phrases import NounPhrases, load_pipeline, overlapping_tokens
-from pixfoundation.types import Answer
+from pixfoundation.phrases import (
+    NounPhrases,
+    cut_at_phrases,
+    load_pipeline,
+    overlapping_tokens,
+)
+from pixfoundation.types import Answer, Phrase
 
 pytest.importorskip("spacy")
 
@@ -83,3 +88,11 @@ def test_tokens_overlap_strictly_and_empty_ones_never():
 def test_a_pipeline_that_is_not_installed_is_named_with_the_command():
     with pytest.raises(PrerequisiteError, match="spacy download en_core_web_xx"):
         load_pipeline("en_core_web_xx")
+
+
+def test_a_text_is_cut_at_its_phrases_and_loses_nothing():
+    text = "A red cat sat."
+    phrases = [Phrase("A red", (0, 5)), Phrase("red", (2, 5)), Phrase("red cat", (2, 9))]
+    pieces = cut_at_phrases(text, phrases)
+    assert pieces == [("A red", 0), (" cat", 2), (" sat.", None)]
+    assert cut_at_phrases("", []) == []

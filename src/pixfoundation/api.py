@@ -26,7 +26,6 @@ from pixfoundation.runs.parts import Part
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
-from pixfoundation.segmenters.names import TEXT_SEGMENTERS
 from pixfoundation.selectors import selectors
 from pixfoundation.selectors.base import Choice, Pick, Rules
 from pixfoundation.similarity import Similarity
@@ -126,11 +125,9 @@ def load_grounder(
     reading = getattr(model, "published_reading", None)
     if name == "attend-and-segment" and options.get("published") and reading is not None:
         options.setdefault("preset", reading)
-    try:
-        grounder = grounders.get(name)(segmenter, **options)
-    except TypeError as error:
-        given = ", ".join(sorted(options.keys() - {"published"}))
-        raise DataError(f"The grounder {name!r} does not take these options: {given}.") from error
+    factory = grounders.get(name)
+    check_options(f"The grounder {name!r}", factory, options)
+    grounder = factory(segmenter, **options)
     if lacking := grounder.uses - model.capabilities:
         raise DataError(
             f"The grounder {name!r} reads {' and '.join(sorted(lacking))}, which the model "
@@ -228,7 +225,7 @@ def evaluate(
 
 
 _OF_RUNS = frozenset({"oracle", "oracle_random", "random", "auto", "native"})
-"""Selectors that see more than one image's masks."""
+"""Selectors that need what only a run has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -381,12 +378,6 @@ def _short(name: str) -> str:
 
 
 def _segmenter_entry(name: str) -> str:
-    """The registered name for a hub id or folder too: that of the adapter that can load it."""
-    folder = Path(name)
-    if name in segmenters or not ("/" in name or folder.is_dir()):
-        return name
-    config = folder / "config.json"
-    takes_words = name == TEXT_SEGMENTERS["clipseg"][0] or (
-        config.is_file() and '"clipseg"' in config.read_text(encoding="utf-8", errors="replace")
-    )
-    return "clipseg" if takes_words else "tiny-sam"
+    """The registered name for a hub id or folder too: that of the adapter for all of these."""
+    is_general = name not in segmenters and ("/" in name or Path(name).is_dir())
+    return "tiny-sam" if is_general else name

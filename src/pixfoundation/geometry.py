@@ -69,8 +69,7 @@ class GridFrame:
     def shrunk(self, side: int) -> GridFrame:
         """Returns the frame on a copy of the image with at most that many pixels a side."""
         height, width = self.image_size
-        scale = min(1.0, side / max(height, width))
-        size = (max(round(height * scale), 1), max(round(width * scale), 1))
+        size = shrunk_size(self.image_size, side)
         x0, y0, x1, y1 = self.box
         across, down = size[1] / width, size[0] / height
         return GridFrame(
@@ -83,6 +82,12 @@ class GridFrame:
         x = x0 + (column + 0.5) * (x1 - x0) / self.columns
         y = y0 + (row + 0.5) * (y1 - y0) / self.rows
         return (x, y)
+
+
+def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Returns (height, width) in the same proportion with at most so many pixels a side, from 1."""
+    scale = min(1.0, side / max(size))
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
 def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]:

@@ -114,6 +114,26 @@ def load_pipeline(name: str | None = None) -> Any:
     return spacy.load(found, exclude=["ner"])
 
 
+def cut_at_phrases(text: str, phrases: Sequence[Phrase]) -> list[tuple[str, int | None]]:
+    """Cuts a text into pieces, each with the number of its phrase from 0, or None between them.
+
+    Args:
+        text: The answer.
+        phrases: In the order of the text; of two that overlap the first keeps what they share.
+
+    Returns:
+        Pieces that are not empty; joined they are the text.
+    """
+    pieces: list[tuple[str, int | None]] = []
+    at = 0
+    for number, phrase in enumerate(phrases):
+        start, end = max(phrase.span[0], at), phrase.span[1]
+        if start < end:
+            pieces += [(text[at:start], None), (text[start:end], number)]
+            at = end
+    return [(piece, number) for piece, number in [*pieces, (text[at:], None)] if piece]
+
+
 def overlapping_tokens(
     units: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
 ) -> list[tuple[int, ...]]:

@@ -12,7 +12,8 @@ from PIL import Image
 from pixfoundation.errors import RunError
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.masks import Mask
-from pixfoundation.report.grid import MOST_ROWS, PHRASE_COLOURS, draw_grid, overlay, save_grid
+from pixfoundation.report.colours import PHRASE_COLOURS
+from pixfoundation.report.grid import MOST_ROWS, draw_grid, overlay, save_grid
 from pixfoundation.report.rich_text import DPI
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
 

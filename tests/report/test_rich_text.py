@@ -3,9 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixfoundation.report.colours import PHRASE_COLOURS
 from pixfoundation.report.rich_text import Piece, fitted, highlighted, wrap
 from pixfoundation.types import Phrase
 
+FIRST, SECOND = PHRASE_COLOURS[:2]
 TEXT = "A red cat sat on a mat."
 PHRASES = [Phrase("A red cat", (0, 9)), Phrase("a mat", (17, 22))]
 
@@ -15,15 +17,15 @@ def words_of(lines):
 
 
 def test_a_text_is_cut_at_its_phrases():
-    assert highlighted(TEXT, PHRASES, ["red", "blue"]) == [
-        Piece("A red cat", "red"), Piece(" sat on "), Piece("a mat", "blue"), Piece("."),
+    assert highlighted(TEXT, PHRASES) == [
+        Piece("A red cat", FIRST), Piece(" sat on "), Piece("a mat", SECOND), Piece("."),
     ]  # fmt: skip
 
 
 def test_overlapping_phrases_share_nothing():
     both = [Phrase("A red", (0, 5)), Phrase("red cat", (2, 9))]
-    assert highlighted(TEXT[:9], both, ["red", "blue"]) == [
-        Piece("A red", "red"), Piece(" cat", "blue"),
+    assert highlighted(TEXT[:9], both) == [
+        Piece("A red", FIRST), Piece(" cat", SECOND),
     ]  # fmt: skip
 
 
@@ -33,7 +35,7 @@ def test_lines_break_where_the_text_does_and_where_it_is_too_wide():
 
 
 def test_blanks_between_colours_keep_their_distance():
-    (line,) = wrap(highlighted(TEXT, PHRASES, ["red", "blue"]), 9, 10, most=9)
+    (line,) = wrap(highlighted(TEXT, PHRASES), 9, 10, most=9)
     assert [piece.text for piece in line] == ["A red cat", "sat on", "a mat", "."]
     (alone,) = wrap([Piece("A red cat")], 9, 10, most=9)
     (longer,) = wrap([Piece("A red cat sat")], 9, 10, most=9)

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from pixfoundation.report.grid import PHRASE_COLOURS, save_grid
+from pixfoundation.report.colours import PHRASE_COLOURS
+from pixfoundation.report.grid import save_grid
 from pixfoundation.report.rich_text import DPI, missing_glyphs
 from pixfoundation.report.strip import MOST_TOKENS, attention_strip
 from tests.report.test_grid import SIZE, grounded

@@ -13,7 +13,9 @@ from PIL import Image
 from pixfoundation.api import Grounded
 from pixfoundation.app.assets import asset
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.grid import PHRASE_COLOURS, draw_grid
+from pixfoundation.phrases import cut_at_phrases
+from pixfoundation.report.colours import PHRASE_COLOURS, token_colours
+from pixfoundation.report.grid import draw_grid
 from pixfoundation.report.outcome import why_nothing
 from pixfoundation.report.strip import token_heat, token_texts
 
@@ -32,16 +34,10 @@ def highlighted(found: GroundedImage) -> list[tuple[str, str | None]]:
     Returns:
         The pieces in order; joined they are the answer. The labels are the keys of `COLOURS`.
     """
-    text, pieces, end = found.answer.text, [], 0
-    for number, phrase in enumerate(found.phrases):
-        start, stop = max(phrase.span[0], end), phrase.span[1]
-        if start >= stop:
-            continue  # it lies within the phrase before
-        if start > end:
-            pieces.append((text[end:start], None))
-        pieces.append((text[start:stop], str(number % len(COLOURS) + 1)))
-        end = stop
-    return [*pieces, (text[end:], None)] if end < len(text) else pieces
+    return [
+        (piece, None if number is None else str(number % len(COLOURS) + 1))
+        for piece, number in cut_at_phrases(found.answer.text, found.phrases)
+    ]
 
 
 def grid_picture(result: Grounded) -> Image.Image | None:
@@ -88,11 +84,7 @@ def attention_view(result: Grounded) -> str | None:
     texts = token_texts(found)[: len(heat)]
     if not texts:
         return None
-    colours = {
-        token: PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
-        for number, phrase in enumerate(found.phrases)
-        for token in phrase.tokens
-    }
+    colours = token_colours(found.phrases)
     tokens = [
         {"text": text, "colour": colours.get(number), "heat": address}
         for number, (text, address) in enumerate(zip(texts, heat_pictures(heat), strict=False))

@@ -118,14 +118,14 @@ def ground_command(
 
 
 def _print(result: Grounded) -> None:
-    from pixfoundation.report.grid import PHRASE_COLOURS
+    from pixfoundation.report.colours import phrase_colour
     from pixfoundation.report.outcome import why_nothing
 
     console = Console()
     found, selection = result.found, result.selection
     answer = Text(found.answer.text)
     for number, phrase in enumerate(found.phrases):
-        answer.stylize(f"bold {PHRASE_COLOURS[number % len(PHRASE_COLOURS)]}", *phrase.span)
+        answer.stylize(f"bold {phrase_colour(number)}", *phrase.span)
     console.print(Text(found.prompt.text, style="dim"))
     console.print(answer)
     table = Table(box=None, pad_edge=False)

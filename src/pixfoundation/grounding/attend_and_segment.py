@@ -24,7 +24,7 @@ from PIL import Image
 from pixfoundation.attention.reading import AttentionReading, Maps, reading_of, token_maps
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame, upsample
-from pixfoundation.grounding.points import Peak, box_around, high_cells, mask_of, peaks
+from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
@@ -32,8 +32,8 @@ from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
 Shape = Literal["point", "box", "mask"]
-PhrasePrompt = tuple[Phrase, Peak, NDArray[np.bool_]]
-"""A phrase, its point, and the high cells around it, bool [grid rows, grid columns]."""
+PhrasePoint = tuple[Phrase, Peak, Maps]
+"""A phrase, one of its points, and its map on the grid, float32 [rows, columns]."""
 
 
 def load(
@@ -135,12 +135,13 @@ class AttendAndSegment:
         found = self.phrase_maps(trace, answer)
         if not found:
             return []
-        prompts = [
-            (phrase, peak, high_cells(grid, trace.frame, peak.point, self.threshold))
+        pointed = [
+            (phrase, peak, grid)
             for phrase, grid in found
             for peak in self._peaks(grid, trace, len(answer.token_ids))
         ]
-        return self._candidates(prompts, trace.frame, self._segment(image, trace.frame, prompts))
+        boxes = self._boxes(pointed, trace.frame) if self.prompt == "box" else []
+        return self._candidates(pointed, boxes, self._segment(image, trace.frame, pointed, boxes))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
         """Returns each phrase of an answer with its map on the grid, float32 [rows, columns]."""
@@ -182,32 +183,41 @@ class AttendAndSegment:
             return [Peak((0.0, 0.0), degenerate=True)]
         return [Peak(p.point, p.degenerate or tokens == 1) for p in found]
 
+    def _boxes(self, pointed: Sequence[PhrasePoint], frame: GridFrame) -> list[Box]:
+        return [box_around(self._high(grid, frame, peak), frame) for _, peak, grid in pointed]
+
+    def _high(self, grid: Maps, frame: GridFrame, peak: Peak) -> NDArray[np.bool_]:
+        return high_cells(grid, frame, peak.point, self.threshold)
+
     def _segment(
-        self, image: Image.Image, frame: GridFrame, prompts: Sequence[PhrasePrompt]
+        self,
+        image: Image.Image,
+        frame: GridFrame,
+        pointed: Sequence[PhrasePoint],
+        boxes: Sequence[Box],
     ) -> SegmenterOutput:
-        points = [peak.point for _, peak, _ in prompts]
+        if boxes:
+            return self.segmenter.segment(image, boxes=boxes)
+        points = [peak.point for _, peak, _ in pointed]
         if self.prompt == "point":
             return self.segmenter.segment(image, points=points)
-        if self.prompt == "box":
-            boxes = [box_around(cells, frame) for _, _, cells in prompts]
-            return self.segmenter.segment(image, boxes=boxes)
-        rough = [mask_of(cells, frame) for _, _, cells in prompts]
+        rough = [mask_of(self._high(grid, frame, peak), frame) for _, peak, grid in pointed]
         return self.segmenter.segment(image, points=points, masks=rough)
 
     def _candidates(
-        self, prompts: Sequence[PhrasePrompt], frame: GridFrame, drawn: SegmenterOutput
+        self, pointed: Sequence[PhrasePoint], boxes: Sequence[Box], drawn: SegmenterOutput
     ) -> list[Candidate]:
         return [
             Candidate(
                 mask=Mask.from_array(drawn.masks[place, index]),
                 phrase=phrase,
                 point=peak.point,
-                box=box_around(cells, frame) if self.prompt == "box" else None,
+                box=boxes[place] if boxes else None,
                 score=float(drawn.scores[place, index]),
                 index=index,
                 degenerate=peak.degenerate,
             )
-            for place, (phrase, peak, cells) in enumerate(prompts)
+            for place, (phrase, peak, _) in enumerate(pointed)
             for index in range(drawn.masks.shape[1])
         ]
 

@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 
 from pixfoundation.errors import DataError
+from pixfoundation.geometry import shrunk_size
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, ious
+from pixfoundation.report.colours import PHRASE_COLOURS
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.scores import Scores
@@ -34,7 +36,8 @@ class Gallery:
     """What `page.js` reads.
 
     Attributes:
-        index: Runs, protocols, selectors, patterns, and of every sample all that is text or number.
+        index: Runs, protocols, selectors, patterns, colours of phrases, and of every sample all
+            that is text or number.
         blocks: Of every sample, in order, its image and masks.
     """
 
@@ -77,6 +80,7 @@ def gallery(
         "protocols": sorted({p for run in runs for p in run.config.protocols}),
         "selectors": list(dict.fromkeys(name for found in scores for name in found.selectors)),
         "patterns": sorted(patterns),
+        "colours": list(PHRASE_COLOURS),
         "samples": samples,
     }
     return Gallery(index, blocks)
@@ -171,8 +175,7 @@ def _sample(sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _grid(size: tuple[int, int]) -> tuple[int, int]:
     """Returns the (height, width) that masks of an image are drawn in."""
-    scale = min(1.0, MASK_SIDE / max(size))
-    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+    return shrunk_size(size, MASK_SIDE)
 
 
 def _counts(mask: Mask) -> str:

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.errors import RunError
+from pixfoundation.geometry import shrunk_size
 from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.colours import phrase_colour
 from pixfoundation.report.rich_text import (
     DPI,
     Piece,
@@ -34,8 +36,6 @@ from pixfoundation.report.rich_text import (
 )
 from pixfoundation.types import Candidate, Phrase, Selection
 
-PHRASE_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-"""Told apart by colour-blind eyes as well (Okabe and Ito, 'Color Universal Design')."""
 PICK_COLOUR = "#111111"
 ROW_INCHES = 1.9
 MOST_ROWS = 12
@@ -84,26 +84,23 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     for axis in axes.ravel():
         axis.set_axis_off()
         axis.set_anchor("NW")  # below its title, also where the image is narrow
-    _show(axes[0, 0], found, shrunk(found.image, SHOWN_SIDE))
+    small = shrunk(found.image, SHOWN_SIDE)
+    _show(axes[0, 0], found, small)
     _title(axes[0, 0], found.sample.expression or "", cell_width)
     numbers = {phrase.span: number for number, phrase in enumerate(found.phrases)}
     for row, (phrase, masks) in zip(axes, shown, strict=False):
         label = phrase.text if phrase is not None else "the model's own mask"
         number = numbers[phrase.span] if phrase is not None else len(numbers)
-        colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
+        colour = phrase_colour(number)
         _title(row[1], label, cell_width).set_bbox(highlight(colour))
-        _draw_row(row, found, phrase, masks, colour, selection)
+        _draw_row(row, found, small, phrase, masks, colour, selection)
     return plot
 
 
-def _head(
-    found: GroundedImage,
-    rows: list[tuple[Phrase | None, list[tuple[int, Candidate]]]],
-    width: float,
-) -> list[list[list[Piece]]]:
+def _head(found: GroundedImage, rows: list[Row], width: float) -> list[list[list[Piece]]]:
     """Returns the lines of the prompt, of the answer, and of what the figure leaves out."""
     answer = found.answer.text.strip("\n") or "(no answer)"
-    words = highlighted(answer, found.phrases, PHRASE_COLOURS)
+    words = highlighted(answer, found.phrases)
     texts = [
         wrap([Piece(found.prompt.text)], width, TEXT_SIZE, most=3),
         wrap(words, width, TEXT_SIZE, most=MOST_LINES),
@@ -158,9 +155,10 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
     """Returns an image whose longer side is at most that many pixels."""
-    scale = min(1.0, side / max(image.size))
-    size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
-    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
+    height, width = shrunk_size((image.height, image.width), side)
+    if (width, height) == image.size:
+        return image
+    return image.resize((width, height), Image.Resampling.BOX)
 
 
 def _edge(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
@@ -180,25 +178,24 @@ def _show(axis: Axes, found: GroundedImage, pixels: Any, **style: Any) -> None:
 
 def _rows(found: GroundedImage) -> list[Row]:
     """Groups the candidates by phrase, with their indices."""
-    groups: dict[tuple[int, int] | None, list[tuple[int, Candidate]]] = {}
-    phrases: dict[tuple[int, int] | None, Phrase | None] = {}
+    rows: dict[tuple[int, int] | None, Row] = {}
     for index, candidate in enumerate(found.candidates):
-        span = candidate.phrase.span if candidate.phrase is not None else None
-        groups.setdefault(span, []).append((index, candidate))
-        phrases[span] = candidate.phrase
-    return [(phrases[span], groups[span]) for span in groups]
+        phrase = candidate.phrase
+        _, masks = rows.setdefault(phrase.span if phrase is not None else None, (phrase, []))
+        masks.append((index, candidate))
+    return list(rows.values())
 
 
 def _draw_row(
     axes: np.ndarray,
     found: GroundedImage,
+    small: Image.Image,
     phrase: Phrase | None,
     masks: list[tuple[int, Candidate]],
     colour: str,
     selection: Selection,
 ) -> None:
     heat = found.heat.get(phrase.span) if phrase is not None else None
-    small = shrunk(found.image, SHOWN_SIDE)
     if heat is not None:
         _show(axes[1], found, small.convert("L"), cmap="gray")
         _show(axes[1], found, heat, cmap="magma", alpha=0.6)

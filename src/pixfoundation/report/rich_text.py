@@ -16,6 +16,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
+from pixfoundation.phrases import cut_at_phrases
+from pixfoundation.report.colours import phrase_colour
 from pixfoundation.types import Phrase
 
 POINTS = 72
@@ -41,22 +43,17 @@ class Piece:
     x: float = 0.0
 
 
-def highlighted(text: str, phrases: Sequence[Phrase], colours: Sequence[str]) -> list[Piece]:
-    """Cuts a text at its phrases; of two that overlap the first keeps what they share.
+def highlighted(text: str, phrases: Sequence[Phrase]) -> list[Piece]:
+    """Cuts a text at its phrases and gives each the colour that stands for it.
 
     Args:
         text: The answer.
         phrases: In the order of the text.
-        colours: Of the phrases, repeated where there are more phrases.
     """
-    pieces, at = [], 0
-    for number, phrase in enumerate(phrases):
-        start, end = max(phrase.span[0], at), phrase.span[1]
-        if start >= end:
-            continue
-        pieces += [Piece(text[at:start]), Piece(text[start:end], colours[number % len(colours)])]
-        at = end
-    return [piece for piece in [*pieces, Piece(text[at:])] if piece.text]
+    return [
+        Piece(piece, None if number is None else phrase_colour(number))
+        for piece, number in cut_at_phrases(text, phrases)
+    ]
 
 
 def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[list[Piece]]:

@@ -14,7 +14,8 @@ from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.grid import PHRASE_COLOURS, shrunk
+from pixfoundation.report.colours import token_colours
+from pixfoundation.report.grid import shrunk
 from pixfoundation.report.rich_text import fitted, highlight
 
 COLUMNS = 8
@@ -70,11 +71,7 @@ def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
     height = min(INCHES * found.image.height / found.image.width, MOST_INCHES) + 0.3
     plot = Plot(figsize=(COLUMNS * INCHES, rows * height), layout="constrained")
     axes = plot.subplots(rows, COLUMNS, squeeze=False).ravel()
-    colours = {
-        token: PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
-        for number, phrase in enumerate(found.phrases)
-        for token in phrase.tokens
-    }
+    colours = token_colours(found.phrases)
     shown = heat[: len(texts)]
     bounds = (float(np.nanmin(shown)), float(np.nanmax(shown))) if len(texts) else (0.0, 1.0)
     grey = shrunk(found.image, SIDE).convert("L")

@@ -269,10 +269,5 @@ def _best(figures: Mapping[Protocol, Figure]) -> Protocol | None:
 def _count_verdicts(evidence: Evidence, settings: Settings) -> dict[str, VerdictCount]:
     """Counts the verdicts that the numbers go by."""
     pick = settings.pick_judge or ""
-    return count_verdicts(
-        evidence.samples,
-        evidence.answers,
-        evidence.candidates,
-        evidence.verdicts,
-        {"grade": settings.grade_judge, "presence": pick, "pick": pick},
-    )
+    judges = {"grade": settings.grade_judge, "presence": pick, "pick": pick}
+    return count_verdicts(evidence, judges)

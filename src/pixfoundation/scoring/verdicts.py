@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pixfoundation.runs.importing.row_files import IMPORTED
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
+from pixfoundation.scoring.evidence import Evidence
 from pixfoundation.types import Sample
 
 _LACKING = {
@@ -42,35 +43,27 @@ class VerdictCount:
         return asdict(self)
 
 
-def count_verdicts(
-    samples: Sequence[Sample],
-    answers: Mapping[Key, AnswerRecord],
-    candidates: Mapping[Key, CandidateRecord],
-    verdicts: Sequence[VerdictRecord],
-    judges: Mapping[str, str],
-) -> dict[str, VerdictCount]:
+def count_verdicts(evidence: Evidence, judges: Mapping[str, str]) -> dict[str, VerdictCount]:
     """Counts the verdicts of the judges that a scoring goes by.
 
     Args:
-        samples: Those that are scored.
-        answers: Of the run.
-        candidates: Of the run.
-        verdicts: Of the run, in the order written; of several with one key the last counts.
+        evidence: Of the run; of several verdicts with one key the last counts.
         judges: The judge by kind of verdict: `grade`, `presence`, `pick`.
     """
-    by_id = {sample.id: sample for sample in samples}
+    by_id = {sample.id: sample for sample in evidence.samples}
+    candidates = evidence.candidates
     counts: dict[str, VerdictCount] = {}
     for kind, judge in judges.items():
         said: dict[Key, VerdictRecord] = {
             (v.sample, v.protocol): v
-            for v in verdicts
+            for v in evidence.verdicts
             if (v.kind, v.judge) == (kind, judge) and v.sample in by_id
         }
         if not said:
             continue
         wanted = {
             key
-            for key, answer in answers.items()
+            for key, answer in evidence.answers.items()
             if key[0] in by_id
             and answer.error is None
             and judge != IMPORTED

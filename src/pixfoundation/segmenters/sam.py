@@ -23,6 +23,8 @@ from pixfoundation.hub import Source, explained, load_weights, resolve_device, r
 from pixfoundation.segmenters.base import Box, Point, SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
+from pixfoundation.segmenters.text import WordSegmenter
+from pixfoundation.segmenters.text import load as load_words
 
 _MODELS = {  # model class by model type of a checkpoint; those for videos serve images as well
     "sam": "SamModel",
@@ -44,8 +46,8 @@ def load(
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
-) -> SamSegmenter:
-    """Loads a segmenter.
+) -> SamSegmenter | WordSegmenter:
+    """Loads a segmenter, of the SAM family or, if the weights are of that kind, one for words.
 
     Args:
         name: A short name, a hub id, or a folder in transformers' layout.
@@ -55,13 +57,15 @@ def load(
 
     Raises:
         CheckpointError: If the weights are missing or damaged.
-        DataError: If they are of no SAM.
+        DataError: If they are of another kind of model.
     """
     source = Source.find(name, SHORT_NAMES, revision)
     where = resolve_device(device)
     with explained(source):
         settings: dict[str, Any] = {"revision": source.revision or "main"}
         kind = AutoConfig.from_pretrained(source.location, **settings).model_type
+        if kind == "clipseg":  # an id or folder does not say in itself that it takes words
+            return load_words(name, device=device, dtype=dtype, revision=revision)
         if kind not in _MODELS:
             raise DataError(
                 f"{source.location} is a model of type {kind!r}, not one of the SAM family: "

@@ -1,9 +1,8 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"]; // as in the figures
 const KEPT_BLOCKS = 60;
-const colourOf = (phrase) => COLOURS[(phrase ?? 0) % COLOURS.length];
+const colourOf = (phrase) => data.colours[(phrase ?? 0) % data.colours.length];
 
 // Text from models and files only ever comes in as a property or a text node, never as HTML.
 function element(tag, properties = {}, ...children) {
