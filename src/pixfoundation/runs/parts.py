@@ -22,12 +22,7 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of:
-            raise DataError(
-                f"A part is one of 1/{self.of} to {self.of}/{self.of}, but got "
-                f"{self.number}/{self.of}."
-                if self.of > 0
-                else f"A run has at least one part, but got {self.number}/{self.of}."
-            )
+            raise DataError(f"A part K/N has a K from 1 to N, but got {self.number}/{self.of}.")
 
     @classmethod
     def parse(cls, text: str) -> Part:
