@@ -48,7 +48,7 @@ def make_samples(folder: Path, pairs: int) -> list[Sample]:
 
 
 @dataclass
-class ListBenchmark:
+class ListDataset:
     """A benchmark that holds the samples it is given."""
 
     samples: list[Sample]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixfoundation import api
-from pixfoundation.benchmarks import benchmarks
+from pixfoundation.datasets import datasets
 from pixfoundation.models import models
 from pixfoundation.segmenters import segmenters
 
@@ -20,11 +20,11 @@ EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", TEXT
 
 @pytest.fixture
 def examples():
-    before = [dict(registry._entries) for registry in (models, benchmarks, segmenters)]
+    before = [dict(registry._entries) for registry in (models, datasets, segmenters)]
     for name, code in EXAMPLES.items():
         exec(compile(code, f"CONTRIBUTING.md:{name}", "exec"), {"__name__": f"example_{name}"})
     yield
-    for registry, entries in zip((models, benchmarks, segmenters), before, strict=True):
+    for registry, entries in zip((models, datasets, segmenters), before, strict=True):
         registry._entries = entries
 
 

@@ -58,7 +58,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name on first use, so that `import pixfoundation` stays light."""
+    """Import a public name on first use, so that `import pixfoundation` stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'pixfoundation' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

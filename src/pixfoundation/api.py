@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pixfoundation.benchmarks import benchmarks
-from pixfoundation.benchmarks.base import Benchmark
+from pixfoundation.datasets import datasets
+from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
@@ -18,11 +18,11 @@ from pixfoundation.images import load_image
 from pixfoundation.judges.base import Judge
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding, Model
-from pixfoundation.models.recognising import adapter_of
+from pixfoundation.models.detection import detect_family
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
 from pixfoundation.runs.environment import describe_environment
-from pixfoundation.runs.parts import Part
+from pixfoundation.runs.shards import Shard
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pixfoundation.judges.picking import Picking
 
 
-def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Benchmark:
-    """Loads a benchmark by name.
+def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Dataset:
+    """Load a benchmark by name.
 
     Args:
         name: One of `pixfoundation datasets`.
@@ -48,11 +48,11 @@ def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> B
         UnknownNameError: If there is no such data set.
         DataError: If its files are missing or damaged.
     """
-    return benchmarks.get(name)(None if root is None else Path(root), **options)
+    return datasets.get(name)(None if root is None else Path(root), **options)
 
 
 def load_model(name: str, **options: Any) -> Model:
-    """Loads a model by its name, or any image-text-to-text model of transformers.
+    """Load a model by its name, or any image-text-to-text model of transformers.
 
     Args:
         name: One of `pixfoundation models`, a model id of the Hugging Face hub, or a folder in its
@@ -66,13 +66,13 @@ def load_model(name: str, **options: Any) -> Model:
         DataError: If it does not take one of the options.
         PrerequisiteError: If a package is missing.
     """
-    factory = models.get(adapter_of(name, options.get("revision")))
+    factory = models.get(detect_family(name, options.get("revision")))
     check_options(f"The model {name!r}", factory, options)
     return factory(name, **options)
 
 
 def load_segmenter(name: str, **options: Any) -> Segmenter:
-    """Loads a segmenter by its name, a model id of the Hugging Face hub, or a folder.
+    """Load a segmenter by its name, a model id of the Hugging Face hub, or a folder.
 
     Raises:
         UnknownNameError: If there is no such segmenter.
@@ -85,10 +85,10 @@ def load_segmenter(name: str, **options: Any) -> Segmenter:
 
 
 def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
-    """Looks all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
+    """Look all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
     if dataset is not None:
-        benchmarks.entry(dataset)
-    adapter_of(model)
+        datasets.entry(dataset)
+    detect_family(model)
     if segmenter is not None:
         segmenters.entry(_segmenter_entry(segmenter))
 
@@ -96,12 +96,12 @@ def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
 def load_grounder(
     model: Model, segmenter: Segmenter | None, name: str | None = None, **options: Any
 ) -> Grounder | None:
-    """Returns the grounder that fits a model, or the named one.
+    """Return the grounder that fits a model, or the named one.
 
     Without a name: the model's own masks where it has them, else attend-and-segment where its
     attention can be read, else the coordinates in its text; None if it offers nothing of these or
-    there is no segmenter to draw masks with. As published, attention is read the way in which the
-    published evaluation of that very model read it, where the model says so (`published_reading`).
+    there is no segmenter to draw masks with. Under published rules, attention is read as in the
+    published evaluation of that model, which the model names in `published_row_convention`.
 
     Raises:
         UnknownNameError: If there is no such grounder.
@@ -122,7 +122,7 @@ def load_grounder(
         )
         if name is None:
             return None
-    reading = getattr(model, "published_reading", None)
+    reading = getattr(model, "published_row_convention", None)
     if name == "attend-and-segment" and options.get("published") and reading is not None:
         options.setdefault("preset", reading)
     factory = grounders.get(name)
@@ -138,7 +138,7 @@ def load_grounder(
 
 def evaluate(
     model: Model,
-    dataset: Benchmark,
+    dataset: Dataset,
     segmenter: Segmenter | None = None,
     *,
     out: Path | str,
@@ -150,11 +150,11 @@ def evaluate(
     grounder: str | None = None,
     grounder_options: Mapping[str, Any] | None = None,
     published: bool = False,
-    part: Part | None = None,
+    part: Shard | None = None,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> RunDirectory:
-    """Runs a model over a benchmark; the same call again goes on where it stopped.
+    """Run a model over a benchmark; the same call again goes on where it stopped.
 
     Args:
         model: From `load_model`.
@@ -229,7 +229,7 @@ _OF_RUNS = frozenset({"oracle", "oracle_random", "random", "auto", "native"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grounded:
+class GroundingResult:
     """One grounded image, and the mask that was picked.
 
     Attributes:
@@ -251,7 +251,7 @@ class Grounded:
     vectors: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns everything but the pixels as plain JSON data."""
+        """Return everything but the pixels as plain JSON data."""
         return {
             **self.found.to_json(),
             "model": self.model,
@@ -280,7 +280,7 @@ def ground(
     prompt: str | None = None,
     published: bool = False,
     model_options: Mapping[str, Any] | None = None,
-) -> Grounded:
+) -> GroundingResult:
     """Grounds an expression in one image.
 
     Args:
@@ -342,7 +342,7 @@ def ground(
     selection = chooser.select(choice)
     drawn_by = segmenter.name if segmenter else None
     vectors = similarity.name if similarity else None
-    return Grounded(found, selection, model.name, drawn_by, how, picking, vectors)
+    return GroundingResult(found, selection, model.name, drawn_by, how, picking, vectors)
 
 
 def _pick(judge: Judge, found: GroundedImage, published: bool) -> Picking:
@@ -368,12 +368,12 @@ def _said(picking: Picking | None) -> Pick | None:
 
 
 def default_segmenter(model: str) -> str:
-    """Returns the name of the segmenter that goes with a model: embedded with embedded."""
+    """Return the name of the segmenter that goes with a model: embedded with embedded."""
     return "tiny-sam" if model == "tiny-llava" else "sam-vit-h"
 
 
 def _short(name: str) -> str:
-    """Returns the last part of a folder's path, and any other name as it is."""
+    """Return the last part of a folder's path, and any other name as it is."""
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 

@@ -38,7 +38,7 @@ class UnknownNameError(PixFoundationError):
     """A name that is in no registry; the message lists near matches and everything known."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Builds the message.
+        """Build the message.
 
         Args:
             kind: What was looked up, in the singular: 'model', 'data set', 'segmenter'.
@@ -52,7 +52,7 @@ class UnknownNameError(PixFoundationError):
 
 
 def missing_package(package: str, feature: str, extra: str) -> PrerequisiteError:
-    """Returns the error for an optional package that is not installed.
+    """Return the error for an optional package that is not installed.
 
     Args:
         package: Import name of what is missing.

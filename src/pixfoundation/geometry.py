@@ -42,13 +42,13 @@ class GridFrame:
 
     @classmethod
     def stretched(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
-        """Returns the frame of a model that stretches the whole image over its grid."""
+        """Return the frame of a model that stretches the whole image over its grid."""
         height, width = image_size
         return cls(rows, columns, (0.0, 0.0, float(width), float(height)), image_size)
 
     @classmethod
     def padded_square(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
-        """Returns the frame of a model that pads to a centred square (LLaVA 1.5).
+        """Return the frame of a model that pads to a centred square (LLaVA 1.5).
 
         The offset is floored as in LLaVA's padding, `(side - width) // 2` pixels on the left.
         """
@@ -60,14 +60,14 @@ class GridFrame:
 
     @classmethod
     def center_cropped(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
-        """Returns the frame of a model that resizes the shorter side and crops the centre."""
+        """Return the frame of a model that resizes the shorter side and crops the centre."""
         height, width = image_size
         side = min(height, width)
         x0, y0 = (width - side) / 2, (height - side) / 2
         return cls(rows, columns, (x0, y0, x0 + side, y0 + side), image_size)
 
     def shrunk(self, side: int) -> GridFrame:
-        """Returns the frame on a copy of the image with at most that many pixels a side."""
+        """Return the frame on a copy of the image with at most that many pixels a side."""
         height, width = self.image_size
         size = shrunk_size(self.image_size, side)
         x0, y0, x1, y1 = self.box
@@ -77,7 +77,7 @@ class GridFrame:
         )
 
     def cell_center(self, row: int, column: int) -> tuple[float, float]:
-        """Returns the centre (x, y) of a cell in image pixels; it may lie outside the image."""
+        """Return the centre (x, y) of a cell in image pixels; it may lie outside the image."""
         x0, y0, x1, y1 = self.box
         x = x0 + (column + 0.5) * (x1 - x0) / self.columns
         y = y0 + (row + 0.5) * (y1 - y0) / self.rows
@@ -85,7 +85,7 @@ class GridFrame:
 
 
 def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Returns (height, width) in the same proportion with at most so many pixels a side, from 1."""
+    """Return (height, width) in the same proportion with at most so many pixels a side, from 1."""
     scale = min(1.0, side / max(size))
     return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
@@ -125,26 +125,26 @@ def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]
 
 
 def from_unit(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Maps alternating x, y from 0..1 to pixels of an image of that (height, width)."""
+    """Map alternating x, y from 0..1 to pixels of an image of that (height, width)."""
     height, width = image_size
     return tuple(v * (width if i % 2 == 0 else height) for i, v in enumerate(values))
 
 
 def from_padded_square(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Maps alternating x, y from 0..1 of the centred padded square to pixels of the image in it."""
+    """Map alternating x, y from 0..1 of the centred padded square to pixels of the image in it."""
     x0, y0, x1, _ = GridFrame.padded_square(1, 1, image_size).box
     return tuple(v * (x1 - x0) + (x0 if i % 2 == 0 else y0) for i, v in enumerate(values))
 
 
 def from_thousand(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Maps alternating x, y from 0..1000 to pixels of an image of that (height, width)."""
+    """Map alternating x, y from 0..1000 to pixels of an image of that (height, width)."""
     return from_unit(tuple(v / 1000 for v in values), image_size)
 
 
 def from_resized(
     values: tuple[float, ...], resized: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[float, ...]:
-    """Maps alternating x, y from pixels of a resized copy to pixels of the image.
+    """Map alternating x, y from pixels of a resized copy to pixels of the image.
 
     Args:
         values: x, y or x0, y0, x1, y1.

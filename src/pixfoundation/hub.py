@@ -49,7 +49,7 @@ class Source:
 
     @classmethod
     def find(cls, name: str, short_names: Mapping[str, str], revision: str | None = None) -> Source:
-        """Resolves a short name, a folder, or a hub id.
+        """Resolve a short name, a folder, or a hub id.
 
         Args:
             name: What the user asked for.
@@ -76,7 +76,7 @@ class Source:
         return path if path.is_dir() else None
 
     def fingerprint(self, model: PreTrainedModel) -> dict[str, Any]:
-        """Returns what identifies the weights, as JSON data: the commit on the hub, or hashes."""
+        """Return what identifies the weights, as JSON data: the commit on the hub, or hashes."""
         data: dict[str, Any] = {"source": self.location, "dtype": str(model.dtype).split(".")[-1]}
         if (held := self._in_the_hubs_cache()) is not None:
             data["source"], data["revision"] = held
@@ -105,7 +105,7 @@ class Source:
 
 
 def resolve_device(device: str | None) -> torch.device:
-    """Returns the device to load to: the named one, else a GPU if there is one, else the CPU.
+    """Return the device to load to: the named one, else a GPU if there is one, else the CPU.
 
     Args:
         device: None or 'auto' for the best one; models that 'auto' spreads over several see to it
@@ -129,7 +129,7 @@ def resolve_device(device: str | None) -> torch.device:
 
 
 def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
-    """Returns the floating-point type to load in: the named one, else half on a GPU.
+    """Return the floating-point type to load in: the named one, else half on a GPU.
 
     Raises:
         DataError: If it is none of `DTYPES`.
@@ -144,7 +144,7 @@ def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
 
 
 def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
-    """Loads a model of transformers, complete or not at all.
+    """Load a model of transformers, complete or not at all.
 
     Args:
         model_class: A class with `from_pretrained`.
@@ -173,7 +173,7 @@ def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
 
 @contextmanager
 def explained(source: Source) -> Iterator[None]:
-    """Turns the loaders' errors into one sentence that names the checkpoint."""
+    """Turn the loaders' errors into one sentence that names the checkpoint."""
     try:
         from safetensors import SafetensorError
     except ImportError as error:
@@ -200,7 +200,7 @@ def explained(source: Source) -> Iterator[None]:
 
 @contextmanager
 def _progress_where_it_takes_long(source: Source) -> Iterator[None]:
-    """Keeps the loader's progress bar for what may take minutes: not for embedded weights."""
+    """Keep the loader's progress bar for what may take minutes: not for embedded weights."""
     from transformers.utils import logging
 
     quiet = source.folder is not None and source.folder.parent == EMBEDDED

@@ -10,7 +10,7 @@ from pixfoundation.errors import DataError
 
 
 def load_image(path: Path | str) -> Image.Image:
-    """Reads an image as a person sees it.
+    """Read an image as a person sees it.
 
     EXIF rotation is applied; grey, palette and transparent images become RGB (transparency over
     white).
@@ -47,7 +47,7 @@ def load_image(path: Path | str) -> Image.Image:
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """Returns the (height, width) of an image as `load_image` would give it, without decoding it.
+    """Return the (height, width) of an image as `load_image` would give it, without decoding it.
 
     Raises:
         DataError: If the file is missing or not an image.

@@ -54,7 +54,7 @@ class Mask:
 
     @classmethod
     def from_array(cls, array: ArrayLike) -> Mask:
-        """Encodes an array.
+        """Encode an array.
 
         Args:
             array: [height, width], boolean or numeric; every value other than zero is inside.
@@ -70,17 +70,17 @@ class Mask:
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Mask:
-        """Returns the mask of that (height, width) with no pixel inside."""
+        """Return the mask of that (height, width) with no pixel inside."""
         return cls.from_array(np.zeros(size, dtype=bool))
 
     @classmethod
     def full(cls, size: tuple[int, int]) -> Mask:
-        """Returns the mask of that (height, width) with every pixel inside."""
+        """Return the mask of that (height, width) with every pixel inside."""
         return cls.from_array(np.ones(size, dtype=bool))
 
     @classmethod
     def from_rle(cls, segmentation: dict[str, Any]) -> Mask:
-        """Reads a COCO run-length dictionary `{"size": [height, width], "counts": ...}`.
+        """Read a COCO run-length dictionary `{"size": [height, width], "counts": ...}`.
 
         Args:
             segmentation: `counts` is a list of run lengths, COCO's compressed string (str or
@@ -127,7 +127,7 @@ class Mask:
 
     @classmethod
     def from_polygons(cls, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
-        """Fills polygons the COCO way and unites them.
+        """Fill polygons the COCO way and unites them.
 
         Args:
             polygons: Each a flat list x0, y0, x1, y1, ... in pixels of the image.
@@ -169,7 +169,7 @@ class Mask:
         return (x, y, x + width, y + height)
 
     def decode(self) -> NDArray[np.bool_]:
-        """Returns the mask as a boolean array [height, width]."""
+        """Return the mask as a boolean array [height, width]."""
         return coco.decode(self._rle).astype(bool)
 
     def contains(self, x: float, y: float) -> bool:
@@ -198,7 +198,7 @@ class Mask:
         return intersection / union if union else 1.0
 
     def resize_nearest(self, size: tuple[int, int]) -> Mask:
-        """Returns the mask at another (height, width), by nearest neighbour at pixel centres."""
+        """Return the mask at another (height, width), by nearest neighbour at pixel centres."""
         rows = ((np.arange(size[0]) + 0.5) * self.size[0] / size[0]).astype(int)
         columns = ((np.arange(size[1]) + 0.5) * self.size[1] / size[1]).astype(int)
         return Mask.from_array(self.decode()[np.ix_(rows, columns)])
@@ -206,7 +206,7 @@ class Mask:
     # ---- in and out of JSON ----------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the COCO dictionary with `counts` as text."""
+        """Return the COCO dictionary with `counts` as text."""
         return {"size": list(self.size), "counts": self.counts.decode("ascii")}
 
     @property
@@ -233,7 +233,7 @@ def union(masks: Iterable[Mask]) -> Mask:
 
 
 def intersections(masks: Sequence[Mask], target: Mask) -> NDArray[np.int64]:
-    """Counts the common pixels of many masks with one, without decoding any.
+    """Count the common pixels of many masks with one, without decoding any.
 
     Args:
         masks: n masks of the target's size.
@@ -246,7 +246,7 @@ def intersections(masks: Sequence[Mask], target: Mask) -> NDArray[np.int64]:
 
 
 def ious(masks: Sequence[Mask], target: Mask) -> NDArray[np.float64]:
-    """Returns the IoU of many masks with one as float64 [n]; both empty is 1, one empty 0."""
+    """Return the IoU of many masks with one as float64 [n]; both empty is 1, one empty 0."""
     if not masks:
         return np.zeros(0)
     for mask in masks:
@@ -257,7 +257,7 @@ def ious(masks: Sequence[Mask], target: Mask) -> NDArray[np.float64]:
 
 
 def _spellings(raw: bytes) -> Iterable[bytes]:
-    """Yields the ways to read a counts string: as it is, then unwrapped from base64."""
+    """Yield the ways to read a counts string: as it is, then unwrapped from base64."""
     yield raw
     try:
         yield base64.b64decode(raw, validate=True)
@@ -266,7 +266,7 @@ def _spellings(raw: bytes) -> Iterable[bytes]:
 
 
 def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
-    """Reads the run lengths of COCO's compressed string, int64 [runs]; None if it is not one.
+    """Read the run lengths of COCO's compressed string, int64 [runs]; None if it is not one.
 
     The library reads past the end of a damaged string, so the string is checked before it gets
     there. Format: groups of 5 bits, low first, offset 48, bit 5 says that more follow, bit 4 of the
@@ -289,7 +289,7 @@ def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
 
 
 def _canonical(size: tuple[int, int], runs: list[int]) -> bytes:
-    """Encodes run lengths; empty runs are merged away, so that equal masks have equal counts."""
+    """Encode run lengths; empty runs are merged away, so that equal masks have equal counts."""
     encoded = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
     if 0 in runs[1:]:
         return coco.encode(np.asfortranarray(coco.decode(encoded)))["counts"]

@@ -45,7 +45,7 @@ class NounPhrases:
     trim: bool = True
 
     def find(self, answer: Answer) -> list[Phrase]:
-        """Returns the noun phrases of an answer, in the order of the text.
+        """Return the noun phrases of an answer, in the order of the text.
 
         Raises:
             PrerequisiteError: If spaCy or the pipeline is not installed.
@@ -73,7 +73,7 @@ class NounPhrases:
 
 @cache
 def head_word(text: str) -> str:
-    """Returns the root word of the first noun phrase of a text, or of the text if it has none.
+    """Return the root word of the first noun phrase of a text, or of the text if it has none.
 
     Raises:
         PrerequisiteError: If spaCy or a pipeline is not installed.
@@ -84,7 +84,7 @@ def head_word(text: str) -> str:
 
 
 def pipeline_name(name: str | None = None) -> str:
-    """Returns the pipeline that would be used.
+    """Return the pipeline that would be used.
 
     Raises:
         PrerequisiteError: If it, or (without a name) every one of `PIPELINES`, is missing.
@@ -103,7 +103,7 @@ def pipeline_name(name: str | None = None) -> str:
 
 @cache
 def load_pipeline(name: str | None = None) -> Any:
-    """Loads a spaCy pipeline once; the best installed one by default.
+    """Load a spaCy pipeline once; the best installed one by default.
 
     Raises:
         PrerequisiteError: If it is not installed.
@@ -137,7 +137,7 @@ def cut_at_phrases(text: str, phrases: Sequence[Phrase]) -> list[tuple[str, int 
 def overlapping_tokens(
     units: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
 ) -> list[tuple[int, ...]]:
-    """Returns for each unit the tokens whose spans overlap it, empty spans never.
+    """Return for each unit the tokens whose spans overlap it, empty spans never.
 
     Args:
         units: [start, end) characters.

@@ -12,7 +12,7 @@ from pixfoundation.hub import Source, explained
 
 
 def load_processor(source: Source) -> Any:
-    """Loads the processor of a checkpoint.
+    """Load the processor of a checkpoint.
 
     Raises:
         CheckpointError: If it is missing or damaged.
@@ -27,7 +27,7 @@ def load_processor(source: Source) -> Any:
 
 
 def images_only(processor_class: Any) -> Any:
-    """Returns a processor class without its video processor; the class itself if it has none."""
+    """Return a processor class without its video processor; the class itself if it has none."""
     parts = processor_class.get_attributes()
     if "video_processor" not in parts:
         return processor_class

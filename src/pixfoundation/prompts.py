@@ -31,7 +31,7 @@ class PromptTemplates:
 
 
 def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates) -> Prompt | None:
-    """Returns what a model is asked about a sample under a protocol.
+    """Return what a model is asked about a sample under a protocol.
 
     Returns:
         The prompt; None if the sample has nothing to ask there: no question (protocols 1 and 2) or

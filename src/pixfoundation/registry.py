@@ -59,7 +59,7 @@ Known: square.
     """
 
     def __init__(self, kind: str, group: str) -> None:
-        """Makes an empty registry.
+        """Make an empty registry.
 
         Args:
             kind: What its entries are, in the singular, for messages.
@@ -71,7 +71,7 @@ Known: square.
         self._plugins_read = False
 
     def register(self, name: str, summary: str = "", **details: str) -> Callable[[T], T]:
-        """Returns a decorator that files a factory under a name.
+        """Return a decorator that files a factory under a name.
 
         Raises:
             PixFoundationError: If the name is taken by another factory.
@@ -122,7 +122,7 @@ Known: square.
         self._entries[name] = Entry(name, load, summary, details, module)
 
     def get(self, name: str) -> T:
-        """Returns the factory of that name.
+        """Return the factory of that name.
 
         Raises:
             UnknownNameError: If there is none.
@@ -131,7 +131,7 @@ Known: square.
         return self.entry(name).load()
 
     def entry(self, name: str) -> Entry[T]:
-        """Returns the entry of that name; raises `UnknownNameError` if there is none."""
+        """Return the entry of that name; raises `UnknownNameError` if there is none."""
         self._read_plugins()
         if name not in self._entries:
             raise UnknownNameError(self.kind, name, self._entries)

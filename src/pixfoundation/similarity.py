@@ -35,7 +35,7 @@ class PhraseVectors(Protocol):
     name: str
 
     def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Returns one vector a phrase, float32 [n, dimensions]; zeros for one without words."""
+        """Return one vector a phrase, float32 [n, dimensions]; zeros for one without words."""
         ...
 
 
@@ -45,7 +45,7 @@ class SpacyVectors:
     name = "en_core_web_lg"
 
     def __init__(self) -> None:
-        """Loads the pipeline without its components: only the vocabulary is needed."""
+        """Load the pipeline without its components: only the vocabulary is needed."""
         import spacy
 
         self._nlp = spacy.load(self.name)
@@ -53,7 +53,7 @@ class SpacyVectors:
             self._nlp.remove_pipe(component)
 
     def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Returns float32 [n, 300]."""
+        """Return float32 [n, 300]."""
         rows = [self._nlp(phrase).vector for phrase in phrases]
         return np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)
 
@@ -67,7 +67,7 @@ class WordLlamaVectors:
     name = "wordllama-l2-supercat-256"
 
     def __init__(self) -> None:
-        """Reads tokenizer and vectors from the installed package.
+        """Read tokenizer and vectors from the installed package.
 
         Raises:
             PrerequisiteError: If the package does not hold the files that version 0.4 does.
@@ -90,7 +90,7 @@ class WordLlamaVectors:
         (self._table,) = load_file(weights).values()  # [tokens, 256]
 
     def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Returns float32 [n, 256]."""
+        """Return float32 [n, 256]."""
         rows = np.zeros((len(phrases), self._table.shape[1]), dtype=np.float32)
         for row, phrase in enumerate(phrases):
             ids = self._tokenizer.encode(phrase, add_special_tokens=False).ids
@@ -106,7 +106,7 @@ _VECTORS: dict[str, type[PhraseVectors]] = {
 
 
 def load_vectors(name: str | None = None) -> PhraseVectors:
-    """Loads phrase vectors by name.
+    """Load phrase vectors by name.
 
     Args:
         name: `en_core_web_lg` or `wordllama`; None for the first that is installed.
@@ -144,7 +144,7 @@ class Similarity:
     def __init__(
         self, vectors: str | PhraseVectors | None = None, known: Mapping[str, Any] | None = None
     ) -> None:
-        """Prepares, but loads no vectors until a pair is asked for that is not known.
+        """Prepare, but loads no vectors until a pair is asked for that is not known.
 
         Args:
             vectors: The vectors or their name; None for the first that is installed.
@@ -161,7 +161,7 @@ class Similarity:
         self.grew = False
 
     def of(self, phrases: Sequence[str], expression: str) -> NDArray[np.float64]:
-        """Returns the cosine of each phrase with the expression, float64 [n] in -1..1."""
+        """Return the cosine of each phrase with the expression, float64 [n] in -1..1."""
         table = self.known.setdefault(expression, {})
         missing = [phrase for phrase in dict.fromkeys(phrases) if phrase not in table]
         if missing:
@@ -177,7 +177,7 @@ class Similarity:
 
     @classmethod
     def cached(cls, file: Path, vectors: str | PhraseVectors | None = None) -> Similarity:
-        """Returns similarities that begin with what a cache file holds of the same vectors.
+        """Return similarities that begin with what a cache file holds of the same vectors.
 
         A cache that is missing, damaged or of other vectors is as good as an empty one.
         """
@@ -191,7 +191,7 @@ class Similarity:
         return similarity
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `cached` reads."""
+        """Return what `cached` reads."""
         return {"vectors": self.name, "pairs": self.known}
 
 

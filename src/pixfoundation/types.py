@@ -71,7 +71,7 @@ class Sample:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the sample as plain JSON data."""
+        """Return the sample as plain JSON data."""
         return {
             "id": self.id,
             "image": str(self.image),
@@ -89,7 +89,7 @@ class Sample:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sample:
-        """Reads what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
         return cls(
             id=data["id"],
             image=Path(data["image"]),
@@ -244,7 +244,7 @@ class Candidate:
     similarity: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the candidate as plain JSON data, without the fields that say nothing."""
+        """Return the candidate as plain JSON data, without the fields that say nothing."""
         data: dict[str, Any] = {"mask": self.mask.to_json(), "source": self.source}
         if self.phrase is not None:
             data["phrase"] = {
@@ -269,7 +269,7 @@ class Candidate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
-        """Reads what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
         phrase = data.get("phrase")
         return cls(
             mask=_stored_mask(data["mask"]),
@@ -288,7 +288,7 @@ class Candidate:
         )
 
     def renamed(self, phrase: Phrase) -> Candidate:
-        """Returns the same mask under another phrase."""
+        """Return the same mask under another phrase."""
         return replace(self, phrase=phrase)
 
 
@@ -311,7 +311,7 @@ class Selection:
 
 
 def _stored_mask(data: Mapping[str, Any]) -> Mask:
-    """Reads a mask that `Mask.to_json` wrote: trusted, so nothing is re-encoded."""
+    """Read a mask that `Mask.to_json` wrote: trusted, so nothing is re-encoded."""
     return Mask(_size(data["size"]), data["counts"].encode("ascii"))
 
 

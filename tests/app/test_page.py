@@ -12,8 +12,8 @@ from PIL import Image
 from pixfoundation import api
 from pixfoundation.app.server import LOOPBACK, address, application, listen
 from pixfoundation.app.session import AUTOMATIC
-from pixfoundation.benchmarks.pixscenes.dataset import make_pair
-from pixfoundation.benchmarks.pixscenes.drawing import render
+from pixfoundation.datasets.pixscenes.dataset import make_pair
+from pixfoundation.datasets.pixscenes.drawing import render
 from tests.doubles import BrightModel
 
 pytest.importorskip("gradio", reason="gradio is not installed")

@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText, LlamaConfig, LlamaForCausa
 from pixfoundation.attention import AttentionCapture, AttentionError, to_trace
 from pixfoundation.geometry import GridFrame
 from pixfoundation.hub import Source
-from pixfoundation.models.prompting import PromptMaker
+from pixfoundation.models.transformers.prompting import PromptMaker
 from pixfoundation.processors import load_processor
 
 TOKENS = 8

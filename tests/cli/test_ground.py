@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pixfoundation import api
-from pixfoundation.benchmarks import benchmarks
 from pixfoundation.cli import main
+from pixfoundation.datasets import datasets
 from pixfoundation.masks import Mask
 from pixfoundation.types import Candidate
 from tests.judges.server import KEY, judge_server
@@ -39,7 +39,7 @@ def ground(monkeypatch, capsys, tmp_path):
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory):
     """A drawing of the embedded benchmark that the models do well on, with its expression."""
-    sample = next(s for s in benchmarks.get("pixscenes")(None).samples if s.expression)
+    sample = next(s for s in datasets.get("pixscenes")(None).samples if s.expression)
     path = tmp_path_factory.mktemp("scene") / "scene.png"
     Image.open(sample.image).save(path)
     return path, sample.expression

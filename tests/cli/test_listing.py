@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from pixfoundation.cli import app
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.models import models
-from pixfoundation.models.names import CHECKPOINTS
+from pixfoundation.models.transformers.names import CHECKPOINTS
 
 
 def listing(*arguments, columns=80):

@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pixfoundation.cli import app
-from tests.benchmarks.layouts import write_pixmmvp
+from tests.datasets.layouts import write_pixmmvp
 from tests.scoring.runs import attended, columns, four_samples, letters, native, write_run
 
 runner = CliRunner()

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.benchmarks.layouts import write_pixmmvp
+from tests.datasets.layouts import write_pixmmvp
 
-from pixfoundation.benchmarks.pixmmvp import load
+from pixfoundation.datasets.pixmmvp import load
+from pixfoundation.emergence.analysis import analyse, chosen
 from pixfoundation.emergence.best import grounded_answers
 from pixfoundation.emergence.nulls import published_histogram
-from pixfoundation.emergence.when import analyse, chosen
 from pixfoundation.runs.importing import Outputs, import_outputs
 
 

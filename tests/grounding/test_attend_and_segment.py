@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixfoundation.attention.reading import PRESETS
+from pixfoundation.attention.row_convention import PRESETS
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment, load

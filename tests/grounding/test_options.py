@@ -1,7 +1,7 @@
 """Options of a grounder reach it through `evaluate` and are part of the run's configuration."""
 
 import pytest
-from tests.doubles import BrightModel, DiscSegmenter, ListBenchmark, make_samples
+from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
 
 from pixfoundation import api
 from pixfoundation.errors import DataError, RunError
@@ -19,7 +19,7 @@ class Attentive(BrightModel):
 
 def evaluate(tmp_path, **options):
     model = Attentive(capabilities=frozenset({"attention"}))
-    data = ListBenchmark(make_samples(tmp_path / "images", 1))
+    data = ListDataset(make_samples(tmp_path / "images", 1))
     return api.evaluate(
         model,
         data,

@@ -7,7 +7,7 @@ from pixfoundation import api
 from pixfoundation.grounding.attend_and_segment import load as load_grounder
 from pixfoundation.images import load_image
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.transformers_adapter import load as load_model
+from pixfoundation.models.transformers.adapter import load as load_model
 from pixfoundation.segmenters.sam import load as load_segmenter
 from pixfoundation.segmenters.text import load as load_word_segmenter
 from pixfoundation.types import Prompt

@@ -6,8 +6,8 @@ from tests.judges.server import judge_server, text_of
 from typer.testing import CliRunner
 
 from pixfoundation.cli import app
+from pixfoundation.emergence.analysis import analyse
 from pixfoundation.emergence.best import best_phrases
-from pixfoundation.emergence.when import analyse
 from pixfoundation.judges.asking import CachedJudge
 from pixfoundation.judges.endpoint import load
 from pixfoundation.judges.wording import concept_question, read_letters

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixfoundation.models.seg_token import SegOutput
-
-from .original_layouts import Original
+from pixfoundation.models.common.seg_token import SegOutput
+from tests.models.original_layouts import Original
 
 Weights = dict[str, Tensor]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfoundation.emergence.when import analyse
+from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import RunError
 from pixfoundation.report.emergence_figures import (
     COLOURS,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfoundation.benchmarks.pixmmvp import load
+from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.runs.importing.meta_file import read_meta
 from pixfoundation.scoring.score import score
-from tests.benchmarks.layouts import write_pixmmvp
+from tests.datasets.layouts import write_pixmmvp
 
 
 @pytest.fixture

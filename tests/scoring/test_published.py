@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfoundation.benchmarks.pixmmvp import load
+from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.scoring.score import score
 

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from recipes.point_masks import draw_scene
+from recipes.sam_evaluation import evaluate
 
 from pixfoundation.hub import EMBEDDED
 from pixfoundation.segmenters import segmenters
-from pixfoundation.training.point_masks import draw_scene
-from pixfoundation.training.sam_evaluation import evaluate
 
 FRESH_NAMESPACE = 299  # scenes that no training or evaluation sees
 

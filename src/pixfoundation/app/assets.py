@@ -6,5 +6,5 @@ from importlib.resources import files
 
 
 def asset(name: str) -> str:
-    """Returns the text of a file of this folder."""
+    """Return the text of a file of this folder."""
     return files("pixfoundation.app").joinpath(name).read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ from PIL import Image
 from pixfoundation.app.assets import asset
 from pixfoundation.app.session import AUTOMATIC, Session
 from pixfoundation.app.views import COLOURS, attention_view, grid_picture, highlighted, outcome
-from pixfoundation.benchmarks.pixscenes.dataset import make_pair
-from pixfoundation.benchmarks.pixscenes.drawing import render
+from pixfoundation.datasets.pixscenes.dataset import make_pair
+from pixfoundation.datasets.pixscenes.drawing import render
 from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.images import load_image
 from pixfoundation.models import models
@@ -50,7 +50,7 @@ Update = tuple[Any, ...]
 
 
 def build_page(session: Session, model: str) -> gr.Blocks:
-    """Returns the page.
+    """Return the page.
 
     Args:
         session: Grounds what the page is given.
@@ -186,7 +186,7 @@ def _examples(picture: gr.Image, expression: gr.Textbox) -> Examples:
 
 
 def _look_at(image: str | None) -> tuple[Any, Any]:
-    """Takes an upload, or says at once why it cannot be read."""
+    """Take an upload, or says at once why it cannot be read."""
     try:
         if image is not None:
             load_image(image)
@@ -198,7 +198,7 @@ def _look_at(image: str | None) -> tuple[Any, Any]:
 def _grounding(
     session: Session, image: str | None, words: str, model: str, segmenter: str, selector: str
 ) -> Iterator[Update]:
-    """Yields what the page shows while an image is grounded, and at the end of it."""
+    """Yield what the page shows while an image is grounded, and at the end of it."""
     model, segmenter = (model or "").strip(), (segmenter or AUTOMATIC).strip()
     try:
         path = session.check(Path(image) if image else None, words, model, segmenter)

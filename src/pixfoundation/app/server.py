@@ -54,7 +54,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """Returns what to open in the browser for a bound address."""
+    """Return what to open in the browser for a bound address."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "localhost"
@@ -65,7 +65,7 @@ def address(listener: socket.socket) -> str:
 def application(
     host: str, model: str, options: Callable[[str], Mapping[str, Any]]
 ) -> Iterator[FastAPI]:
-    """Gives the web application; what is uploaded to it is deleted at the end.
+    """Give the web application; what is uploaded to it is deleted at the end.
 
     Args:
         host: Where it will be served. On this machine only, requests that a foreign page makes by
@@ -111,7 +111,7 @@ def application(
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Serves an application at a bound address until interrupted or terminated."""
+    """Serve an application at a bound address until interrupted or terminated."""
     import uvicorn
 
     # uvicorn passes a signal on when it has shut down; this way what is open is closed after it.

@@ -26,7 +26,7 @@ class Session:
     """
 
     def __init__(self, options: Callable[[str], Mapping[str, Any]] = lambda model: {}) -> None:
-        """Starts with nothing loaded.
+        """Start with nothing loaded.
 
         Args:
             options: Gives a model's options, for `pixfoundation.load_model`, by its name.
@@ -54,14 +54,14 @@ class Session:
         return image
 
     def holds(self, model: str, segmenter: str) -> bool:
-        """Returns whether nothing needs to be loaded for these names."""
+        """Return whether nothing needs to be loaded for these names."""
         return self._models.name == model and self._segmenters.name in (
             None,
             _segmenter_name(model, segmenter),
         )
 
     def load(self, model: str, segmenter: str) -> tuple[Model, Segmenter | None]:
-        """Loads a model and what draws its masks; what was held before is let go first.
+        """Load a model and what draws its masks; what was held before is let go first.
 
         Returns:
             Both; no segmenter for a model with masks of its own.
@@ -74,7 +74,7 @@ class Session:
 
     def ground(
         self, image: Path, expression: str, model: str, segmenter: str, selector: str
-    ) -> api.Grounded:
+    ) -> api.GroundingResult:
         """Grounds an expression in an image, see `pixfoundation.ground`.
 
         Raises:
@@ -108,7 +108,7 @@ class _Kept(Generic[T]):
         return self._held[0] if self._held else None
 
     def get(self, name: str) -> T:
-        """Returns what has that name, loaded if it is not held."""
+        """Return what has that name, loaded if it is not held."""
         if self._held is None or self._held[0] != name:
             self._held = None  # before the next is loaded: two may not fit into memory
             self._held = (name, self._load(name))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.api import Grounded
+from pixfoundation.api import GroundingResult
 from pixfoundation.app.assets import asset
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.phrases import cut_at_phrases
@@ -40,8 +40,8 @@ def highlighted(found: GroundedImage) -> list[tuple[str, str | None]]:
     ]
 
 
-def grid_picture(result: Grounded) -> Image.Image | None:
-    """Returns the grid of phrases and masks as a picture; None if there is no mask to show."""
+def grid_picture(result: GroundingResult) -> Image.Image | None:
+    """Return the grid of phrases and masks as a picture; None if there is no mask to show."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if not result.found.candidates:
@@ -51,7 +51,7 @@ def grid_picture(result: Grounded) -> Image.Image | None:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def outcome(result: Grounded) -> str:
+def outcome(result: GroundingResult) -> str:
     """Says in one sentence of HTML what was picked, or why nothing was."""
     found, selection = result.found, result.selection
     nothing = why_nothing(result)
@@ -68,8 +68,8 @@ def outcome(result: Grounded) -> str:
     return f"Picked of {count} masks: mask {picked.index + 1}{whose}, {size}."
 
 
-def attention_view(result: Grounded) -> str | None:
-    """Returns the slider over the tokens with the map of each, as HTML for `attention.js`.
+def attention_view(result: GroundingResult) -> str | None:
+    """Return the slider over the tokens with the map of each, as HTML for `attention.js`.
 
     It starts at the picked phrase. All maps are in one range of values, as in the strip of
     `pixfoundation ground`.
@@ -111,7 +111,7 @@ def heat_pictures(heat: NDArray[np.float32]) -> list[str]:
     return [_address(Image.fromarray(colours(each, bytes=True))) for each in scaled]
 
 
-def _first_token(result: Grounded) -> int:
+def _first_token(result: GroundingResult) -> int:
     """The last token of the picked phrase, its noun; else the first of all."""
     index = result.selection.candidate
     phrase = None if index is None else result.found.candidates[index].phrase

@@ -68,7 +68,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         prompt_rows: int = 2,
         past_length: int = 0,
     ) -> None:
-        """Prepares a capture.
+        """Prepare a capture.
 
         Args:
             model: The model that will be called; its attention implementation is wrapped inside
@@ -129,7 +129,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         _set_implementation(self.model, self._base)
 
     def rows(self) -> Tensor:
-        """Returns what was recorded.
+        """Return what was recorded.
 
         Returns:
             float32 [batch, rows, n] on the CPU, where rows = min(`prompt_rows`, queries of the
@@ -147,7 +147,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
     # ---- as called by the attention ----------------------------------------------------------
 
     def begin(self, layer: int, queries: int, keys: int) -> KeyFrame:
-        """Notes that a layer is about to attend; a layer's second visit starts a new step."""
+        """Note that a layer is about to attend; a layer's second visit starts a new step."""
         if layer in self._visited:
             self._close_step()
         if not self._visited:
@@ -161,11 +161,11 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         return KeyFrame(self._seen + queries, queries, keys)
 
     def wanted_rows(self, queries: int) -> range:
-        """Returns which queries of a forward are recorded."""
+        """Return which queries of a forward are recorded."""
         return range(max(0, queries - self.prompt_rows), queries)
 
     def record(self, layer: int, weights: Tensor, frame: KeyFrame) -> None:
-        """Adds one layer's rows, float32 [batch, heads, rows, keys], to the running step."""
+        """Add one layer's rows, float32 [batch, heads, rows, keys], to the running step."""
         chosen = self.heads.get(layer) if isinstance(self.heads, Mapping) else self.heads
         if chosen is not None:
             heads = weights.shape[1]
@@ -243,7 +243,7 @@ def _attend(
 def _own_attention(
     base: str, module: torch.nn.Module, kwargs: Mapping[str, Any]
 ) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """Returns the attention that the model would use without a capture."""
+    """Return the attention that the model would use without a capture."""
     if base != "eager" and not (base == "sdpa" and kwargs.get("softcap") is not None):
         return ALL_ATTENTION_FUNCTIONS[base]
     # The eager function is the model file's own; scaled-dot-product attention knows no softcap.
@@ -251,7 +251,7 @@ def _own_attention(
 
 
 def _wrapped(base: str) -> str:
-    """Registers the wrapper of an attention implementation and returns its name.
+    """Register the wrapper of an attention implementation and returns its name.
 
     The mask interface needs the same name: for one that it does not know, transformers builds no
     mask at all, and padding and sliding windows would silently vanish.
@@ -268,7 +268,7 @@ def _wrapped(base: str) -> str:
 
 
 def _set_implementation(model: PreTrainedModel, name: str) -> None:
-    """Sets the attention of the text part alone; the vision tower keeps its own."""
+    """Set the attention of the text part alone; the vision tower keeps its own."""
     text = model.config.get_text_config()
     if text is model.config:
         model.set_attn_implementation(name)
@@ -284,7 +284,7 @@ def _set_implementation(model: PreTrainedModel, name: str) -> None:
 
 
 def _from_start(index: int, size: int, kind: str) -> int:
-    """Turns an index that may count from the end into one that counts from the start."""
+    """Turn an index that may count from the end into one that counts from the start."""
     if not -size <= index < size:
         raise AttentionError(f"There is no {kind} {index}: the model has {size} {kind}s.")
     return index % size

@@ -33,7 +33,7 @@ class KeyFrame:
         return max(0, self.seen - self.keys)
 
     def position(self, query: int) -> int:
-        """Returns the position in the sequence of a query of this call."""
+        """Return the position in the sequence of a query of this call."""
         return self.seen - self.queries + query
 
 
@@ -49,7 +49,7 @@ def attention_rows(
     window: int | None = None,
     softcap: float | None = None,
 ) -> Tensor:
-    """Computes the attention of chosen query rows.
+    """Compute the attention of chosen query rows.
 
     Args:
         query: [batch, heads, queries, dim], rotated.
@@ -96,7 +96,7 @@ def attention_rows(
 def _hidden(
     rows: range, frame: KeyFrame, causal: bool, window: int | None, device: torch.device
 ) -> Tensor | None:
-    """Returns which keys [rows, keys] the shape of the attention hides; None if it hides none."""
+    """Return which keys [rows, keys] the shape of the attention hides; None if it hides none."""
     first, last = frame.position(rows.start), frame.position(rows.stop - 1)
     future = causal and frame.offset + frame.keys - 1 > first
     past = window is not None and last - frame.offset >= window
@@ -113,7 +113,7 @@ def _hidden(
 
 
 def apply_rows(weights: Tensor, value: Tensor) -> Tensor:
-    """Applies attention rows to the values: the output of attention for these rows.
+    """Apply attention rows to the values: the output of attention for these rows.
 
     Args:
         weights: float32 [batch, heads, rows, keys].
@@ -129,7 +129,7 @@ def apply_rows(weights: Tensor, value: Tensor) -> Tensor:
 
 
 def gather_columns(weights: Tensor, columns: Tensor, frame: KeyFrame) -> Tensor:
-    """Reads columns by their position in the sequence; those out of a sliding window are zero.
+    """Read columns by their position in the sequence; those out of a sliding window are zero.
 
     Args:
         weights: [batch, rows, keys].

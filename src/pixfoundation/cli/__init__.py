@@ -44,7 +44,7 @@ def _options(
 
 
 def _register() -> None:
-    """Adds every command; each module imports only what its `--help` needs."""
+    """Add every command; each module imports only what its `--help` needs."""
     from pixfoundation.cli import commands
 
     commands.register(app)
@@ -54,7 +54,7 @@ _register()
 
 
 def main() -> None:
-    """Runs the command line; an error that a person can act on is one sentence, not a traceback."""
+    """Run the command line; an error that a person can act on is one sentence, not a traceback."""
     console = Console(stderr=True)
     try:
         app()

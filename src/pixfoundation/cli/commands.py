@@ -6,7 +6,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    """Adds all commands to the application."""
+    """Add all commands to the application."""
     from pixfoundation.cli import (
         compare,
         convert,
@@ -23,8 +23,8 @@ def register(app: typer.Typer) -> None:
         serve,
         table,
         train,
-        when,
     )
+    from pixfoundation.cli import emergence as when
 
     app.command("demo")(demo.demo_command)
     app.command("run")(run.run_command)

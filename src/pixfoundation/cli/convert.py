@@ -23,7 +23,7 @@ def convert_command(
     Example:
       pixfoundation convert-weights omg_seg_convl.pth
     """
-    from pixfoundation.models.pickles import convert
+    from pixfoundation.models.common.pickles import convert
 
     done = convert(source, target)
     console = Console(stderr=True, highlight=False)

@@ -14,7 +14,7 @@ from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_opt
 from pixfoundation.cli.printing import say
 
 if TYPE_CHECKING:
-    from pixfoundation.benchmarks.checking import Report
+    from pixfoundation.datasets.checking import Report
 
 data_app = typer.Typer(no_args_is_help=True, help="Check a data set on disk, or fetch one.")
 
@@ -34,7 +34,7 @@ def check_command(
 
       pixfoundation data check folder --data-root mydata --json
     """
-    from pixfoundation.benchmarks.checking import check_data
+    from pixfoundation.datasets.checking import check_data
 
     report = check_data(dataset, data_root, images=images, **parse_options(data_option))
     if as_json:
@@ -62,7 +62,7 @@ def fetch_command(
 
       pixfoundation data fetch pixcvbench --to data/pixcvbench
     """
-    from pixfoundation.benchmarks.fetch import fetch
+    from pixfoundation.datasets.fetch import fetch
 
     console = Console(stderr=True)
     done = fetch(

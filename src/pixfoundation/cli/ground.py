@@ -17,7 +17,7 @@ from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_
 from pixfoundation.errors import RunError
 
 if TYPE_CHECKING:
-    from pixfoundation.api import Grounded
+    from pixfoundation.api import GroundingResult
 
 
 def ground_command(
@@ -117,7 +117,7 @@ def ground_command(
     Console(stderr=True).print(f"The picture: {(out / 'grid.png').resolve()}", soft_wrap=True)
 
 
-def _print(result: Grounded) -> None:
+def _print(result: GroundingResult) -> None:
     from pixfoundation.report.colours import phrase_colour
     from pixfoundation.report.outcome import why_nothing
 

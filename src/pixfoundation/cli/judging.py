@@ -42,7 +42,7 @@ def make_judge(
     more: Sequence[str] | None = None,
     budget: int | None = None,
 ) -> CachedJudge:
-    """Makes a judge that keeps its replies.
+    """Make a judge that keeps its replies.
 
     Args:
         judge: A name of the registry of judges.

@@ -40,9 +40,9 @@ def models_command(word: str | None = WORD, as_json: bool = JSON) -> None:
 
 def datasets_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """List the data sets by name."""
-    from pixfoundation.benchmarks import benchmarks
+    from pixfoundation.datasets import datasets
 
-    _show(benchmarks, "data sets", word, as_json)
+    _show(datasets, "data sets", word, as_json)
 
 
 def segmenters_command(word: str | None = WORD, as_json: bool = JSON) -> None:

@@ -29,7 +29,7 @@ MODEL_OPTION = typer.Option(
 
 
 def parse_protocols(text: str) -> tuple[Protocol, ...]:
-    """Reads '1,2,3' into protocol numbers.
+    """Read '1,2,3' into protocol numbers.
 
     Raises:
         typer.BadParameter: If a part is not 1, 2 or 3.
@@ -45,7 +45,7 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Reads KEY=VALUE pairs; a value that is JSON becomes what it says, any other stays text.
+    """Read KEY=VALUE pairs; a value that is JSON becomes what it says, any other stays text.
 
     Raises:
         typer.BadParameter: If a pair has no '='.
@@ -63,5 +63,5 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Returns the options that were given at all."""
+    """Return the options that were given at all."""
     return {key: value for key, value in options.items() if value is not None}

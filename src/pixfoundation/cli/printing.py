@@ -6,5 +6,5 @@ from rich.console import Console
 
 
 def say(console: Console, line: str) -> None:
-    """Prints a line of Rich markup as it is: not wrapped, its paths and numbers not coloured."""
+    """Print a line of Rich markup as it is: not wrapped, its paths and numbers not coloured."""
     console.print(line, highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
-    """Shows a bar on standard error; yields what `collect` reports to."""
+    """Show a bar on standard error; yields what `collect` reports to."""
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),

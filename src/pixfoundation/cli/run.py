@@ -77,9 +77,9 @@ def run_command(
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
-    from pixfoundation.runs.parts import Part
+    from pixfoundation.runs.shards import Shard
 
-    share = None if part is None else Part.parse(part)
+    share = None if part is None else Shard.parse(part)
     wanted = parse_protocols(protocols)
     name = segmenter or api.default_segmenter(model)
     api.check_names(model, dataset, None if name == "none" else name)
@@ -112,7 +112,7 @@ def run_command(
     Console(stderr=True).print(
         f"The run is complete: {run.path}. Next: {next_steps}"
         if share is None
-        else f"Part {part} of {run.path} is complete. Next, when all parts are: {next_steps}",
+        else f"Shard {part} of {run.path} is complete. Next, when all parts are: {next_steps}",
         highlight=False,
         soft_wrap=True,
     )

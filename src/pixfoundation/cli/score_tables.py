@@ -7,12 +7,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pixfoundation.errors import DataError
-from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.scores import CHANCE, Scores
 
 
 def print_scores(scores: Scores, console: Console | None = None) -> None:
-    """Prints the tables of one run.
+    """Print the tables of one run.
 
     Args:
         scores: Of `pixfoundation.scoring.score.score`.
@@ -37,7 +37,7 @@ def print_scores(scores: Scores, console: Console | None = None) -> None:
 
 
 def print_split(scores: Scores, by: str, console: Console | None = None) -> None:
-    """Prints accuracy by pair and mIoU for each value of a tag, or of all tags.
+    """Print accuracy by pair and mIoU for each value of a tag, or of all tags.
 
     Raises:
         DataError: If the samples carry no such tag.
@@ -78,7 +78,7 @@ def plain_table(title: str) -> Table:
     )
 
 
-def percent(figure: Figure | None, interval: bool = True) -> str:
+def percent(figure: Estimate | None, interval: bool = True) -> str:
     """A figure in percent with its interval if it has one; '-' where there is none."""
     if figure is None or figure.value is None:
         return "-"
@@ -183,7 +183,7 @@ def _split_columns(scores: Scores) -> list[tuple[str, tuple[str, ...]]]:
     return columns
 
 
-def _first(row: dict[str, Figure], keys: tuple[str, ...]) -> str:
+def _first(row: dict[str, Estimate], keys: tuple[str, ...]) -> str:
     return next((key for key in keys if row[key].value is not None), keys[-1])
 
 

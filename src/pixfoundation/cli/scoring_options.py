@@ -17,5 +17,5 @@ SEED = typer.Option(2024, help="Of the bootstrap draws.")
 
 
 def parse_names(text: str | None) -> list[str] | None:
-    """Reads names separated by commas; None if the option was not given."""
+    """Read names separated by commas; None if the option was not given."""
     return [name.strip() for name in text.split(",")] if text else None

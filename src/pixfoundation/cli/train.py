@@ -33,7 +33,7 @@ def tiny_sam_command(
     Example:
       pixfoundation train tiny-sam --out trainings/tiny-sam
     """
-    from pixfoundation.training.tiny_sam import Recipe, train
+    from recipes.tiny_sam import Recipe, train
 
     recipe = replace(Recipe(), seed=seed, **({"steps": steps} if steps is not None else {}))
     with Progress(console=Console(stderr=True)) as bar:
@@ -60,7 +60,7 @@ def tiny_llava_command(
     Example:
       pixfoundation train tiny-llava --out trainings/tiny-llava
     """
-    from pixfoundation.training.tiny_llava import Recipe, train
+    from recipes.tiny_llava import Recipe, train
 
     folder = save_to or out / "model"
     console = Console(stderr=True)

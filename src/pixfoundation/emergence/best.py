@@ -23,7 +23,7 @@ PUBLISHED_CUT = "- "
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grounded:
+class AnswerOverlap:
     """One answer with the masks of its phrases, held against the ground truth.
 
     Attributes:
@@ -57,8 +57,8 @@ class Grounded:
 
 def grounded_answers(
     run: RunDirectory, protocol: Protocol, *, published: bool = False
-) -> list[Grounded]:
-    """Returns every answer that has candidates with phrases and something to find.
+) -> list[AnswerOverlap]:
+    """Return every answer that has candidates with phrases and something to find.
 
     Args:
         run: A run directory, own or imported.
@@ -88,7 +88,7 @@ def grounded_answers(
 
 
 def oracle(iou: NDArray[np.float64], *, last: bool) -> NDArray[np.int64]:
-    """Returns which phrase an oracle picks.
+    """Return which phrase an oracle picks.
 
     Args:
         iou: Of the phrases of an answer, float64 [..., phrases].
@@ -105,7 +105,7 @@ def oracle(iou: NDArray[np.float64], *, last: bool) -> NDArray[np.int64]:
 def best_phrases(
     run: RunDirectory, protocol: Protocol, *, published: bool = False
 ) -> dict[Key, str]:
-    """Returns the words of the best phrase of each answer that has one, for a judge to label."""
+    """Return the words of the best phrase of each answer that has one, for a judge to label."""
     return {
         each.answer.key: each.phrases[each.best].text
         for each in grounded_answers(run, protocol, published=published)
@@ -114,7 +114,7 @@ def best_phrases(
 
 
 def best_points(run: RunDirectory, protocol: Protocol = 3) -> dict[str, tuple[str, Point]]:
-    """Returns the best phrase of each answer and the (x, y) that it attends to, by sample id."""
+    """Return the best phrase of each answer and the (x, y) that it attends to, by sample id."""
     found = {}
     for each in grounded_answers(run, protocol):
         if each.best is not None and (point := each.points[each.best]) is not None:
@@ -129,7 +129,7 @@ def _hold(
     random: Sequence[Candidate],
     *,
     published: bool,
-) -> Grounded:
+) -> AnswerOverlap:
     groups = list(_by_phrase(candidates))
     phrases = tuple(phrase for phrase, _ in groups)
     best_of = np.array([ious([c.mask for c in masks], sample.mask).max() for _, masks in groups])
@@ -139,7 +139,7 @@ def _hold(
     tokens = len(answer.token_ids)
     firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
     best = int(oracle(best_of, last=published))
-    return Grounded(
+    return AnswerOverlap(
         sample,
         answer,
         phrases,
@@ -155,12 +155,12 @@ def _hold(
 
 
 def _published_text(text: str) -> str:
-    """Returns what the published reader sees of an answer: one line, up to the first `- `."""
+    """Return what the published reader sees of an answer: one line, up to the first `- `."""
     return text.replace("\n", " ").split(PUBLISHED_CUT)[0].rstrip()
 
 
 def _by_phrase(candidates: Sequence[Candidate]) -> Iterator[tuple[Phrase, list[Candidate]]]:
-    """Groups neighbours: imported files may name one place twice, and their order decides ties."""
+    """Group neighbours: imported files may name one place twice, and their order decides ties."""
     for phrase, members in groupby(candidates, key=lambda candidate: candidate.phrase):
         if phrase is not None:
             yield phrase, list(members)

@@ -31,7 +31,7 @@ CONCEPTS = {
 
 
 def label_by_rules(text: str, phrases: Sequence[Phrase]) -> list[str]:
-    """Returns the letter of each phrase of an answer.
+    """Return the letter of each phrase of an answer.
 
     Args:
         text: The answer.
@@ -71,7 +71,7 @@ def _has_participle(span: Any) -> bool:
 
 
 def count_concepts(labels: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Counts labels; an answer with two letters counts for both, as published."""
+    """Count labels; an answer with two letters counts for both, as published."""
     counts = dict.fromkeys(CONCEPTS.values(), 0)
     for letters in labels:
         for letter in letters:
@@ -82,7 +82,7 @@ def count_concepts(labels: Iterable[Sequence[str]]) -> dict[str, int]:
 def labels_of_judge(
     verdicts: Iterable[VerdictRecord], judge: str
 ) -> dict[tuple[str, int, str | None], list[str]]:
-    """Returns a judge's valid labels by sample, protocol and phrase; of several the last.
+    """Return a judge's valid labels by sample, protocol and phrase; of several the last.
 
     Args:
         verdicts: Of a run.
@@ -96,6 +96,6 @@ def labels_of_judge(
 
 
 def numbers(labels: Sequence[str]) -> NDArray[np.float64]:
-    """Returns which category each letter is, counted from 0 in the order of `CONCEPTS`."""
+    """Return which category each letter is, counted from 0 in the order of `CONCEPTS`."""
     order = list(CONCEPTS)
     return np.array([order.index(label) for label in labels], dtype=np.float64)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixfoundation.options import parse_tolerant
+from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 
 
-def deletion_test(run: RunDirectory, seed: int = 2024) -> Mapping[str, Figure]:
-    """Compares covering the attended place with covering as much elsewhere, sample by sample.
+def deletion_test(run: RunDirectory, seed: int = 2024) -> Mapping[str, Estimate]:
+    """Compare covering the attended place with covering as much elsewhere, sample by sample.
 
     Args:
         run: With the lines that `runs.deleting.collect_deletions` wrote.

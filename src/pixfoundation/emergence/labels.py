@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixfoundation.emergence.best import Grounded
+from pixfoundation.emergence.best import AnswerOverlap
 from pixfoundation.emergence.concepts import labels_of_judge
 from pixfoundation.errors import RunError
 from pixfoundation.runs.store import RunDirectory
@@ -41,11 +41,11 @@ class Labels:
 
 def choose_labels(
     run: RunDirectory,
-    answers: Sequence[Grounded],
+    answers: Sequence[AnswerOverlap],
     by_rules: Sequence[Sequence[str]],
     judge: str | None,
 ) -> Labels:
-    """Returns the labels that count, and how often rules and judge agree where both exist.
+    """Return the labels that count, and how often rules and judge agree where both exist.
 
     Args:
         run: Whose verdicts are read.

@@ -9,6 +9,6 @@ from importlib.resources import files
 
 @cache
 def words(group: str) -> frozenset[str]:
-    """Returns the words of a group, as `state_words`."""
+    """Return the words of a group, as `state_words`."""
     text = (files("pixfoundation.emergence") / "lexicon.toml").read_text(encoding="utf-8")
     return frozenset(tomllib.loads(text)[group].split())

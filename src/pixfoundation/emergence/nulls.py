@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.emergence.best import Grounded, oracle
+from pixfoundation.emergence.best import AnswerOverlap, oracle
 
 BINS = 10
 Count = Callable[[NDArray[np.float64]], NDArray[np.int64]]
@@ -57,18 +57,18 @@ class Band:
     high: NDArray[np.float64]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the band as plain JSON data."""
+        """Return the band as plain JSON data."""
         return {"mean": self.mean.tolist(), "low": self.low.tolist(), "high": self.high.tolist()}
 
 
 def histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts places in ten bins of a tenth; a place of 1 is in the last, so nothing is dropped."""
+    """Count places in ten bins of a tenth; a place of 1 is in the last, so nothing is dropped."""
     index = np.clip((places * BINS).astype(np.int64), 0, BINS - 1)
     return np.bincount(index, minlength=BINS)
 
 
 def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts places in ten half-open bins; 1 and above are dropped, as published.
+    """Count places in ten half-open bins; 1 and above are dropped, as published.
 
     In percent, as the published script has them: the edges of ten percents are exact numbers.
     """
@@ -78,7 +78,7 @@ def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def draw_nulls(
-    found: Sequence[Grounded], draws: int, rng: np.random.Generator, *, last: bool = False
+    found: Sequence[AnswerOverlap], draws: int, rng: np.random.Generator, *, last: bool = False
 ) -> list[Draws]:
     """Draws the three nulls; `random` only if every answer has masks at random points.
 
@@ -103,21 +103,21 @@ def draw_nulls(
 
 
 def _uniform(
-    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     picks = rng.integers(len(each.phrases), size=draws)
     return picks, each.iou[picks]
 
 
 def _shuffled(
-    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     dealt = rng.permuted(np.tile(each.iou, (draws, 1)), axis=1)  # (draws, phrases)
     return oracle(dealt, last=last), dealt.max(axis=1)
 
 
 def _random(
-    each: Grounded, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     phrases, points = len(each.phrases), len(each.random_iou)
     # With fewer points than phrases some phrases go without, and lose to any mask.
@@ -127,7 +127,7 @@ def _random(
 
 
 def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns the values of what was picked.
+    """Return the values of what was picked.
 
     Args:
         values: Of the phrases that each answer offers, float64 [phrases] each.
@@ -143,7 +143,7 @@ def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> N
 
 
 def location_band(drawn: Draws, places: Sequence[NDArray[np.float64]], count: Count) -> Band:
-    """Returns what a null gives for the location histogram.
+    """Return what a null gives for the location histogram.
 
     Args:
         drawn: A null.
@@ -154,7 +154,7 @@ def location_band(drawn: Draws, places: Sequence[NDArray[np.float64]], count: Co
 
 
 def concept_band(drawn: Draws, concepts: Sequence[NDArray[np.float64]], categories: int) -> Band:
-    """Returns what a null gives for the concept histogram.
+    """Return what a null gives for the concept histogram.
 
     Args:
         drawn: A null.

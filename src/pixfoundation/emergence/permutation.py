@@ -17,7 +17,7 @@ TOLERANCE = 1e-9
 
 
 def two_sided_p(observed: float, drawn: NDArray[np.float64]) -> float:
-    """Returns the share of draws that lie as far from the draws' mean as what was observed.
+    """Return the share of draws that lie as far from the draws' mean as what was observed.
 
     Args:
         observed: The statistic.
@@ -34,7 +34,7 @@ def two_sided_p(observed: float, drawn: NDArray[np.float64]) -> float:
 
 
 def shape_p(observed: NDArray[np.int64], drawn: NDArray[np.int64]) -> float:
-    """Tests a whole histogram: finds what lies in the middle too, which no mean shows.
+    """Test a whole histogram: finds what lies in the middle too, which no mean shows.
 
     Args:
         observed: Counts, int64 [bins].
@@ -54,7 +54,7 @@ def shape_p(observed: NDArray[np.int64], drawn: NDArray[np.int64]) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Adjusts the p of several tests so that any below 0.05 is chance in 5 % of the runs only.
+    """Adjust the p of several tests so that any below 0.05 is chance in 5 % of the runs only.
 
     Holm, Scandinavian Journal of Statistics 6 (1979).
     """

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.attention.reading import AttentionReading, Maps, reading_of, token_maps
+from pixfoundation.attention.row_convention import Maps, RowConvention, row_convention, token_maps
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
@@ -48,7 +48,7 @@ def load(
     rank: int = 1,
     threshold: float = 0.5,
 ) -> AttendAndSegment:
-    """Makes the grounder.
+    """Make the grounder.
 
     Args:
         segmenter: Draws the masks.
@@ -79,7 +79,7 @@ def load(
     return AttendAndSegment(
         segmenter,
         NounPhrases(pronouns=pronouns, fallback=fallback, trim=not published),
-        reading_of(preset or ("pixfoundation" if published else "default")),
+        row_convention(preset or ("pixfoundation" if published else "default")),
         published,
         prompt,
         points,
@@ -107,7 +107,7 @@ class AttendAndSegment:
 
     segmenter: Segmenter
     phrases: NounPhrases = field(default_factory=NounPhrases)
-    reading: AttentionReading = field(default_factory=AttentionReading)
+    reading: RowConvention = field(default_factory=RowConvention)
     published: bool = False
     prompt: Shape = "point"
     points: int = 1
@@ -117,7 +117,7 @@ class AttendAndSegment:
     uses: frozenset[Capability] = frozenset({"attention"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Returns the masks of every phrase of an answer, the masks of one prompt together.
+        """Return the masks of every phrase of an answer, the masks of one prompt together.
 
         Args:
             image: The image that the answer is about.
@@ -144,7 +144,7 @@ class AttendAndSegment:
         return self._candidates(pointed, boxes, self._segment(image, trace.frame, pointed, boxes))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
-        """Returns each phrase of an answer with its map on the grid, float32 [rows, columns]."""
+        """Return each phrase of an answer with its map on the grid, float32 [rows, columns]."""
         maps = self._token_maps(trace, len(answer.token_ids))  # (tokens, rows, columns)
         return [
             (phrase, maps[list(phrase.tokens)].mean(axis=0))
@@ -153,7 +153,7 @@ class AttendAndSegment:
         ]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns the settings, as JSON data."""
+        """Return the settings, as JSON data."""
         return {
             "reading": asdict(self.reading),
             "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)},
@@ -165,7 +165,7 @@ class AttendAndSegment:
         }
 
     def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
-        """Returns the centred maps; of a single token its plain map, unless as published.
+        """Return the centred maps; of a single token its plain map, unless as published.
 
         A single token less its own mean is zero everywhere.
         """

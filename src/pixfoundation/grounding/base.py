@@ -24,7 +24,7 @@ class Grounder(Protocol):
     uses: frozenset[Capability]
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Returns the candidates of an answer, the segmenter's masks of one prompt together.
+        """Return the candidates of an answer, the segmenter's masks of one prompt together.
 
         Args:
             image: The RGB image that the answer is about.
@@ -36,7 +36,7 @@ class Grounder(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns the settings, as JSON data for the run's record."""
+        """Return the settings, as JSON data for the run's record."""
         ...
 
 

@@ -22,7 +22,7 @@ from pixfoundation.types import Answer, Candidate, Phrase, Region
 
 
 def load(segmenter: Segmenter | None, *, published: bool = False) -> Coordinates:
-    """Makes the grounder.
+    """Make the grounder.
 
     Args:
         segmenter: Draws the masks.
@@ -52,7 +52,7 @@ class Coordinates:
     uses: frozenset[Capability] = frozenset({"coordinates"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Returns the masks of every region of an answer, points first, then boxes."""
+        """Return the masks of every region of an answer, points first, then boxes."""
         regions = answer.regions or ()
         points = [region for region in regions if len(region.coordinates) == 2]
         boxes = [region for region in regions if len(region.coordinates) == 4]
@@ -69,7 +69,7 @@ class Coordinates:
         return found
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns the settings, as JSON data."""
+        """Return the settings, as JSON data."""
         return {"published": self.published}
 
     def _candidates(
@@ -92,7 +92,7 @@ class Coordinates:
         ]
 
     def _kept(self, region: Region, scores: NDArray[np.float32]) -> Sequence[int]:
-        """Returns which masks of a place count."""
+        """Return which masks of a place count."""
         if not self.published:
             return range(len(scores))
         return [int(scores.argmax()) if region.points else len(scores) - 1]

@@ -15,7 +15,7 @@ from pixfoundation.types import Answer, Candidate, NativeMask, Phrase
 
 
 def load(segmenter: Segmenter | None, *, published: bool = False) -> NativeMasks:
-    """Makes the grounder; neither a segmenter nor the published switch changes anything here."""
+    """Make the grounder; neither a segmenter nor the published switch changes anything here."""
     return NativeMasks()
 
 
@@ -27,7 +27,7 @@ class NativeMasks:
     uses: frozenset[Capability] = frozenset({"masks"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Returns the answer's own masks, in its order; none if it emitted none.
+        """Return the answer's own masks, in its order; none if it emitted none.
 
         Args:
             image: The image that the answer is about.
@@ -50,7 +50,7 @@ class NativeMasks:
         return candidates
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns the settings, as JSON data."""
+        """Return the settings, as JSON data."""
         return {}
 
 

@@ -54,7 +54,7 @@ class GroundedImage:
         return [found[span] for span in sorted(found)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns everything but the pixels as plain JSON data."""
+        """Return everything but the pixels as plain JSON data."""
         return {
             "expression": self.sample.expression,
             "image": str(self.sample.image),

@@ -28,7 +28,7 @@ class Peak:
 def peaks(
     pixels: NDArray[np.float32], cell: tuple[float, float], count: int = 1, rank: int = 1
 ) -> list[Peak]:
-    """Finds the highest pixels of a map.
+    """Find the highest pixels of a map.
 
     Args:
         pixels: float32 [height, width]; NaN where the map says nothing.
@@ -65,7 +65,7 @@ def peaks(
 def high_cells(
     grid: NDArray[np.float32], frame: GridFrame, point: tuple[float, float], threshold: float
 ) -> NDArray[np.bool_]:
-    """Returns the connected high cells that hold a point, bool [grid rows, grid columns].
+    """Return the connected high cells that hold a point, bool [grid rows, grid columns].
 
     Args:
         grid: float32 [grid rows, grid columns].
@@ -92,7 +92,7 @@ def high_cells(
 
 
 def box_around(cells: NDArray[np.bool_], frame: GridFrame) -> Box:
-    """Returns the box of some cells, inside the image."""
+    """Return the box of some cells, inside the image."""
     x0, y0, _, _ = frame.box
     step_x, step_y = _steps(frame)
     rows, columns = np.nonzero(cells)
@@ -106,7 +106,7 @@ def box_around(cells: NDArray[np.bool_], frame: GridFrame) -> Box:
 
 
 def mask_of(cells: NDArray[np.bool_], frame: GridFrame) -> NDArray[np.bool_]:
-    """Returns the pixels whose centres lie in some cells, bool [height, width]."""
+    """Return the pixels whose centres lie in some cells, bool [height, width]."""
     height, width = frame.image_size
     x0, y0, _, _ = frame.box
     step_x, step_y = _steps(frame)

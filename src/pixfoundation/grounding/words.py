@@ -21,7 +21,7 @@ from pixfoundation.types import Answer, Candidate
 def load(
     segmenter: Segmenter | TextSegmenter | None, *, published: bool = False, pronouns: bool = False
 ) -> Words:
-    """Makes the grounder.
+    """Make the grounder.
 
     Args:
         segmenter: One that takes words.
@@ -53,7 +53,7 @@ class Words:
     uses: frozenset[Capability] = frozenset()
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Returns the masks that the segmenter gives for each phrase, the best first.
+        """Return the masks that the segmenter gives for each phrase, the best first.
 
         Args:
             image: The image that the answer is about.
@@ -74,7 +74,7 @@ class Words:
         ]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns the settings, as JSON data."""
+        """Return the settings, as JSON data."""
         return {
             "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)}
         }

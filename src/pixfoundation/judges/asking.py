@@ -30,7 +30,7 @@ class CachedJudge:
     """
 
     def __init__(self, judge: Judge, folder: Path, budget: int | None = None) -> None:
-        """Wraps a judge.
+        """Wrap a judge.
 
         Args:
             judge: Who is asked what the folder does not hold.
@@ -52,7 +52,7 @@ class CachedJudge:
             ) from error
 
     def ask(self, question: Question) -> str:
-        """Returns the reply, from the folder if the same was asked before.
+        """Return the reply, from the folder if the same was asked before.
 
         Raises:
             JudgeError: If the budget is used up, or the judge fails.
@@ -79,7 +79,7 @@ class CachedJudge:
 
 
 def concurrently(work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterator[tuple[T, R]]:
-    """Yields each item with its result as it comes, a bounded number under way at a time.
+    """Yield each item with its result as it comes, a bounded number under way at a time.
 
     After a failure no further item is started; those under way are finished and yielded, and then
     the failure is raised, so that what was paid for is not lost.

@@ -29,7 +29,7 @@ class Question:
     max_tokens: int = 64
 
     def key(self, judge: str) -> str:
-        """Returns the hash of everything that the reply depends on.
+        """Return the hash of everything that the reply depends on.
 
         Args:
             judge: The judge's name, which holds its model.
@@ -52,7 +52,7 @@ class Judge(Protocol):
     name: str
 
     def ask(self, question: Question) -> str:
-        """Returns the reply as text.
+        """Return the reply as text.
 
         Raises:
             JudgeError: If the judge cannot be reached, or refuses to work.

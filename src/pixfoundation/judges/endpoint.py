@@ -47,7 +47,7 @@ def load(
     retries: int = 6,
     timeout: float = 120.0,
 ) -> Endpoint:
-    """Makes the judge; nothing is sent yet.
+    """Make the judge; nothing is sent yet.
 
     Args:
         model: The model's name at the endpoint.
@@ -80,7 +80,7 @@ class Endpoint:
     """The judge."""
 
     def __init__(self, client: openai.OpenAI, model: str) -> None:
-        """Wraps a client.
+        """Wrap a client.
 
         Args:
             client: Configured with address, key, retries and time-out.
@@ -92,7 +92,7 @@ class Endpoint:
         self._refused: set[str] = set()  # parameters that the model does not take
 
     def ask(self, question: Question) -> str:
-        """Returns the reply; an empty text if the model refuses or says nothing.
+        """Return the reply; an empty text if the model refuses or says nothing.
 
         A reply that is not of the protocol is asked for once more.
 
@@ -140,7 +140,7 @@ class Endpoint:
             return None
 
     def _negotiated(self, question: Question) -> str:
-        """Sends the question, leaving out what the model turns out not to take."""
+        """Send the question, leaving out what the model turns out not to take."""
         while True:
             without = frozenset(self._refused)
             try:

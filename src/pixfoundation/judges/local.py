@@ -23,7 +23,7 @@ def load(
     dtype: str | None = None,
     revision: str | None = None,
 ) -> LocalJudge:
-    """Loads the model.
+    """Load the model.
 
     Args:
         model: A hub id, a folder, or the name of a model that comes with the package.
@@ -52,7 +52,7 @@ class LocalJudge:
     """The judge; one question at a time, greedily unless the question has a temperature."""
 
     def __init__(self, name: str, model: Any, processor: Any) -> None:
-        """Wraps a loaded model.
+        """Wrap a loaded model.
 
         Args:
             name: What it was loaded as.
@@ -64,7 +64,7 @@ class LocalJudge:
         self._turn = threading.Lock()
 
     def ask(self, question: Question) -> str:
-        """Returns the reply.
+        """Return the reply.
 
         Raises:
             JudgeError: If the model does not take the question, as it may with several images.

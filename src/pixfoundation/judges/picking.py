@@ -155,7 +155,7 @@ def pick_by_tournament(
 
 
 def distinct(masks: Sequence[Mask]) -> list[int]:
-    """Returns the indices of masks that no earlier kept one overlaps by more than `SAME_IOU`."""
+    """Return the indices of masks that no earlier kept one overlaps by more than `SAME_IOU`."""
     kept: list[int] = []
     for index, mask in enumerate(masks):
         if not kept or ious([masks[i] for i in kept], mask).max() <= SAME_IOU:
@@ -164,14 +164,14 @@ def distinct(masks: Sequence[Mask]) -> list[int]:
 
 
 def red_overlay(image: Image.Image, mask: Mask) -> bytes:
-    """Returns the image with the mask blended half and half with pure red, as a PNG file."""
+    """Return the image with the mask blended half and half with pure red, as a PNG file."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32).copy()
     pixels[mask.decode()] = 0.5 * pixels[mask.decode()] + 0.5 * np.array([255, 0, 0], np.float32)
     return to_png(Image.fromarray(pixels.astype(np.uint8)))
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Returns an image as a PNG file."""
+    """Return an image as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "png")
     return buffer.getvalue()

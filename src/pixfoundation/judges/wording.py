@@ -93,7 +93,7 @@ def concept_question(phrase: str, text: str, temperature: float) -> Question:
 
 
 def asked_again(question: Question, wanted: str) -> Question:
-    """Returns the question with a reminder of what a reply must be."""
+    """Return the question with a reminder of what a reply must be."""
     return Question(
         f"{question.text}\nYour reply must be {wanted} and nothing else.",
         question.system,
@@ -104,7 +104,7 @@ def asked_again(question: Question, wanted: str) -> Question:
 
 
 def read_yes_no(reply: str) -> bool | None:
-    """Reads yes or no, full stops after it allowed, as the published scripts do.
+    """Read yes or no, full stops after it allowed, as the published scripts do.
 
     Example:
         >>> read_yes_no("Yes."), read_yes_no("no"), read_yes_no("Yes, it does")
@@ -115,7 +115,7 @@ def read_yes_no(reply: str) -> bool | None:
 
 
 def read_number(reply: str, highest: int, *, abstain: bool = False) -> int | None:
-    """Reads the number of an image; 0 only where abstaining was offered.
+    """Read the number of an image; 0 only where abstaining was offered.
 
     Example:
         >>> [read_number(reply, 4) for reply in ("Image 3.", "5", "0", "2 or 3", "?")]
@@ -129,7 +129,7 @@ def read_number(reply: str, highest: int, *, abstain: bool = False) -> int | Non
 
 
 def read_letters(reply: str) -> list[str] | None:
-    """Reads one or two different letters from a to f.
+    """Read one or two different letters from a to f.
 
     The published script counts 'a', '(a)', 'a, b' and '(a) color', and fails on 'a.' and
     '(a) and (b)'; all of these are read here.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pixfoundation.models.base import models
-from pixfoundation.models.llava_sam.names import GLAMM, LISA
-from pixfoundation.models.names import (
+from pixfoundation.models.common.llava_sam.names import GLAMM, LISA
+from pixfoundation.models.transformers.names import (
     CHECKPOINTS,
     COORDINATES,
     COORDINATES_SUFFIX,
@@ -16,7 +16,7 @@ __all__ = ["models"]
 
 models.announce(
     "tiny-llava",
-    "pixfoundation.models.transformers_adapter",
+    "pixfoundation.models.transformers.adapter",
     "load",
     summary="embedded demonstration model, trained on PixScenes",
     gives="attention",
@@ -68,14 +68,14 @@ _ASKED = {name: CHECKPOINTS[name] for name in COORDINATES} | {
     "cambrian-8b": replace(_CAMBRIAN, summary="Cambrian-1 on Llama 3 8B")
 }
 
-_announce("transformers_adapter", "attention", CHECKPOINTS)
+_announce("transformers.adapter", "attention", CHECKPOINTS)
 _announce("llava_grounding.adapter", "masks", {"llava-grounding": _LLAVA_GROUNDING})
 _announce("omg_llava.adapter", "masks", {"omg-llava": _OMG_LLAVA})
 _announce("cambrian.adapter", "attention", {"cambrian-8b": _CAMBRIAN})
-_announce("llava_sam.adapter", "masks", LISA, "load_lisa")
-_announce("llava_sam.adapter", "masks", GLAMM, "load_glamm")
+_announce("common.llava_sam.adapter", "masks", LISA, "load_lisa")
+_announce("common.llava_sam.adapter", "masks", GLAMM, "load_glamm")
 _announce(
-    "pointing",
+    "coordinates.adapter",
     "coordinates",
     {
         f"{name}{COORDINATES_SUFFIX}": _asked_for_coordinates(known)
@@ -85,7 +85,7 @@ _announce(
 
 models.announce(
     "openai",
-    "pixfoundation.models.endpoint",
+    "pixfoundation.models.endpoint.adapter",
     "load",
     summary="a served model behind an OpenAI-compatible endpoint: --model-option model=NAME",
     extra="judge",
@@ -95,7 +95,7 @@ models.announce(
 
 models.announce(
     "worker",
-    "pixfoundation.models.worker",
+    "pixfoundation.models.worker.adapter",
     "load",
     summary='a command of your own that answers: --model-option command="python worker.py"',
     gives="masks, coordinates",

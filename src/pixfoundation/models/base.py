@@ -68,7 +68,7 @@ class Model(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        """Return what identifies the weights and settings, as JSON data for the run's record."""
         ...
 
 
@@ -77,7 +77,7 @@ class KeepsLog(Protocol):
     """A model that has something to log; a run tells it where."""
 
     def log_in(self, folder: Path) -> None:
-        """Keeps the log in a folder from now on."""
+        """Keep the log in a folder from now on."""
         ...
 
 

@@ -11,12 +11,12 @@ PHRASE_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e
 
 
 def phrase_colour(number: int) -> str:
-    """Returns the colour of the phrase at a place among those of its answer, counted from 0."""
+    """Return the colour of the phrase at a place among those of its answer, counted from 0."""
     return PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
 
 
 def token_colours(phrases: Sequence[Phrase]) -> dict[int, str]:
-    """Returns the colour of every token that is in a phrase, by the token's place.
+    """Return the colour of every token that is in a phrase, by the token's place.
 
     Args:
         phrases: Of one answer, in the order of the text.

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
 from matplotlib.ticker import MaxNLocator
 
+from pixfoundation.emergence.analysis import Emergence, chosen
 from pixfoundation.emergence.labels import RULES
 from pixfoundation.emergence.nulls import BINS
-from pixfoundation.emergence.when import Emergence, chosen
 from pixfoundation.errors import RunError
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
@@ -36,7 +36,7 @@ CAUTION = "An oracle picks the best of all masks: part of every bar is chance, a
 
 
 def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
-    """Writes all figures as PNG and PDF.
+    """Write all figures as PNG and PDF.
 
     Args:
         found: One analysis a run.
@@ -187,7 +187,7 @@ def _label(plot: Plot, panels: Sequence[Axes], below: str, beside: str) -> None:
 
 
 def _legend(plot: Plot, axis: Axes) -> None:
-    """Puts the legend above, where it hides nothing; the entries are alike in every panel."""
+    """Put the legend above, where it hides nothing; the entries are alike in every panel."""
     handles, labels = axis.get_legend_handles_labels()
     room = int(12 * plot.get_figwidth() / (8 + max(map(len, labels), default=1)))
     order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("chance"))

@@ -48,7 +48,7 @@ class Gallery:
 def gallery(
     runs: Sequence[RunDirectory], scores: Sequence[Scores], names: Sequence[str]
 ) -> Gallery:
-    """Collects the samples that all runs share, side by side.
+    """Collect the samples that all runs share, side by side.
 
     Args:
         runs: Of the same benchmark.
@@ -95,7 +95,7 @@ class _Reader:
         self._place = {sample.id: i for i, sample in enumerate(scores.samples)}
 
     def answers(self, sample: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-        """Returns by protocol what goes into the index and what goes into the block."""
+        """Return by protocol what goes into the index and what goes into the block."""
         keys: list[Key] = [(sample, protocol) for protocol in self._run.config.protocols]
         return {
             str(key[1]): self._answer(self._answers[key], self._candidates.get(key))
@@ -174,7 +174,7 @@ def _sample(sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _grid(size: tuple[int, int]) -> tuple[int, int]:
-    """Returns the (height, width) that masks of an image are drawn in."""
+    """Return the (height, width) that masks of an image are drawn in."""
     return shrunk_size(size, MASK_SIDE)
 
 
@@ -184,7 +184,7 @@ def _counts(mask: Mask) -> str:
 
 
 def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
-    """Returns the image as a data URL and its (height, width) there; an empty URL if unreadable."""
+    """Return the image as a data URL and its (height, width) there; an empty URL if unreadable."""
     try:
         image = load_image(sample.image)
     except DataError:
@@ -197,7 +197,7 @@ def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
 
 
 def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], list[int | None]]:
-    """Returns the phrases in the order of the text, and which of them each candidate is of."""
+    """Return the phrases in the order of the text, and which of them each candidate is of."""
     spans: dict[tuple[int, int], str] = {
         candidate.phrase.span: candidate.phrase.text
         for candidate in candidates

@@ -98,7 +98,7 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
 
 
 def _head(found: GroundedImage, rows: list[Row], width: float) -> list[list[list[Piece]]]:
-    """Returns the lines of the prompt, of the answer, and of what the figure leaves out."""
+    """Return the lines of the prompt, of the answer, and of what the figure leaves out."""
     answer = found.answer.text.strip("\n") or "(no answer)"
     words = highlighted(answer, found.phrases)
     texts = [
@@ -118,7 +118,7 @@ def _head(found: GroundedImage, rows: list[Row], width: float) -> list[list[list
 
 
 def save_grid(plot: Plot, path: Path) -> None:
-    """Writes the figure in the format of the path's ending, replacing a file in one step.
+    """Write the figure in the format of the path's ending, replacing a file in one step.
 
     Raises:
         RunError: If the file cannot be written.
@@ -136,7 +136,7 @@ def save_grid(plot: Plot, path: Path) -> None:
 
 
 def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray:
-    """Returns the image with a candidate's mask tinted and outlined, uint8 [height, width, 3].
+    """Return the image with a candidate's mask tinted and outlined, uint8 [height, width, 3].
 
     Args:
         image: RGB; the mask is brought to its size.
@@ -154,7 +154,7 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
-    """Returns an image whose longer side is at most that many pixels."""
+    """Return an image whose longer side is at most that many pixels."""
     height, width = shrunk_size((image.height, image.width), side)
     if (width, height) == image.size:
         return image
@@ -171,13 +171,13 @@ def _edge(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 
 def _show(axis: Axes, found: GroundedImage, pixels: Any, **style: Any) -> None:
-    """Shows pixels of any size where the image is, in the coordinates of its pixels."""
+    """Show pixels of any size where the image is, in the coordinates of its pixels."""
     width, height = found.image.size
     axis.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), **style)
 
 
 def _rows(found: GroundedImage) -> list[Row]:
-    """Groups the candidates by phrase, with their indices."""
+    """Group the candidates by phrase, with their indices."""
     rows: dict[tuple[int, int] | None, Row] = {}
     for index, candidate in enumerate(found.candidates):
         phrase = candidate.phrase

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pixfoundation.api import Grounded
+from pixfoundation.api import GroundingResult
 from pixfoundation.similarity import THRESHOLD
 
 
-def why_nothing(result: Grounded) -> str | None:
-    """Returns why no mask was picked, in one sentence; None if one was."""
+def why_nothing(result: GroundingResult) -> str | None:
+    """Return why no mask was picked, in one sentence; None if one was."""
     picking, selection = result.picking, result.selection
     if not result.found.candidates:
         return "The answer offers no mask: there is nothing to pick from."

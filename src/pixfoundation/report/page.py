@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FunctionLoader, select_autoescape
 
 from pixfoundation import __version__
-from pixfoundation.emergence.when import analyse
+from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.gallery import gallery
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import CHANCE, Scores
 
@@ -50,7 +50,7 @@ def write_report(
     title: str = "PixFoundation report",
     scores: Sequence[Scores] | None = None,
 ) -> Path:
-    """Writes the page of one run, or of several side by side.
+    """Write the page of one run, or of several side by side.
 
     Args:
         runs: Runs of the same benchmark.
@@ -94,7 +94,7 @@ def write_report(
 
 
 def embed_json(value: Any) -> str:
-    r"""Returns JSON that is safe inside a `<script>` element, whatever text it holds.
+    r"""Return JSON that is safe inside a `<script>` element, whatever text it holds.
 
     Example:
         >>> embed_json({"answer": "</script><b>"})
@@ -105,7 +105,7 @@ def embed_json(value: Any) -> str:
 
 
 def pack(value: Any) -> str:
-    """Returns JSON, deflated, in base64: letters, digits, `+`, `/` and `=` alone.
+    """Return JSON, deflated, in base64: letters, digits, `+`, `/` and `=` alone.
 
     Run lengths shrink to less than two thirds, base64 included, and whatever text the value holds
     cannot be read as HTML.
@@ -115,7 +115,7 @@ def pack(value: Any) -> str:
 
 
 def _figures(runs: Sequence[RunDirectory], names: Sequence[str]) -> list[dict[str, str]]:
-    """Returns the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
+    """Return the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
     from pixfoundation.report import emergence_figures as figures
 
     found = []
@@ -181,7 +181,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
 
 
 def _lead(scores: Scores) -> list[dict[str, str]]:
-    """Returns the five figures that are read first, those that the run does not have left out."""
+    """Return the five figures that are read first, those that the run does not have left out."""
     lead = scores.lead
     figures = (
         ("S", "harmonic mean of the best A and the best M", lead.s),
@@ -252,8 +252,8 @@ def _chance(scores: Scores, protocol: Any, selector: str) -> str:
     return percent(chance.present) if chance else ""
 
 
-def percent(figure: Figure | None) -> str:
-    """Returns a figure in percent with its interval, as text; a dash if there is none."""
+def percent(figure: Estimate | None) -> str:
+    """Return a figure in percent with its interval, as text; a dash if there is none."""
     if figure is None or figure.value is None:
         return "–"
     interval = figure.interval

@@ -99,7 +99,7 @@ def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[
 
 
 def fitted(text: str, width: float, size: float, most: int) -> str:
-    """Returns a text in one style in so many lines at most; its own line breaks are blanks."""
+    """Return a text in one style in so many lines at most; its own line breaks are blanks."""
     lines = wrap([Piece(" ".join(text.split()))], width, size, most)
     return "\n".join("".join(piece.text for piece in line) for line in lines)
 
@@ -107,7 +107,7 @@ def fitted(text: str, width: float, size: float, most: int) -> str:
 def draw_lines(
     figure: Any, lines: Sequence[Sequence[Piece]], left: float, top: float, size: float
 ) -> None:
-    """Writes placed lines into a figure or subfigure.
+    """Write placed lines into a figure or subfigure.
 
     Args:
         figure: What to write into.
@@ -127,12 +127,12 @@ def draw_lines(
 
 
 def highlight(colour: str) -> dict[str, Any]:
-    """Returns the box behind a text that stands for a colour; the text itself stays dark."""
+    """Return the box behind a text that stands for a colour; the text itself stays dark."""
     return {"facecolor": colour, "alpha": 0.35, "edgecolor": "none", "pad": 1.0}
 
 
 def text_height(lines: int, size: float) -> float:
-    """Returns the inches that so many lines take."""
+    """Return the inches that so many lines take."""
     return lines * LINE * size / POINTS
 
 
@@ -145,7 +145,7 @@ def missing_glyphs() -> Iterator[None]:
 
 
 def _measure(size: float) -> Callable[[str], float]:
-    """Returns what tells how far a text moves the pen, in inches."""
+    """Return what tells how far a text moves the pen, in inches."""
     renderer, font = RendererAgg(1, 1, DPI), FontProperties(size=size)
 
     def ink(text: str) -> float:
@@ -159,7 +159,7 @@ def _measure(size: float) -> Callable[[str], float]:
 def _words(
     pieces: Sequence[Piece], width: float, measure: Callable[[str], float]
 ) -> Iterator[tuple[str, str | None]]:
-    """Yields words, blanks and line breaks with their colours, none wider than a line."""
+    """Yield words, blanks and line breaks with their colours, none wider than a line."""
     for piece in pieces:
         for word in re.findall(r"\n|[^\S\n]+|\S+", piece.text):
             if word == "\n" or not word.isspace():
@@ -180,7 +180,7 @@ def _parts(word: str, width: float, measure: Callable[[str], float]) -> Iterator
 
 
 def _joined(line: Sequence[Piece]) -> list[Piece]:
-    """Joins neighbours of one colour, so that a highlight has no gaps; blanks at ends go."""
+    """Join neighbours of one colour, so that a highlight has no gaps; blanks at ends go."""
     joined: list[Piece] = []
     for piece in line:
         if joined and joined[-1].colour == piece.colour:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure as Plot
 from numpy.typing import NDArray
 
-from pixfoundation.attention.reading import token_maps
+from pixfoundation.attention.row_convention import token_maps
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
@@ -32,7 +32,7 @@ MOST_TOKENS = 64
 def token_heat(
     found: GroundedImage, grounder: Grounder, side: int | None = None
 ) -> NDArray[np.float32]:
-    """Returns the map of every generated token in image pixels, less the mean of all.
+    """Return the map of every generated token in image pixels, less the mean of all.
 
     Args:
         found: An image grounded by attention.
@@ -53,7 +53,7 @@ def token_heat(
 
 
 def token_texts(found: GroundedImage) -> list[str]:
-    """Returns what each generated token wrote; a stop token wrote nothing."""
+    """Return what each generated token wrote; a stop token wrote nothing."""
     return [found.answer.text[start:end] for start, end in found.answer.spans]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pixfoundation.errors import DataError
 from pixfoundation.report.published import ROWS, SOURCE
-from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.scores import CHANCE, Scores
 
 Format = Literal["markdown", "latex", "csv"]
@@ -46,7 +46,7 @@ def render_table(
     selectors: Sequence[str] | None = None,
     intervals: bool = False,
 ) -> str:
-    """Renders one table of all runs.
+    """Render one table of all runs.
 
     The best value of a column is bold; oracles and chance levels do not compete.
 
@@ -140,11 +140,11 @@ def _note(scores: Scores) -> str:
     return f"{scores.name}: {'; '.join(said)}."
 
 
-def _percent(figure: Figure | None) -> float | None:
+def _percent(figure: Estimate | None) -> float | None:
     return None if figure is None or figure.value is None else 100 * figure.value
 
 
-def _bounds(figure: Figure | None) -> tuple[float, float] | None:
+def _bounds(figure: Estimate | None) -> tuple[float, float] | None:
     bounds = figure.interval if figure is not None else None
     return None if bounds is None else (100 * bounds[0], 100 * bounds[1])
 

@@ -22,8 +22,8 @@ from pixfoundation.masks import Mask
 from pixfoundation.models.base import Decoding, KeepsLog, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
-from pixfoundation.runs.parts import Part
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
+from pixfoundation.runs.shards import Shard
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import Segmenter, TextSegmenter
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
@@ -58,7 +58,7 @@ def collect(
     *,
     decoding: Decoding | None = None,
     batch_size: int = 1,
-    part: Part | None = None,
+    part: Shard | None = None,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -194,7 +194,7 @@ def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> lis
 def _load_images(
     batch: Sequence[Ask], writer: _Writer
 ) -> list[tuple[Image.Image, Sample, list[Prompt]]]:
-    """Loads the images of a batch; records a failure for each that cannot be used."""
+    """Load the images of a batch; records a failure for each that cannot be used."""
     ready = []
     for sample, prompts in batch:
         try:

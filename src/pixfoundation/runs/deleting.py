@@ -109,7 +109,7 @@ def _ask(
 
 
 def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> Box:
-    """Returns the (x0, y0, x1, y1) around a point, moved to lie inside an image.
+    """Return the (x0, y0, x1, y1) around a point, moved to lie inside an image.
 
     Args:
         point: (x, y) in pixels.
@@ -126,7 +126,7 @@ def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> B
 
 
 def control_for(box: Box, size: tuple[int, int], rng: np.random.Generator) -> Box:
-    """Returns as large a box at a random place, of `DRAWS` tried the first that does not touch.
+    """Return as large a box at a random place, of `DRAWS` tried the first that does not touch.
 
     If all do, the one that overlaps least.
     """
@@ -145,7 +145,7 @@ def control_for(box: Box, size: tuple[int, int], rng: np.random.Generator) -> Bo
 
 
 def cover(image: Image.Image, box: Box) -> Image.Image:
-    """Returns the image with a box filled with its mean colour."""
+    """Return the image with a box filled with its mean colour."""
     covered = image.copy()
     red, green, blue = (round(value) for value in ImageStat.Stat(image).mean)
     covered.paste((red, green, blue), box)

@@ -11,7 +11,7 @@ PACKAGES = ("pixfoundation", "numpy", "pycocotools", "torch", "transformers", "s
 
 
 def describe_environment() -> dict[str, Any]:
-    """Returns the versions of what results may depend on, and the device that is there."""
+    """Return the versions of what results may depend on, and the device that is there."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

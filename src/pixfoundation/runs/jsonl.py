@@ -19,7 +19,7 @@ from pixfoundation.errors import RunError
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the line number, from 1, and the object of every whole line.
+    """Yield the line number, from 1, and the object of every whole line.
 
     A missing file has no lines.
 
@@ -51,7 +51,7 @@ class Appender:
     """Appends JSON objects to a file, each flushed to disk before `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file and cuts off a torn last line.
+        """Open the file and cuts off a torn last line.
 
         Raises:
             RunError: If the file cannot be opened for writing.
@@ -69,7 +69,7 @@ class Appender:
             raise _write_error(path, error) from error
 
     def append(self, value: dict[str, Any]) -> None:
-        """Writes one line; on failure the file is as it was before.
+        """Write one line; on failure the file is as it was before.
 
         Raises:
             RunError: If the disk is full or the file cannot be written.
@@ -87,7 +87,7 @@ class Appender:
         self._end += len(line)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Appender:
@@ -103,7 +103,7 @@ class Appender:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces a JSON file in one step, so that a reader never sees half of it.
+    """Replace a JSON file in one step, so that a reader never sees half of it.
 
     Raises:
         RunError: If the file cannot be written.

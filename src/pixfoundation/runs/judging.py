@@ -127,7 +127,7 @@ def judge_run(
 
 
 def named(judge: Judge, temperature: float, published: bool) -> str:
-    """Returns what stands beside a verdict: the judge, and how it was asked if not by default."""
+    """Return what stands beside a verdict: the judge, and how it was asked if not by default."""
     asked = [judge.name]
     if published:
         asked.append("published")

@@ -9,7 +9,7 @@ from pixfoundation.runs.store import RunDirectory
 
 
 def run_names(runs: Sequence[RunDirectory]) -> list[str]:
-    """Returns each run's model, with the folder where two runs are of one model, all different.
+    """Return each run's model, with the folder where two runs are of one model, all different.
 
     Args:
         runs: Of one table, figure or page.

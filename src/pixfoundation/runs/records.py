@@ -52,7 +52,7 @@ class AnswerRecord(OfAnswer):
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return {
             "sample": self.sample,
             "protocol": self.protocol,
@@ -65,7 +65,7 @@ class AnswerRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AnswerRecord:
-        """Reads what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        """Read what `to_json` wrote; raises KeyError or TypeError if it is not."""
         return cls(
             sample=data["sample"],
             protocol=data["protocol"],
@@ -96,7 +96,7 @@ class CandidateRecord(OfAnswer):
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return {
             "sample": self.sample,
             "protocol": self.protocol,
@@ -107,7 +107,7 @@ class CandidateRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CandidateRecord:
-        """Reads what `to_json` wrote; raises KeyError, TypeError or DataError if it is not."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or DataError if it is not."""
         return cls(
             sample=data["sample"],
             protocol=data["protocol"],
@@ -136,7 +136,7 @@ class DeletionRecord:
     answers: tuple[str, str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return {
             "sample": self.sample,
             "phrase": self.phrase,
@@ -147,7 +147,7 @@ class DeletionRecord:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeletionRecord:
-        """Reads what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
         x0, y0, x1, y1 = data["deleted"]
         u0, v0, u1, v1 = data["control"]
         whole, deleted, control = data["answers"]
@@ -188,7 +188,7 @@ class VerdictRecord(OfAnswer):
     spared: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return {
             "sample": self.sample,
             "protocol": self.protocol,
@@ -202,7 +202,7 @@ class VerdictRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
-        """Reads what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        """Read what `to_json` wrote; raises KeyError or TypeError if it is not."""
         return cls(
             data["sample"],
             data["protocol"],

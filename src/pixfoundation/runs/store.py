@@ -79,7 +79,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Opens an existing run directory.
+        """Open an existing run directory.
 
         Raises:
             RunError: If the folder holds no run, or one that cannot be read.
@@ -98,7 +98,7 @@ class RunDirectory:
         samples: Iterable[Sample],
         environment: Mapping[str, Any] | None = None,
     ) -> RunDirectory:
-        """Makes a run directory, or opens the one that is there if it is of the same run.
+        """Make a run directory, or opens the one that is there if it is of the same run.
 
         A run over more samples of the same benchmark goes on from one over fewer.
 
@@ -157,24 +157,24 @@ class RunDirectory:
         return json.loads((self.path / "run.json").read_text(encoding="utf-8"))["environment"]
 
     def answers(self) -> dict[Key, AnswerRecord]:
-        """Returns all answers; of several with one key the last that did not fail, if any."""
+        """Return all answers; of several with one key the last that did not fail, if any."""
         return _latest(self._records("answers", AnswerRecord.from_json))
 
     def candidates(self) -> dict[Key, CandidateRecord]:
-        """Returns all candidates; of several with one key as `answers` does."""
+        """Return all candidates; of several with one key as `answers` does."""
         return _latest(self._records("candidates", CandidateRecord.from_json))
 
     def verdicts(self) -> list[VerdictRecord]:
-        """Returns all verdicts in the order written."""
+        """Return all verdicts in the order written."""
         return list(self._records("verdicts", VerdictRecord.from_json))
 
     def deletions(self) -> dict[str, DeletionRecord]:
-        """Returns the answers to covered images by sample id; of several the last written."""
+        """Return the answers to covered images by sample id; of several the last written."""
         found = self._records("deletions", DeletionRecord.from_json)
         return {record.sample: record for record in found}
 
     def _records(self, stem: str, parse: Callable[[dict[str, Any]], R]) -> Iterator[R]:
-        """Reads `<stem>.jsonl`, then the shards `<stem>.<worker>.jsonl` in their order."""
+        """Read `<stem>.jsonl`, then the shards `<stem>.<worker>.jsonl` in their order."""
         shards = sorted(self.path.glob(f"{stem}.*.jsonl"))
         for file in [self.path / f"{stem}.jsonl", *shards]:
             for number, line in read_lines(file):
@@ -190,7 +190,7 @@ class RunDirectory:
     # ---- writing ---------------------------------------------------------------------------
 
     def locked(self, shard: str | None = None) -> AbstractContextManager[None]:
-        """Holds the run (or one worker's shard of it) against a second process.
+        """Hold the run (or one worker's shard of it) against a second process.
 
         Raises:
             RunError: If another process holds it.
@@ -198,7 +198,7 @@ class RunDirectory:
         return _held(self.path / (f".{shard}.lock" if shard else ".lock"), self.path)
 
     def appender(self, stem: str, shard: str | None = None) -> Appender:
-        """Opens `answers`, `deletions` and the like for appending; the lock must be held."""
+        """Open `answers`, `deletions` and the like for appending; the lock must be held."""
         return Appender(self.path / (f"{stem}.{shard}.jsonl" if shard else f"{stem}.jsonl"))
 
 
@@ -233,7 +233,7 @@ def _read_config(path: Path) -> RunConfig:
 
 @contextmanager
 def _held(file: Path, run: Path, patience: float = 0) -> Iterator[None]:
-    """Holds a lock; waits for it so many seconds."""
+    """Hold a lock; waits for it so many seconds."""
     lock = FileLock(file, timeout=patience)
     try:
         lock.acquire()

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.options import PARSERS
+from pixfoundation.choice_parsing import PARSERS
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.scoring.grading import Grade
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol, Sample
 
 Grader = Callable[[Sample, AnswerRecord], Grade]
@@ -38,14 +38,14 @@ class Accuracy:
 
     protocol: Protocol
     graded_by: str
-    question: Figure
-    pair: Figure
+    question: Estimate
+    pair: Estimate
     unparsed: int
     unanswered: int
     right: NDArray[np.float64]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as plain JSON data."""
+        """Return the figures as plain JSON data."""
         return {
             "question": self.question.value,
             "pair": self.pair.value,
@@ -102,7 +102,7 @@ def measure(
 
 
 def parser_grader(parser: str) -> Grader:
-    """Returns the grader of protocol 2 that reads option letters with that parser."""
+    """Return the grader of protocol 2 that reads option letters with that parser."""
     parse = PARSERS[parser]
 
     def grade(sample: Sample, answer: AnswerRecord) -> Grade:
@@ -115,7 +115,7 @@ def parser_grader(parser: str) -> Grader:
 def both_right(
     right: NDArray[np.float64], samples: Sequence[Sample], bootstrap: Bootstrap
 ) -> NDArray[np.float64]:
-    """Returns for each drawn unit whether all its samples are right; NaN for what is no pair."""
+    """Return for each drawn unit whether all its samples are right; NaN for what is no pair."""
     worst = np.full(bootstrap.units, np.inf)
     with np.errstate(invalid="ignore"):  # NaN wins: a pair that was half asked is none
         np.minimum.at(worst, bootstrap.unit, right)
@@ -129,10 +129,10 @@ def _as_published(
     samples: Sequence[Sample],
     answers: Mapping[str, AnswerRecord],
     right: NDArray[np.float64],
-    question: Figure,
-    pair: Figure,
-) -> tuple[Figure, Figure]:
-    """Replaces the values by those of the published counters, which go by the lines of a file.
+    question: Estimate,
+    pair: Estimate,
+) -> tuple[Estimate, Estimate]:
+    """Replace the values by those of the published counters, which go by the lines of a file.
 
     Two consecutive lines make a pair, in protocol 1 even where the data has no pairs.
     `protocol1_accuracy.py` ignores a last odd line; `protocol2_accuracy.py` divides twice the right
@@ -142,7 +142,7 @@ def _as_published(
     lines = [by_id[id] == 1.0 for id, answer in answers.items() if by_id.get(id, -1) >= 0]
     if not lines:
         return question, pair
-    question = Figure(sum(lines) / len(lines), len(lines), question.draws)
+    question = Estimate(sum(lines) / len(lines), len(lines), question.draws)
     if protocol == 2 and all(sample.pair is None for sample in samples):
         return question, pair
     pairs = [a and b for a, b in zip(lines[::2], lines[1::2], strict=False)]
@@ -151,4 +151,4 @@ def _as_published(
     else:
         last = int(len(lines) % 2 == 1 and lines[-1])
         value = (2 * sum(pairs) + last) / len(lines)
-    return question, Figure(value, len(pairs), pair.draws)
+    return question, Estimate(value, len(pairs), pair.draws)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pixfoundation.errors import DataError
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.intervals import Figure
+from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
 
@@ -29,8 +29,8 @@ class Difference:
         second: Of the second run.
     """
 
-    first: Figure
-    second: Figure
+    first: Estimate
+    second: Estimate
 
     @property
     def value(self) -> float | None:
@@ -43,7 +43,7 @@ class Difference:
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the difference, over draws of the same pairs."""
         draws = self.second.draws - self.first.draws
-        return Figure(self.value, self.first.n, draws).interval
+        return Estimate(self.value, self.first.n, draws).interval
 
     @property
     def clear(self) -> bool:
@@ -52,7 +52,7 @@ class Difference:
         return bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns both values, the difference and its interval as plain JSON data."""
+        """Return both values, the difference and its interval as plain JSON data."""
         bounds = self.interval
         return {
             "first": self.first.value,
@@ -81,7 +81,7 @@ class Comparison:
     dropped: int
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the comparison as plain JSON data."""
+        """Return the comparison as plain JSON data."""
         return {
             "first": self.first.name,
             "second": self.second.name,
@@ -95,7 +95,7 @@ class Comparison:
 
 
 def compare(first: Path | str, second: Path | str, **options: Any) -> Comparison:
-    """Compares two runs on the samples that they share.
+    """Compare two runs on the samples that they share.
 
     Args:
         first: A run directory.
@@ -137,9 +137,9 @@ def _differences(first: Scores, second: Scores) -> dict[str, Difference]:
     }
 
 
-def _figures(scores: Scores) -> dict[str, Figure]:
+def _figures(scores: Scores) -> dict[str, Estimate]:
     """A run's figures by name: accuracies, the leading selector's line, then every mIoU."""
-    found: dict[str, Figure | None] = {}
+    found: dict[str, Estimate | None] = {}
     for protocol, result in scores.accuracy.items():
         found[f"accuracy.protocol{protocol}.question"] = result.question
         found[f"accuracy.protocol{protocol}.pair"] = result.pair

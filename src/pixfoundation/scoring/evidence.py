@@ -34,7 +34,7 @@ class Evidence:
 
     @classmethod
     def of(cls, run: RunDirectory | Path | str, only: Sequence[str] | None = None) -> Evidence:
-        """Reads a run directory.
+        """Read a run directory.
 
         Args:
             run: The run directory.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pixfoundation.options import parse_tolerant
+from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.runs.records import AnswerRecord, VerdictRecord
 from pixfoundation.types import Sample
 

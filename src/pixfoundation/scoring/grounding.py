@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import EmptyPolicy, Overlaps, overlaps
 from pixfoundation.selectors import Choice, Selector
 from pixfoundation.selectors.base import Pick
@@ -20,7 +20,7 @@ from pixfoundation.types import Protocol, Sample, Selection
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grounding:
+class MaskScores:
     """The masks of one protocol and selector against the ground truth.
 
     Attributes:
@@ -38,9 +38,9 @@ class Grounding:
 
     protocol: Protocol
     selector: str
-    all: Figure
-    present: Figure
-    ciou: Figure
+    all: Estimate
+    present: Estimate
+    ciou: Estimate
     no_choice: int
     no_mask: int
     missing: int
@@ -48,7 +48,7 @@ class Grounding:
     selections: tuple[Selection | None, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as plain JSON data."""
+        """Return the figures as plain JSON data."""
         return {
             "all": self.all.value,
             "present": self.present.value,
@@ -70,7 +70,7 @@ def build_choices(
     answers: Mapping[str, AnswerRecord],
     picks: Mapping[str, Pick],
 ) -> list[Choice | None]:
-    """Returns what there is to choose from, sample by sample; None where candidates are missing."""
+    """Return what there is to choose from, sample by sample; None where candidates are missing."""
     choices: list[Choice | None] = []
     for sample in samples:
         record, answer = candidates.get(sample.id), answers.get(sample.id)
@@ -86,7 +86,7 @@ def build_choices(
 
 
 def picks_from(verdicts: Sequence[VerdictRecord], judge: str | None) -> dict[str, Pick]:
-    """Returns a judge's picks by sample: an absent object, or 'none of them', is a pick of nothing.
+    """Return a judge's picks by sample: an absent object, or 'none of them', is a pick of nothing.
 
     Args:
         verdicts: Of one protocol, in the order written.
@@ -120,8 +120,8 @@ def measure(
     *,
     empty: EmptyPolicy = "one",
     published: bool = False,
-) -> Grounding:
-    """Selects for every sample, and measures.
+) -> MaskScores:
+    """Select for every sample, and measures.
 
     An answer that offers no mask shows nothing: an empty mask. The published code counts it 0 even
     where there is nothing to find.
@@ -145,7 +145,7 @@ def measure(
     iou = np.where(counted, found.iou, np.nan)
     has_expression = np.array([sample.expression is not None for sample in samples], dtype=bool)
     wanted = [c for c, a in zip(choices, asked, strict=True) if a]
-    return Grounding(
+    return MaskScores(
         protocol,
         selector.name,
         all=bootstrap.mean(iou),
@@ -165,7 +165,7 @@ def measure(
 
 
 def members(samples: Sequence[Sample], tag: str, value: str) -> NDArray[np.bool_]:
-    """Returns which samples carry that value of a tag, bool [n]."""
+    """Return which samples carry that value of a tag, bool [n]."""
     return np.array([sample.tags.get(tag) == value for sample in samples], dtype=bool)
 
 

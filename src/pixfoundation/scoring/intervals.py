@@ -18,7 +18,7 @@ from pixfoundation.types import Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Figure:
+class Estimate:
     """One number of a table.
 
     Attributes:
@@ -40,7 +40,7 @@ class Figure:
         return (float(low), float(high))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns value, n and interval as plain JSON data."""
+        """Return value, n and interval as plain JSON data."""
         interval = self.interval
         return {
             "value": self.value,
@@ -53,7 +53,7 @@ class Bootstrap:
     """Draws of the pairs of a run; a sample without a pair is drawn alone."""
 
     def __init__(self, samples: Sequence[Sample], replicates: int = 1000, seed: int = 2024) -> None:
-        """Prepares the draws.
+        """Prepare the draws.
 
         Args:
             samples: In the order in which values will come.
@@ -76,34 +76,34 @@ class Bootstrap:
         shares = np.full(self.units, 1 / self.units)
         return generator.multinomial(self.units, shares, self._replicates).astype(np.float64)
 
-    def mean(self, values: ArrayLike) -> Figure:
-        """Returns the mean of one value a sample; NaN is a sample that does not count."""
+    def mean(self, values: ArrayLike) -> Estimate:
+        """Return the mean of one value a sample; NaN is a sample that does not count."""
         numbers = np.asarray(values, dtype=np.float64)
         counts = np.where(np.isnan(numbers), 0.0, 1.0)
         return self._ratio(np.nan_to_num(numbers), counts, int(counts.sum()))
 
-    def ratio(self, numerators: ArrayLike, denominators: ArrayLike) -> Figure:
-        """Returns the sum of the one over the sum of the other; NaN does not count."""
+    def ratio(self, numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
+        """Return the sum of the one over the sum of the other; NaN does not count."""
         above = np.asarray(numerators, dtype=np.float64)
         below = np.asarray(denominators, dtype=np.float64)
         counted = ~(np.isnan(above) | np.isnan(below))
         above, below = np.where(counted, above, 0.0), np.where(counted, below, 0.0)
         return self._ratio(above, below, int(counted.sum()))
 
-    def pairs(self, both: NDArray[np.float64]) -> Figure:
-        """Returns the mean of one value a unit, float64 [units]; NaN is one that does not count."""
+    def pairs(self, both: NDArray[np.float64]) -> Estimate:
+        """Return the mean of one value a unit, float64 [units]; NaN is one that does not count."""
         counts = np.where(np.isnan(both), 0.0, 1.0)
         return self._figure(np.nan_to_num(both), counts, int(counts.sum()))
 
-    def _ratio(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Figure:
+    def _ratio(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Estimate:
         return self._figure(
             np.bincount(self.unit, above, self.units), np.bincount(self.unit, below, self.units), n
         )
 
-    def _figure(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Figure:
-        """Makes the figure from sums by unit."""
+    def _figure(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Estimate:
+        """Make the figure from sums by unit."""
         total = float(below.sum())
         value = float(above.sum()) / total if total else None
         with np.errstate(invalid="ignore", divide="ignore"):
             draws = (self.weights @ above) / (self.weights @ below)
-        return Figure(value, n, draws)
+        return Estimate(value, n, draws)

@@ -39,7 +39,7 @@ class Overlaps:
     has_target: NDArray[np.bool_]
 
     def counted(self, empty: EmptyPolicy) -> NDArray[np.bool_]:
-        """Returns which samples enter a mean under a policy, bool [n]."""
+        """Return which samples enter a mean under a policy, bool [n]."""
         asked = ~np.isnan(self.iou)
         return asked & self.has_target if empty == "skip" else asked
 

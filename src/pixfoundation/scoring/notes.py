@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.evidence import Evidence
-from pixfoundation.scoring.grounding import Grounding
+from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.scores import Settings
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import Protocol
 
 
 def settings_notes(
-    settings: Settings, groundings: Mapping[tuple[Protocol, str], Grounding]
+    settings: Settings, groundings: Mapping[tuple[Protocol, str], MaskScores]
 ) -> tuple[str, ...]:
     """Names what the numbers depend on, and no column of a table says."""
     notes = []
@@ -27,7 +27,7 @@ def settings_notes(
 def data_notes(
     evidence: Evidence,
     accuracies: Mapping[Protocol, Accuracy],
-    groundings: Mapping[tuple[Protocol, str], Grounding],
+    groundings: Mapping[tuple[Protocol, str], MaskScores],
     similarity: Similarity | None,
 ) -> tuple[str, ...]:
     """What the data set says of itself, what is missing, and what is not installed."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.scoring.accuracy import both_right
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import Overlaps
 from pixfoundation.types import Sample
 
@@ -42,7 +42,7 @@ class Failures:
     neither: int
 
     def to_json(self) -> dict[str, int]:
-        """Returns the counts as plain JSON data."""
+        """Return the counts as plain JSON data."""
         return {
             "both": self.both,
             "vqa_only": self.vqa_only,
@@ -68,17 +68,17 @@ class Paired:
     """
 
     selector: str
-    a_dagger: Figure | None
-    a: Figure | None
-    m_dagger: Figure | None
-    m: Figure | None
-    s: Figure | None
-    grove: Figure | None
+    a_dagger: Estimate | None
+    a: Estimate | None
+    m_dagger: Estimate | None
+    m: Estimate | None
+    s: Estimate | None
+    grove: Estimate | None
     failures: Failures | None
     of: tuple[int | None, int | None]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns values and intervals as plain JSON data."""
+        """Return values and intervals as plain JSON data."""
         figures = {
             "A_dagger": self.a_dagger,
             "A": self.a,
@@ -95,7 +95,7 @@ class Paired:
 
 
 def harmonic_mean(a: float, b: float) -> float:
-    """Returns 2ab / (a + b); 0 if both are 0.
+    """Return 2ab / (a + b); 0 if both are 0.
 
     Example:
         >>> round(harmonic_mean(0.28, 0.259), 4)
@@ -104,8 +104,10 @@ def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
-def s_score(accuracies: Sequence[Figure | None], mious: Sequence[Figure | None]) -> Figure | None:
-    """Returns S from the figures of the protocols; None if one side has none."""
+def s_score(
+    accuracies: Sequence[Estimate | None], mious: Sequence[Estimate | None]
+) -> Estimate | None:
+    """Return S from the figures of the protocols; None if one side has none."""
     a = [f for f in accuracies if f is not None and f.value is not None]
     m = [f for f in mious if f is not None and f.value is not None]
     if not a or not m:
@@ -116,16 +118,16 @@ def s_score(accuracies: Sequence[Figure | None], mious: Sequence[Figure | None])
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(total > 0, 2 * best_a * best_m / total, 0.0)
     value = harmonic_mean(max(f.value or 0.0 for f in a), max(f.value or 0.0 for f in m))
-    return Figure(value, min(f.n for f in (*a, *m)), draws)
+    return Estimate(value, min(f.n for f in (*a, *m)), draws)
 
 
-def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Bootstrap) -> Figure:
-    """Returns the mean over samples of sqrt(right x IoU); NaN on either side does not count."""
+def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Bootstrap) -> Estimate:
+    """Return the mean over samples of sqrt(right x IoU); NaN on either side does not count."""
     return boot.mean(np.sqrt(right * iou))
 
 
 def grounded(found: Overlaps) -> NDArray[np.float64]:
-    """Returns for each sample whether its mask succeeds: 1, 0, or NaN where that cannot be said.
+    """Return for each sample whether its mask succeeds: 1, 0, or NaN where that cannot be said.
 
     Where there is nothing to find and nothing was asked, nothing was shown: a success.
     """
@@ -137,7 +139,7 @@ def grounded(found: Overlaps) -> NDArray[np.float64]:
 def split_failures(
     right: NDArray[np.float64], found: Overlaps, samples: Sequence[Sample], boot: Bootstrap
 ) -> Failures | None:
-    """Counts the pairs by what succeeds; None if there are none."""
+    """Count the pairs by what succeeds; None if there are none."""
     answered = both_right(right, samples, boot)
     shown = both_right(grounded(found), samples, boot)
     counted = ~(np.isnan(answered) | np.isnan(shown))

@@ -14,13 +14,13 @@ from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.evidence import Evidence, by_protocol
 from pixfoundation.scoring.grading import RULES, grade_by_rules, grade_by_verdicts
-from pixfoundation.scoring.grounding import Grounding
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.grounding import MaskScores
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.notes import data_notes, settings_notes
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, Settings
-from pixfoundation.scoring.settling import find_similarity, settle
+from pixfoundation.scoring.settings import find_similarity, resolve_settings
 from pixfoundation.scoring.verdicts import VerdictCount, count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
 from pixfoundation.selectors.base import ALIASES, Rules
@@ -80,7 +80,7 @@ def score(
     selector = ALIASES.get(selector or "", selector)
     named = (*(selectors or ()), *((selector,) if selector else ()))
     similarity = find_similarity(run, vectors, required="similarity" in (selectors or ()))
-    settings = settle(
+    settings = resolve_settings(
         evidence,
         similarity,
         published=published,
@@ -163,12 +163,12 @@ def _accuracies(
 
 def _groundings(
     evidence: Evidence, wanted: set[str], rules: Rules, settings: Settings, bootstrap: Bootstrap
-) -> dict[tuple[Protocol, str], Grounding]:
+) -> dict[tuple[Protocol, str], MaskScores]:
     """Measures every wanted selector that applies, protocol by protocol."""
     order = [name for name in DEFAULT_SELECTORS if name in wanted]
     order += sorted(wanted - set(order))
     chosen = [registry.get(name)(rules) for name in order]
-    found: dict[tuple[Protocol, str], Grounding] = {}
+    found: dict[tuple[Protocol, str], MaskScores] = {}
     samples, imported = evidence.samples, evidence.run.config.imported
     answers = by_protocol(evidence.answers)
     for protocol, records in by_protocol(evidence.candidates).items():
@@ -198,7 +198,7 @@ def _groundings(
 
 
 def _remember(similarity: Similarity | None, run: RunDirectory) -> None:
-    """Keeps new similarities beside the run; one that cannot be written is scored all the same."""
+    """Keep new similarities beside the run; one that cannot be written is scored all the same."""
     if similarity is not None and similarity.grew:
         with contextlib.suppress(RunError):
             write_json(run.path / "similarity.json", similarity.to_json())
@@ -206,7 +206,7 @@ def _remember(similarity: Similarity | None, run: RunDirectory) -> None:
 
 def _selectors_held(
     run: RunDirectory,
-    groundings: Mapping[tuple[Protocol, str], Grounding],
+    groundings: Mapping[tuple[Protocol, str], MaskScores],
     named: Sequence[str],
 ) -> list[str]:
     """The selectors that were measured; refuses a named one that the run has nothing for."""
@@ -224,13 +224,13 @@ def _line(
     name: str,
     samples: Sequence[Sample],
     accuracies: Mapping[Protocol, Accuracy],
-    groundings: Mapping[tuple[Protocol, str], Grounding],
+    groundings: Mapping[tuple[Protocol, str], MaskScores],
     bootstrap: Bootstrap,
 ) -> Paired:
-    """Makes the published table's line of one selector."""
-    answered: dict[Protocol, Figure] = {p: _table_accuracy(a) for p, a in accuracies.items()}
+    """Make the published table's line of one selector."""
+    answered: dict[Protocol, Estimate] = {p: _table_accuracy(a) for p, a in accuracies.items()}
     masks = {p: found for (p, held), found in groundings.items() if held == name}
-    shown: dict[Protocol, Figure] = {p: masks[p].present for p in (1, 3) if p in masks}
+    shown: dict[Protocol, Estimate] = {p: masks[p].present for p in (1, 3) if p in masks}
     best_a = _best(answered)
     best_m = _best(shown)
     grove = failures = None
@@ -251,12 +251,12 @@ def _line(
     )
 
 
-def _table_accuracy(result: Accuracy) -> Figure:
+def _table_accuracy(result: Accuracy) -> Estimate:
     """By pair where the data has pairs, else by question: what the published tables hold."""
     return result.pair if result.pair.value is not None else result.question
 
 
-def _best(figures: Mapping[Protocol, Figure]) -> Protocol | None:
+def _best(figures: Mapping[Protocol, Estimate]) -> Protocol | None:
     """The protocol with the greatest figure, of equals the later."""
     best: Protocol | None = None
     for protocol, figure in figures.items():
@@ -267,7 +267,7 @@ def _best(figures: Mapping[Protocol, Figure]) -> Protocol | None:
 
 
 def _count_verdicts(evidence: Evidence, settings: Settings) -> dict[str, VerdictCount]:
-    """Counts the verdicts that the numbers go by."""
+    """Count the verdicts that the numbers go by."""
     pick = settings.pick_judge or ""
     judges = {"grade": settings.grade_judge, "presence": pick, "pick": pick}
     return count_verdicts(evidence, judges)

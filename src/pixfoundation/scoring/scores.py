@@ -10,8 +10,8 @@ import numpy as np
 
 from pixfoundation.scoring import accuracy, grounding
 from pixfoundation.scoring.accuracy import Accuracy
-from pixfoundation.scoring.grounding import Grounding
-from pixfoundation.scoring.intervals import Bootstrap, Figure
+from pixfoundation.scoring.grounding import MaskScores
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.verdicts import VerdictCount
@@ -51,7 +51,7 @@ class Settings:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the settings as plain JSON data."""
+        """Return the settings as plain JSON data."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
@@ -81,7 +81,7 @@ class Scores:
     settings: Settings
     accuracy: Mapping[Protocol, Accuracy]
     other_parser: Accuracy | None
-    groundings: Mapping[tuple[Protocol, str], Grounding]
+    groundings: Mapping[tuple[Protocol, str], MaskScores]
     paired: Mapping[str, Paired]
     selector: str | None
     failed: tuple[tuple[str, Protocol, str], ...]
@@ -105,23 +105,23 @@ class Scores:
         return self.paired[self.selector or ""]
 
     def tags(self) -> dict[str, tuple[str, ...]]:
-        """Returns the tags by which figures can be split, with their values in order."""
+        """Return the tags by which figures can be split, with their values in order."""
         found: dict[str, dict[str, None]] = {}
         for sample in self.samples:
             for tag, value in sample.tags.items():
                 found.setdefault(tag, {})[value] = None
         return {tag: tuple(values) for tag, values in found.items() if 1 < len(values) <= 30}
 
-    def split(self, tag: str) -> dict[str, dict[str, Figure]]:
-        """Returns accuracy by question and by pair, and mIoU by selector, for each value of a tag.
+    def split(self, tag: str) -> dict[str, dict[str, Estimate]]:
+        """Return accuracy by question and by pair, and mIoU by selector, for each value of a tag.
 
         Keys are those of the JSON: `accuracy.protocol2.pair`, `miou.protocol3.oracle`. mIoU is over
         the samples that have an expression.
         """
-        table: dict[str, dict[str, Figure]] = {}
+        table: dict[str, dict[str, Estimate]] = {}
         for value in self.tags()[tag]:
             inside = grounding.members(self.samples, tag, value)
-            row: dict[str, Figure] = {}
+            row: dict[str, Estimate] = {}
             for protocol, result in self.accuracy.items():
                 right = np.where(inside, result.right, np.nan)
                 both = accuracy.both_right(right, self.samples, self.bootstrap)
@@ -136,7 +136,7 @@ class Scores:
         return table
 
     def to_json(self, per_image: bool = False) -> dict[str, Any]:
-        """Returns all figures as plain JSON data; fractions run from 0 to 1.
+        """Return all figures as plain JSON data; fractions run from 0 to 1.
 
         Args:
             per_image: Add every image's IoU and every answer's grade.
@@ -174,14 +174,14 @@ class Scores:
         return table
 
 
-def _nested(groundings: Mapping[tuple[Protocol, str], Grounding]) -> dict[str, dict[str, Any]]:
+def _nested(groundings: Mapping[tuple[Protocol, str], MaskScores]) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for (protocol, name), found in groundings.items():
         table.setdefault(f"protocol{protocol}", {})[name] = found.to_json()
     return dict(sorted(table.items()))
 
 
-def _figures(table: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any]:
+def _figures(table: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
     return {
         value: {key: figure.to_json() for key, figure in row.items()}
         for value, row in table.items()

@@ -39,12 +39,12 @@ class VerdictCount:
     spared: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the counts as plain JSON data."""
+        """Return the counts as plain JSON data."""
         return asdict(self)
 
 
 def count_verdicts(evidence: Evidence, judges: Mapping[str, str]) -> dict[str, VerdictCount]:
-    """Counts the verdicts of the judges that a scoring goes by.
+    """Count the verdicts of the judges that a scoring goes by.
 
     Args:
         evidence: Of the run; of several verdicts with one key the last counts.
@@ -82,7 +82,7 @@ def count_verdicts(evidence: Evidence, judges: Mapping[str, str]) -> dict[str, V
 
 
 def verdict_notes(counts: Mapping[str, VerdictCount]) -> list[str]:
-    """Returns what must be said of the verdicts beside the numbers."""
+    """Return what must be said of the verdicts beside the numbers."""
     notes = []
     for kind, count in counts.items():
         what, _, effect = _LACKING[kind].partition("; ")

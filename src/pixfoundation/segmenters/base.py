@@ -61,7 +61,7 @@ class Segmenter(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data for the run's record."""
+        """Return what identifies the weights and settings, as JSON data for the run's record."""
         ...
 
 

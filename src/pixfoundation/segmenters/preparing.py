@@ -37,11 +37,11 @@ class Padding:
 
     @classmethod
     def of_checkpoint(cls, location: str, **settings: Any) -> Padding:
-        """Reads the settings of a checkpoint."""
+        """Read the settings of a checkpoint."""
         return cls(transformers.SamProcessor.from_pretrained(location, **settings))
 
     def __call__(self, image: Image.Image) -> Prepared:
-        """Prepares an RGB image."""
+        """Prepare an RGB image."""
         inputs = self.processor(images=image, return_tensors="pt")
         height, width = inputs["reshaped_input_sizes"][0].tolist()
         return Prepared(inputs["pixel_values"], (height, width), True)
@@ -61,7 +61,7 @@ class Stretching:
 
     @classmethod
     def of_checkpoint(cls, location: str, **settings: Any) -> Stretching:
-        """Reads the settings of a checkpoint."""
+        """Read the settings of a checkpoint."""
         read, _ = ImageProcessingMixin.get_image_processor_dict(location, **settings)
         size = read["size"]
         return cls(
@@ -69,7 +69,7 @@ class Stretching:
         )
 
     def __call__(self, image: Image.Image) -> Prepared:
-        """Prepares an RGB image."""
+        """Prepare an RGB image."""
         pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)[None]
         pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))

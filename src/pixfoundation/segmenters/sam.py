@@ -47,7 +47,7 @@ def load(
     dtype: str | None = None,
     revision: str | None = None,
 ) -> SamSegmenter | WordSegmenter:
-    """Loads a segmenter, of the SAM family or, if the weights are of that kind, one for words.
+    """Load a segmenter, of the SAM family or, if the weights are of that kind, one for words.
 
     Args:
         name: A short name, a hub id, or a folder in transformers' layout.
@@ -143,7 +143,7 @@ class SamSegmenter:
         return SegmenterOutput(drawn, scores)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data."""
         return {"name": self.name, **self._source.fingerprint(self._model)}
 
     def _encode(self, image: Image.Image) -> Prepared:
@@ -164,7 +164,7 @@ class SamSegmenter:
     def _decode(
         self, prompts: dict[str, Tensor], masks: Sequence[NDArray[np.bool_]], seen: Prepared
     ) -> tuple[Tensor, Tensor]:
-        """Returns logits [P, 3, h, w] and scores [P, 3] of P prompts in one batch.
+        """Return logits [P, 3, h, w] and scores [P, 3] of P prompts in one batch.
 
         The decoder adds a mask prompt to the image's embedding, so that prompts with masks are a
         batch of P images with one prompt each instead of one image with P prompts.
@@ -190,7 +190,7 @@ class SamSegmenter:
 def _prompts(
     points: Sequence[Sequence[Point]], boxes: Sequence[Box], scale: Tensor
 ) -> dict[str, Tensor]:
-    """Returns the decoder's inputs for P prompts of n points and a box or none each.
+    """Return the decoder's inputs for P prompts of n points and a box or none each.
 
     Args:
         points: For each prompt n of them, which may be none; in pixels of the image.

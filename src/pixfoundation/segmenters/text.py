@@ -37,7 +37,7 @@ def load(
     threshold: float = 0.5,
     least_score: float = 0.3,
 ) -> WordSegmenter:
-    """Loads a segmenter that takes words.
+    """Load a segmenter that takes words.
 
     Args:
         name: A short name, a hub id, or a folder in transformers' layout.
@@ -109,7 +109,7 @@ class WordSegmenter(ABC):
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data."""
         own = {"threshold": self._threshold, "least_score": self._least_score}
         return {"name": self.name, **self._source.fingerprint(self._model), **own}
 

@@ -25,7 +25,7 @@ class Auto:
         return any(choice.pick is not None for choice in choices)
 
     def select(self, choice: Choice) -> Selection:
-        """Takes the pick."""
+        """Take the pick."""
         if choice.pick is None:
             return Selection(self.name, None)
         index = choice.pick.index

@@ -88,7 +88,7 @@ ALIASES = {"judge": "auto"}
 
 
 def best_by_truth(name: str, sample: Sample, candidates: Sequence[Candidate]) -> Selection:
-    """Selects by IoU with the ground truth; of equals the last, as published.
+    """Select by IoU with the ground truth; of equals the last, as published.
 
     Where there is nothing to find, the oracle knows it and selects the empty mask.
     """
@@ -104,7 +104,7 @@ def best_by_truth(name: str, sample: Sample, candidates: Sequence[Candidate]) ->
 def best_by_score(
     name: str, candidates: Sequence[Candidate], among: Sequence[int] | None = None
 ) -> Selection:
-    """Selects by the segmenter's score, of equals the first; without scores the last mask.
+    """Select by the segmenter's score, of equals the first; without scores the last mask.
 
     Args:
         name: Of the selector.
@@ -127,7 +127,7 @@ def last_of_best(values: np.ndarray) -> int:
 
 
 def prompts(candidates: Sequence[Candidate]) -> list[tuple[int, int]]:
-    """Returns the [start, end) of the masks that share a prompt, prompt by prompt."""
+    """Return the [start, end) of the masks that share a prompt, prompt by prompt."""
     starts = [
         i
         for i, candidate in enumerate(candidates)

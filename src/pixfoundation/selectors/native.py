@@ -19,7 +19,7 @@ class Native:
     name = "native"
 
     def __init__(self, rules: Rules) -> None:
-        """Takes from the rules which masks count."""
+        """Take from the rules which masks count."""
         self._first = rules.native == "first"
 
     def applies(self, choices: Sequence[Choice]) -> bool:

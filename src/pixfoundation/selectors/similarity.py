@@ -32,7 +32,7 @@ class Similar:
     name = "similarity"
 
     def __init__(self, rules: Rules) -> None:
-        """Takes vectors and the published order from the rules."""
+        """Take vectors and the published order from the rules."""
         self._published = rules.published
         self._similarity = rules.similarity
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pixfoundation.models.cambrian import Cambrian, load
-from pixfoundation.models.cambrian.text import prompt_ids
+from pixfoundation.models.cambrian.prompt import prompt_ids
 from tests.models.cambrian import miniature
 from tests.models.cambrian.miniature import Miniature
 from tests.models.cambrian.words import tokenizer

@@ -11,15 +11,15 @@ from PIL import Image
 
 from pixfoundation import api
 from pixfoundation.attention import AttentionCapture, to_trace
-from pixfoundation.attention.reading import reading_of, token_maps
+from pixfoundation.attention.row_convention import row_convention, token_maps
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import upsample
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.cambrian import adapter
-from pixfoundation.models.cambrian.text import prompt_ids
+from pixfoundation.models.cambrian.prompt import prompt_ids
 from pixfoundation.types import Prompt
-from tests.doubles import DiscSegmenter, ListBenchmark, make_samples
+from tests.doubles import DiscSegmenter, ListDataset, make_samples
 from tests.models.cambrian import miniature
 from tests.models.cambrian.conftest import picture
 
@@ -94,7 +94,7 @@ def test_both_alignments_read_their_rows(model):
     answer = model.answer([image_of(80, 50)], [ask("What?")], ATTENTIVE)[0]
     trace, tokens = answer.trace, len(answer.token_ids)
     read = {
-        name: token_maps(trace, tokens, reading_of(name), centred=False)
+        name: token_maps(trace, tokens, row_convention(name), centred=False)
         for name in ("default", "pixfoundation-cambrian")
     }
     np.testing.assert_array_equal(read["default"], trace.rows[:tokens])
@@ -200,7 +200,7 @@ def test_all_protocols_run_and_the_run_says_what_was_loaded(model, tmp_path):
     samples = make_samples(tmp_path / "images", 1)
     run = api.evaluate(
         model,
-        ListBenchmark(samples),
+        ListDataset(samples),
         DiscSegmenter(),
         out=tmp_path / "run",
         decoding=Decoding(max_new_tokens=8),
@@ -239,7 +239,7 @@ def test_the_listing_says_what_it_needs_and_gives():
 
 
 def test_memory_is_said_before_anything_is_loaded(folder, caplog):
-    with caplog.at_level("INFO", logger="pixfoundation.models.placement"):
+    with caplog.at_level("INFO", logger="pixfoundation.models.common.placement"):
         loaded(folder)
     assert "checkpoint needs 0.0 GiB for weights" in caplog.text
 

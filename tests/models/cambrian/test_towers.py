@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
-from pixfoundation.models.cambrian.layout import read_tower_name
+from pixfoundation.models.cambrian.sizes import read_tower_name
 from pixfoundation.models.cambrian.tower_files import find_tower, kind_of, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower, resample_positions
 from tests.models.cambrian import miniature, plain

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixfoundation.models import placement
-from pixfoundation.models.llava_grounding.loading import load
+from pixfoundation.models.common import placement
+from pixfoundation.models.llava_grounding.checkpoint import load
 
 from . import tiny
 

@@ -10,10 +10,10 @@ from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.masks import Mask, union
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.llama_tokens import LlamaTokens
+from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_grounding import adapter
 from pixfoundation.models.llava_grounding.adapter import LlavaGroundingModel
-from pixfoundation.models.llava_grounding.dialogue import prompt_ids
+from pixfoundation.models.llava_grounding.prompt import prompt_ids
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Prompt
 from tests.doubles import make_samples

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pixfoundation.masks import Mask
-from pixfoundation.models.clip_square import clip_pixels
-from pixfoundation.models.llama_tokens import LlamaTokens
-from pixfoundation.models.llava_grounding.dialogue import decode, prompt_ids
+from pixfoundation.models.common.clip_square import clip_pixels
+from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_grounding.pairing import published_pairing
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
+from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids
 
 from . import tiny
 from .conftest import GOLDEN

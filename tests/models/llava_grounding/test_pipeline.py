@@ -8,12 +8,12 @@ from pixfoundation import api
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.llama_tokens import LlamaTokens
+from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_grounding.adapter import LlavaGroundingModel
 from pixfoundation.prompts import build_prompt
 from pixfoundation.report.page import write_report
 from pixfoundation.scoring.score import score
-from tests.doubles import ListBenchmark, make_samples
+from tests.doubles import ListDataset, make_samples
 
 from . import tiny
 
@@ -29,7 +29,7 @@ def make_model(core_of, **options):
 def boxes(tmp_path):
     samples = make_samples(tmp_path / "images", 2)
     samples[3] = dataclasses.replace(samples[3], mask=Mask.empty(samples[3].size), parts=())
-    return ListBenchmark(samples)
+    return ListDataset(samples)
 
 
 @pytest.mark.parametrize("published", [False, True])

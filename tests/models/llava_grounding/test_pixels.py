@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixfoundation.models.clip_square import clip_pixels
+from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 
 from .tiny import picture

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pixfoundation.models.omg_llava import load
-from pixfoundation.models.omg_llava.core import OmgLlava
+from pixfoundation.models.omg_llava.network import OmgLlava
 from tests.models.omg_llava import tiny
 
 

@@ -21,7 +21,7 @@ from pixfoundation.models.omg_llava import adapter
 from pixfoundation.models.omg_llava.adapter import _kept, load
 from pixfoundation.models.omg_llava.finishing import finish
 from pixfoundation.models.omg_llava.pixels import to_pixels
-from pixfoundation.models.omg_llava.tokens import InternTokens
+from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import NativeMask, Prompt
 from tests.models.omg_llava import tiny

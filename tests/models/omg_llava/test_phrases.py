@@ -2,8 +2,8 @@
 
 import pytest
 
-from pixfoundation.models.llama_tokens import Decoded
-from pixfoundation.models.llava_sam.dialogue import Phrase
+from pixfoundation.models.common.llama_tokens import Decoded
+from pixfoundation.models.common.llava_sam.prompt import Phrase
 from pixfoundation.models.omg_llava.phrases import characters, named, published_text
 
 CAT = Decoded("Here a cat on", ((0, 4), (4, 4), (4, 6), (6, 10), (10, 10), (10, 13)))

@@ -7,7 +7,7 @@ features = model.encode(rgb)
 out = model.generate(ids, features, (width, height), max_new_tokens=64)
 """
 
-from pixfoundation.models.cambrian.core import IMAGE_TOKEN, Cambrian, Generation
-from pixfoundation.models.cambrian.loading import load
+from pixfoundation.models.cambrian.checkpoint import load
+from pixfoundation.models.cambrian.network import IMAGE_TOKEN, Cambrian, Generation
 
 __all__ = ["IMAGE_TOKEN", "Cambrian", "Generation", "load"]

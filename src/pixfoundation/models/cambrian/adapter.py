@@ -15,13 +15,13 @@ from pixfoundation.attention import to_trace
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.cambrian import text
-from pixfoundation.models.cambrian.core import Cambrian, Generation, ReadImage
-from pixfoundation.models.cambrian.loading import load as load_core
+from pixfoundation.models.cambrian import prompt as text
+from pixfoundation.models.cambrian.checkpoint import load as load_core
+from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
 from pixfoundation.models.cambrian.unpadding import Margins
-from pixfoundation.models.checkpoints import find_folder
-from pixfoundation.models.placement import Quantization
-from pixfoundation.models.spans import decode_with_spans
+from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.placement import Quantization
+from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, AttentionTrace, Prompt
 
@@ -43,7 +43,7 @@ def load(
     legacy_drop_newline: bool | None = None,
     share_prefix: bool = True,
 ) -> CambrianModel:
-    """Loads Cambrian-1.
+    """Load Cambrian-1.
 
     Args:
         name: 'cambrian-8b', a hub id, or the folder of a checkpoint.
@@ -102,11 +102,11 @@ class CambrianModel:
         capabilities: Attention to the image.
         templates: How it is asked: as the published evaluation does.
         core: The tensors behind it.
-        published_reading: How the published evaluation of this model reads attention.
+        published_row_convention: How the published evaluation of this model reads attention.
     """
 
     capabilities: frozenset[Capability] = frozenset({"attention"})
-    published_reading = "pixfoundation-cambrian"
+    published_row_convention = "pixfoundation-cambrian"
 
     def __init__(
         self, name: str, core: Cambrian, tokenizer: Any, source: Source, settings: Settings
@@ -140,7 +140,7 @@ class CambrianModel:
         return answers
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data."""
         return {
             "name": self.name,
             **self._source.fingerprint(self.core.llm),
@@ -185,7 +185,7 @@ class CambrianModel:
         return Answer(words, tuple(tokens), spans, trace=self._trace(output, image, decoding))
 
     def _see(self, image: Image.Image) -> _SeenImage:
-        """Returns what is held of an image, encoding it if it is another than the last one."""
+        """Return what is held of an image, encoding it if it is another than the last one."""
         if self._seen is None or self._seen.image is not image:
             self._seen = _SeenImage(image, self.core.encode(np.asarray(image.convert("RGB"))))
         return self._seen

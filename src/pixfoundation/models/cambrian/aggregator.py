@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixfoundation.models.cambrian.layout import HEADS, CambrianLayout
+from pixfoundation.models.cambrian.sizes import HEADS, CambrianLayout
 from pixfoundation.models.cambrian.unpadding import Margins
 
 
@@ -57,7 +57,7 @@ class FeedForward(nn.Module):
         self.linear_2 = nn.Linear(width_hidden, width_out, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns [..., width out] for [..., width in]."""
+        """Return [..., width out] for [..., width in]."""
         return self.linear_2(F.gelu(self.linear_1(x)))
 
 
@@ -74,7 +74,7 @@ class WindowAttention(nn.Module):
         self.o_proj = nn.Linear(width, width, bias=False)
 
     def forward(self, query: Tensor, windows: Sequence[Tensor], visible: Tensor) -> Tensor:
-        """Returns [n, 1, width] for queries [n, 1, width] and masks [n, all windows]."""
+        """Return [n, 1, width] for queries [n, 1, width] and masks [n, all windows]."""
         keys = self._project("k_proj", windows)  # n, heads, all windows, head width
         values = self._project("v_proj", windows)
         out = F.scaled_dot_product_attention(
@@ -107,7 +107,7 @@ class SamplerLayer(nn.Module):
     def forward(
         self, query: Tensor, summary: Tensor, windows: Sequence[Tensor], visible: Tensor
     ) -> Tensor:
-        """Returns the queries [n, 1, query width]; arguments as in `Sampler.forward`."""
+        """Return the queries [n, 1, query width]; arguments as in `Sampler.forward`."""
         context = self.proj_context(summary).expand(len(query), -1, -1)
         hidden = self.proj_in(torch.cat([query, context], dim=-1))  # n, 1, width
         placed = [
@@ -153,7 +153,7 @@ class Aggregator(nn.Module):
     """Everything between the encoders and the language model, and the samplers inside it."""
 
     def __init__(self, layout: CambrianLayout) -> None:
-        """Builds it in the sizes of a checkpoint.
+        """Build it in the sizes of a checkpoint.
 
         Args:
             layout: Its structure.
@@ -187,7 +187,7 @@ class Aggregator(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
-        """Turns the encoders' features of one image into image tokens.
+        """Turn the encoders' features of one image into image tokens.
 
         Args:
             features: For each encoder [1, side * side, channels].
@@ -228,7 +228,7 @@ class Aggregator(nn.Module):
         summary: Tensor,
         image_size: tuple[int, int],
     ) -> Tensor:
-        """Returns what one group of queries saw, [side, side, vision width]."""
+        """Return what one group of queries saw, [side, side, vision width]."""
         side = self.layout.query_sides[group]
         windows, visible = _windows(projected, side, image_size)
         query = self.vision_query[group].expand(side * side, 1, -1)
@@ -283,7 +283,7 @@ def _windows(
 
 
 def _share_out(cells: Tensor, side: int) -> Tensor:
-    """Turns [fine, fine, channels] into [side, side, window, channels]."""
+    """Turn [fine, fine, channels] into [side, side, window, channels]."""
     k = cells.shape[0] // side
     return (
         cells.view(side, k, side, k, -1).transpose(1, 2).reshape(side, side, k * k, cells.shape[-1])

@@ -42,7 +42,7 @@ class Preprocessing:
     deviation: Sequence[float]
 
     def __call__(self, rgb: NDArray[np.uint8]) -> Tensor:
-        """Returns float32 [1, 3, side, side] for uint8 [height, width, 3]."""
+        """Return float32 [1, 3, side, side] for uint8 [height, width, 3]."""
         colour = tuple(int(255 * value) for value in self.padding)
         square = pad_to_square(Image.fromarray(rgb), colour)
         resized = square.resize((self.side, self.side), Image.Resampling.BICUBIC)
@@ -54,7 +54,7 @@ class Preprocessing:
 
 
 def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """Returns the image in the middle of a square of one colour; the offset is floored."""
+    """Return the image in the middle of a square of one colour; the offset is floored."""
     width, height = image.size
     side = max(width, height)
     if width == height:
@@ -65,7 +65,7 @@ def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
 
 
 def check_rgb(rgb: NDArray[np.uint8]) -> None:
-    """Raises `DataError` unless the array is uint8 [height, width, 3] with at least one pixel."""
+    """Raise `DataError` unless the array is uint8 [height, width, 3] with at least one pixel."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise DataError(
             "Expected an RGB image as uint8 [height, width, 3], but got "

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
-from pixfoundation.models.cambrian.layout import TowerKind, TowerSpec
-from pixfoundation.models.checkpoints import Checkpoint, find_folder
+from pixfoundation.models.cambrian.sizes import TowerKind, TowerSpec
+from pixfoundation.models.common.checkpoints import Checkpoint, find_folder
 
 SEARCH_DEPTH = 4
 TRUNK = "visual.trunk."
@@ -36,7 +36,7 @@ _NOT_OF_THE_TRUNK = {"text_cfg", "text_config"}
 
 
 def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
-    """Returns the folder of an encoder's weights.
+    """Return the folder of an encoder's weights.
 
     Args:
         spec: Which encoder.
@@ -72,7 +72,7 @@ def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
 
 
 def kind_of(folder: Path) -> TowerKind | None:
-    """Returns which encoder a folder holds; None if it holds none.
+    """Return which encoder a folder holds; None if it holds none.
 
     Raises:
         CheckpointError: If there is a weights file that cannot be read.
@@ -92,7 +92,7 @@ def kind_of(folder: Path) -> TowerKind | None:
 
 
 def open_trunk(folder: Path) -> Checkpoint:
-    """Opens the weights of an OpenCLIP or timm folder."""
+    """Open the weights of an OpenCLIP or timm folder."""
     for name in _OPEN_CLIP:
         if (folder / name).is_file():
             return Checkpoint.open(folder / name)
@@ -101,7 +101,7 @@ def open_trunk(folder: Path) -> Checkpoint:
 
 
 def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
-    """Returns what the weights of an encoder take in memory, before they are loaded."""
+    """Return what the weights of an encoder take in memory, before they are loaded."""
     if spec.kind in ("siglip", "convnext"):
         shapes = open_trunk(folder).shapes
         prefix = trunk_prefix(shapes)
@@ -114,12 +114,12 @@ def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
 
 
 def trunk_prefix(keys: Any) -> str:
-    """Returns what stands before the trunk's own names: `visual.trunk.` or nothing."""
+    """Return what stands before the trunk's own names: `visual.trunk.` or nothing."""
     return TRUNK if any(key.startswith(TRUNK) for key in keys) else ""
 
 
 def trunk_arguments(folder: Path) -> dict[str, Any]:
-    """Returns what the JSON files of an OpenCLIP or timm folder say about the trunk.
+    """Return what the JSON files of an OpenCLIP or timm folder say about the trunk.
 
     They nest it differently (`model_cfg.vision_cfg`, `model_args`, or not at all), so all values
     are collected by their own name; those of the text side are left out.
@@ -132,7 +132,7 @@ def trunk_arguments(folder: Path) -> dict[str, Any]:
 
 
 def processor_arguments(folder: Path) -> dict[str, Any]:
-    """Returns the settings of a transformers folder's image processor; empty if it has none."""
+    """Return the settings of a transformers folder's image processor; empty if it has none."""
     return _json(folder / "preprocessor_config.json")
 
 
@@ -156,7 +156,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """Returns the content of a JSON file; empty if there is none."""
+    """Return the content of a JSON file; empty if there is none."""
     if not file.is_file():
         return {}
     try:

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.cambrian import pixels
 from pixfoundation.models.cambrian.aggregator import resample
-from pixfoundation.models.cambrian.layout import CONVNEXT_RESOLUTION, TowerSpec
 from pixfoundation.models.cambrian.pixels import Preprocessing
+from pixfoundation.models.cambrian.sizes import CONVNEXT_RESOLUTION, TowerSpec
 from pixfoundation.models.cambrian.tower_files import processor_arguments
 from pixfoundation.models.cambrian.trunks import load_convnext, load_siglip
-from pixfoundation.models.checkpoints import Checkpoint
+from pixfoundation.models.common.checkpoints import Checkpoint
 
 _CLIP_TEXT_SIDE = r"^(text_model\.|text_projection|visual_projection|logit_scale)|position_ids$"
 
@@ -51,19 +51,19 @@ class VisionTower(nn.Module, ABC):
         self.width = width
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """Returns the features [1, side * side, width] of [1, 3, input side, input side]."""
+        """Return the features [1, side * side, width] of [1, 3, input side, input side]."""
         return resample(self.features(pixel_values), self.spec.side)
 
     @abstractmethod
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Returns the features at the encoder's own resolution, [1, cells, width]."""
+        """Return the features at the encoder's own resolution, [1, cells, width]."""
 
 
 class Siglip(VisionTower):
     """Tokens after the final norm, before the pooling head."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Returns [1, cells, width]."""
+        """Return [1, cells, width]."""
         return self.encoder(pixel_values=pixel_values).last_hidden_state
 
 
@@ -73,7 +73,7 @@ class Clip(VisionTower):
     layer = -2
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Returns [1, cells, width]."""
+        """Return [1, cells, width]."""
         states = self.encoder(pixel_values=pixel_values, output_hidden_states=True).hidden_states
         return states[self.layer][:, 1:]
 
@@ -82,7 +82,7 @@ class Dinov2(VisionTower):
     """Tokens after the final norm, without the class token."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Returns [1, cells, width]."""
+        """Return [1, cells, width]."""
         return self.encoder(pixel_values=pixel_values).last_hidden_state[:, 1:]
 
 
@@ -90,7 +90,7 @@ class ConvNext(VisionTower):
     """The raw output of each stage, all brought to one grid and laid side by side."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Returns [1, side * side, width]: the stages meet at the grid that is asked for."""
+        """Return [1, side * side, width]: the stages meet at the grid that is asked for."""
         hidden = self.encoder.get_submodule("embeddings")(pixel_values)
         outputs = []
         for stage in self.encoder.get_submodule("encoder.stages").children():
@@ -109,7 +109,7 @@ def load_tower(
     device: torch.device | str = "cpu",
     clip_layer: int = -2,
 ) -> VisionTower:
-    """Loads one encoder, in evaluation mode.
+    """Load one encoder, in evaluation mode.
 
     Args:
         spec: Which.
@@ -210,7 +210,7 @@ def resample_positions(positions: Tensor, side: int) -> Tensor:
 def _from_pretrained(
     kind: Any, folder: Path, dtype: torch.dtype, ignorable: str | None = None
 ) -> Any:
-    """Loads a transformers folder; every key must have its place."""
+    """Load a transformers folder; every key must have its place."""
     from transformers.utils import logging
 
     Checkpoint.open(folder)  # says which file is missing or truncated

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.cambrian.layout import count_of, shape_of
+from pixfoundation.models.cambrian.sizes import count_of, shape_of
 from pixfoundation.models.cambrian.tower_files import open_trunk, trunk_arguments, trunk_prefix
-from pixfoundation.models.checkpoints import Checkpoint
-from pixfoundation.models.loading import empty_weights, load_into
+from pixfoundation.models.common.checkpoints import Checkpoint
+from pixfoundation.models.common.loading import empty_weights, load_into
 
 # What timm's named architectures fix and their weights do not show.
 _ARCHITECTURES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -53,7 +53,7 @@ class Trunk:
 
 
 def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
-    """Loads SigLIP's image encoder without its pooling head.
+    """Load SigLIP's image encoder without its pooling head.
 
     Raises:
         CheckpointError: If the files are damaged, incomplete, or say too little.
@@ -100,7 +100,7 @@ def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
 
 
 def _siglip_names(key: str) -> Sequence[str]:
-    """Returns the name(s) in transformers of one of timm's parameters."""
+    """Return the name(s) in transformers of one of timm's parameters."""
     if found := re.match(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)$", key):
         layer, leaf = found.groups()
         return [f"encoder.layers.{layer}.self_attn.{part}_proj.{leaf}" for part in "qkv"]
@@ -118,7 +118,7 @@ def _siglip_names(key: str) -> Sequence[str]:
 
 
 def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
-    """Loads CLIP-ConvNeXt's image encoder without its head.
+    """Load CLIP-ConvNeXt's image encoder without its head.
 
     Raises:
         CheckpointError: If the files are damaged, incomplete, or say too little.
@@ -161,7 +161,7 @@ def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
 
 
 def _convnext_name(key: str) -> str | None:
-    """Returns the name in transformers of one of timm's parameters."""
+    """Return the name in transformers of one of timm's parameters."""
     for pattern, name in (
         (r"^stem\.0\.", "embeddings.patch_embeddings."),
         (r"^stem\.1\.", "embeddings.layernorm."),
@@ -180,7 +180,7 @@ def _convnext_name(key: str) -> str | None:
 
 
 def _open(folder: Path) -> tuple[Checkpoint, str, Mapping[str, Any]]:
-    """Opens a trunk: its weights, the prefix of its keys, and its arguments."""
+    """Open a trunk: its weights, the prefix of its keys, and its arguments."""
     weights = open_trunk(folder)
     arguments = trunk_arguments(folder)
     names = " ".join(value for value in arguments.values() if isinstance(value, str))

@@ -33,7 +33,7 @@ class Margins:
 
     @classmethod
     def of(cls, image_size: tuple[int, int], side: int) -> Margins:
-        """Returns the margins for an image on a grid.
+        """Return the margins for an image on a grid.
 
         Args:
             image_size: (width, height) in pixels.
@@ -68,13 +68,13 @@ class Margins:
         return cells[self.top : self.top + rows, self.left : self.left + columns]
 
     def inside(self) -> Tensor:
-        """Returns a boolean [side, side]: True on the image, False on padding."""
+        """Return a boolean [side, side]: True on the image, False on padding."""
         mask = torch.zeros(self.side, self.side, dtype=torch.bool)
         self.crop(mask).fill_(True)
         return mask
 
     def frame(self, image_size: tuple[int, int]) -> GridFrame:
-        """Returns where the kept cells lie on the image.
+        """Return where the kept cells lie on the image.
 
         The cells are squares of the padded image, so the grid reaches a little over the image's
         borders or stays a little inside them, whichever the floor made of it.
@@ -92,7 +92,7 @@ class Margins:
         return GridFrame(rows, columns, box, (height, width))
 
     def published_frame(self, image_size: tuple[int, int]) -> GridFrame:
-        """Returns where the published script puts the same cells.
+        """Return where the published script puts the same cells.
 
         `infer_pixfoundation_cambrian.py` of MSiam/PixFoundation keeps its default aspect ratio
         'pad': it stretches the cut grid over the padded square as if nothing had been cut. On a

@@ -9,7 +9,7 @@ mask belongs to), `adapter` (the model as the rest of the package sees it).
 Source: UX-Decoder/LLaVA-Grounding (arXiv 2312.02949), as MSiam/PixFoundation runs it.
 """
 
-from pixfoundation.models.llava_grounding.core import LlavaGrounding
-from pixfoundation.models.llava_grounding.loading import load
+from pixfoundation.models.llava_grounding.checkpoint import load
+from pixfoundation.models.llava_grounding.network import LlavaGrounding
 
 __all__ = ["LlavaGrounding", "load"]

@@ -16,17 +16,17 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.checkpoints import find_folder
-from pixfoundation.models.clip_square import clip_pixels
-from pixfoundation.models.limits import greedy_only, room_for_answer
-from pixfoundation.models.llama_tokens import LlamaTokens
-from pixfoundation.models.llava_grounding.core import LlavaGrounding
-from pixfoundation.models.llava_grounding.dialogue import decode, prompt_ids, stopped_at
-from pixfoundation.models.llava_grounding.loading import load as load_core
+from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.clip_square import clip_pixels
+from pixfoundation.models.common.limits import greedy_only, room_for_answer
+from pixfoundation.models.common.llama_tokens import LlamaTokens
+from pixfoundation.models.llava_grounding.checkpoint import load as load_core
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
+from pixfoundation.models.llava_grounding.network import LlavaGrounding
 from pixfoundation.models.llava_grounding.pairing import phrase_ranges, published_pairing
 from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
+from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids, stopped_at
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
@@ -56,7 +56,7 @@ def load(
     queries: int | None = None,
     vision_config: str | None = None,
 ) -> LlavaGroundingModel:
-    """Loads LLaVA-Grounding; the licences are said first.
+    """Load LLaVA-Grounding; the licences are said first.
 
     Args:
         name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
@@ -165,7 +165,7 @@ class LlavaGroundingModel:
         return answers
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data."""
         core: Any = self._core
         own = {}
         if self._folder is not None:
@@ -249,7 +249,7 @@ class _Image:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Takes white space off a span; None if nothing is left."""
+    """Take white space off a span; None if nothing is left."""
     words = text[start:end]
     start += len(words) - len(words.lstrip())
     return (start, start + len(words.strip())) if words.strip() else None

@@ -36,7 +36,7 @@ class Match(NamedTuple):
 def match(
     logits: Tensor, boxes: Tensor, masks: Tensor, threshold: float = PUBLISHED_THRESHOLD
 ) -> list[Match]:
-    """Picks the queries of every phrase.
+    """Pick the queries of every phrase.
 
     A query belongs to a phrase if its share of the softmax over all queries is above the
     threshold: at 0.05 at most 19 do, possibly none. There is no best match as a way out.

@@ -11,7 +11,7 @@ _SEG = " <seg>"
 
 
 def phrase_ranges(ids: Sequence[int], tags: Tags) -> list[tuple[int, int] | None]:
-    """Finds the phrase of every `<seg>`.
+    """Find the phrase of every `<seg>`.
 
     A phrase is what stands between `<g_s>` and `<g_e>`; it belongs to the next `<seg>`, and to
     that one only. A phrase that `<seg>` comes before its `<g_e>` ends there.

@@ -63,7 +63,7 @@ class PixelEncoder(nn.Module):
         self.mask_features = nn.Conv2d(width, sizes.mask_width, kernel_size=1)
 
     def forward(self, features: Sequence[Tensor]) -> EncodedPixels:
-        """Encodes one image.
+        """Encode one image.
 
         Args:
             features: res2 to res5: float [1, C, h, w] at strides 4, 8, 16 and 32.

@@ -76,7 +76,7 @@ class QueryDecoder(nn.Module):
         self.mask_head = DeformableDetrMLPPredictionHead(width, width, sizes.mask_width, 3)
 
     def forward(self, pixels: EncodedPixels, text: Tensor) -> Queries:
-        """Finds all phrases of one answer in one image.
+        """Find all phrases of one answer in one image.
 
         Args:
             pixels: The encoded image.
@@ -96,7 +96,7 @@ class QueryDecoder(nn.Module):
     def _choose(
         self, memory: Tensor, shapes: list[tuple[int, int]], text: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns content [1, Q, C], box logits [1, Q, 4] and cell numbers [Q] of the queries."""
+        """Return content [1, Q, C], box logits [1, Q, 4] and cell numbers [Q] of the queries."""
         proposals = _proposals(shapes, memory.device)  # [S, 4]
         valid = ((proposals > _VALID[0]) & (proposals < _VALID[1])).all(-1)  # [S]
         cells = self.cell_norm(self.cell_projection(memory * valid[:, None]))[0]  # [S, C]
@@ -110,7 +110,7 @@ class QueryDecoder(nn.Module):
     def _refine(
         self, state: Tensor, reference: Tensor, memory: Tensor, shapes: list[tuple[int, int]]
     ) -> tuple[Tensor, Tensor]:
-        """Runs the layers.
+        """Run the layers.
 
         Returns:
             The reference boxes [1, Q, 4] that the last layer got, and its normed state [1, Q, C].
@@ -134,14 +134,14 @@ class QueryDecoder(nn.Module):
         return before, self.norm(state)
 
     def _similarity(self, states: Tensor, text: Tensor) -> Tensor:
-        """Returns the scores [N, G] of states [N, C] for phrases [G, D]."""
+        """Return the scores [N, G] of states [N, C] for phrases [G, D]."""
         seen = states @ self.class_projection
         seen = seen / (seen.norm(dim=-1, keepdim=True) + 1e-7)
         return self.logit_scale.exp() * seen @ text.T
 
 
 def _proposals(shapes: list[tuple[int, int]], device: torch.device) -> Tensor:
-    """Returns one box (cx, cy, w, h) in 0..1 a cell, [S, 4].
+    """Return one box (cx, cy, w, h) in 0..1 a cell, [S, 4].
 
     The side grows from the coarsest map to the finest: the reverse of what one expects, and what
     the weights were trained with.

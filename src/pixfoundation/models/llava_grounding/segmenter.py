@@ -42,7 +42,7 @@ class Segmenter(nn.Module):
         return self.query_decoder.logit_scale.device
 
     def encode(self, pixels: Tensor) -> EncodedPixels:
-        """Encodes an image, once for all answers about it.
+        """Encode an image, once for all answers about it.
 
         Args:
             pixels: [3, S, S] or [1, 3, S, S], see `normalise`.
@@ -53,7 +53,7 @@ class Segmenter(nn.Module):
         return self.pixel_encoder(self.backbone(image).feature_maps)
 
     def find(self, encoded: EncodedPixels, text_states: Tensor) -> Queries:
-        """Finds the phrases of one answer.
+        """Find the phrases of one answer.
 
         Args:
             encoded: From `encode`.

@@ -61,7 +61,7 @@ class SegmenterSizes:
 
 
 def segmenter_sizes(shapes: Shapes, queries: int) -> SegmenterSizes:
-    """Reads the sizes of the segmenter.
+    """Read the sizes of the segmenter.
 
     Args:
         shapes: Shapes of the checkpoint's tensors, by published key.
@@ -114,7 +114,7 @@ def _heads(shapes: Shapes, key: str) -> int:
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
-    """Counts consecutive keys from 0 on."""
+    """Count consecutive keys from 0 on."""
     number = 0
     while pattern.format(number) in shapes:
         number += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.llama_tokens import added_tokens
+from pixfoundation.models.common.llama_tokens import added_tokens
 
 NAMES = ("<g_s>", "<g_e>", "<seg>")
 
@@ -26,7 +26,7 @@ class Tags(NamedTuple):
 
 
 def find_tags(folder: Path, vocabulary: int) -> Tags:
-    """Reads the ids from the tokenizer's files.
+    """Read the ids from the tokenizer's files.
 
     A folder without any tokenizer file, which can be run on tensors but not on text, has them in
     the last three rows, in the order in which training added them.

@@ -30,7 +30,7 @@ PUBLISHED = VisionConfig()
 
 
 def find_vision_config(folder: Path, file: str | Path | None = None) -> VisionConfig:
-    """Returns the settings of a checkpoint.
+    """Return the settings of a checkpoint.
 
     Args:
         folder: Of the checkpoint. If it holds one YAML file, that is read.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from transformers import CLIPVisionConfig
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
-from pixfoundation.models.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
 
 IGNORABLE = (
     r"^(text_model|text_projection|visual_projection)\b",  # the other half of a whole CLIP
@@ -37,7 +37,7 @@ class Tower(NamedTuple):
 def find_tower(
     settings: Mapping[str, Any], checkpoint: Checkpoint, source: str | Path | None
 ) -> Tower:
-    """Finds CLIP.
+    """Find CLIP.
 
     Where the weights are in the checkpoint, as published, only a configuration is missing; for a
     CLIP of OpenAI it follows from their shapes.
@@ -84,7 +84,7 @@ def find_tower(
 
 
 def rename(key: str) -> str:
-    """Returns the name in `CLIPVisionModel` of a key of CLIP's own files."""
+    """Return the name in `CLIPVisionModel` of a key of CLIP's own files."""
     return key.removeprefix(_OWN_PREFIX)
 
 
@@ -120,7 +120,7 @@ def _sizes(config: CLIPVisionConfig) -> tuple[Any, ...]:
 
 
 def _settings_of(source: str) -> dict[str, Any]:
-    """Reads config.json of a CLIP, or of its vision tower alone, from a folder or the hub."""
+    """Read config.json of a CLIP, or of its vision tower alone, from a folder or the hub."""
     if Path(source).is_dir():
         file = Path(source) / "config.json"
     else:

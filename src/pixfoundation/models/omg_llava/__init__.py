@@ -9,6 +9,6 @@ the package sees it).
 Source: lxtGH/OMG-Seg, folder omg_llava (arXiv 2406.19389), as MSiam/PixFoundation runs it.
 """
 
-from pixfoundation.models.omg_llava.build import load
+from pixfoundation.models.omg_llava.checkpoint import load
 
 __all__ = ["load"]

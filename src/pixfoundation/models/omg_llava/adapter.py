@@ -14,16 +14,16 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.checkpoints import find_folder
-from pixfoundation.models.limits import greedy_only, room_for_answer
-from pixfoundation.models.llava_sam.dialogue import phrase_of_each_seg
-from pixfoundation.models.omg_llava.build import Base
-from pixfoundation.models.omg_llava.build import load as load_core
-from pixfoundation.models.omg_llava.core import STRIDE, OmgLlava, Perception
+from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.limits import greedy_only, room_for_answer
+from pixfoundation.models.common.llava_sam.prompt import phrase_of_each_seg
+from pixfoundation.models.omg_llava.checkpoint import Base
+from pixfoundation.models.omg_llava.checkpoint import load as load_core
 from pixfoundation.models.omg_llava.finishing import finish_each
+from pixfoundation.models.omg_llava.network import STRIDE, OmgLlava, Perception
 from pixfoundation.models.omg_llava.phrases import characters, named, published_text
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
-from pixfoundation.models.omg_llava.tokens import InternTokens
+from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
@@ -59,7 +59,7 @@ def load(
     masks: Keep = "all",
     image_side: int = SIDE,
 ) -> OmgLlavaModel:
-    """Loads OMG-LLaVA; the licences are said first.
+    """Load OMG-LLaVA; the licences are said first.
 
     Args:
         name: 'omg-llava', a hub id, or the folder that holds the published files.
@@ -164,7 +164,7 @@ class OmgLlavaModel:
         return answers
 
     def fingerprint(self) -> dict[str, Any]:
-        """Returns what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data."""
         files = self._core.files
         own = Source(self.name, str(files.llm)).fingerprint(self._core.llm)
         return {
@@ -230,14 +230,14 @@ class OmgLlavaModel:
 
 
 def _found(source: str | None) -> Path | None:
-    """Returns a file or folder as it is, and the local folder of a hub id."""
+    """Return a file or folder as it is, and the local folder of a hub id."""
     if source is None or Path(source).exists():
         return None if source is None else Path(source)
     return find_folder(source)
 
 
 def _kept(found: list[NativeMask], keep: Keep, expression: str | None) -> tuple[NativeMask, ...]:
-    """Returns the masks that an answer gives; an empty tuple is 'no mask'."""
+    """Return the masks that an answer gives; an empty tuple is 'no mask'."""
     if keep == "first":
         return tuple(found[:1])
     if keep == "union" and found:
@@ -248,5 +248,5 @@ def _kept(found: list[NativeMask], keep: Keep, expression: str | None) -> tuple[
 
 
 def _identity(path: Path) -> str:
-    """Returns name and size of a file: what tells two of them apart without reading gigabytes."""
+    """Return name and size of a file: what tells two of them apart without reading gigabytes."""
     return f"{path.name}: {path.stat().st_size} bytes"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
-from pixfoundation.models.checkpoints import Checkpoint, read_json
-from pixfoundation.models.pickles import BARE
+from pixfoundation.models.common.checkpoints import Checkpoint, read_json
+from pixfoundation.models.common.pickles import BARE
 
 PathLike = str | os.PathLike[str]
 
@@ -53,7 +53,7 @@ def find_files(
     trunk: PathLike | None = None,
     llm: PathLike | None = None,
 ) -> Files:
-    """Finds the published files by their names, except those that are given.
+    """Find the published files by their names, except those that are given.
 
     A file converted to safetensors is taken before the pickled one of the same name.
 
@@ -95,7 +95,7 @@ def find_files(
 
 
 def read_bank(file: Path) -> Tensor:
-    """Reads the class bank, float32 [classes, wordings, D] of unit vectors.
+    """Read the class bank, float32 [classes, wordings, D] of unit vectors.
 
     Raises:
         CheckpointError: If the file does not hold that.

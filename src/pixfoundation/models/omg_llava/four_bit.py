@@ -15,7 +15,7 @@ BLOCK = 64  # weights that share one scale
 
 
 def round_to_nf4(weight: Tensor) -> Tensor:
-    """Rounds a weight matrix to what bitsandbytes' NF4 keeps of it.
+    """Round a weight matrix to what bitsandbytes' NF4 keeps of it.
 
     Args:
         weight: The fused matrix as stored; it is cast to float16 first, as published.

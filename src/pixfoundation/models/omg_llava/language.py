@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.checkpoints import Checkpoint, read_json, some
-from pixfoundation.models.loading import empty_weights, load_into
-from pixfoundation.models.omg_llava.layout import FINETUNED_LLM, language_name
-from pixfoundation.models.placement import Placement
-from pixfoundation.models.seg_token import greedy
+from pixfoundation.models.common.checkpoints import Checkpoint, read_json, some
+from pixfoundation.models.common.loading import empty_weights, load_into
+from pixfoundation.models.common.placement import Placement
+from pixfoundation.models.common.seg_token import greedy
+from pixfoundation.models.omg_llava.key_map import FINETUNED_LLM, language_name
 
 LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
 ADAPTED = (
@@ -48,7 +48,7 @@ class Generation(NamedTuple):
 
 
 def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
-    """Makes the Llama that an InternLM2 folder describes.
+    """Make the Llama that an InternLM2 folder describes.
 
     Args:
         folder: Holds config.json: numbers of heads, rotary base, norm epsilon, stop token.
@@ -107,7 +107,7 @@ def load_language_model(
     lora_scale: float,
     base_precision: Callable[[Tensor], Tensor] | None,
 ) -> LlamaForCausalLM:
-    """Builds the fine-tuned language model.
+    """Build the fine-tuned language model.
 
     Args:
         folder: Of InternLM2.
@@ -164,13 +164,13 @@ def load_language_model(
 
 
 def output_key(finetuned: Checkpoint) -> str:
-    """Returns the key of the head's own weight; peft before 0.7 wrote no '.base_layer'."""
+    """Return the key of the head's own weight; peft before 0.7 wrote no '.base_layer'."""
     newer = f"{FINETUNED_LLM}output.base_layer.weight"
     return newer if newer in finetuned else f"{FINETUNED_LLM}output.weight"
 
 
 def read_updates(finetuned: Checkpoint, base: Checkpoint) -> dict[str, tuple[Tensor, Tensor]]:
-    """Reads the low-rank updates (A [rank, inputs], B [outputs, rank]) by InternLM2 module name.
+    """Read the low-rank updates (A [rank, inputs], B [outputs, rank]) by InternLM2 module name.
 
     Raises:
         CheckpointError: If an adapted module of the base has none, one has no module, or their
@@ -205,12 +205,12 @@ def read_updates(finetuned: Checkpoint, base: Checkpoint) -> dict[str, tuple[Ten
 
 
 def product(down: Tensor, up: Tensor, device: torch.device) -> Tensor:
-    """Returns the full matrix B A of a low-rank update, in float32."""
+    """Return the full matrix B A of a low-rank update, in float32."""
     return up.to(device).float() @ down.to(device).float()
 
 
 def split_groups(weight: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Splits a fused projection into those of queries, keys and values.
+    """Split a fused projection into those of queries, keys and values.
 
     Args:
         weight: [(heads + 2 groups) * head size, inputs].
@@ -234,7 +234,7 @@ def generate(
     seg_token_id: int,
     stop_ids: Collection[int],
 ) -> Generation:
-    """Decodes greedily.
+    """Decode greedily.
 
     Other models of this kind ask for a mask with the state that emitted [SEG]; this one with the
     state one row later, where [SEG] is itself the input.
@@ -290,7 +290,7 @@ def _same_keys(finetuned: Checkpoint, stored: set[str], expected: Collection[str
 
 
 def _rope(stored: dict[str, Any]) -> dict[str, Any]:
-    """Returns the rotary settings: 'dynamic' scaling acts only beyond the trained length."""
+    """Return the rotary settings: 'dynamic' scaling acts only beyond the trained length."""
     rope: dict[str, Any] = {
         "rope_type": "default",
         "rope_theta": float(stored.get("rope_theta", 10000)),

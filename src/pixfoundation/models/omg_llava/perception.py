@@ -38,7 +38,7 @@ class ImageState(NamedTuple):
     memories: tuple[Tensor, ...]
 
     def select(self, images: Tensor) -> ImageState:
-        """Returns the state of the images with these indices [N], repeated as they are."""
+        """Return the state of the images with these indices [N], repeated as they are."""
         return ImageState(
             self.mask_features[images], tuple(memory[images] for memory in self.memories)
         )
@@ -81,7 +81,7 @@ class Trunk(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Maps pixels [B, 3, H, W] to four maps at strides 4, 8, 16 and 32."""
+        """Map pixels [B, 3, H, W] to four maps at strides 4, 8, 16 and 32."""
         maps = []
         current = self.embeddings(pixels)
         for stage in self.stages:
@@ -157,7 +157,7 @@ class OmgSeg(nn.Module):
         self.class_head = ClassHead(sizes)
 
     def forward(self, pixels: Tensor) -> tuple[list[Tensor], Objects, ImageState]:
-        """Finds the objects of a batch of images.
+        """Find the objects of a batch of images.
 
         Args:
             pixels: Normalised pixels, float [B, 3, H, W]; sides a multiple of 64.
@@ -180,7 +180,7 @@ class OmgSeg(nn.Module):
         return maps, objects, state
 
     def decode(self, queries: Tensor, state: ImageState) -> Tensor:
-        """Decodes one mask a query, each on its own image state, so that none sees another.
+        """Decode one mask a query, each on its own image state, so that none sees another.
 
         Args:
             queries: Content and position side by side, float [N, 2 C].

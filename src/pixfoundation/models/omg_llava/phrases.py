@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pixfoundation.models.llama_tokens import Decoded
-from pixfoundation.models.llava_sam.dialogue import Phrase
-from pixfoundation.models.omg_llava.tokens import TURN_END
+from pixfoundation.models.common.llama_tokens import Decoded
+from pixfoundation.models.common.llava_sam.prompt import Phrase
+from pixfoundation.models.omg_llava.tokenizer import TURN_END
 
 Span = tuple[int, int]
 
@@ -15,7 +15,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def characters(phrase: Phrase | None, decoded: Decoded) -> Span | None:
-    """Returns the characters of a phrase, white space at its ends left out; None for none."""
+    """Return the characters of a phrase, white space at its ends left out; None for none."""
     if phrase is None or phrase.start == phrase.end:
         return None
     start, end = decoded.spans[phrase.start][0], decoded.spans[phrase.end - 1][1]
@@ -25,7 +25,7 @@ def characters(phrase: Phrase | None, decoded: Decoded) -> Span | None:
 
 
 def named(phrases: Sequence[str | None], wanted: str) -> list[int]:
-    """Finds the masks whose phrase is most like the wanted one.
+    """Find the masks whose phrase is most like the wanted one.
 
     Args:
         phrases: Of each mask; None where it has none.
@@ -45,7 +45,7 @@ def named(phrases: Sequence[str | None], wanted: str) -> list[int]:
 
 
 def published_text(text: str) -> str:
-    """Cleans an answer as the published wrapper does before it is judged.
+    """Clean an answer as the published wrapper does before it is judged.
 
     Args:
         text: The answer with its marks.

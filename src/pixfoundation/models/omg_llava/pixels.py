@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pixfoundation.models.prompting import pad_to_square
+from pixfoundation.models.transformers.prompting import pad_to_square
 
 SIDE = 1024
 MEAN = (0.4814, 0.4578, 0.4082)  # CLIP's, cut to four digits as in training
@@ -15,7 +15,7 @@ STD = (0.2686, 0.2613, 0.2757)
 
 
 def to_pixels(image: Image.Image, side: int = SIDE) -> Tensor:
-    """Pads an image to a square of the mean colour, resizes it bicubically and normalises it.
+    """Pad an image to a square of the mean colour, resizes it bicubically and normalises it.
 
     Args:
         image: RGB.

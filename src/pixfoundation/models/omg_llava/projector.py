@@ -51,5 +51,5 @@ class TextToVision(nn.Module):
         self.model = _two_layers(sizes.hidden, sizes.query)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Maps states [N, hidden] to content and position side by side, [N, 2 C]."""
+        """Map states [N, hidden] to content and position side by side, [N, 2 C]."""
         return self.model(states)

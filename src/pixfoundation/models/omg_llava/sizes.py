@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.checkpoints import Checkpoint
+from pixfoundation.models.common.checkpoints import Checkpoint
 
 Shape = tuple[int, ...]
 
@@ -69,7 +69,7 @@ class ProjectorSizes:
 def perception_sizes(
     head: Checkpoint, trunk: Checkpoint, bank: tuple[int, int, int]
 ) -> PerceptionSizes:
-    """Reads OMG-Seg's sizes.
+    """Read OMG-Seg's sizes.
 
     Args:
         head: The OMG-Seg file.
@@ -111,7 +111,7 @@ def perception_sizes(
 
 
 def projector_sizes(finetuned: Checkpoint) -> ProjectorSizes:
-    """Reads the projectors' sizes from the fine-tuned file; raises `CheckpointError`."""
+    """Read the projectors' sizes from the fine-tuned file; raises `CheckpointError`."""
     cell, query = _shape(finetuned, "projector.model.query_proj.weight")
     return ProjectorSizes(cell, query, _shape(finetuned, "projector.model.model.0.weight")[0])
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.checkpoints import Checkpoint
-from pixfoundation.models.omg_llava.layout import FINETUNED_LLM
+from pixfoundation.models.common.checkpoints import Checkpoint
+from pixfoundation.models.omg_llava.key_map import FINETUNED_LLM
 
 ADDED = ("[SEG]", "<p>", "</p>", "<region>")
 COUNTED_TWICE = 6
@@ -68,7 +68,7 @@ class ReadVocabulary:
 
 
 def read_vocabulary(finetuned: Checkpoint, base: Checkpoint) -> ReadVocabulary:
-    """Compares the fine-tuned vocabulary with that of InternLM2.
+    """Compare the fine-tuned vocabulary with that of InternLM2.
 
     Raises:
         CheckpointError: If a table is missing, or the numbers of rows cannot be explained.

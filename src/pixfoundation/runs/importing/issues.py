@@ -31,7 +31,7 @@ class Issue:
 
 
 def read_text(path: Path) -> str:
-    """Reads a text file.
+    """Read a text file.
 
     Raises:
         DataError: If it is missing or not UTF-8 text.
@@ -47,7 +47,7 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields line number and object of a JSON Lines file; a line that is none is an issue.
+    """Yield line number and object of a JSON Lines file; a line that is none is an issue.
 
     Raises:
         DataError: If the file is missing or not text.

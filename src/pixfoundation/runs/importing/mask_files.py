@@ -59,7 +59,7 @@ class MaskFolder:
 def read_folder(
     folder: Path, samples: Sequence[Sample], issues: list[Issue], *, resize: bool = False
 ) -> MaskFolder:
-    """Reads all masks of a folder.
+    """Read all masks of a folder.
 
     Args:
         folder: The folder.

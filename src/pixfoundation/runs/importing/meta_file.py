@@ -55,7 +55,7 @@ class MetaLine:
 
 
 def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
-    """Reads the phrases of every image, in the order of the lines.
+    """Read the phrases of every image, in the order of the lines.
 
     The published evaluation goes by that order and not by the printed numbers; where the two differ
     it is an issue. A line that cannot be read is an issue and left out.
@@ -88,7 +88,7 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
 
 
 def _records(path: Path) -> list[tuple[int, str]]:
-    """Joins lines to records: a phrase may hold a line break, so its first line is not whole."""
+    """Join lines to records: a phrase may hold a line break, so its first line is not whole."""
     records: list[tuple[int, str]] = []
     whole = True
     for number, line in enumerate(read_text(path).split("\n"), start=1):

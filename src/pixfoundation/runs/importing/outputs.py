@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.benchmarks.base import Benchmark
+from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
@@ -58,9 +58,9 @@ class Imported:
 
 
 def import_outputs(
-    benchmark: Benchmark, outputs: Outputs, out: Path | str, *, model: str | None = None
+    benchmark: Dataset, outputs: Outputs, out: Path | str, *, model: str | None = None
 ) -> Imported:
-    """Turns files of the published code into a run directory, or adds them to one.
+    """Turn files of the published code into a run directory, or adds them to one.
 
     Several imports into one directory add up, a protocol each; a second import of the same thing
     replaces the first.
@@ -149,7 +149,7 @@ def _record(
     meta: Mapping[int, list[MetaLine]],
     text: str,
 ) -> CandidateRecord:
-    """Makes the candidates of one sample, in the published order: that of the file names."""
+    """Make the candidates of one sample, in the published order: that of the file names."""
     lines = meta.get(int(id), []) if id.isdigit() else []
     phrases = _phrases(lines, text)
     made = []
@@ -200,7 +200,7 @@ def _check_meta(
     samples: Sequence[Sample],
     issues: list[Issue],
 ) -> None:
-    """Compares the phrases of a meta file with the candidates of a folder."""
+    """Compare the phrases of a meta file with the candidates of a folder."""
     known = {sample.id for sample in samples}
     for number, lines in meta.items():
         if str(number) not in known:
@@ -230,9 +230,9 @@ def _answers_from_meta(
 
 
 def _open(
-    benchmark: Benchmark, samples: Sequence[Sample], out: Path, model: str | None
+    benchmark: Dataset, samples: Sequence[Sample], out: Path, model: str | None
 ) -> RunDirectory:
-    """Makes the run directory, or opens the one that earlier imports made."""
+    """Make the run directory, or opens the one that earlier imports made."""
     held: dict[str, Any] | None = None
     if (out / "run.json").exists():
         config = RunDirectory(out).config
@@ -277,7 +277,7 @@ def _remember(
     counts: Mapping[str, int],
     issues: Sequence[Issue],
 ) -> None:
-    """Writes what was imported, so that picks can be added later and a reader knows the sources."""
+    """Write what was imported, so that picks can be added later and a reader knows the sources."""
     data = _imports(run.path)
     entry = {
         "files": {

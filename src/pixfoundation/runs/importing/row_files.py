@@ -30,7 +30,7 @@ class Lookup:
             self._by_image.setdefault(sample.image.name, []).append(sample)
 
     def find(self, value: Any, taken: set[str]) -> Sample | None:
-        """Finds by id (`12`), or by image name (`000000135902.jpg`).
+        """Find by id (`12`), or by image name (`000000135902.jpg`).
 
         Of several questions about one image it is the first that has no row yet: the published code
         writes them in the order of the benchmark.
@@ -48,7 +48,7 @@ class Lookup:
 def read_answers(
     path: Path, protocol: Protocol, lookup: Lookup, issues: list[Issue]
 ) -> tuple[list[AnswerRecord], str | None]:
-    """Reads an answer file of the published code.
+    """Read an answer file of the published code.
 
     Protocols 1 and 3: `question_id, prompt, answer` (the truth), `response`. Protocol 2:
     `question_id` (or `questionId`), `prompt, answer` (the model's), `gt_answer, text_options`.
@@ -101,7 +101,7 @@ def read_grades(
     lookup: Lookup,
     issues: list[Issue],
 ) -> list[VerdictRecord]:
-    """Reads grades: the published table with a column `acc`, or JSON lines.
+    """Read grades: the published table with a column `acc`, or JSON lines.
 
     The table's rows have no ids: they are the lines of the answer file. JSON lines hold
     `question_id` and `acc` (0 or 1) or `reply`, the judge's words; of these only 'yes' and 'no',
@@ -139,7 +139,7 @@ def read_picks(
     samples: Sequence[Sample],
     issues: list[Issue],
 ) -> list[VerdictRecord]:
-    """Reads the picks of automatic selection: `question_id` from 0, `selected file` or `NONE`.
+    """Read the picks of automatic selection: `question_id` from 0, `selected file` or `NONE`.
 
     Args:
         path: The file.

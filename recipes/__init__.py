@@ -1,0 +1,1 @@
+"""Training recipes of the embedded models, and of what they are trained on."""

@@ -1,0 +1,142 @@
+"""`pixfoundation when`: where in the answers, and with which concept, grounding emerges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pixfoundation.emergence.analysis import Emergence
+    from pixfoundation.emergence.labels import Labels
+    from pixfoundation.emergence.nulls import Band
+
+
+def when_command(
+    runs: list[Path] = typer.Argument(help="One run directory, or several to compare."),
+    protocol: int = typer.Option(3, min=1, max=3, help="Of the answers."),
+    published: bool = typer.Option(False, help="The published script's rules, ties included."),
+    judge: str | None = typer.Option(None, help="Whose concept labels; 'rules' for the rules."),
+    out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
+    draws: int = typer.Option(2000, min=1, help="How often chance is drawn."),
+    seed: int = typer.Option(2024, help="Of the draws."),
+) -> None:
+    """Show when grounding emerges: place and concept of the best masks, beside what chance gives.
+
+    Examples:
+      pixfoundation when runs/llava --out figures
+
+      pixfoundation when runs/llava runs/cambrian --json
+    """
+    from pixfoundation.emergence.analysis import analyse
+    from pixfoundation.runs.names import run_names
+    from pixfoundation.runs.store import RunDirectory
+
+    directories = [RunDirectory(run) for run in runs]
+    found = [
+        analyse(
+            run,
+            protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
+            published=published,
+            judge=judge,
+            draws=draws,
+            seed=seed,
+            name=name,
+        )
+        for run, name in zip(directories, run_names(directories), strict=True)
+    ]
+    if out is not None:
+        from pixfoundation.report.emergence_figures import write_figures
+
+        paths = write_figures(found, out)
+        Console(stderr=True).print(f"{len(paths)} figures in {out.resolve()}", soft_wrap=True)
+    if as_json:
+        data = [each.to_json() for each in found]
+        print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
+        return
+    for each in found:
+        _print(each, Console())
+
+
+def _print(found: Emergence, console: Console) -> None:
+    console.print(f"[bold]{escape(found.name)}[/bold], protocol {found.protocol}", highlight=False)
+    console.print(_location(found))
+    console.print(
+        f"n = {found.bins.sum()}; against masks dealt out anew among the phrases of each answer: "
+        f"mean place p = {found.location_p:.4f}, whole histogram p = {found.shape_p:.4f}. Without "
+        f"any overlap: {found.without_overlap}; without phrases: {found.without_candidates}.",
+        highlight=False,
+    )
+    console.print(_concepts(found))
+    console.print(_labels(found.labels, len(found.answers)), highlight=False)
+    hits = found.hits
+    chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in found.nulls)
+    console.print(
+        "The best phrase is the referring expression itself in "
+        f"{_percent(found.coincides)} (chance: {chance}); it has the expression's head word in "
+        f"{_percent(found.coincides_by_head)}. "
+        f"Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
+        f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}.",
+        highlight=False,
+    )
+    if found.deletion:
+        deletion = found.deletion
+        console.print(
+            f"The answer changes in {_percent(deletion['deleted'])} when the place that the best "
+            f"phrase attends to is covered, in {_percent(deletion['control'])} when another is; "
+            f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n}).",
+            highlight=False,
+        )
+
+
+def _location(found: Emergence) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("place in answer, %", no_wrap=True)
+    for bin_ in range(len(found.bins)):
+        table.add_column(f"{10 * bin_}-", justify="right")
+    table.add_row("best phrases", *(str(count) for count in found.bins))
+    for null in found.nulls:
+        table.add_row(f"chance: {null.name}", *_spans(null.location), style="dim")
+    return table
+
+
+def _concepts(found: Emergence) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("concept", no_wrap=True)
+    table.add_column("best phrases", justify="right")
+    for null in found.nulls:
+        table.add_column(f"chance:\n{null.name}", justify="right", style="dim")
+    table.add_column("p (Holm)", justify="right")
+    chance = [_spans(null.concept) for null in found.nulls]
+    for row, (name, count) in enumerate(found.concepts.items()):
+        spans = (column[row] for column in chance)
+        table.add_row(name, str(count), *spans, f"{found.concept_p[name]:.4f}")
+    return table
+
+
+def _spans(band: Band) -> list[str]:
+    return [f"{low:.0f}-{high:.0f}" for low, high in zip(band.low, band.high, strict=True)]
+
+
+def _labels(labels: Labels, phrases: int) -> str:
+    text = f"Labelled by {labels.by}: {labels.count} of {phrases}."
+    if labels.by != "rules":
+        text += " Chance and p are by the rules' labels."
+    if labels.agreement is not None:
+        text += (
+            f" Rules and {labels.judge} agree on {100 * labels.agreement:.0f} % "
+            f"of {labels.compared}."
+        )
+    return escape(text)
+
+
+def _percent(figure: object) -> str:
+    from pixfoundation.report.page import percent
+
+    return f"{percent(figure)} %"  # type: ignore[arg-type] - an Estimate

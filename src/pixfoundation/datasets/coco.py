@@ -1,0 +1,212 @@
+"""COCO annotation files: read, checked entry by entry, decoded.
+
+Nothing in such a file is trusted: what cannot be used becomes a `Problem` that names file and
+entry, and the rest is still read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.datasets.base import Problem
+from pixfoundation.errors import DataError
+from pixfoundation.masks import MAX_PIXELS, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """One entry of `images`.
+
+    Attributes:
+        id: Unique in the file.
+        file_name: As written there.
+        size: (height, width), where the file says so.
+    """
+
+    id: int
+    file_name: str
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One entry of `annotations`.
+
+    Attributes:
+        entry: How messages name it.
+        segmentation: Polygons or a run-length dictionary, not yet decoded.
+    """
+
+    entry: str
+    segmentation: Any
+
+    @property
+    def own_size(self) -> tuple[int, int] | None:
+        """The (height, width) that a run-length encoding says; None if it is none or damaged."""
+        said = self.segmentation.get("size") if isinstance(self.segmentation, dict) else None
+        if not isinstance(said, list) or len(said) != 2:
+            return None
+        return _size(said[1], said[0])
+
+    def decode(self, size: tuple[int, int]) -> Mask:
+        """Decode it; polygons are drawn in an image of that size, run lengths keep their own.
+
+        Raises:
+            DataError: If it is none of COCO's three forms, or damaged.
+        """
+        return decode_segmentation(self.segmentation, size)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """What could be read of one file.
+
+    Attributes:
+        path: The file.
+        images: By id, in the file's order.
+        annotations: By image id.
+        problems: Everything that is wrong or odd with it.
+    """
+
+    path: Path
+    images: dict[int, ImageEntry]
+    annotations: dict[int, list[Annotation]]
+    problems: list[Problem] = field(default_factory=list)
+
+
+def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> Mask:
+    """Decode polygons, run lengths, compressed run lengths, or these wrapped in base64.
+
+    Args:
+        segmentation: The value of an annotation's `segmentation`.
+        size: (height, width) that polygons are drawn in.
+
+    Raises:
+        DataError: If it is none of these, or damaged.
+    """
+    if isinstance(segmentation, dict):
+        return Mask.from_rle(segmentation)
+    if isinstance(segmentation, list) and all(isinstance(p, list) for p in segmentation):
+        if not segmentation:
+            raise DataError("The list of polygons is empty.")
+        return Mask.from_polygons(segmentation, size)
+    raise DataError(
+        f"A segmentation is a list of polygons or a run-length dictionary, but this is "
+        f"{_shown(segmentation)}."
+    )
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: If it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"There is no {path}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_annotations(path: Path) -> AnnotationFile:
+    """Read an annotation file as far as it can be read.
+
+    Raises:
+        DataError: If it is missing, not JSON, or not of COCO's layout at all.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise DataError(f"{path} is not a COCO file: it must hold an object, not {_shown(data)}.")
+    for key in ("images", "annotations"):
+        if not isinstance(data.get(key), list):
+            raise DataError(f"{path} is not a COCO file: it has no list {key!r}.")
+    problems: list[Problem] = []
+    images = _read_images(path, data["images"], problems)
+    annotations = _read_annotations(path, data["annotations"], images, problems)
+    return AnnotationFile(path, images, annotations, problems)
+
+
+def _read_images(path: Path, entries: list[Any], problems: list[Problem]) -> dict[int, ImageEntry]:
+    images: dict[int, ImageEntry] = {}
+    for position, entry in enumerate(entries):
+        name = f"images[{position}]"
+        id = _whole(entry.get("id")) if isinstance(entry, dict) else None
+        if id is None or not isinstance(entry.get("file_name"), str) or not entry["file_name"]:
+            problems.append(Problem(path, name, "needs a whole number 'id' and a 'file_name'."))
+            continue
+        if id in images:
+            problems.append(Problem(path, name, f"the image id {id} is there twice; skipped."))
+            continue
+        size = None
+        if "width" in entry or "height" in entry:
+            size = _size(entry.get("width"), entry.get("height"))
+            if size is None:
+                problems.append(
+                    Problem(path, f"{name} (id {id})", "width and height are not an image's size.")
+                )
+        images[id] = ImageEntry(id, entry["file_name"].lstrip("/"), size)
+    return images
+
+
+def _read_annotations(
+    path: Path, entries: list[Any], images: dict[int, ImageEntry], problems: list[Problem]
+) -> dict[int, list[Annotation]]:
+    annotations: dict[int, list[Annotation]] = {id: [] for id in images}
+    ids: Counter[Any] = Counter()
+    seen: set[tuple[int, str]] = set()
+    for position, entry in enumerate(entries):
+        name = f"annotations[{position}]"
+        if not isinstance(entry, dict):
+            problems.append(Problem(path, name, f"is {_shown(entry)}, not an object."))
+            continue
+        if (own := _whole(entry.get("id"))) is not None:
+            ids[own] += 1
+        image = _whole(entry.get("image_id"))
+        if image is None or image not in images:
+            problems.append(
+                Problem(
+                    path, name, f"is of image {_shown(entry.get('image_id'))}, which is unknown."
+                )
+            )
+            continue
+        name = f"{name} (image {image})"
+        if "segmentation" not in entry:
+            problems.append(Problem(path, name, "has no 'segmentation'."))
+            continue
+        key = (image, json.dumps(entry["segmentation"], sort_keys=True))
+        if key in seen:
+            problems.append(
+                Problem(path, name, "repeats an annotation of the same image.", "warning")
+            )
+        seen.add(key)
+        annotations[image].append(Annotation(name, entry["segmentation"]))
+    for id, times in ids.items():
+        if times > 1:
+            problems.append(
+                Problem(path, f"annotation id {id}", f"is used {times} times.", "warning")
+            )
+    return annotations
+
+
+def _size(width: Any, height: Any) -> tuple[int, int] | None:
+    w, h = _whole(width), _whole(height)
+    if w is None or h is None or w < 1 or h < 1 or w * h > MAX_PIXELS:
+        return None
+    return (h, w)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,325 @@
+"""Download the published data sets from the Hugging Face hub, and verify what came.
+
+Every file is held against the checksum that the hub states for it, and the annotations against the
+checksums recorded here, which are of the versions that the scores were compared with. A file that
+differs is kept: a wrong checksum must not cost a download.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pixfoundation.datasets.pixcvbench import ADVICE
+from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
+
+CHECKSUMS = "checksums.json"
+"""Written into the folder: what was fetched, from which commit, with which SHA-256."""
+
+Placing = Callable[[str], str | None]
+"""From a file's path in a repository to its path in the folder; None for a file not needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A data set repository of the hub.
+
+    Attributes:
+        id: Its name there.
+        place: Which files are wanted, and where they go.
+    """
+
+    id: str
+    place: Placing
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"https://huggingface.co/datasets/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetchable:
+    """A data set that can be fetched.
+
+    Attributes:
+        repositories: Where its files are.
+        recorded: SHA-256 of the files that scores were compared with, by path in the folder.
+        by_hand: What a person must get elsewhere.
+    """
+
+    repositories: tuple[Repository, ...]
+    recorded: dict[str, str]
+    by_hand: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What a fetch did.
+
+    Attributes:
+        root: The folder.
+        downloaded: Paths in the folder that came now.
+        held: How many files were there already and as they should be.
+        differing: What is not as recorded, in sentences.
+        by_hand: What a person must get elsewhere.
+    """
+
+    root: Path
+    downloaded: list[str] = field(default_factory=list)
+    held: int = 0
+    differing: list[str] = field(default_factory=list)
+    by_hand: tuple[str, ...] = ()
+
+
+def _place_pixmmvp(path: str) -> str | None:
+    name = PurePosixPath(path).name
+    if re.fullmatch(r"\d+\.jpg", name):
+        return f"MMVP Images/{name}"
+    return name if name in (*_PIXMMVP, "Questions.csv") else None
+
+
+def _place_pixcvbench(path: str) -> str | None:
+    parts = PurePosixPath(path).parts
+    if parts[-1] == "FinalSegmentations.json":
+        source = next((p for p in parts if p in ("ADE20K", "COCO")), None)
+        return f"{source}/{parts[-1]}" if source else None
+    return "CV-Bench/Objects.csv" if parts[-1] == "Objects.csv" else None
+
+
+def _place_questions(path: str) -> str | None:
+    name = PurePosixPath(path).name
+    return f"CV-Bench/{name}" if name in ("test.parquet", "test_2d.parquet") else None
+
+
+_PIXMMVP = {
+    "Objects.csv": "9d7b4ebcde03b1319cc651aab6eab72e366d374bc297fb0a3a9d9d05556ac816",
+    "Segmentations.json": "ca101b1ed12180cc02cdca118bda125f8ccce47630198cba250270c92d2bcb24",
+    "meta_none.txt": "ad4fe9c5d95c0d8ec5d47eb44ffe22e161eb3c28b8da7701c66bf87ce2e81a57",
+    "visual_patterns.csv": "c1ef6a6a4a361e544ce9c7365ddffcf4b3540b088189f765cc7ee60e9278f8ba",
+}
+_PIXCVBENCH = {
+    "CV-Bench/Objects.csv": "e47ee51dc7cc963590934a50d7deb1ef43856d63587153670aa66b5bc7790608",
+    "ADE20K/FinalSegmentations.json": (
+        "6538461659c98aa82f722825276320d9b24618e0f95f58e1f8602a90148cdebe"
+    ),
+    "COCO/FinalSegmentations.json": (
+        "4b348d03c4f8677ccc1b3cf03edb992d0362d30b8df9324c60dc461786f40bcb"
+    ),
+}
+FETCHABLE = {
+    "pixmmvp": Fetchable(
+        (
+            Repository("IVUlab/pixmmvp", _place_pixmmvp),
+            Repository("MMVP/MMVP", _place_pixmmvp),
+        ),
+        _PIXMMVP,
+    ),
+    "pixcvbench": Fetchable(
+        (
+            Repository("IVUlab/pixcvbench", _place_pixcvbench),
+            Repository("nyu-visionx/CV-Bench", _place_questions),
+        ),
+        _PIXCVBENCH,
+        tuple(ADVICE.values()),
+    ),
+}
+
+
+def fetch(
+    name: str,
+    root: Path,
+    *,
+    keep_going: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> Fetched:
+    """Download a data set; what is there already and right stays, what broke off goes on.
+
+    Args:
+        name: `pixmmvp` or `pixcvbench`.
+        root: The folder; made if it is missing.
+        keep_going: Go on when a file is not as recorded.
+        report: Called with a line for every file.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UnknownNameError: If the hub has no such data set.
+        PrerequisiteError: If `huggingface_hub` is not installed, or the hub cannot be reached; the
+            message says how to do it by hand.
+        DataError: If a file is not as recorded (it is kept) or cannot be written.
+    """
+    if name not in FETCHABLE:
+        raise UnknownNameError("data set on the hub", name, FETCHABLE)
+    wanted = FETCHABLE[name]
+    root = Path(root)
+    done = Fetched(root, by_hand=wanted.by_hand)
+    record = _read_record(root)
+    for repository in wanted.repositories:
+        for remote in _remote_files(repository, root):
+            target = root / remote.place
+            if _as_stated(target, remote):
+                done.held += 1
+                digest = hash_file(target)
+            else:
+                report(f"{repository.id}: {remote.path}")
+                digest = _download(repository, remote, root, target)
+                done.downloaded.append(remote.place)
+            record[remote.place] = {
+                "sha256": digest,
+                "repository": repository.id,
+                "revision": remote.revision,
+            }
+            _write_record(root, record)
+            difference = _difference(wanted, remote, target, digest)
+            if difference and not keep_going:
+                raise DataError(f"{difference} The file is kept; --keep-going goes on with it.")
+            if difference:
+                done.differing.append(difference)
+    return done
+
+
+def recheck(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every fetched file that is no longer what was fetched, and how."""
+    for place, entry in _read_record(root).items():
+        file = root / place
+        if not file.exists():
+            yield file, f"was fetched from {entry['repository']} but is gone."
+        elif hash_file(file) != entry["sha256"]:
+            yield file, f"is not what was fetched from {entry['repository']} any more."
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file as text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ---- the hub -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A file of the hub: its path there, its place here, and what the hub says about it."""
+
+    path: str
+    place: str
+    revision: str
+    size: int | None
+    sha256: str | None
+    git_sha1: str | None
+
+
+def _remote_files(repository: Repository, root: Path) -> list[_Remote]:
+    hub = _hub()
+    try:
+        info = hub.HfApi().dataset_info(repository.id, files_metadata=True)
+    except Exception as error:
+        raise _unreachable(repository, root, error) from error
+    found = []
+    for entry in info.siblings or ():
+        place = repository.place(entry.rfilename)
+        if place is not None:
+            lfs = entry.lfs.sha256 if entry.lfs else None
+            found.append(
+                _Remote(entry.rfilename, place, info.sha or "main", entry.size, lfs, entry.blob_id)
+            )
+    return sorted(found, key=lambda remote: remote.place)
+
+
+def _download(repository: Repository, remote: _Remote, root: Path, target: Path) -> str:
+    """Download one file beside its place, then moves it there in one step."""
+    hub = _hub()
+    staging = root / ".download" / repository.id.replace("/", "--")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        got = hub.hf_hub_download(
+            repository.id,
+            remote.path,
+            repo_type="dataset",
+            revision=remote.revision,
+            local_dir=staging,
+        )
+        Path(got).replace(target)
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, ConnectionError):
+            raise DataError(f"{target} cannot be written: {error.strerror}.") from error
+        raise _unreachable(repository, root, error) from error
+    except Exception as error:
+        raise _unreachable(repository, root, error) from error
+    return hash_file(target)
+
+
+def _unreachable(repository: Repository, root: Path, error: Exception) -> PrerequisiteError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return PrerequisiteError(
+        f"{repository.url} cannot be fetched ({reason}): download it by hand on a machine with "
+        f"network, put its files into {root}, and look with `pixfoundation data check`."
+    )
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise missing_package("huggingface_hub", "Fetching data sets", "data") from error
+    return huggingface_hub
+
+
+# ---- checksums ---------------------------------------------------------------------------------
+
+
+def _as_stated(file: Path, remote: _Remote) -> bool:
+    """Whether a file is there and is what the hub says it has."""
+    if not file.is_file() or (remote.size is not None and file.stat().st_size != remote.size):
+        return False
+    if remote.sha256 is not None:
+        return hash_file(file) == remote.sha256
+    return remote.git_sha1 is not None and _git_sha1(file) == remote.git_sha1
+
+
+def _difference(wanted: Fetchable, remote: _Remote, file: Path, digest: str) -> str | None:
+    if not _as_stated(file, remote):
+        return (
+            f"{file} is not what {remote.path} should be by the hub's own checksum: it has "
+            f"{file.stat().st_size} bytes and SHA-256 {digest}."
+        )
+    recorded = wanted.recorded.get(remote.place)
+    if recorded is not None and digest != recorded:
+        return (
+            f"{file} is another version than the one that scores were compared with: its SHA-256 "
+            f"is {digest}, recorded is {recorded}."
+        )
+    return None
+
+
+def _git_sha1(file: Path) -> str:
+    """The name that git, and so the hub, gives to a file that is not large."""
+    data = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _read_record(root: Path) -> dict[str, Any]:
+    file = root / CHECKSUMS
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} is damaged ({error}); delete it and fetch again.") from error
+
+
+def _write_record(root: Path, record: dict[str, Any]) -> None:
+    file = root / CHECKSUMS
+    temporary = file.with_suffix(".new")
+    try:
+        temporary.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,225 @@
+"""Benchmarks that are read from files: their checks, fingerprint and tables."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from pixfoundation.datasets.base import Problem
+from pixfoundation.errors import DataError
+from pixfoundation.images import load_image
+from pixfoundation.types import LETTERS, Sample
+
+csv.field_size_limit(1_000_000)
+
+ImageAdvice = Callable[[Sample], str]
+"""Says where a missing image can be had."""
+
+
+class FileBenchmark:
+    """A benchmark that was read from files, with everything that was found wrong with them.
+
+    It can be checked whatever is wrong; its samples can be had only if nothing is.
+
+    Attributes:
+        name: What it was loaded as.
+        root: The folder it was read from.
+        notes: What a table must say beside the numbers.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        samples: Sequence[Sample],
+        problems: Iterable[Problem],
+        notes: Sequence[str] = (),
+        advice: ImageAdvice = lambda sample: "",
+    ) -> None:
+        """Keep what a reader found.
+
+        Args:
+            name: What it was loaded as.
+            root: The folder it was read from.
+            samples: Those that could be made.
+            problems: What is wrong with the annotations.
+            notes: What a table must say beside the numbers.
+            advice: Says where a missing image can be had.
+        """
+        self.name = name
+        self.root = root
+        self.notes = tuple(notes)
+        self._samples = tuple(samples)
+        self._problems = tuple(problems)
+        self._advice = advice
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The samples in a fixed order.
+
+        Raises:
+            DataError: If anything about the annotations is wrong, or there are no samples.
+        """
+        errors = [problem for problem in self._problems if problem.severity == "error"]
+        if errors:
+            more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+            raise DataError(
+                f"{self.name} cannot be used: {errors[0]}{more}. "
+                f"`pixfoundation data check {self.name} --data-root {self.root}` lists everything."
+            )
+        if not self._samples:
+            raise DataError(f"{self.name} at {self.root} holds no samples.")
+        return self._samples
+
+    def fingerprint(self) -> str:
+        """Return a hash of all questions, answers, expressions and masks; paths do not count."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            data = sample.to_json()
+            data["image"] = sample.image.name
+            digest.update(json.dumps(data, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    @property
+    def readable(self) -> tuple[Sample, ...]:
+        """The samples that could be made, whatever else is wrong."""
+        return self._samples
+
+    def check(self, images: bool = True) -> list[Problem]:
+        """Look for everything that is wrong with the data on disk.
+
+        Args:
+            images: Whether image files are opened too.
+        """
+        found = list(self._problems)
+        if images:
+            found += [problem for sample in self._samples for problem in self._image(sample)]
+        return found
+
+    def _image(self, sample: Sample) -> Iterable[Problem]:
+        if not sample.image.exists():
+            advice = self._advice(sample)
+            yield Problem(sample.image, f"sample {sample.id}", f"is missing. {advice}".rstrip())
+            return
+        try:
+            image = load_image(sample.image)
+        except DataError as error:
+            yield Problem(sample.image, f"sample {sample.id}", str(error))
+            return
+        size = (image.height, image.width)
+        if size != sample.size:
+            yield Problem(
+                sample.image,
+                f"sample {sample.id}",
+                f"is {size[0]} x {size[1]} (height x width), but its annotations say "
+                f"{sample.size[0]} x {sample.size[1]}.",
+            )
+
+
+class Row(dict[str, str]):
+    """One row of a table: trimmed cells by lower-case column name.
+
+    Attributes:
+        line: Its line in the file, from 1.
+    """
+
+    line: int
+
+
+def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> list[Row]:
+    """Read a CSV file; a row of the wrong length is a problem and left out.
+
+    Args:
+        path: The file.
+        columns: Which columns it must have, in lower case.
+        problems: Where problems go.
+
+    Raises:
+        DataError: If the file is missing, is not text, or lacks a column.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        reader = csv.reader(lines, strict=False)
+        table = [(reader.line_num, cells) for cells in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"There is no {path}.") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    if not table:
+        raise DataError(f"{path} is empty.")
+    header = [cell.strip().lower() for cell in table[0][1]]
+    lacking = [column for column in columns if column not in header]
+    if lacking:
+        raise DataError(
+            f"{path} lacks the column {' and '.join(map(repr, lacking))}; it has "
+            f"{', '.join(map(repr, header))}."
+        )
+    rows = []
+    for line, cells in table[1:]:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            problems.append(
+                Problem(path, f"line {line}", f"has {len(cells)} cells and not {len(header)}.")
+            )
+            continue
+        row = Row(zip(header, (cell.strip() for cell in cells), strict=True))
+        row.line = line
+        rows.append(row)
+    return rows
+
+
+def by_number(
+    path: Path, rows: Sequence[Row], column: str, problems: list[Problem]
+) -> dict[int, Row]:
+    """Keys rows by a column of whole numbers; what is no number or there twice is a problem."""
+    found: dict[int, Row] = {}
+    for row in rows:
+        text = row[column]
+        if not text.isascii() or not text.isdigit():
+            problems.append(Problem(path, f"line {row.line}", f"{column} is {text!r}, no number."))
+        elif int(text) in found:
+            problems.append(Problem(path, f"line {row.line}", f"{column} {text} is there twice."))
+        else:
+            found[int(text)] = row
+    return found
+
+
+def split_options(text: str) -> tuple[str, ...]:
+    """Split `(a) Open (b) Closed` at its markers in the order of the alphabet.
+
+    Raises:
+        DataError: If it does not begin with `(a)` or has fewer than two options.
+
+    Example:
+        >>> split_options("(a) Open (b) Closed")
+        ('Open', 'Closed')
+    """
+    rest = text.strip()
+    if not rest.startswith("(a)"):
+        raise DataError(f"Options are written '(a) ... (b) ...', but these are {text!r}.")
+    parts = []
+    for following in LETTERS[1:]:
+        part, marker, after = rest[3:].partition(f"({following})")
+        parts.append(part.strip())
+        if not marker:
+            break
+        rest = marker + after
+    if len(parts) < 2 or not all(parts):
+        raise DataError(f"A question needs two options or more, but these are {text!r}.")
+    return tuple(parts)
+
+
+def answer_letter(text: str, options: Sequence[str]) -> str:
+    """Read `(a)` or `A` as the letter of one of the options.
+
+    Raises:
+        DataError: If it is none of them.
+    """
+    letter = text.strip().strip("()").lower()
+    if len(letter) != 1 or letter not in LETTERS[: len(options)]:
+        raise DataError(f"The answer {text!r} is none of the {len(options)} options.")
+    return letter

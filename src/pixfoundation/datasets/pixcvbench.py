@@ -1,0 +1,293 @@
+"""PixCV-Bench: CV-Bench's 1,438 two-dimensional questions with expressions and masks.
+
+Data: arXiv 2502.04192; `IVUlab/pixcvbench` (annotations) and `nyu-visionx/CV-Bench` (questions) on
+the Hugging Face hub; images from ADE20K (validation) and COCO (val2017). Layout of the folder:
+
+```
+ADE20K/validation/images/*.jpg     ADE20K/FinalSegmentations.json (or ADE20K/validation/)
+COCO/coco/images/*.jpg             COCO/FinalSegmentations.json
+CV-Bench/test.parquet              CV-Bench/Objects.csv (or Objects.csv)
+```
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.coco import Annotation, AnnotationFile, read_annotations
+from pixfoundation.datasets.files import (
+    FileBenchmark,
+    Row,
+    answer_letter,
+    by_number,
+    read_table,
+)
+from pixfoundation.datasets.resizing import Resizing, resize_mask
+from pixfoundation.errors import DataError, missing_package
+from pixfoundation.images import image_size
+from pixfoundation.masks import Mask, union
+from pixfoundation.types import Sample
+
+NAME = "pixcvbench"
+QUESTIONS = 1438
+COLUMNS = (
+    "idx", "task", "question", "choices", "answer", "prompt", "source", "source_filename",
+)  # fmt: skip
+RED_BOX = " (annotated by the red box)"
+
+ADVICE = {
+    "ADE20K": "ADE20K's images are not on the hub: download ADEChallengeData2016.zip from "
+    "http://sceneparsing.csail.mit.edu and put images/validation/ into ADE20K/validation/images/.",
+    "COCO": "COCO's images are not on the hub: download val2017.zip from "
+    "http://images.cocodataset.org/zips/val2017.zip and put them into COCO/coco/images/.",
+}
+
+
+def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileBenchmark:
+    """Read PixCV-Bench.
+
+    Args:
+        root: The folder in the published layout. Images may be missing where the annotations carry
+            the size (run lengths); polygons need the image's own.
+        resize: How masks are brought to their image's size: `bilinear` as published, or `nearest`.
+
+    Raises:
+        DataError: If a file is missing or unreadable, or `resize` is neither.
+        PrerequisiteError: If `pyarrow`, which reads the question table, is not installed.
+    """
+    if root is None:
+        raise DataError(
+            "PixCV-Bench needs --data-root, the folder with ADE20K, COCO and CV-Bench. "
+            "`pixfoundation data fetch pixcvbench --to DIR` downloads what the hub has of it."
+        )
+    if resize not in ("bilinear", "nearest"):
+        raise DataError(f"Masks are resized 'bilinear' or 'nearest', but got {resize!r}.")
+    reader = _Reader(Path(root), resize)
+    samples = list(reader.samples())
+    notes = ["all annotations of an image are united"]
+    if reader.resized:
+        notes.append(f"{reader.resized} masks were not of their image's size: resized, {resize}")
+    return FileBenchmark(
+        NAME, reader.root, samples, reader.problems, notes, lambda s: ADVICE[s.tags["source"]]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One of the two image collections.
+
+    Attributes:
+        name: As in the question table.
+        images: Folder of its images.
+        annotations: Its annotation file.
+        offset: Index of its first question; image ids count from there.
+    """
+
+    name: str
+    images: Path
+    annotations: AnnotationFile
+    offset: int
+
+
+class _Reader:
+    """Reads the files of one folder, and gathers what is wrong with them."""
+
+    def __init__(self, root: Path, resize: Resizing) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.resized = 0
+        self._resize: Resizing = resize
+        self._objects_file = _first(root / "CV-Bench" / "Objects.csv", root / "Objects.csv")
+        rows = read_table(self._objects_file, ("id", "objects"), self.problems)
+        self._objects: dict[int, Row] = by_number(self._objects_file, rows, "id", self.problems)
+        self._table = _first(
+            root / "CV-Bench" / "test.parquet",
+            root / "CV-Bench" / "test_2d.parquet",
+            root / "test.parquet",
+        )
+        self._questions = _read_questions(self._table, self.problems)
+        ade, coco = root / "ADE20K", root / "COCO"
+        ade_file = read_annotations(
+            _first(ade / "FinalSegmentations.json", ade / "validation" / "FinalSegmentations.json")
+        )
+        coco_file = read_annotations(coco / "FinalSegmentations.json")
+        self.problems += ade_file.problems + coco_file.problems
+        self._sources = {
+            "ADE20K": _Source("ADE20K", ade / "validation" / "images", ade_file, 0),
+            "COCO": _Source("COCO", coco / "coco" / "images", coco_file, len(ade_file.images)),
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every sample that can be made, in the order of the questions."""
+        for index, row in sorted(self._questions.items()):
+            try:
+                yield self._sample(index, row)
+            except DataError as error:
+                self.problems.append(Problem(self._table, f"idx {index}", str(error)))
+        if len(self._questions) != QUESTIONS:
+            self.problems.append(
+                Problem(
+                    self._table,
+                    "rows",
+                    f"there are {len(self._questions)} questions of ADE20K and COCO and not "
+                    f"{QUESTIONS}.",
+                    "warning",
+                )
+            )
+        for index in sorted(self._objects.keys() - self._questions.keys()):
+            line = self._objects[index].line
+            self.problems.append(
+                Problem(self._objects_file, f"line {line}", f"there is no question {index}.")
+            )
+
+    def _sample(self, index: int, row: Mapping[str, Any]) -> Sample:
+        source = self._sources[row["source"]]
+        image = source.annotations.images.get(index - source.offset)
+        if image is None:
+            raise DataError(f"{source.annotations.path} has no image {index - source.offset}.")
+        name = Path(str(row["source_filename"])).name
+        if Path(image.file_name).name != name:
+            raise DataError(
+                f"the question is about {name}, image {image.id} of {source.annotations.path} is "
+                f"{image.file_name}."
+            )
+        if index not in self._objects:
+            raise DataError(f"{self._objects_file.name} has no row with Id {index}.")
+        path = source.images / Path(image.file_name).name
+        annotations = source.annotations.annotations[image.id]
+        size = self._size(source, path, annotations, image.size)
+        parts = tuple(self._parts(source, annotations, size))
+        options = tuple(str(choice) for choice in row["choices"])
+        return Sample(
+            id=str(index),
+            image=path,
+            size=size,
+            question=str(row["question"]),
+            options=options,
+            answer=answer_letter(str(row["answer"]), options),
+            expression=build_expression(self._objects[index]["objects"], str(row["prompt"])),
+            mask=union(parts) if parts else Mask.empty(size),
+            parts=parts,
+            tags={"source": source.name, "task": str(row["task"])},
+            prompt=str(row["prompt"]),
+        )
+
+    def _size(
+        self,
+        source: _Source,
+        path: Path,
+        annotations: list[Annotation],
+        said: tuple[int, int] | None,
+    ) -> tuple[int, int]:
+        """The image's own size; without the image the one that all run lengths agree on."""
+        if path.exists():
+            return image_size(path)
+        if said is not None:
+            return said
+        sizes = {annotation.own_size for annotation in annotations}
+        if len(sizes) == 1 and None not in sizes:
+            return next(size for size in sizes if size is not None)
+        why = "its annotations are polygons" if None in sizes else "no annotation gives its size"
+        raise DataError(f"the image {path} is needed, since {why}. {ADVICE[source.name]}")
+
+    def _parts(
+        self, source: _Source, annotations: list[Annotation], size: tuple[int, int]
+    ) -> Iterator[Mask]:
+        for annotation in annotations:
+            try:
+                mask = annotation.decode(size)
+            except DataError as error:
+                self.problems.append(Problem(source.annotations.path, annotation.entry, str(error)))
+                continue
+            if mask.size != size:
+                self.resized += 1
+                self.problems.append(
+                    Problem(
+                        source.annotations.path,
+                        annotation.entry,
+                        f"the mask is {mask.size[0]} x {mask.size[1]}, the image {size[0]} x "
+                        f"{size[1]}; resized, {self._resize}.",
+                        "warning",
+                    )
+                )
+            yield resize_mask(mask, size, self._resize)
+
+
+def build_expression(objects: str, prompt: str) -> str:
+    """Make the referring expression of a question.
+
+    One name stays as it is. Of two, the one that the prompt marks with the red box comes first.
+
+    Args:
+        objects: The cell of `Objects.csv`: a name, or `('table', 'lamp')`.
+        prompt: CV-Bench's own prompt.
+
+    Raises:
+        DataError: If the cell is empty or holds no two names.
+
+    Example:
+        >>> build_expression("('giraffe', 'person')",
+        ...                  "... the person (annotated by the red box) and the giraffe ...")
+        'person (annotated by the red box) and giraffe'
+    """
+    text = objects.strip()
+    if not text:
+        raise DataError("the row of Objects.csv has no name.")
+    if not text.startswith("("):
+        return text
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise DataError(f"the names {text!r} cannot be read.") from error
+    if not (
+        isinstance(names, tuple) and len(names) == 2 and all(isinstance(n, str) for n in names)
+    ):
+        raise DataError(f"there must be one name or two, but there is {text!r}.")
+    first, second = (name.strip() for name in names)
+    if "red box" not in prompt:
+        return f"{first} and {second}"
+    before = prompt.partition(RED_BOX)[0].lower()
+    if before.endswith(second.lower()) and not before.endswith(first.lower()):
+        first, second = second, first
+    return f"{first}{RED_BOX} and {second}"
+
+
+def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, Any]]:
+    """Read the ADE20K and COCO rows of CV-Bench's table, without its images."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise missing_package("pyarrow", "PixCV-Bench", "data") from error
+    try:
+        held = parquet.read_schema(path).names
+        lacking = [column for column in COLUMNS if column not in held]
+        if lacking:
+            raise DataError(f"{path} lacks the column {' and '.join(map(repr, lacking))}.")
+        rows = parquet.read_table(path, columns=list(COLUMNS)).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as a Parquet file: {error}") from error
+    found: dict[int, dict[str, Any]] = {}
+    for position, row in enumerate(rows):
+        if row["source"] not in ADVICE:
+            continue
+        index = row["idx"]
+        if not isinstance(index, int) or index in found:
+            problems.append(Problem(path, f"row {position}", f"the idx is {index!r}, or twice."))
+        elif any(row[column] is None for column in COLUMNS):
+            problems.append(Problem(path, f"row {position}", "has an empty cell."))
+        elif not isinstance(row["choices"], list):
+            problems.append(Problem(path, f"row {position}", "its choices are no list."))
+        else:
+            found[index] = row
+    return found
+
+
+def _first(*paths: Path) -> Path:
+    """The first that exists; the first of all if none does, for the message."""
+    return next((path for path in paths if path.exists()), paths[0])

@@ -1,0 +1,186 @@
+"""Loads `nyu-visionx/cambrian-8b` as published: memory said first, then every key accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from pixfoundation.errors import CheckpointError
+from pixfoundation.hub import resolve_device, resolve_dtype
+from pixfoundation.models.cambrian.aggregator import Aggregator
+from pixfoundation.models.cambrian.network import Cambrian
+from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, shape_of
+from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
+from pixfoundation.models.cambrian.towers import load_tower
+from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.loading import empty_weights, load_into
+from pixfoundation.models.common.placement import Placement, Quantization, quantize
+
+LLAMA_DEFAULT_STOP = 2  # what LlamaConfig assumes where a configuration names none
+_AGGREGATOR = ("mm_projector", "vision_query", "vision_sampler", "image_newline")
+_UNDIVIDED = ("LlamaDecoderLayer",)
+_POSITIONS = 2048  # of the key-value cache that the estimate of memory counts on
+
+
+def load(
+    checkpoint_dir: str | Path,
+    towers: str | Path | None = None,
+    dtype: torch.dtype | str | None = torch.float16,
+    *,
+    device: torch.device | str | None = "cpu",
+    tower_device: torch.device | str | None = None,
+    quantization: Quantization | None = None,
+    revision: str | None = None,
+) -> Cambrian:
+    """Load a Cambrian-1 checkpoint and its vision encoders.
+
+    Args:
+        checkpoint_dir: Folder, or hub id.
+        towers: Folder that holds a folder for each encoder; None takes them from the hub.
+        dtype: Of all weights, float16 as published; None for half precision on a GPU.
+        device: Of the language model and the aggregator: a device, 'auto' to divide the language
+            model between all GPUs, None for a GPU if there is one.
+        tower_device: Of the encoders; that of the aggregator by default.
+        quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
+        revision: Of the hub repository.
+
+    Raises:
+        CheckpointError: In one sentence, if anything is missing, truncated or of another size.
+        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
+    """
+    folder = find_folder(checkpoint_dir, revision)
+    checkpoint = Checkpoint.open(folder)
+    layout = read_layout(folder, checkpoint)
+    tower_root = None if towers is None else Path(towers).expanduser()
+    tower_folders = [find_tower(spec, tower_root) for spec in layout.towers]
+    where: torch.device | Literal["auto"] = (
+        "auto" if device == "auto" else resolve_device(None if device is None else str(device))
+    )
+    if not isinstance(dtype, torch.dtype):
+        dtype = resolve_dtype(dtype, torch.device("cuda") if where == "auto" else where)
+
+    model = _empty(folder, checkpoint, layout)
+    if quantization is not None:
+        quantize(model.llm, quantization, dtype, skip=("lm_head",))
+    vision = sum(p.numel() for p in model.aggregator.parameters()) * dtype.itemsize
+    encoding = sum(
+        tower_bytes(spec, at, dtype) for spec, at in zip(layout.towers, tower_folders, strict=True)
+    )
+    elsewhere = None if tower_device is None else resolve_device(str(tower_device))
+    plan = Placement.plan(
+        model.llm,
+        lambda _: dtype,
+        where,
+        _working_memory(model.llm, layout, dtype),
+        _UNDIVIDED,
+        _room_beside(vision + (encoding if elsewhere is None else 0)) if where == "auto" else None,
+    )
+    first = plan.device_of("model.embed_tokens.weight")
+    for_towers = elsewhere or first
+    weights = {**plan.weights, first: plan.weights[first] + vision}
+    weights[for_towers] = weights.get(for_towers, 0) + encoding
+    replace(plan, weights=weights).announce(folder.name)
+
+    encoders = [
+        load_tower(spec, tower_folder, dtype=dtype, device=for_towers, clip_layer=layout.clip_layer)
+        for spec, tower_folder in zip(layout.towers, tower_folders, strict=True)
+    ]
+    _fill(model, checkpoint, plan, first, dtype)
+    return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids(folder))
+
+
+def _room_beside(vision: int) -> dict[int, int]:
+    """Return the free bytes by GPU, less what the first must hold beside the language model."""
+    free = {gpu: torch.cuda.mem_get_info(gpu)[0] for gpu in range(torch.cuda.device_count())}
+    return {gpu: room - (vision if gpu == 0 else 0) for gpu, room in free.items()}
+
+
+class _Model(nn.Module):
+    """The two parts that one checkpoint holds."""
+
+    def __init__(self, llm: Any, aggregator: Aggregator) -> None:
+        super().__init__()
+        self.llm = llm
+        self.aggregator = aggregator
+
+
+def _empty(folder: Path, checkpoint: Checkpoint, layout: CambrianLayout) -> _Model:
+    """Build the model without memory for its parameters."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    said = read_json(folder / "config.json")
+    said["vocab_size"] = shape_of(checkpoint, "model.embed_tokens.weight")[0]
+    config = LlamaConfig.from_dict({k: v for k, v in said.items() if not k.startswith("mm_")})
+    with empty_weights():
+        return _Model(LlamaForCausalLM(config), Aggregator(layout))
+
+
+def _fill(
+    model: _Model, checkpoint: Checkpoint, plan: Placement, first: torch.device, dtype: torch.dtype
+) -> None:
+    """Read the checkpoint into the model."""
+
+    def device_of(name: str) -> torch.device:
+        inner = name.removeprefix("llm.")
+        return first if inner == name else plan.device_of(inner)
+
+    tied = bool(model.llm.config.tie_word_embeddings)
+    load_into(
+        model,
+        checkpoint,
+        rename=_place,
+        ignorable=[r"rotary_emb\.inv_freq$"],
+        elsewhere=[r"^llm\.lm_head\.weight$"] if tied else [],
+        dtype=dtype,
+        device=device_of,
+    )
+    if tied:
+        model.llm.tie_weights()
+    plan.finish(model.llm)
+    model.eval().requires_grad_(False)
+
+
+def _place(key: str) -> str:
+    """Return where a key of the checkpoint goes."""
+    inner = key.removeprefix("model.")
+    if inner != key and inner.startswith(_AGGREGATOR):
+        return f"aggregator.{inner}"
+    return f"llm.{key}"
+
+
+def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int:
+    """Estimates the bytes that a run takes beside the weights.
+
+    Keys and values of an answer, and ConvNeXt's first stage, which dominates the encoders: a cell
+    for 4 x 4 pixels, a fifteenth of all channels, four times widened, twice and some copies.
+    """
+    config = llm.config
+    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS
+    stages = [
+        (tower.resolution // 4) ** 2 * (tower.width // 15) * 10
+        for tower in layout.towers
+        if tower.kind == "convnext" and tower.resolution
+    ]
+    return (cache + max(stages, default=0)) * dtype.itemsize
+
+
+def stop_ids(folder: Path) -> tuple[int, ...]:
+    """Return the ids that end an answer, from generation_config.json, else config.json.
+
+    Raises:
+        CheckpointError: If what is said there are no numbers.
+    """
+    file = folder / "generation_config.json"
+    if file.is_file():
+        said = read_json(file).get("eos_token_id")
+    else:
+        file = folder / "config.json"
+        said = read_json(file).get("eos_token_id", LLAMA_DEFAULT_STOP)
+    ids = [] if said is None else said if isinstance(said, list) else [said]
+    if not all(isinstance(i, int) for i in ids):
+        raise CheckpointError(f"{file}: eos_token_id should be a number or numbers, not {said!r}.")
+    return tuple(ids)

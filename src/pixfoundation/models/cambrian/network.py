@@ -1,0 +1,353 @@
+"""Cambrian-1 as functions of tensors: `load`, then `encode` an image, then `generate`.
+
+    model = load("cambrian-8b", towers="towers", dtype=torch.float32)
+    features = model.encode(rgb)
+    out = model.generate(ids, features, (width, height), max_new_tokens=64)
+
+The language model is transformers' `LlamaForCausalLM`, untouched; what Cambrian adds acts through
+its input embeddings and through hooks (`interleaving`). Text and templates are in `text`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixfoundation.attention import AttentionCapture
+from pixfoundation.errors import DataError
+from pixfoundation.models.cambrian.aggregator import Aggregator, ImageContext, Sampler
+from pixfoundation.models.cambrian.interleaving import looking_again
+from pixfoundation.models.cambrian.pixels import check_rgb
+from pixfoundation.models.cambrian.sizes import CambrianLayout
+from pixfoundation.models.cambrian.towers import VisionTower
+
+IMAGE_TOKEN = -200  # stands in the ids where the image goes
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One decoded answer.
+
+    Attributes:
+        ids: int64 [tokens], the new tokens alone, the stop token included.
+        logits: float32 [tokens, vocabulary] that chose them; None if they were not kept.
+        visual_tokens: [rows * (columns + 1), width], the image as the language model reads it;
+            None for a prompt without an image.
+        rows: float32 [tokens + 2, rows * (columns + 1)], the attention to the image tokens,
+            averaged over layers and heads: of the last but one prompt row, then of each query from
+            the last prompt token to the last new token. None if it was not captured.
+        image_column: Position of the first image token in the sequence; None without an image.
+        grid: (rows, columns) of image tokens; each row is followed by a newline token.
+    """
+
+    ids: Tensor
+    logits: Tensor | None
+    visual_tokens: Tensor | None
+    rows: Tensor | None
+    image_column: int | None
+    grid: tuple[int, int] | None
+
+    @property
+    def attention(self) -> Tensor | None:
+        """float32 [tokens, rows * (columns + 1)]: row i is of the query that emitted token i."""
+        return None if self.rows is None else self.rows[1:-1]
+
+    def maps(self) -> Tensor | None:
+        """Return `rows` on the grid, newlines left out: float32 [tokens + 2, rows, columns]."""
+        if self.rows is None or self.grid is None:
+            return None
+        rows, columns = self.grid
+        return self.rows.unflatten(1, (rows, columns + 1))[..., :columns]
+
+
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """A prompt read up to the end of its image, to be continued by several questions.
+
+    Attributes:
+        ids: int64 [length], the last of them the image.
+        context: The image.
+        cache: Keys and values of the tokens read.
+    """
+
+    ids: Tensor
+    context: ImageContext
+    cache: Any
+
+
+class Cambrian:
+    """A loaded Cambrian-1 model. Made by `pixfoundation.models.cambrian.load`.
+
+    Attributes:
+        layout: Its structure.
+        llm: The language model.
+        aggregator: What turns encoder features into image tokens, and the samplers.
+        towers: The vision encoders.
+        stop_ids: Ids that end an answer, as the checkpoint says.
+    """
+
+    def __init__(
+        self,
+        layout: CambrianLayout,
+        llm: Any,
+        aggregator: Aggregator,
+        towers: Sequence[VisionTower],
+        stop_ids: Sequence[int],
+    ) -> None:
+        self.layout = layout
+        self.llm = llm
+        self.aggregator = aggregator
+        self.towers = tuple(towers)
+        self.stop_ids = tuple(stop_ids)
+
+    @torch.inference_mode()
+    def encode(self, rgb: NDArray[np.uint8]) -> list[Tensor]:
+        """Encode one image with each encoder.
+
+        Args:
+            rgb: uint8 [height, width, 3].
+
+        Returns:
+            For each encoder [1, side * side, channels], on its own device.
+
+        Raises:
+            DataError: If the array is no RGB image.
+        """
+        check_rgb(rgb)
+        features = []
+        for tower in self.towers:
+            weight = next(tower.parameters())
+            pixel_values = tower.preprocessing(rgb).to(weight.device, weight.dtype)
+            features.append(tower(pixel_values))
+        return features
+
+    @torch.inference_mode()
+    def look(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
+        """Turn encoder features into what the language model gets.
+
+        Args:
+            features: As `encode` gives them; [side * side, channels] will do as well.
+            image_size: (width, height) of the image in pixels.
+
+        Raises:
+            DataError: If the image is too long for the grid, or features are not of this model.
+        """
+        shapes = [(tower.side**2, tower.width) for tower in self.layout.towers]
+        got = [tuple(x.shape[-2:]) for x in features]
+        if got != shapes:
+            raise DataError(f"Expected encoder features of shapes {shapes}, but got {got}.")
+        newline = self.aggregator.image_newline
+        placed = [x.view(1, *x.shape[-2:]).to(newline.device, newline.dtype) for x in features]
+        return self.aggregator(placed, image_size)
+
+    @torch.inference_mode()
+    def read(
+        self, input_ids: Sequence[int] | Tensor, features: Sequence[Tensor], size: tuple[int, int]
+    ) -> ReadImage:
+        """Read a prompt up to its image once, for `generate(read=...)` to go on from.
+
+        Args:
+            input_ids: The prompt's ids with one -200; what follows it is not read.
+            features: As `encode` gives them.
+            size: (width, height) of the image in pixels.
+
+        Raises:
+            DataError: As `generate`.
+        """
+        from transformers import DynamicCache
+
+        ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
+        start = self._image_position(ids)
+        if start is None:
+            raise DataError("There is no image in the prompt, so there is nothing to read once.")
+        ids = ids[: start + 1]
+        context = self.look(features, size)
+        cache = DynamicCache(config=self.llm.config)
+        with looking_again(self.llm.model.layers, self._samplers(), context, start):
+            self.llm(
+                inputs_embeds=self._embed(ids, start, context),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return ReadImage(ids, context, cache)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        input_ids: Sequence[int] | Tensor,
+        tower_features: Sequence[Tensor] | None,
+        image_size: tuple[int, int] | None,
+        max_new_tokens: int,
+        *,
+        stop_ids: Sequence[int] | None = None,
+        attention: bool = True,
+        logits: bool = True,
+        temperature: float = 0.0,
+        seed: int = 2024,
+        read: ReadImage | None = None,
+    ) -> Generation:
+        """Answers one prompt.
+
+        Args:
+            input_ids: The prompt's ids with one -200 where the image goes, or none.
+            tower_features: As `encode` gives them; not looked at for a prompt without an image,
+                or with `read`.
+            image_size: (width, height) of the image in pixels.
+            max_new_tokens: Upper bound on the answer, stop token included.
+            stop_ids: Ids that end it; those of the checkpoint by default.
+            attention: Whether to capture the attention to the image.
+            logits: Whether to keep the logits of every step.
+            temperature: 0 is greedy.
+            seed: Of the sampling above 0.
+            read: The beginning of this prompt, read before.
+
+        Raises:
+            DataError: If the ids hold several images, an image without its features, the image at
+                another place than the samplers were trained for, or too many tokens.
+        """
+        ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
+        start = self._image_position(ids)
+        context = self._context(ids, start, tower_features, image_size, read)
+        embedded = self._embed(ids, start, context)  # 1, length, width
+        self._check_length(embedded.shape[1])
+        cache = None if read is None else copy.deepcopy(read.cache)
+        past = 0 if cache is None else cache.get_seq_length()
+        capture = None
+        with ExitStack() as stack:
+            if context is not None and start is not None:
+                if read is None:
+                    samplers = self._samplers()
+                    stack.enter_context(
+                        looking_again(self.llm.model.layers, samplers, context, start)
+                    )
+                if attention:
+                    columns = torch.arange(start, start + len(context.tokens))
+                    capture = AttentionCapture(self.llm, columns, past_length=past)
+                    stack.enter_context(capture)
+            if temperature > 0:
+                device = self.llm.device
+                stack.enter_context(
+                    torch.random.fork_rng([device] if device.type == "cuda" else [])
+                )
+                torch.manual_seed(seed)
+            output = self._decode(embedded, cache, max_new_tokens, stop_ids, logits, temperature)
+            new_ids = output.sequences[0]
+            if capture is not None:  # one more query: the last token itself
+                self.llm(input_ids=new_ids[None, -1:], past_key_values=output.past_key_values)
+        return Generation(
+            ids=new_ids.cpu(),
+            logits=torch.cat(output.logits).float().cpu() if logits else None,
+            visual_tokens=None if context is None else context.tokens,
+            rows=None if capture is None else capture.rows()[0],
+            image_column=start,
+            grid=None if context is None else context.grid,
+        )
+
+    def _context(
+        self,
+        ids: Tensor,
+        start: int | None,
+        features: Sequence[Tensor] | None,
+        size: tuple[int, int] | None,
+        read: ReadImage | None,
+    ) -> ImageContext | None:
+        """Return the image of a prompt; None if it has none."""
+        if read is not None:
+            length = len(read.ids)
+            if not torch.equal(ids[:length], read.ids) or len(ids) < length + 2:
+                raise DataError(
+                    "The prompt does not begin with what was read before, or ends with it. "
+                    "Read it anew."
+                )
+            return read.context
+        if start is None:
+            return None
+        if features is None or size is None:
+            raise DataError("The prompt holds an image, but its features or size are missing.")
+        return self.look(features, size)
+
+    def _image_position(self, ids: Tensor) -> int | None:
+        """Return where the image stands in the ids, checked against what it was trained for."""
+        places = (ids == IMAGE_TOKEN).nonzero().flatten().tolist()
+        text = ids[ids != IMAGE_TOKEN]
+        vocabulary = self.llm.config.vocab_size
+        if not len(text) or not 0 <= int(text.min()) <= int(text.max()) < vocabulary:
+            raise DataError(
+                f"The prompt is empty or holds ids outside the vocabulary of {vocabulary}; only "
+                f"{IMAGE_TOKEN} may stand for the image. Tokenise with this model's tokenizer."
+            )
+        if not places:
+            return None
+        if len(places) > 1:
+            raise DataError(f"The prompt holds {len(places)} images; Cambrian-1 takes one.")
+        expected = self.layout.image_position
+        if self.layout.sampled and expected is not None and places[0] != expected:
+            raise DataError(
+                f"The image is at position {places[0]} of the prompt, but this checkpoint's "
+                f"samplers were trained for position {expected} (image_position in config.json). "
+                "Use the published template, with a single start token."
+            )
+        return places[0]
+
+    def _embed(self, ids: Tensor, start: int | None, context: ImageContext | None) -> Tensor:
+        """Return the prompt's embeddings, [1, length, width]."""
+        table = self.llm.get_input_embeddings()
+        ids = ids.to(table.weight.device)
+        if start is None or context is None:
+            return table(ids)[None]
+        image = context.tokens.to(table.weight.device)
+        return torch.cat([table(ids[:start]), image, table(ids[start + 1 :])])[None]
+
+    def _check_length(self, length: int) -> None:
+        limit = self.layout.max_tokens
+        if limit is not None and length > limit:
+            raise DataError(
+                f"The prompt takes {length} tokens with the image, but this checkpoint was trained "
+                f"for {limit} (tokenizer_model_max_length). Shorten the question."
+            )
+
+    def _samplers(self) -> dict[int, Sampler]:
+        """Return the samplers by the decoder layer that they follow."""
+        found = self.aggregator.vision_sampler_layers
+        return {
+            layer: sampler
+            for layer, sampler in zip(self.layout.sampled, found, strict=True)
+            if isinstance(sampler, Sampler)
+        }
+
+    def _decode(
+        self,
+        embedded: Tensor,
+        cache: Any,
+        max_new_tokens: int,
+        stop_ids: Sequence[int] | None,
+        logits: bool,
+        temperature: float,
+    ) -> Any:
+        from transformers import GenerationConfig
+
+        stop = list(self.stop_ids if stop_ids is None else stop_ids)
+        sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
+        return self.llm.generate(
+            inputs_embeds=embedded,
+            attention_mask=torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device),
+            past_key_values=cache,
+            generation_config=GenerationConfig(
+                max_new_tokens=max_new_tokens,
+                eos_token_id=stop or None,
+                pad_token_id=stop[0] if stop else 0,
+                return_dict_in_generate=True,
+                output_logits=logits,
+                disable_compile=True,
+                **sampling,
+            ),
+        )

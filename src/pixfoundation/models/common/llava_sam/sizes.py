@@ -1,0 +1,163 @@
+"""What an original LISA or GLaMM checkpoint says about its model, and loading it.
+
+`config.json` of these checkpoints is a flat Llama configuration although its `model_type` is
+`llava`, which now means something else in transformers; it is read as plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from pixfoundation.errors import CheckpointError
+from pixfoundation.models.common.sam_original import sam_names
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+IGNORABLE = (
+    r"\.rotary_emb\.inv_freq$",  # recomputed; transformers 4.31 stored it
+    r"\.pixel_(mean|std)$",  # SAM's constants
+    r"^model\.vision_tower\.",  # the tower comes from its own checkpoint
+)
+
+
+class Shapes(dict[str, tuple[int, ...]]):
+    """Shapes of the tensors under a prefix; asking for one that is not there is an error."""
+
+    def __init__(self, checkpoint: str, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        cut = len(prefix)
+        super().__init__({k[cut:]: v for k, v in shapes.items() if k.startswith(prefix)})
+        self._checkpoint, self._prefix = checkpoint, prefix
+
+    def __missing__(self, key: str) -> tuple[int, ...]:
+        raise CheckpointError(
+            f"{self._checkpoint} lacks the tensor {self._prefix}{key}. Give a complete checkpoint "
+            "in the layout of its authors."
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the config and the tensor shapes of an original checkpoint say about its sizes.
+
+    Attributes:
+        name: What messages call the checkpoint.
+        config: `config.json`: a flat Llama configuration, whatever its `model_type` says.
+        shapes: Of all tensors, by key.
+        sam_prefix: Under which SAM lies.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+    sam_prefix: str
+
+    @cached_property
+    def sam_shapes(self) -> Shapes:
+        """The shapes of SAM's tensors by their original names."""
+        return self.under(self.sam_prefix)
+
+    def under(self, prefix: str) -> Shapes:
+        """Return the shapes of the tensors whose key has a prefix, which is cut off."""
+        return Shapes(self.name, prefix, self.shapes)
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding.
+
+        Raises:
+            CheckpointError: If the config disagrees.
+        """
+        rows = self.shapes["model.embed_tokens.weight"][0]
+        if self.config.get("vocab_size") != rows:
+            raise CheckpointError(
+                f"{self.name}: config.json says vocab_size {self.config.get('vocab_size')}, but "
+                f"the weights hold {rows} token embeddings. Config and weights are of different "
+                "checkpoints; download both again."
+            )
+        return rows
+
+    @property
+    def llm(self) -> LlamaConfig:
+        """The language model's configuration.
+
+        Raises:
+            CheckpointError: If the config lacks a size or disagrees with the weights.
+        """
+        from transformers import LlamaConfig
+
+        taken = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        absent = [key for key in taken if key not in self.config]
+        if absent:
+            raise CheckpointError(
+                f"{self.name}/config.json lacks {', '.join(absent)}. Give a checkpoint in the "
+                "published layout, whose config.json is a flat Llama configuration."
+            )
+        heads = self.config["num_attention_heads"]
+        rope = {"rope_type": "default", **(self.config.get("rope_scaling") or {})}
+        rope["rope_type"] = rope.pop("type", rope["rope_type"])
+        return LlamaConfig(
+            **{key: self.config[key] for key in taken},
+            num_key_value_heads=self.config.get("num_key_value_heads") or heads,
+            vocab_size=self.vocabulary,
+            max_position_embeddings=self.config.get("max_position_embeddings", 2048),
+            rms_norm_eps=self.config.get("rms_norm_eps", 1e-6),
+            hidden_act=self.config.get("hidden_act", "silu"),
+            rope_parameters={**rope, "rope_theta": float(self.config.get("rope_theta", 10000.0))},
+            tie_word_embeddings=False,
+        )
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids that end an answer."""
+        stop = self.config.get("eos_token_id", 2)
+        return frozenset(stop if isinstance(stop, list) else [stop])
+
+    @property
+    def feature_layer(self) -> int:
+        """Which of CLIP's hidden states Llama sees."""
+        return self.config.get("mm_vision_select_layer", -2)
+
+    @property
+    def clip_width(self) -> int:
+        """Width of the CLIP states that the projector takes."""
+        shapes = self.under("model.mm_projector.")
+        return (shapes.get("weight") or shapes["0.weight"])[1]
+
+    def projector(self) -> nn.Module:
+        """Build the projector: one linear layer (LISA), or two with a GELU (GLaMM)."""
+        shapes = self.under("model.mm_projector.")
+        if "weight" in shapes:
+            return _linear(shapes["weight"])
+        return nn.Sequential(_linear(shapes["0.weight"]), nn.GELU(), _linear(shapes["2.weight"]))
+
+    def mask_projector(self) -> nn.Sequential:
+        """Build the projection of a `[SEG]` state to a prompt of SAM."""
+        shapes = self.under("model.text_hidden_fcs.0.")
+        return nn.Sequential(_linear(shapes["0.weight"]), nn.ReLU(), _linear(shapes["2.weight"]))
+
+    @cached_property
+    def _iou_head_depth(self) -> int:
+        head = "mask_decoder.iou_prediction_head.layers."
+        return sum(key.startswith(head) and key.endswith("weight") for key in self.sam_shapes)
+
+    def rename(self, key: str) -> str | tuple[str, ...] | None:
+        """Return where a checkpoint key goes in `LlavaSam`."""
+        if key.startswith(self.sam_prefix):
+            names = sam_names(key[len(self.sam_prefix) :], self._iou_head_depth)
+            return tuple(f"sam.{name}" for name in names)
+        for part in ("mm_projector.", "text_hidden_fcs.", "region_encoder."):
+            if key.startswith(f"model.{part}"):
+                return key.removeprefix("model.")
+        if key.startswith(("model.", "lm_head.")):
+            return f"llm.{key}"
+        return None
+
+
+def _linear(shape: tuple[int, ...]) -> nn.Linear:
+    return nn.Linear(shape[1], shape[0])

@@ -1,0 +1,238 @@
+"""Where a large model goes: memory said and checked before loading, GPUs, 8 and 4 bits.
+
+Call in this order, on a model built inside `empty_weights`: `quantize`, `Placement.plan`,
+`Placement.announce`, `load_into(..., device=placement.device_of)`, `Placement.finish`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from pixfoundation.errors import DataError, PrerequisiteError, missing_package
+
+Quantization = Literal["8bit", "4bit"]
+DtypeOf = Callable[[str], torch.dtype]
+
+GIB = 1 << 30
+logger = logging.getLogger(__name__)
+
+
+def quantize(
+    module: nn.Module, kind: Quantization, dtype: torch.dtype, skip: Sequence[str] = ()
+) -> None:
+    """Replace the linear layers of an empty module by bitsandbytes' 8-bit or 4-bit ones.
+
+    Loading then quantises each weight as it comes; see `quantization_config`.
+
+    Args:
+        module: Built inside `empty_weights`.
+        kind: How many bits.
+        dtype: What 4-bit layers compute in.
+        skip: Parts of names of layers that keep their dtype.
+
+    Raises:
+        DataError: If the kind is none of these.
+        PrerequisiteError: If bitsandbytes is not installed.
+    """
+    from transformers.integrations.bitsandbytes import replace_with_bnb_linear
+
+    replace_with_bnb_linear(module, list(skip), quantization_config(kind, dtype))
+
+
+def quantization_config(kind: Quantization, dtype: torch.dtype) -> Any:
+    """Return transformers' settings of a kind of quantization.
+
+    8 bits: LLM.int8 with the usual threshold; 4 bits: NF4 with double quantisation.
+
+    Args:
+        kind: How many bits.
+        dtype: What 4-bit layers compute in.
+
+    Raises:
+        DataError: If the kind is none of these.
+        PrerequisiteError: If bitsandbytes is not installed.
+    """
+    if kind not in ("8bit", "4bit"):
+        raise DataError(f"The quantization must be '8bit' or '4bit', but got {kind!r}.")
+    if find_spec("bitsandbytes") is None:
+        raise missing_package("bitsandbytes", f"Loading in {kind}", "quantization")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_8bit=kind == "8bit",
+        load_in_4bit=kind == "4bit",
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_quant_type="nf4",
+    )
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a model needs and where its parts go.
+
+    Attributes:
+        weights: Bytes of the weights, by device.
+        working: Bytes beside the weights while it runs, an estimate.
+        parts: Device by name of a part of the model; the whole is ''.
+    """
+
+    weights: Mapping[torch.device, int]
+    working: int
+    parts: Mapping[str, torch.device]
+
+    @classmethod
+    def plan(
+        cls,
+        module: nn.Module,
+        dtype_of: DtypeOf,
+        device: torch.device | Literal["auto"],
+        working: int = 0,
+        whole: Sequence[str] = (),
+        budget: Mapping[int, int] | None = None,
+    ) -> Placement:
+        """Decides where the parts of an empty module go.
+
+        Args:
+            module: The model; quantised layers are counted as such.
+            dtype_of: The dtype of a parameter, by its name.
+            device: One device, or 'auto' to fill all GPUs one after the other.
+            working: Bytes to keep free on each device.
+            whole: Names of module classes that must not be divided between GPUs.
+            budget: Free bytes by GPU, for 'auto'; what is free now by default.
+
+        Raises:
+            PrerequisiteError: If the GPUs together are too small.
+        """
+        sizes = {name: _bytes(p, dtype_of(name)) for name, p in module.named_parameters()}
+        if device != "auto":
+            return cls({device: sum(sizes.values())}, working, {"": device})
+        free = _free_on_gpus() if budget is None else budget
+        if not free:
+            raise PrerequisiteError(
+                "device='auto' divides a model between GPUs, but there is none. Give device='cpu'."
+            )
+        parts: dict[str, torch.device] = {}
+        weights = {torch.device("cuda", gpu): 0 for gpu in free}
+        rooms = [[torch.device("cuda", gpu), room - working] for gpu, room in free.items()]
+        for name, size in _blocks(module, sizes, whole):
+            while rooms and rooms[0][1] < size:
+                rooms.pop(0)  # never go back: the order of the devices is that of the layers
+            if not rooms:
+                raise PrerequisiteError(
+                    f"The model needs {_gib(sum(sizes.values()))} for its weights and about "
+                    f"{_gib(working)} beside them on each GPU, but the GPUs have "
+                    f"{', '.join(_gib(room) for room in free.values())} free. Load it with "
+                    "quantization '8bit' or '4bit', or free memory."
+                )
+            rooms[0][1] -= size
+            parts[name] = rooms[0][0]
+            weights[rooms[0][0]] += size
+        return cls(weights, working, parts)
+
+    def announce(self, name: str, free: Mapping[torch.device, int] | None = None) -> str:
+        """Says what the model needs, and refuses if it is not there.
+
+        Args:
+            name: Of the model.
+            free: Free bytes by device; what is free now by default.
+
+        Returns:
+            What was said.
+
+        Raises:
+            PrerequisiteError: If a device has less memory than its part needs.
+        """
+        lines = []
+        for device, size in self.weights.items():
+            if not size:
+                continue
+            there = _free_on(device) if free is None else free.get(device)
+            need = f"{_gib(size)} for weights and about {_gib(self.working)} to work"
+            if there is not None and there < size + self.working:
+                raise PrerequisiteError(
+                    f"{name} needs {need} on {device}, where {_gib(there)} are free. Load it in "
+                    "half precision or with quantization '8bit' or '4bit', divide it between GPUs "
+                    "with device 'auto', or free memory."
+                )
+            known = "" if there is None else f" ({_gib(there)} free)"
+            lines.append(f"{need} on {device}{known}")
+        said = f"{name} needs {'; '.join(lines)}."
+        logger.warning(said)  # at this level it is seen without any set-up of logging
+        return said
+
+    def device_of(self, name: str) -> torch.device:
+        """Return the device of a parameter, by its name."""
+        part = name
+        while part not in self.parts:
+            part = part.rpartition(".")[0]
+            if not part:
+                return self.parts.get("", next(iter(self.parts.values())))
+        return self.parts[part]
+
+    def finish(self, module: nn.Module) -> None:
+        """Move what was not loaded (constants), and connects parts on different devices."""
+        devices = [device for device, size in self.weights.items() if size]
+        for name, owner in module.named_modules():
+            dot = f"{name}." if name else ""
+            for leaf, buffer in owner._buffers.items():
+                if buffer is not None:
+                    owner._buffers[leaf] = buffer.to(self.device_of(dot + leaf))
+        if len(devices) > 1:
+            from accelerate import dispatch_model
+
+            with warnings.catch_warnings():  # a parameter may be a part of its own here
+                warnings.filterwarnings("ignore", "The following device_map keys do not match")
+                dispatch_model(module, dict(self.parts), main_device=devices[0])
+
+
+def _blocks(
+    module: nn.Module, sizes: Mapping[str, int], whole: Sequence[str], prefix: str = ""
+) -> list[tuple[str, int]]:
+    """Return the pieces that go to one device each, in order, with their bytes."""
+    found: list[tuple[str, int]] = []
+    own = [f"{prefix}{leaf}" for leaf, p in module._parameters.items() if p is not None]
+    found += [(name, sizes[name]) for name in own if name in sizes]
+    for leaf, child in module.named_children():
+        name = f"{prefix}{leaf}"
+        size = sum(v for k, v in sizes.items() if k.startswith(f"{name}."))
+        if type(child).__name__ in whole or not any(True for _ in child.children()):
+            found.append((name, size))
+        else:
+            found += _blocks(child, sizes, whole, f"{name}.")
+    return found
+
+
+def _bytes(parameter: nn.Parameter, dtype: torch.dtype) -> int:
+    bits = {"Params4bit": 4.15, "Int8Params": 8.01}.get(  # with their scales
+        type(parameter).__name__, dtype.itemsize * 8
+    )
+    return int(parameter.numel() * bits / 8)
+
+
+def _free_on_gpus() -> dict[int, int]:
+    return {gpu: torch.cuda.mem_get_info(gpu)[0] for gpu in range(torch.cuda.device_count())}
+
+
+def _free_on(device: torch.device) -> int | None:
+    """Return the free bytes of a device; None if it does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "cpu" and os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            table: dict[str, Any] = dict(line.split(":", 1) for line in lines)
+        return int(table["MemAvailable"].split()[0]) * 1024
+    return None
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIB:.1f} GiB"

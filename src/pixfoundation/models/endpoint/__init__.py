@@ -1,0 +1,1 @@
+"""A served model behind an OpenAI-compatible endpoint."""

@@ -1,0 +1,122 @@
+"""A served model as the one that is evaluated: answers, and the coordinates in them; no attention.
+
+Any OpenAI-compatible endpoint: a vendor's, or one that serves a local model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pixfoundation.errors import DataError
+from pixfoundation.judges.base import Judge, Question
+from pixfoundation.judges.endpoint import RequestRefused
+from pixfoundation.judges.endpoint import load as load_endpoint
+from pixfoundation.judges.picking import to_png
+from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
+from pixfoundation.models.coordinates.parsing import FRAMES, Frame, parse_regions
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.types import Answer, Prompt
+
+
+def load(
+    name: str,
+    *,
+    model: str | None = None,
+    base_url: str | None = None,
+    key_file: Path | str | None = None,
+    frame: Frame = "thousand",
+    ask: str = "point",
+    at_once: int = 4,
+    retries: int = 6,
+    timeout: float = 120.0,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> EndpointModel:
+    """Make the model; nothing is sent yet.
+
+    Args:
+        name: `openai`.
+        model: The model's name at the endpoint.
+        base_url: The endpoint; the vendor's if None.
+        key_file: As for judges.
+        frame: What the model's coordinates are in, without `resized`, which only the server knows.
+        ask: How protocol 3 is worded: a key of `pointing.VISION_TEMPLATES`.
+        at_once: Requests under way at a time.
+        retries: Tries after the first.
+        timeout: Seconds that one try may take.
+        device: Means nothing here.
+        dtype: Means nothing here.
+
+    Raises:
+        DataError: If no model is named, or an option has no such value.
+        JudgeError: If there is no key.
+    """
+    if not model:
+        raise DataError("Which model does the endpoint serve? Say --model-option model=NAME.")
+    if frame not in FRAMES or ask not in VISION_TEMPLATES:
+        raise DataError(
+            f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
+            f"but got {frame!r} and {ask!r}."
+        )
+    if frame == "resized":
+        raise DataError("How a server resizes images is not known here: choose another frame.")
+    endpoint = load_endpoint(
+        model, base_url=base_url, key_file=key_file, retries=retries, timeout=timeout
+    )
+    return EndpointModel(endpoint, frame, ask, at_once)
+
+
+class EndpointModel:
+    """The model.
+
+    Attributes:
+        name: The endpoint's model.
+        capabilities: `coordinates`.
+        templates: Protocol 3 asks for points or boxes.
+    """
+
+    def __init__(self, endpoint: Judge, frame: Frame, ask: str, at_once: int) -> None:
+        """Wrap an endpoint; see `load` for the arguments."""
+        self.name = endpoint.name
+        self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
+        self.templates = PromptTemplates(identify=VISION_TEMPLATES[ask])
+        self._frame: Frame = frame
+        self._endpoint, self._at_once = endpoint, at_once
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers, several at once; see `Model.answer`.
+
+        A request that the endpoint does not take is an answer with an `error`.
+
+        Raises:
+            JudgeError: If the endpoint fails at all requests.
+        """
+
+        def one(image: Image.Image, prompt: Prompt) -> Answer:
+            question = Question(
+                prompt.text,
+                images=(to_png(image),),
+                temperature=decoding.temperature,
+                max_tokens=decoding.max_new_tokens,
+            )
+            try:
+                text = self._endpoint.ask(question)
+            except RequestRefused as error:  # of this question; the next may be taken
+                return Answer("", error=str(error))
+            size = (image.height, image.width)
+            return Answer(text, regions=parse_regions(text, self._frame, size))
+
+        with ThreadPoolExecutor(max_workers=self._at_once) as pool:
+            return list(pool.map(one, images, prompts))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the frame; what the server runs is not known here."""
+        return {"coordinates": self._frame}

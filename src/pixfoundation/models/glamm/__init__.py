@@ -1,0 +1,1 @@
+"""GLaMM: answers with a mask for every grounded phrase."""

@@ -1,0 +1,1 @@
+"""LISA: reasoning segmentation with one `[SEG]` token."""

@@ -1,0 +1,187 @@
+"""Loads OMG-LLaVA from its published files, with an account of every key in them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from pixfoundation.errors import CheckpointError
+from pixfoundation.hub import resolve_device, resolve_dtype
+from pixfoundation.models.common.checkpoints import Checkpoint, read_json
+from pixfoundation.models.common.loading import empty_weights, load_into
+from pixfoundation.models.omg_llava.files import PathLike, find_files, read_bank
+from pixfoundation.models.omg_llava.four_bit import round_to_nf4
+from pixfoundation.models.omg_llava.key_map import (
+    CLIP_UNUSED,
+    FINETUNED_LLM,
+    HEAD_UNUSED,
+    head_name,
+    split_fused,
+    trunk_name,
+)
+from pixfoundation.models.omg_llava.language import LORA_SCALE, load_language_model, output_key
+from pixfoundation.models.omg_llava.network import OmgLlava
+from pixfoundation.models.omg_llava.perception import OmgSeg
+from pixfoundation.models.omg_llava.projector import TextToVision, VisualProjector
+from pixfoundation.models.omg_llava.sizes import perception_sizes, projector_sizes
+from pixfoundation.models.omg_llava.vocabulary import read_vocabulary
+
+Base = Literal["exact", "nf4"]
+
+
+def load(
+    checkpoint_dir: PathLike | None = None,
+    *,
+    finetuned: PathLike | None = None,
+    head: PathLike | None = None,
+    bank: PathLike | None = None,
+    trunk: PathLike | None = None,
+    llm: PathLike | None = None,
+    dtype: torch.dtype | str | None = torch.float32,
+    device: torch.device | str | None = "cpu",
+    base: Base = "exact",
+    lora_scale: float = LORA_SCALE,
+) -> OmgLlava:
+    """Load the model; sizes come from the files.
+
+    Args:
+        checkpoint_dir: Folder in which the published files are found by name.
+        finetuned: The fine-tuned file, if it is elsewhere.
+        head: The OMG-Seg file, if it is elsewhere.
+        bank: The class embeddings, if they are elsewhere.
+        trunk: The OpenCLIP file, if it is elsewhere; not needed if the OMG-Seg file holds it.
+        llm: The InternLM2 folder, if it is elsewhere.
+        dtype: Of the language model; None for half precision on a GPU. Perception and projectors
+            are float32, as published.
+        device: Where the model goes and the update is merged; None for a GPU if there is one.
+        base: `exact` merges the update into the weights as stored; `nf4` into what the published
+            4-bit rounding leaves of them (needs bitsandbytes).
+        lora_scale: Factor of the low-rank update.
+
+    Raises:
+        PrerequisiteError: If a file or bitsandbytes is missing.
+        CheckpointError: If a file is damaged, or a key has no place or a place no key.
+    """
+    files = find_files(
+        checkpoint_dir, finetuned=finetuned, head=head, bank=bank, trunk=trunk, llm=llm
+    )
+    place = device if isinstance(device, torch.device) else resolve_device(device)
+    precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, place)
+    tuned = Checkpoint.open(files.finetuned)
+    language_base = Checkpoint.open(files.llm)
+    found = read_vocabulary(tuned, language_base)
+    _check_widths(tuned, language_base)
+    perception = _load_perception(files.head, files.trunk, files.bank, place)
+    projector, text_to_vision = _load_projectors(tuned, place)
+    model = load_language_model(
+        files.llm,
+        language_base,
+        tuned,
+        rows=found.rows,
+        dtype=precision,
+        device=place,
+        lora_scale=lora_scale,
+        base_precision=round_to_nf4 if base == "nf4" else None,
+    )
+    if found.note is not None:
+        warnings.warn(found.note, stacklevel=2)
+    return OmgLlava(
+        perception=perception,
+        projector=projector,
+        text_to_vision=text_to_vision,
+        llm=model,
+        vocabulary=found.vocabulary,
+        stop_ids=_stop_ids(files.llm),
+        files=files,
+        notes=() if found.note is None else (found.note,),
+    )
+
+
+def _load_perception(
+    head_file: Path, trunk_file: Path | None, bank_file: Path, device: torch.device
+) -> OmgSeg:
+    head = Checkpoint.open(head_file)
+    trunk = head if trunk_file is None else Checkpoint.open(trunk_file)
+    bank = read_bank(bank_file)
+    classes, wordings, width = bank.shape
+    with empty_weights():
+        model = OmgSeg(perception_sizes(head, trunk, (classes, wordings, width)))
+    own_trunk = trunk_file is None
+    load_into(
+        model,
+        head,
+        rename=head_name,
+        convert=split_fused,
+        ignorable=HEAD_UNUSED if own_trunk else (*HEAD_UNUSED, r"^backbone\."),
+        elsewhere=() if own_trunk else (r"^trunk\.",),
+        dtype=torch.float32,
+        device=device,
+    )
+    if not own_trunk:
+        load_into(
+            model,
+            trunk,
+            rename=trunk_name,
+            ignorable=CLIP_UNUSED,
+            elsewhere=[r"^(?!trunk\.)"],
+            dtype=torch.float32,
+            device=device,
+        )
+    model.class_head.bank = bank
+    return model.to(device).eval()
+
+
+def _load_projectors(
+    finetuned: Checkpoint, device: torch.device
+) -> tuple[VisualProjector, TextToVision]:
+    sizes = projector_sizes(finetuned)
+    with empty_weights():
+        both = nn.ModuleDict(
+            {"projector": VisualProjector(sizes), "projector_text2vision": TextToVision(sizes)}
+        )
+    load_into(
+        both,
+        finetuned,
+        rename=lambda key: key.replace("projector.model.", "projector.", 1),
+        ignorable=[
+            # what `load_language_model` takes and accounts for
+            rf"^{FINETUNED_LLM}.*\.lora_[AB]\.",
+            rf"^{FINETUNED_LLM}model\.tok_embeddings\.weight$",
+            rf"^{output_key(finetuned)}$",
+        ],
+        dtype=torch.float32,
+        device=device,
+    )
+    both.eval()
+    projector, text_to_vision = both["projector"], both["projector_text2vision"]
+    assert isinstance(projector, VisualProjector)
+    assert isinstance(text_to_vision, TextToVision)
+    return projector, text_to_vision
+
+
+def _check_widths(finetuned: Checkpoint, base: Checkpoint) -> None:
+    """Compare vocabulary tables and hidden size before anything large is read."""
+    embeddings = finetuned.shapes[f"{FINETUNED_LLM}model.tok_embeddings.weight"]
+    head = finetuned.shapes.get(output_key(finetuned))
+    if head != embeddings:
+        raise CheckpointError(
+            f"{finetuned.name}: the head 'output' is {list(head or ())}, the embedding "
+            f"{list(embeddings)}; both must have one row a token. Download the file again."
+        )
+    hidden = base.shapes["model.tok_embeddings.weight"][1]
+    if embeddings[1] != hidden:
+        raise CheckpointError(
+            f"{finetuned.name} is {embeddings[1]} wide, InternLM2 in {base.name} {hidden}: they "
+            "are of different models."
+        )
+
+
+def _stop_ids(folder: Path) -> frozenset[int]:
+    """Return the stop tokens that the folder names; InternLM2's </s> if it names none."""
+    file = folder / "generation_config.json"
+    stored = read_json(file if file.is_file() else folder / "config.json").get("eos_token_id", 2)
+    return frozenset(stored if isinstance(stored, list) else [stored])

@@ -1,0 +1,190 @@
+"""OMG-LLaVA as functions of tensors: see, speak, segment, finish.
+
+Example:
+    Without preprocessing and text::
+
+        core = load("OMG-LLaVA")
+        seen = core.vision(pixels)
+        spoken = core.generate(torch.cat((before, seen.visual_tokens[0], after)), 64)
+        logits = core.segment(core.queries(spoken.seg_states), seen.state)
+        mask = core.finish(logits, width, height)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from pixfoundation.models.omg_llava import finishing, language
+from pixfoundation.models.omg_llava.files import Files
+from pixfoundation.models.omg_llava.language import Generation
+from pixfoundation.models.omg_llava.perception import ImageState, OmgSeg
+from pixfoundation.models.omg_llava.prior import perception_prior, pixel_shuffle
+from pixfoundation.models.omg_llava.projector import TextToVision, VisualProjector
+from pixfoundation.models.omg_llava.vocabulary import Vocabulary
+
+STRIDE = 64  # pixels of the network's input a visual token is wide
+
+
+class Perception(NamedTuple):
+    """What the model sees in a batch of images.
+
+    Attributes:
+        class_logits: float [B, Q, classes + 1]; the last is 'no object'.
+        masks: Mask logits of the object queries, float [B, Q, H / 4, W / 4].
+        query_features: Object queries after the decoder, float [B, Q, C].
+        prior: Mixture of queries under each cell, float [B, H / 64 * W / 64, 2 C].
+        valid: Which queries are given to the language model, bool [B, Q].
+        visual_tokens: For each image what stands in for it in the prompt, float
+            [cells + 1 + valid queries, hidden].
+        state: What `segment` needs.
+    """
+
+    class_logits: Tensor
+    masks: Tensor
+    query_features: Tensor
+    prior: Tensor
+    valid: Tensor
+    visual_tokens: tuple[Tensor, ...]
+    state: ImageState
+
+
+@dataclass(frozen=True, eq=False)
+class OmgLlava:
+    """The loaded model.
+
+    Attributes:
+        perception: OMG-Seg, float32.
+        projector: Into the language model, float32.
+        text_to_vision: Back, float32.
+        llm: InternLM2 with the update merged.
+        vocabulary: Ids of the added tokens.
+        stop_ids: Ids that end an answer.
+        files: Where everything came from.
+        notes: What was repaired while loading.
+    """
+
+    perception: OmgSeg
+    projector: VisualProjector
+    text_to_vision: TextToVision
+    llm: LlamaForCausalLM
+    vocabulary: Vocabulary
+    stop_ids: frozenset[int]
+    files: Files
+    notes: tuple[str, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return self.llm.device
+
+    @torch.inference_mode()
+    def vision(self, pixels: Tensor) -> Perception:
+        """Look at images.
+
+        Args:
+            pixels: Normalised pixels, float [B, 3, H, W] (published: 1024 x 1024); sides a
+                multiple of 64.
+
+        Raises:
+            ValueError: If the shape is another.
+        """
+        if pixels.ndim != 4 or pixels.shape[2] % STRIDE or pixels.shape[3] % STRIDE:
+            raise ValueError(
+                f"Expected pixels [B, 3, H, W] with sides a multiple of {STRIDE}, but got "
+                f"{list(pixels.shape)}."
+            )
+        height, width = pixels.shape[2:]
+        maps, objects, state = self.perception(pixels.to(self.device, torch.float32))
+        cells = pixel_shuffle(maps[-1])  # [B, cells, 4 C]
+        mixtures, valid, tokens = [], [], []
+        for image in range(len(pixels)):
+            queries = torch.cat((objects.features[image], objects.positions), dim=-1)  # [Q, 2 C]
+            prior = perception_prior(
+                objects.class_logits[image],
+                objects.masks[image],
+                queries,
+                (height, width),
+                (height // STRIDE, width // STRIDE),
+            )
+            mixtures.append(prior.mixture)
+            valid.append(prior.valid)
+            tokens.append(self.projector(cells[image], prior.mixture, queries, prior.valid))
+        return Perception(
+            objects.class_logits,
+            objects.masks,
+            objects.features,
+            torch.stack(mixtures),
+            torch.stack(valid),
+            tuple(tokens),
+            state,
+        )
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the language model's vectors [n, hidden] of ids [n]."""
+        return self.llm.get_input_embeddings()(ids.to(self.device))
+
+    def generate(
+        self, inputs_embeds: Tensor, max_new_tokens: int, *, stop_ids: Collection[int] | None = None
+    ) -> Generation:
+        """Answers a prompt greedily.
+
+        Args:
+            inputs_embeds: The prompt with the visual tokens in place, float [length, hidden] or
+                [1, length, hidden].
+            max_new_tokens: Upper bound on the answer's length, stop token included.
+            stop_ids: Ids that end it; the model's own by default.
+
+        Returns:
+            Ids, the states at their own input positions, and those of them at [SEG].
+        """
+        stops = self.stop_ids if stop_ids is None else frozenset(stop_ids)
+        return language.generate(
+            self.llm, inputs_embeds, max_new_tokens, self.vocabulary.seg, stops
+        )
+
+    @torch.inference_mode()
+    def queries(self, seg_states: Tensor) -> Tensor:
+        """Projects states at [SEG], float [N, hidden], to queries for `segment`, [N, 2 C]."""
+        return self.text_to_vision(seg_states.to(self.device, torch.float32))
+
+    @torch.inference_mode()
+    def segment(
+        self, seg_queries: Tensor, image_state: ImageState, images: Tensor | None = None
+    ) -> Tensor:
+        """Decode one mask a query.
+
+        Args:
+            seg_queries: What `queries` gave, float [N, 2 C]; or the states at [SEG] themselves,
+                [N, hidden], which are projected first unless the two widths are the same.
+            image_state: Of the batch that `vision` saw.
+            images: int64 [N], the image that each query belongs to; the first by default.
+
+        Returns:
+            Mask logits, float [N, 1, H / 4, W / 4].
+
+        Raises:
+            ValueError: If the queries are of neither width.
+        """
+        width = 2 * image_state.memories[0].shape[1]
+        hidden = self.llm.config.hidden_size
+        if seg_queries.ndim != 2 or seg_queries.shape[1] not in (width, hidden):
+            raise ValueError(
+                f"Expected queries [N, {width}] or states [N, {hidden}], but got "
+                f"{list(seg_queries.shape)}."
+            )
+        if seg_queries.shape[1] != width:
+            seg_queries = self.queries(seg_queries)
+        if len(seg_queries) == 0:
+            return image_state.mask_features.new_zeros(0, 1, *image_state.mask_features.shape[-2:])
+        if images is None:
+            images = torch.zeros(len(seg_queries), dtype=torch.int64)
+        state = image_state.select(images.to(self.device))
+        return self.perception.decode(seg_queries.to(self.device, torch.float32), state)
+
+    finish = staticmethod(finishing.finish)

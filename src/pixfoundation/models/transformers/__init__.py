@@ -1,0 +1,1 @@
+"""Image-text-to-text models of the transformers library, with their attention."""

@@ -1,0 +1,254 @@
+"""Image-text-to-text models of transformers: answers, and the attention behind them.
+
+One adapter for LLaVA 1.5 / NeXT / OneVision, Qwen-VL, InternVL, Gemma 3, Idefics3, SmolVLM and the
+embedded tiny LLaVA. Questions about one image share its prefix; questions about different images
+are batched with padding on the left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
+
+from pixfoundation.attention.capture import Heads
+from pixfoundation.attention.image_tokens import LAYOUTS, View
+from pixfoundation.errors import DataError
+from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
+from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.common.batching import by_image, by_length
+from pixfoundation.models.common.placement import Quantization, quantization_config
+from pixfoundation.models.transformers.generation import AnswerGenerator
+from pixfoundation.models.transformers.names import SHORT_NAMES
+from pixfoundation.models.transformers.prefix import (
+    Prefix,
+    continue_prefix,
+    prefix_length,
+    read_prefix,
+)
+from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
+from pixfoundation.processors import load_processor
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.types import Answer, Prompt
+
+
+def load(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    attn: str | None = None,
+    quantization: Quantization | None = None,
+    conversation: Conversation | None = None,
+    pad_square: bool | None = None,
+    view: View = "whole",
+    layers: Sequence[int] | None = None,
+    heads: Heads = None,
+    share_prefix: bool = True,
+    batch_size: int = 16,
+) -> TransformersModel:
+    """Load an image-text-to-text model.
+
+    Args:
+        name: A short name, a hub id, or a folder in transformers' layout.
+        device: Where to ('cuda', 'cuda:1', 'cpu', or 'auto' to spread a large model over all
+            GPUs); a GPU if there is one by default.
+        dtype: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
+        revision: Branch, tag or commit on the hub.
+        attn: The attention implementation; all of them can be captured ('sdpa', 'eager',
+            'flash_attention_2'). By default 'sdpa', or 'eager' for a model with softcapping.
+        quantization: '8bit' or '4bit' (bitsandbytes, on a GPU); None for none.
+        conversation: 'checkpoint' or 'llava_v1'; by default the latter for LLaVA 1.5, which was
+            evaluated with it.
+        pad_square: Whether images are padded to squares; by default for LLaVA 1.5 and its like.
+        view: For models that see an image whole and in tiles, which one attention is read from.
+        layers: Decoder layers to average attention over; all by default.
+        heads: Query heads to average attention over, for all layers or by layer; all by default.
+        share_prefix: Whether questions about one image share its prefix.
+        batch_size: Sequences a forward, at most.
+
+    Raises:
+        CheckpointError: If the weights are missing, damaged or incomplete.
+        PrerequisiteError: If a package is missing.
+        DataError: If an option is not known.
+    """
+    source = Source.find(name, SHORT_NAMES, revision)
+    where = resolve_device(device)
+    options: dict[str, Any] = {
+        "dtype": resolve_dtype(dtype, where),
+        "attn_implementation": attn or _fitting_attention(source),
+    }
+    if quantization is not None:
+        options["quantization_config"] = quantization_config(quantization, options["dtype"])
+        options["device_map"] = "auto" if device == "auto" else {"": str(where)}
+    elif device == "auto":
+        options["device_map"] = "auto"
+    processor = load_processor(source)
+    model = load_weights(AutoModelForImageTextToText, source, **options)
+    if "device_map" not in options:
+        model.to(where)
+    if conversation is None:
+        published = re.search(r"llava-1\.5", source.location) is not None
+        conversation = "llava_v1" if published else "checkpoint"
+    maker = PromptMaker(
+        processor=processor,
+        config=model.config,
+        conversation=conversation,
+        padded_square=model.config.model_type == "llava" if pad_square is None else pad_square,
+        view=view,
+    )
+    return TransformersModel(
+        name, model, maker, source=source, quantization=quantization, layers=layers, heads=heads,
+        share_prefix=share_prefix, batch_size=batch_size,
+    )  # fmt: skip
+
+
+class TransformersModel:
+    """An image-text-to-text model of transformers.
+
+    Attributes:
+        name: What it was loaded as.
+        capabilities: `attention` if the layout of its image tokens is known.
+        templates: How it is asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        maker: PromptMaker,
+        *,
+        source: Source | None = None,
+        quantization: Quantization | None = None,
+        templates: PromptTemplates | None = None,
+        layers: Sequence[int] | None = None,
+        heads: Heads = None,
+        share_prefix: bool = True,
+        batch_size: int = 16,
+    ) -> None:
+        if batch_size < 1:
+            raise DataError(f"The batch size must be at least 1, but got {batch_size}.")
+        self.name = name
+        self.templates = templates or PromptTemplates()
+        self.capabilities: frozenset[Capability] = frozenset(
+            {"attention"} if model.config.model_type in LAYOUTS else ()
+        )
+        self._model = model
+        self._maker = maker
+        self._generator = AnswerGenerator(
+            model, maker.processor.tokenizer, model.generation_config, layers, heads
+        )
+        # The checkpoint's settings go into each call; left at the model, they would be merged back.
+        model.generation_config = GenerationConfig()
+        self._source = source
+        self._quantization = quantization
+        self._share_prefix = share_prefix
+        self._batch_size = batch_size
+        self._prefix: Prefix | None = None  # of the last image that several questions were about
+
+    @property
+    def processor(self) -> Any:
+        """The checkpoint's processor."""
+        return self._maker.processor
+
+    @torch.inference_mode()
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers each prompt about the image at the same place.
+
+        Args:
+            images: RGB images; the same object in consecutive places is read once.
+            prompts: One an image.
+            decoding: How.
+
+        Returns:
+            One answer a prompt, in order.
+
+        Raises:
+            AttentionError: If attention is wanted and the model's cannot be captured.
+        """
+        answers: list[Answer] = []
+        for group in by_image(images, self._batch_size, self._is_shared):
+            own = [images[i] for i in group]
+            texts = [prompts[i].text for i in group]
+            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
+                answers += self._answer_about(own[0], texts, decoding)
+            else:
+                answers += self._answer_batch(own, texts, decoding)
+        return answers
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the weights and settings, as JSON data."""
+        own = {} if self._source is None else self._source.fingerprint(self._model)
+        layers, heads = self._generator.layers, self._generator.heads
+        return {
+            "name": self.name,
+            **own,
+            "attn": self._model.config.get_text_config()._attn_implementation,
+            "conversation": self._maker.conversation,
+            "pad_square": self._maker.padded_square,
+            "view": self._maker.view,
+            "quantization": self._quantization,
+            "layers": None if layers is None else list(layers),
+            "heads": {str(k): list(v) for k, v in heads.items()}
+            if isinstance(heads, dict)
+            else None if heads is None else list(heads),
+        }  # fmt: skip
+
+    def _is_shared(self, image: Image.Image, questions: int) -> bool:
+        """Whether an image is read once for so many questions, or was read before."""
+        held = self._prefix is not None and self._prefix.image is image
+        return self._share_prefix and (questions > 1 or held)
+
+    def _answer_batch(
+        self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers questions about different images, padded on the left."""
+        batch = self._maker.batch(images, texts)
+        layouts = None
+        if decoding.attention:
+            layouts = [self._maker.layout(batch, row, image) for row, image in enumerate(images)]
+        return self._generator.generate(batch.inputs, layouts, decoding, texts[0])
+
+    def _answer_about(
+        self, image: Image.Image, texts: Sequence[str], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers questions about one image, which is read once."""
+        batches = [self._maker.batch([image], [text]) for text in texts]
+        length = prefix_length(batches)
+        if length is None:  # a template that puts the question before the image
+            answers = [self._answer_batch([image], [text], decoding) for text in texts]
+            return [answer for one in answers for answer in one]
+        if self._prefix is None or not self._prefix.fits(image, batches):
+            first = PromptBatch(
+                self._generator.to_device(batches[0].inputs),
+                batches[0].image_at,
+                batches[0].padding,
+            )
+            self._prefix = read_prefix(self._model, image, first, length)
+        layout = self._maker.layout(batches[0], 0, image) if decoding.attention else None
+        answers_by_place: dict[int, Answer] = {}
+        for places in by_length(batches, self._batch_size, equal_lengths=self._prefix.has_windows):
+            inputs = continue_prefix(
+                self._model, self._prefix, [batches[i] for i in places], self._generator.pad_token
+            )
+            layouts = None if layout is None else [layout] * len(places)
+            found = self._generator.generate(
+                inputs, layouts, decoding, texts[places[0]], past=length
+            )
+            answers_by_place |= dict(zip(places, found, strict=True))
+        return [answers_by_place[i] for i in range(len(texts))]
+
+
+def _fitting_attention(source: Source) -> str:
+    """Return the fast attention, or the plain one where soft-capping rules the fast one out."""
+    with explained(source):
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision or "main")
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+    return "sdpa" if capped is None else "eager"

@@ -1,0 +1,163 @@
+"""From the inputs of a model of transformers to answers, with their attention if it is wanted."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig
+
+from pixfoundation.attention.capture import AttentionCapture, Heads
+from pixfoundation.attention.image_tokens import ImageLayout
+from pixfoundation.attention.trace import to_trace
+from pixfoundation.geometry import GridFrame
+from pixfoundation.models.base import Decoding
+from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.types import Answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerGenerator:
+    """Generates with one model.
+
+    Attributes:
+        model: Of transformers.
+        tokenizer: Its tokenizer.
+        defaults: What the checkpoint says about generation.
+        layers: Decoder layers to average attention over; None for all.
+        heads: Query heads to average attention over; None for all.
+    """
+
+    model: Any
+    tokenizer: Any
+    defaults: GenerationConfig
+    layers: Sequence[int] | None = None
+    heads: Heads = None
+
+    def generate(
+        self,
+        inputs: dict[str, Any],
+        layouts: Sequence[ImageLayout] | None,
+        decoding: Decoding,
+        salt: str,
+        past: int = 0,
+    ) -> list[Answer]:
+        """Generate answers and, with layouts, captures their attention.
+
+        Args:
+            inputs: Of the model, on any device, a row a question, padded on the left.
+            layouts: Where the image tokens of each row are; None to capture nothing.
+            decoding: How.
+            salt: Told apart by it, equal seeds sample differently.
+            past: Positions that the inputs continue and do not hold.
+        """
+        inputs = self.to_device(inputs)
+        config = self._generation_config(decoding)
+        if layouts is not None:
+            config.max_new_tokens = decoding.max_new_tokens + 1  # see the cut below
+        with ExitStack() as stack:
+            capture = None
+            if layouts is not None:
+                columns = _padded_columns(layouts)
+                capture = stack.enter_context(
+                    AttentionCapture(
+                        self.model, columns, layers=self.layers, heads=self.heads, past_length=past
+                    )
+                )
+            if decoding.temperature > 0:
+                devices = [self.model.device] if self.model.device.type == "cuda" else []
+                stack.enter_context(torch.random.fork_rng(devices))
+                torch.manual_seed(zlib.crc32(f"{decoding.seed} {salt}".encode()))
+            output = self.model.generate(**inputs, generation_config=config)
+        new = output[:, inputs["input_ids"].shape[1] :].cpu()
+        rows = None if capture is None else capture.rows()
+        limit = decoding.max_new_tokens
+        return [
+            self._answer(
+                tokens.tolist(),
+                limit,
+                None if rows is None else rows[place],
+                None if layouts is None else layouts[place].frame,
+            )
+            for place, tokens in enumerate(new)
+        ]
+
+    def _answer(
+        self, tokens: list[int], limit: int, rows: Tensor | None, frame: GridFrame | None
+    ) -> Answer:
+        """Make an answer of generated tokens and, if captured, their attention [steps, cells]."""
+        # One token more than wanted was generated where attention is captured: the forward
+        # that emits it holds the row of the last wanted token.
+        ids, stopped = self._cut(tokens, limit)
+        text, spans = decode_with_spans(self.tokenizer, ids)
+        trace = None
+        if rows is not None and frame is not None and ids:
+            count = len(ids) + (1 if stopped else 2)
+            trace = to_trace(rows[:count, : frame.rows * frame.columns], len(ids), frame)
+        return Answer(text, tuple(ids), spans, trace=trace)
+
+    def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs where the model is, pixels in its precision."""
+        device, dtype = self.model.device, self.model.dtype
+        return {
+            key: (
+                value.to(device, dtype)
+                if isinstance(value, Tensor) and value.is_floating_point()
+                else value.to(device)
+                if isinstance(value, Tensor)
+                else value
+            )
+            for key, value in inputs.items()
+        }
+
+    @property
+    def pad_token(self) -> int:
+        """Id that fills up shorter rows."""
+        pad = self.tokenizer.pad_token_id
+        if pad is None:
+            pad = self.defaults.pad_token_id
+        return next(iter(sorted(self._stop_tokens)), 0) if pad is None else pad
+
+    def _cut(self, tokens: list[int], limit: int) -> tuple[list[int], bool]:
+        """Cuts an answer behind its stop token, or at the limit; tells whether it stopped."""
+        for place, token in enumerate(tokens[:limit]):
+            if token in self._stop_tokens:
+                return tokens[: place + 1], True
+        return tokens[:limit], False
+
+    def _generation_config(self, decoding: Decoding) -> GenerationConfig:
+        config = copy.deepcopy(self.defaults)
+        config.max_new_tokens = decoding.max_new_tokens
+        config.max_length = None
+        config.num_beams = 1
+        config.pad_token_id = self.pad_token
+        config.disable_compile = True  # Python code inside the attention must run at every step
+        config.do_sample = decoding.temperature > 0
+        config.temperature = decoding.temperature if decoding.temperature > 0 else None
+        if not config.do_sample:
+            config.top_p = config.top_k = None
+        return config
+
+    @property
+    def _stop_tokens(self) -> frozenset[int]:
+        stop = self.defaults.eos_token_id
+        if stop is None:
+            stop = self.tokenizer.eos_token_id
+        return frozenset([] if stop is None else [stop] if isinstance(stop, int) else stop)
+
+
+def _padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
+    """Stacks the columns of several layouts; grids of fewer cells repeat their last column."""
+    count = max(len(layout.columns) for layout in layouts)
+    return torch.stack(
+        [
+            torch.cat([layout.columns, layout.columns[-1:].expand(count - len(layout.columns))])
+            for layout in layouts
+        ]
+    )  # (B, n)

@@ -1,0 +1,107 @@
+"""One image, many questions: the system text and the image are read once.
+
+The keys and values of everything up to the last image token are computed once for an image and
+copied for each question. Questions of different length are padded between image and question.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pixfoundation.models.transformers.prompting import SEQUENCE_INPUTS, PromptBatch, pad_between
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefix:
+    """What a model holds after reading an image.
+
+    Attributes:
+        image: The image; compared by identity.
+        ids: int64 [length] the tokens read: everything up to the last image token.
+        cache: Their keys and values, for a batch of one.
+        rope_deltas: What a model with multi-dimensional positions remembers of the image.
+    """
+
+    image: Image.Image
+    ids: Tensor
+    cache: Any
+    rope_deltas: Tensor | None
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether a layer drops old tokens, so that padding behind the image would move them."""
+        return any(self.cache.is_sliding)
+
+    def fits(self, image: Image.Image, batches: Sequence[PromptBatch]) -> bool:
+        """Tells whether all prompts are about this image and begin with these tokens."""
+        length = len(self.ids)
+        return image is self.image and all(
+            torch.equal(batch.inputs["input_ids"][0, :length], self.ids) for batch in batches
+        )
+
+
+def prefix_length(batches: Sequence[PromptBatch]) -> int | None:
+    """Return how many tokens all prompts about one image share; None if they cannot share.
+
+    Args:
+        batches: Each of one prompt.
+    """
+    length = int(batches[0].image_at[0][-1]) + 1
+    first = batches[0].inputs["input_ids"][0, :length]
+    for batch in batches:
+        ids = batch.inputs["input_ids"][0]
+        if len(ids) < length + 2 or not torch.equal(ids[:length], first):
+            return None
+    return length
+
+
+def read_prefix(model: Any, image: Image.Image, batch: PromptBatch, length: int) -> Prefix:
+    """Compute the keys and values of a prompt's first tokens, the image among them."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    inputs = {
+        key: value[:, :length] if key in SEQUENCE_INPUTS else value
+        for key, value in batch.inputs.items()
+    }
+    model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    deltas = getattr(model.model, "rope_deltas", None)
+    return Prefix(image, batch.inputs["input_ids"][0, :length].cpu(), cache, deltas)
+
+
+def continue_prefix(
+    model: Any, prefix: Prefix, batches: Sequence[PromptBatch], pad_token: int
+) -> dict[str, Any]:
+    """Return the inputs of `generate` for several questions behind a prefix.
+
+    Args:
+        model: The model that read the prefix; its memory of the image is set back.
+        prefix: What it read.
+        batches: Each of one prompt that begins with the prefix.
+        pad_token: The id to pad with.
+    """
+    if prefix.rope_deltas is not None:
+        model.model.rope_deltas = prefix.rope_deltas
+    length = len(prefix.ids)
+    inputs: dict[str, Any] = {}
+    for key in SEQUENCE_INPUTS:
+        if key in batches[0].inputs:
+            whole = [batch.inputs[key][0].cpu() for batch in batches]
+            tails = pad_between(
+                [row[length:] for row in whole], pad_token if key == "input_ids" else 0
+            )
+            heads = whole[0][:length].expand(len(whole), -1)
+            inputs[key] = torch.cat([heads, tails], dim=1)
+    # Layers put longer tensors in the place of theirs and never write into them, so that copies of
+    # the layers alone leave the prefix as it is.
+    cache = copy.copy(prefix.cache)
+    cache.layers = [copy.copy(layer) for layer in prefix.cache.layers]
+    cache.batch_repeat_interleave(len(batches))
+    return {**inputs, "past_key_values": cache}

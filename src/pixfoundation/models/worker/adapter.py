@@ -1,0 +1,322 @@
+"""A model in an environment of its own: a command that reads and writes JSON lines.
+
+For each question one line goes to the command's standard input,
+`{"id": 7, "image": "/path.png", "prompt": "...", "expression": "...", "protocol": 3}`, and one line
+comes back on its standard output: `{"id": 7, "text": "..."}` with, as far as the model gives them,
+`"masks": [{"mask": {"size": [h, w], "counts": "..."}, "phrase": "...", "score": 0.9}]` or
+`"error": "..."`. What it writes to standard error, and what else it prints, is kept in the run
+directory. See docs/worker.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image
+
+from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.coordinates.parsing import FRAMES, Frame, parse_regions
+from pixfoundation.prompts import PromptTemplates
+from pixfoundation.types import Answer, NativeMask, Prompt
+
+LOG = "worker.log"
+FAILURES_IN_A_ROW = 3
+"""So many questions without an answer, one after the other, are the worker's fault, not theirs."""
+
+
+class WorkerError(PixFoundationError):
+    """The worker cannot be started, or fails at one question after the other."""
+
+
+class _NoAnswer(Exception):
+    """The worker ended, hangs, or broke the protocol: only a fresh one can answer."""
+
+
+class _NotThisOne(Exception):
+    """The worker is alive, but has no valid answer to this question."""
+
+
+def load(
+    name: str,
+    *,
+    command: str | None = None,
+    timeout: float = 600.0,
+    restarts: int = 1,
+    log: Path | str | None = None,
+    identify: str | None = None,
+    frame: Frame | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> WorkerModel:
+    """Prepare the worker; it is started at the first question.
+
+    Args:
+        name: `worker`.
+        command: The command line, without a shell.
+        timeout: Seconds that one answer may take, loading included.
+        restarts: How often one question is put to a fresh worker after a crash or a time-out.
+        log: Where its standard error goes, appended; by default `worker.log` in the run directory,
+            or the terminal where there is no run.
+        identify: Wording of protocol 3, with `{expression}`.
+        frame: Read coordinates from the text, in this frame, instead of masks.
+        device: Means nothing here.
+        dtype: Means nothing here.
+
+    Raises:
+        DataError: If no command is given, or an option has no such value.
+    """
+    if not command:
+        raise DataError('Which command answers? Say --model-option command="python worker.py".')
+    if not isinstance(timeout, int | float) or timeout <= 0:
+        raise DataError(f"The timeout is a number of seconds above 0, but got {timeout!r}.")
+    if not isinstance(restarts, int) or restarts < 0:
+        raise DataError(f"The number of restarts is 0 or more, but got {restarts!r}.")
+    if frame not in (None, *FRAMES) or frame == "resized":
+        raise DataError(
+            f"Coordinates of a worker come as {', '.join(f for f in FRAMES if f != 'resized')}, "
+            f"but got {frame!r}."
+        )
+    templates = PromptTemplates(identify=identify) if identify else PromptTemplates()
+    where = None if log is None else Path(log)
+    return WorkerModel(shlex.split(command), timeout, restarts, where, templates, frame)
+
+
+class WorkerModel:
+    """The model.
+
+    Attributes:
+        name: `worker`.
+        capabilities: `masks`, or `coordinates` if a frame is given.
+        templates: How it is asked.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        timeout: float,
+        restarts: int,
+        log: Path | None,
+        templates: PromptTemplates,
+        frame: Frame | None,
+    ) -> None:
+        """Keep the settings; see `load` for the arguments."""
+        self.name = "worker"
+        self.capabilities: frozenset[Capability] = frozenset(
+            {"coordinates"} if frame else {"masks"}
+        )
+        self.templates = templates
+        self._command, self._timeout, self._restarts = list(command), timeout, restarts
+        self._frame: Frame | None = frame
+        self._log, self._log_is_given = log, log is not None
+        self._process: _Process | None = None
+        self._asked = self._failures = 0
+
+    def log_in(self, folder: Path) -> None:
+        """Keep what the worker says in a folder, unless a place for it was given."""
+        if not self._log_is_given and self._log != folder / LOG:
+            self.close()
+            self._log = folder / LOG
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answers one after the other; see `Model.answer`.
+
+        A question that the worker does not answer in any try is an answer with an `error`.
+
+        Raises:
+            WorkerError: If the worker cannot be started, or `FAILURES_IN_A_ROW` questions in a row
+                have no answer.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            paths: dict[int, Path] = {}
+            for image in images:
+                if id(image) not in paths:
+                    paths[id(image)] = Path(folder) / f"{len(paths)}.png"
+                    image.save(paths[id(image)])
+            return [
+                self._one(image, paths[id(image)], prompt, decoding)
+                for image, prompt in zip(images, prompts, strict=True)
+            ]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the command; what it runs is not known here."""
+        return {"command": self._command, "coordinates": self._frame}
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def _one(self, image: Image.Image, path: Path, prompt: Prompt, decoding: Decoding) -> Answer:
+        reason = ""
+        for _ in range(self._restarts + 1):
+            self._asked += 1
+            request = {
+                "id": self._asked,
+                "image": str(path),
+                "prompt": prompt.text,
+                "expression": prompt.expression,
+                "protocol": prompt.protocol,
+                "max_new_tokens": decoding.max_new_tokens,
+                "temperature": decoding.temperature,
+            }
+            try:
+                if self._process is None:
+                    self._process = _Process(self._command, self._log)
+                answer = _read(self._process.ask(request, self._timeout), image, self._frame)
+                self._failures = 0
+                return answer
+            except _NoAnswer as error:
+                reason = str(error)
+                self.close()
+            except _NotThisOne as error:
+                reason = str(error)
+                break
+        return self._failed(prompt, reason)
+
+    def _failed(self, prompt: Prompt, reason: str) -> Answer:
+        self._failures += 1
+        words = f" Its own words are in {self._log}." if self._log else ""
+        sentence = (
+            f"The worker failed at sample {prompt.sample}, protocol {prompt.protocol}: "
+            f"{reason}{words}"
+        )
+        if self._failures < FAILURES_IN_A_ROW:
+            return Answer("", error=sentence)
+        self.close()
+        raise WorkerError(
+            f"{sentence} That makes {self._failures} questions in a row without an answer. Correct "
+            "the worker, then run the same command with --retry-failed; what was answered is safe."
+        )
+
+
+class _Process:
+    """The running command, its lines read by a thread so that waiting can end."""
+
+    def __init__(self, command: Sequence[str], log: Path | None) -> None:
+        self._errors: IO[bytes] | None = None
+        try:
+            if log is not None:
+                self._errors = open(log, "ab")  # noqa: SIM115 - closed by `end`
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            if self._errors is not None:
+                self._errors.close()
+            raise WorkerError(
+                f"The worker {command[0]!r} cannot be started: {error.strerror} "
+                f"({error.filename}). Correct --model-option command=..."
+            ) from error
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        if self._process.stdout is not None:
+            for line in self._process.stdout:
+                self._lines.put(line)
+        self._lines.put(b"")
+
+    def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        try:
+            if self._process.stdin is not None:
+                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                self._process.stdin.flush()
+            while True:
+                line = self._lines.get(timeout=max(deadline - time.monotonic(), 0))
+                if not line:
+                    raise _NoAnswer(f"It ended {self._how()} without an answer.")
+                if (reply := _object(line)) is not None:
+                    break
+                self._keep(line)
+        except OSError as error:
+            raise _NoAnswer(f"It ended {self._how()} before it was asked.") from error
+        except queue.Empty as error:
+            raise _NoAnswer(f"It did not answer within {timeout:g} seconds.") from error
+        if reply.get("id") != request["id"]:
+            raise _NoAnswer(
+                f"It answered question {reply.get('id')!r}, but {request['id']} was asked."
+            )
+        return reply
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._errors):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue  # a line that it will not read any more
+
+    def _how(self) -> str:
+        """With what exit status, or by which signal."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "its output"
+        return f"with status {code}" if code >= 0 else f"by signal {-code}"
+
+    def _keep(self, line: bytes) -> None:
+        """Libraries print to standard output too; that is kept beside the errors."""
+        kept = self._errors or sys.stderr.buffer
+        kept.write(line)
+        kept.flush()
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Read a line as a JSON object; None if it is none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Answer:
+    if reply.get("error"):
+        raise _NotThisOne(f"It says: {reply['error']}")
+    text = reply.get("text")
+    if not isinstance(text, str):
+        raise _NotThisOne("Its answer has no 'text'.")
+    size = (image.height, image.width)
+    if frame is not None:
+        return Answer(text, regions=parse_regions(text, frame, size))
+    masks = reply.get("masks") or ()
+    if not isinstance(masks, list | tuple):
+        raise _NotThisOne("Its 'masks' are no list.")
+    return Answer(text, masks=tuple(_mask(entry, text, size) for entry in masks))
+
+
+def _mask(entry: Any, text: str, size: tuple[int, int]) -> NativeMask:
+    try:
+        mask = Mask.from_rle(entry["mask"])
+        phrase = None if entry.get("phrase") is None else str(entry["phrase"])
+        score = None if entry.get("score") is None else float(entry["score"])
+    except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
+        raise _NotThisOne(f"One of its masks cannot be read: {error}") from error
+    if mask.size != size:
+        raise _NotThisOne(f"One of its masks is {mask.size}, the image {size} (height, width).")
+    start = text.find(phrase) if phrase else -1
+    span = (start, start + len(phrase)) if phrase and start >= 0 else None
+    return NativeMask(mask, phrase, span, score)

@@ -1,0 +1,33 @@
+"""What the model card of tiny-llava says about the truth of answers."""
+
+import pytest
+
+pytest.importorskip("spacy")
+
+from recipes.llava_card import phrase_truth, scenes_by_sample
+from recipes.texts import describe_sentence
+
+from pixfoundation.datasets.pixscenes.scenes import KINDS
+
+
+def test_scenes_are_numbered_like_the_samples_of_the_test_set():
+    assert list(scenes_by_sample(2)) == ["1", "2", "3", "4"]
+
+
+def test_phrases_of_true_descriptions_are_true():
+    scenes = scenes_by_sample(4)
+    answers = {sample: f" {describe_sentence(scene)}" for sample, scene in scenes.items()}
+    truth = phrase_truth(answers, scenes)
+    assert truth.true > 0.95
+    assert truth.per_answer >= 6
+
+
+def test_phrases_about_things_that_are_not_there_are_false():
+    scenes = scenes_by_sample(4)
+    answers = {}
+    for sample, scene in scenes.items():
+        absent = next(kind for kind in KINDS if not scene.of_kind(kind))
+        answers[sample] = f" The large {absent} is next to the small {absent}."
+    truth = phrase_truth(answers, scenes)
+    assert truth.true == 0
+    assert truth.per_answer == 2

@@ -1,0 +1,88 @@
+"""Symbols: what is said of every patch, drawn or written."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from recipes.symbolic import SYMBOLS, SymbolTable, multi_hot, symbolic_pictures
+from recipes.symbols import (
+    GROUPS,
+    LOCAL,
+    NOTHING,
+    PARTS,
+    PATCHES,
+    describe_things,
+    label_patches,
+    patch_classes,
+)
+from recipes.word_vectors import words_of_symbols
+
+from pixfoundation.datasets.pixscenes.drawing import render
+from pixfoundation.datasets.pixscenes.scenes import sample_scene
+
+
+def _scene(seed: int):
+    return sample_scene(np.random.default_rng(seed))
+
+
+def test_every_thing_owns_a_patch_and_is_described():
+    for seed in range(6):
+        scene = _scene(seed)
+        labels = label_patches(scene, render(scene))
+        assert set(labels.owners) - {NOTHING} == set(range(len(scene.things)))
+        names = list(GROUPS)
+        for index, thing in enumerate(scene.things):
+            kind = labels.classes[index, names.index("kind")]
+            assert GROUPS["kind"][kind] == thing.kind
+
+
+def test_the_state_of_a_part_is_told_only_on_that_part():
+    for seed in range(6):
+        scene = _scene(seed)
+        labels = label_patches(scene, render(scene))
+        told = patch_classes(labels.classes, labels.owners, labels.parts)
+        for group, name in enumerate(GROUPS):
+            if name in LOCAL:
+                bits = sum(1 << PARTS.index(part) for part in LOCAL[name])
+                away = (labels.parts & np.uint32(bits)) == 0
+                assert (told[away, group] == NOTHING).all()
+
+
+def test_a_written_picture_says_what_the_drawn_one_does():
+    """Most patches of a thing carry its kind in both, though the layout is only of boxes."""
+    scene = _scene(1)
+    labels = label_patches(scene, render(scene))
+    drawn = multi_hot(
+        labels.classes[None], labels.owners[None], labels.parts[None], np.array([labels.background])
+    )
+    written = symbolic_pictures([scene])
+    assert drawn.shape == written.shape == (1, PATCHES, SYMBOLS)
+    kinds = slice(0, len(GROUPS["kind"]))
+    same = (drawn[0, :, kinds] == written[0, :, kinds]).all(axis=-1)
+    assert same.mean() > 0.75
+
+
+def test_the_table_is_fixed_by_its_seed():
+    first, again, other = (SymbolTable(16, seed).table for seed in (0, 0, 1))
+    assert first.equal(again)
+    assert not first.equal(other)
+    assert not list(SymbolTable(16, 0).parameters())
+
+
+def test_words_know_their_symbols():
+    words = words_of_symbols()
+    assert words["butterflies"] == words["butterfly"]
+    assert len(words["left"]) >= 3  # a place, a direction, the side of a handle
+    assert "yes" not in words
+
+
+def test_numbers_count_things_of_the_same_kind():
+    scene = sample_scene(np.random.default_rng(3), count=5, kinds=("fish", "fish", "fish"))
+    number = list(GROUPS).index("number")
+    told = {
+        GROUPS["number"][value]
+        for index, value in enumerate(describe_things(scene)[:, number])
+        if index < 5 and scene.things[index].kind == "fish"
+    }
+    assert told == {str(len(scene.of_kind("fish")))}
