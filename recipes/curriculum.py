@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
+from pixfoundation.datasets.pixscenes.pairs import Pair, Side
+from pixfoundation.datasets.pixscenes.questions import PATTERNS, ask, sample_pair
+from pixfoundation.datasets.pixscenes.scenes import KINDS
 from recipes.texts import (
     Lesson,
     describe_lesson,
@@ -15,10 +19,6 @@ from recipes.texts import (
     lookups_lesson,
     sample_expression,
 )
-
-from pixfoundation.datasets.pixscenes.pairs import Pair, Side
-from pixfoundation.datasets.pixscenes.questions import PATTERNS, ask, sample_pair
-from pixfoundation.datasets.pixscenes.scenes import KINDS
 
 TASKS: tuple[str, ...] = (
     "letter",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recipes.scene_store import SceneStore
-from recipes.symbols import PATCHES
-from recipes.tower import normalise, patch_features
 from torch import Tensor
 from transformers import CLIPVisionModel
 
 from pixfoundation.datasets.pixscenes.pairs import Pair
+from recipes.scene_store import SceneStore
+from recipes.symbols import PATCHES
+from recipes.tower import normalise, patch_features
 
 
 @torch.no_grad()

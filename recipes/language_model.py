@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from recipes.packing import IGNORE, Packed
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
+
+from recipes.packing import IGNORE, Packed
 
 _FLOAT32_ATTENTION = "sdpa_float32"
 

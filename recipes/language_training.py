@@ -10,6 +10,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from pixfoundation.datasets.pixscenes.pairs import Pair, Side
 from recipes.checkpoints import load_checkpoint, save_checkpoint
 from recipes.curriculum import (
     TOKEN_WEIGHTS,
@@ -28,10 +32,6 @@ from recipes.scene_sources import validation_pair
 from recipes.symbolic import symbolic_pictures
 from recipes.texts import Lesson, lesson
 from recipes.tower import cosine
-from torch import Tensor, nn
-from transformers import LlamaForCausalLM
-
-from pixfoundation.datasets.pixscenes.pairs import Pair, Side
 
 Teacher = Callable[[np.random.Generator, Pair, Side, tuple[Pair, ...]], list[Lesson]]
 

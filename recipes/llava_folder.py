@@ -6,9 +6,6 @@ import shutil
 from copy import deepcopy
 from pathlib import Path
 
-from recipes.symbols import PATCH, PATCHES
-from recipes.tokenizer import IMAGE, token_id
-from recipes.tower import CLIP_MEAN, CLIP_STD, Projector
 from transformers import (
     CLIPVisionModel,
     GenerationConfig,
@@ -21,6 +18,9 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
+from recipes.symbols import PATCH, PATCHES
+from recipes.tokenizer import IMAGE, token_id
+from recipes.tower import CLIP_MEAN, CLIP_STD, Projector
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
 from recipes.symbols import PATCHES
 from recipes.texts import Lesson
 from recipes.tokenizer import BOS, EOS, IMAGE, PAD
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 IGNORE = -100
 

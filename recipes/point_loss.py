@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from recipes.point_masks import BACKGROUND, PART
 from torch import Tensor
+
+from recipes.point_masks import BACKGROUND, PART
 
 
 def point_loss(

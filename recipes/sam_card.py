@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recipes.point_masks import TRAIN_NAMESPACE
-from recipes.sam_evaluation import PointScore, SegmenterReport, evaluate
-
 from pixfoundation.datasets.pixscenes.dataset import TEST_PAIRS, make_pair
 from pixfoundation.datasets.pixscenes.drawing import Drawing, render
 from pixfoundation.segmenters.sam import load
+from recipes.point_masks import TRAIN_NAMESPACE
+from recipes.sam_evaluation import PointScore, SegmenterReport, evaluate
 
 _CARD = """\
 ---

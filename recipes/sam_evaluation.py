@@ -10,11 +10,11 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from recipes.point_masks import background_of, random_pixel
 
 from pixfoundation.datasets.pixscenes.drawing import Drawing
 from pixfoundation.errors import DataError
 from pixfoundation.segmenters.base import Segmenter
+from recipes.point_masks import background_of, random_pixel
 
 OBJECT_IOU = 0.5
 """A mask 'is' a thing or part if their IoU is at least this."""

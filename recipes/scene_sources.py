@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from recipes.curriculum import draw_pairs
 
 from pixfoundation.datasets.pixscenes.pairs import Pair
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.datasets.pixscenes.scenes import Scene, sample_scene
+from recipes.curriculum import draw_pairs
 
 PLAIN_NAMESPACE = 101
 """Seed namespace of the plain scenes that the vision tower is pretrained on."""

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from recipes.symbols import GROUPS, MOST_THINGS, PATCHES, label_patches
 
 from pixfoundation.datasets.pixscenes.drawing import render
 from pixfoundation.datasets.pixscenes.scenes import CANVAS, Scene
+from recipes.symbols import GROUPS, MOST_THINGS, PATCHES, label_patches
 
 SceneSource = Callable[[int], Sequence[Scene]]
 """The scenes of entry i; must be a module-level function, so that it can go to a process."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+from pixfoundation.datasets.pixscenes.scenes import BACKGROUNDS, KINDS, Scene, Thing
 from recipes.symbols import (
     GROUPS,
     NOTHING,
@@ -18,9 +21,6 @@ from recipes.symbols import (
     describe_things,
     patch_classes,
 )
-from torch import Tensor, nn
-
-from pixfoundation.datasets.pixscenes.scenes import BACKGROUNDS, KINDS, Scene, Thing
 
 _OFFSETS = np.cumsum([0] + [len(values) for values in GROUPS.values()])
 SYMBOLS = int(_OFFSETS[-1]) + len(PARTS) + len(BACKGROUNDS)

@@ -25,6 +25,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import (
+    CLIPVisionModel,
+    LlamaForCausalLM,
+    LlavaForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
+
 from recipes.checkpoints import load_checkpoint
 from recipes.curriculum import TASKS, draw_pairs, further_questions, lessons_for
 from recipes.features import DrawnPictures, cache_features
@@ -49,12 +56,6 @@ from recipes.symbolic import SymbolTable
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from recipes.tower import Projector, TowerConfig, build_tower, train_tower
 from recipes.word_vectors import lean_yes_and_no, start_words
-from transformers import (
-    CLIPVisionModel,
-    LlamaForCausalLM,
-    LlavaForConditionalGeneration,
-    PreTrainedTokenizerFast,
-)
 
 Progress = Callable[[str], None]
 """Receives a line of text now and then."""

@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from recipes.checkpoints import load_checkpoint, save_checkpoint
-from recipes.point_loss import point_loss
-from recipes.point_masks import PointMasks, PointMaskSteps
-from recipes.sam_card import write_card
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import SamConfig, SamModel, SamProcessor
@@ -29,6 +25,10 @@ from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPi
 
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
 from pixfoundation.errors import CheckpointError
+from recipes.checkpoints import load_checkpoint, save_checkpoint
+from recipes.point_loss import point_loss
+from recipes.point_masks import PointMasks, PointMaskSteps
+from recipes.sam_card import write_card
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called after a step with (steps done, steps, running means of the losses)."""

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recipes.checkpoints import load_checkpoint, save_checkpoint
-from recipes.scene_store import SceneStore
-from recipes.symbolic import SymbolTable, multi_hot
-from recipes.symbols import GROUPS, NOTHING, PARTS, PATCH, patch_classes
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from pixfoundation.datasets.pixscenes.scenes import BACKGROUNDS, CANVAS
+from recipes.checkpoints import load_checkpoint, save_checkpoint
+from recipes.scene_store import SceneStore
+from recipes.symbolic import SymbolTable, multi_hot
+from recipes.symbols import GROUPS, NOTHING, PARTS, PATCH, patch_classes
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

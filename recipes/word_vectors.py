@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 import torch
-from recipes.symbolic import SymbolTable
-from recipes.symbols import GROUPS, PARTS
 from transformers import PreTrainedTokenizerFast
 
 from pixfoundation.datasets.pixscenes.language import NUMBERS, PLURALS
+from recipes.symbolic import SymbolTable
+from recipes.symbols import GROUPS, PARTS
 
 
 def words_of_symbols() -> dict[str, list[int]]:

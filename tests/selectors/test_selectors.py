@@ -6,7 +6,7 @@ import pytest
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.masks import Mask
 from pixfoundation.selectors import Choice, selectors
-from pixfoundation.selectors.base import Pick, Rules, prompts
+from pixfoundation.selectors.base import Pick, Rules
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIZE = (4, 10)
@@ -144,12 +144,6 @@ def test_score_and_union():
     masks = (candidate(columns(0, 1), score=0.3), candidate(columns(4, 6), score=0.9))
     assert select("score", Choice(sample(), masks)).candidate == 1
     assert select("union", Choice(sample(), masks)).mask.area == 12
-
-
-def test_masks_of_one_prompt_stand_together():
-    indices = [0, 1, 2, 0, 1, 0]
-    assert prompts([candidate(EMPTY, index=i) for i in indices]) == [(0, 3), (3, 5), (5, 6)]
-    assert prompts([]) == []
 
 
 def test_selectors_apply_only_where_they_have_what_they_need():

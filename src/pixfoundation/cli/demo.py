@@ -21,6 +21,7 @@ def demo_command(
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.cli.score_tables import print_scores
     from pixfoundation.report.page import write_report
+    from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.scoring.score import score
 
     console = Console(stderr=True)
@@ -38,8 +39,10 @@ def demo_command(
             batch_size=8,
             report=report,
         )
-    print_scores(score(run))
-    page = write_report([run], out / "report")
+    records = RunRecords.of(run)
+    scores = score(records)
+    print_scores(scores)
+    page = write_report([records], out / "report", scores=[scores])
     console.print(
         "These are demonstration models: their numbers say nothing about real ones.\n"
         f"[bold]The report:[/bold] {page.resolve()}",

@@ -46,12 +46,12 @@ def judge_command(
     """
     from pixfoundation.emergence.best import best_phrases
     from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
-    from pixfoundation.runs.store import RunDirectory
+    from pixfoundation.runs.run_records import RunRecords
 
     wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
         raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
-    directory = RunDirectory(run)
+    records = RunRecords.of(run)
     asker = make_judge(
         judge,
         model,
@@ -76,9 +76,9 @@ def judge_command(
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
-        phrases = best_phrases(directory, 3, published=published) if "concept" in wanted else None
+        phrases = best_phrases(records, 3, published=published) if "concept" in wanted else None
         final = judge_run(
-            directory,
+            records,
             asker,
             tasks=wanted,  # type: ignore[arg-type] - each is one of TASKS
             phrases=phrases,

@@ -27,6 +27,7 @@ from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.phrases import head_word
 from pixfoundation.runs.names import run_names
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.similarity import normalised
@@ -149,7 +150,7 @@ class Emergence:
 
 
 def analyse(
-    run: RunDirectory,
+    run: RunRecords | RunDirectory,
     *,
     protocol: Protocol = 3,
     published: bool = False,
@@ -161,7 +162,7 @@ def analyse(
     """Find when grounding emerged in a run.
 
     Args:
-        run: Own or imported, with candidates that have phrases.
+        run: Own or imported, with candidates that have phrases; or its records.
         protocol: Of the answers.
         published: The rules of the published script, ties and dropped values included.
         judge: Whose concept labels count; None for the last that wrote, or rules if none did;
@@ -174,7 +175,9 @@ def analyse(
         RunError: If the run has no phrase with a mask anywhere, or no labels by that judge.
         PrerequisiteError: If no spaCy pipeline is installed.
     """
-    found = grounded_answers(run, protocol, published=published)
+    records = RunRecords.of(run)
+    run = records.run
+    found = grounded_answers(records, protocol, published=published)
     if not found:
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
@@ -189,7 +192,7 @@ def analyse(
     by_rules = [label_by_rules(each.answer.text, each.phrases) for each in answers]
     concepts = [numbers(row) for row in by_rules]
     same = [_is_expression(each) for each in answers]
-    labels = choose_labels(run, answers, by_rules, judge)
+    labels = choose_labels(records, answers, by_rules, judge)
     tokens = picked([each.token_places for each in answers], picks[None])[0]
     count = published_histogram if published else histogram
     bins = count(picked(places, picks[None])[0])
@@ -221,7 +224,7 @@ def analyse(
         coincides=_bootstrap(answers, seed).mean(picked(same, picks[None])[0]),
         coincides_by_head=_bootstrap(answers, seed).mean(_has_head(answers, picks)),
         hits=_hits(answers, picks, seed),
-        deletion=deletion_test(run, seed),
+        deletion=deletion_test(records, seed),
     )
 
 

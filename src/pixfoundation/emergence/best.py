@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pixfoundation.masks import ious
 from pixfoundation.runs.records import AnswerRecord, Key
+from pixfoundation.runs.run_records import RunRecords, by_prompt
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Candidate, Phrase, Protocol, Sample
 
@@ -56,19 +57,20 @@ class AnswerOverlap:
 
 
 def grounded_answers(
-    run: RunDirectory, protocol: Protocol, *, published: bool = False
+    run: RunRecords | RunDirectory, protocol: Protocol, *, published: bool = False
 ) -> list[AnswerOverlap]:
     """Return every answer that has candidates with phrases and something to find.
 
     Args:
-        run: A run directory, own or imported.
+        run: A run directory, own or imported, or its records.
         protocol: Of the answers.
         published: The rules of `eval_nonpixLMM_when_analysis.py`: of equals the last wins, also
             where nothing overlaps at all, and the text ends at its first `- `.
     """
-    answers, candidates = run.answers(), run.candidates()
+    records = RunRecords.of(run)
+    answers, candidates = records.answers, records.candidates
     found = []
-    for sample in run.samples.values():
+    for sample in records.samples:
         key = (sample.id, protocol)
         if sample.mask.is_empty or sample.expression is None:
             continue
@@ -103,7 +105,7 @@ def oracle(iou: NDArray[np.float64], *, last: bool) -> NDArray[np.int64]:
 
 
 def best_phrases(
-    run: RunDirectory, protocol: Protocol, *, published: bool = False
+    run: RunRecords | RunDirectory, protocol: Protocol, *, published: bool = False
 ) -> dict[Key, str]:
     """Return the words of the best phrase of each answer that has one, for a judge to label."""
     return {
@@ -113,7 +115,9 @@ def best_phrases(
     }
 
 
-def best_points(run: RunDirectory, protocol: Protocol = 3) -> dict[str, tuple[str, Point]]:
+def best_points(
+    run: RunRecords | RunDirectory, protocol: Protocol = 3
+) -> dict[str, tuple[str, Point]]:
     """Return the best phrase of each answer and the (x, y) that it attends to, by sample id."""
     found = {}
     for each in grounded_answers(run, protocol):
@@ -133,7 +137,7 @@ def _hold(
     groups = list(_by_phrase(candidates))
     phrases = tuple(phrase for phrase, _ in groups)
     best_of = np.array([ious([c.mask for c in masks], sample.mask).max() for _, masks in groups])
-    points = list(_by_prompt(random))
+    points = by_prompt(random)
     text = _published_text(answer.text) if published else answer.text.rstrip()
     starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
     tokens = len(answer.token_ids)
@@ -164,17 +168,6 @@ def _by_phrase(candidates: Sequence[Candidate]) -> Iterator[tuple[Phrase, list[C
     for phrase, members in groupby(candidates, key=lambda candidate: candidate.phrase):
         if phrase is not None:
             yield phrase, list(members)
-
-
-def _by_prompt(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
-    group: list[Candidate] = []
-    for candidate in candidates:
-        if candidate.index == 0 and group:
-            yield group
-            group = []
-        group.append(candidate)
-    if group:
-        yield group
 
 
 def _hit(candidate: Candidate, sample: Sample) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from pixfoundation.emergence.best import AnswerOverlap
 from pixfoundation.emergence.concepts import labels_of_judge
 from pixfoundation.errors import RunError
-from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.run_records import RunRecords
 
 RULES = "rules"
 
@@ -40,7 +40,7 @@ class Labels:
 
 
 def choose_labels(
-    run: RunDirectory,
+    records: RunRecords,
     answers: Sequence[AnswerOverlap],
     by_rules: Sequence[Sequence[str]],
     judge: str | None,
@@ -48,7 +48,7 @@ def choose_labels(
     """Return the labels that count, and how often rules and judge agree where both exist.
 
     Args:
-        run: Whose verdicts are read.
+        records: The run, for its verdicts.
         answers: Each with a best phrase.
         by_rules: The rules' letter for every phrase of every answer.
         judge: Whose labels count; None for the last judge that wrote, or the rules; `rules`.
@@ -56,10 +56,10 @@ def choose_labels(
     Raises:
         RunError: If the run holds no labels by that judge.
     """
-    names = [verdict.judge for verdict in run.verdicts() if verdict.kind == "concept"]
+    names = [verdict.judge for verdict in records.verdicts if verdict.kind == "concept"]
     if judge not in (None, RULES, *names):
         raise RunError(
-            f"{run.path} has no concept labels by {judge!r}. It has: "
+            f"{records.run.path} has no concept labels by {judge!r}. It has: "
             f"{', '.join(dict.fromkeys(names)) or 'none'}."
         )
     best = [each.best or 0 for each in answers]
@@ -67,7 +67,7 @@ def choose_labels(
     compared = judge if judge not in (None, RULES) else names[-1] if names else None
     if compared is None:
         return Labels(own, RULES)
-    said = labels_of_judge(run.verdicts(), compared)
+    said = labels_of_judge(records.verdicts, compared)
     theirs = tuple(
         tuple(said.get((*each.answer.key, each.phrases[i].text), ()))
         for each, i in zip(answers, best, strict=True)

@@ -21,7 +21,7 @@ from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, ious
 from pixfoundation.report.colours import PHRASE_COLOURS
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
-from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.types import Candidate, Protocol, Sample
 
@@ -46,22 +46,23 @@ class Gallery:
 
 
 def gallery(
-    runs: Sequence[RunDirectory], scores: Sequence[Scores], names: Sequence[str]
+    records: Sequence[RunRecords], scores: Sequence[Scores], names: Sequence[str]
 ) -> Gallery:
     """Collect the samples that all runs share, side by side.
 
     Args:
-        runs: Of the same benchmark.
+        records: Those of each run, all of the same dataset.
         scores: Of the same runs, in order.
         names: What the runs are called.
 
     Raises:
         DataError: If the runs have no sample in common.
     """
+    runs = [each.run for each in records]
     common = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
     if not common:
         raise DataError("The runs have no sample in common: they cannot be shown side by side.")
-    readers = [_Reader(run, found) for run, found in zip(runs, scores, strict=True)]
+    readers = [_Reader(each, found) for each, found in zip(records, scores, strict=True)]
     samples, blocks = [], []
     for id in common:
         sample = runs[0].samples[id]
@@ -89,9 +90,9 @@ def gallery(
 class _Reader:
     """One run's answers with their verdicts and selections, by sample."""
 
-    def __init__(self, run: RunDirectory, scores: Scores) -> None:
-        self._run, self._scores = run, scores
-        self._answers, self._candidates = run.answers(), run.candidates()
+    def __init__(self, records: RunRecords, scores: Scores) -> None:
+        self._run, self._scores = records.run, scores
+        self._answers, self._candidates = records.answers, records.candidates
         self._place = {sample.id: i for i, sample in enumerate(scores.samples)}
 
     def answers(self, sample: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

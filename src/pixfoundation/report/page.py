@@ -23,6 +23,7 @@ from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.gallery import gallery
 from pixfoundation.runs.names import run_names
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.score import score
@@ -44,7 +45,7 @@ class PageTable:
 
 
 def write_report(
-    runs: Sequence[RunDirectory],
+    runs: Sequence[RunRecords | RunDirectory],
     out: Path | str,
     *,
     title: str = "PixFoundation report",
@@ -53,7 +54,7 @@ def write_report(
     """Write the page of one run, or of several side by side.
 
     Args:
-        runs: Runs of the same benchmark.
+        runs: Runs of the same dataset, or their records if they are at hand.
         out: The folder; `index.html` is written into it.
         title: Of the page.
         scores: Of the runs, if they are at hand; scored by the defaults if not.
@@ -67,9 +68,10 @@ def write_report(
     """
     if not runs:
         raise DataError("A report is of one run or more, but none is given.")
-    names = run_names(runs)
-    found = list(scores) if scores is not None else [score(run) for run in runs]
-    shown = gallery(runs, found, names)
+    records = [RunRecords.of(run) for run in runs]
+    names = run_names([each.run for each in records])
+    found = list(scores) if scores is not None else [score(each) for each in records]
+    shown = gallery(records, found, names)
     html = (
         _environment()
         .get_template("page.html.j2")
@@ -80,8 +82,8 @@ def write_report(
             script=_text("page.js"),
             data=embed_json(shown.index),
             blocks=[pack(block) for block in shown.blocks],
-            figures=_figures(runs, names),
-            runs=[_summary(*of) for of in zip(runs, names, found, strict=True)],
+            figures=_figures(records, names),
+            runs=[_summary(each.run, *of) for each, *of in zip(records, names, found, strict=True)],
         )
     )
     page = Path(out) / "index.html"
@@ -114,7 +116,7 @@ def pack(value: Any) -> str:
     return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
 
 
-def _figures(runs: Sequence[RunDirectory], names: Sequence[str]) -> list[dict[str, str]]:
+def _figures(runs: Sequence[RunRecords], names: Sequence[str]) -> list[dict[str, str]]:
     """Return the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
     from pixfoundation.report import emergence_figures as figures
 

@@ -23,6 +23,7 @@ from pixfoundation.models.base import Decoding, KeepsLog, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
+from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.runs.shards import Shard
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import Segmenter, TextSegmenter
@@ -248,7 +249,7 @@ def _ground(
     try:
         found = grounder.ground(image, answer)
         rng = np.random.default_rng([seed, zlib.crc32(sample.id.encode()), prompt.protocol])
-        prompts = sum(candidate.index == 0 for candidate in found)
+        prompts = len(by_prompt(found))
         chance = (
             []
             if segmenter is None or isinstance(segmenter, TextSegmenter)

@@ -21,6 +21,7 @@ from pixfoundation.judges.base import Judge
 from pixfoundation.judges.picking import Verdict, ask_concept, ask_yes_no, pick_mask
 from pixfoundation.masks import Mask
 from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Sample
 
@@ -78,7 +79,7 @@ _Job = _Grading | _Picking | _Naming
 
 
 def judge_run(
-    run: RunDirectory,
+    run: RunRecords | RunDirectory,
     judge: Judge,
     *,
     tasks: Sequence[Task] = USUAL_TASKS,
@@ -92,7 +93,7 @@ def judge_run(
     """Has a judge grade answers of protocol 1, pick masks in 1 and 3, and name concepts.
 
     Args:
-        run: A run directory with answers.
+        run: A run directory with answers, or its records; verdicts are read under the lock.
         judge: Who is asked; wrap it in `CachedJudge`, so that nothing is asked twice.
         tasks: `grade`, `pick` and `concept`, or some of them.
         phrases: For `concept`, the phrase of each answer to be named: see
@@ -107,11 +108,12 @@ def judge_run(
         JudgeError: If the judge fails; what was judged before is safe.
         RunError: If the directory is held by another process or cannot be written.
     """
-    with run.locked(), run.appender("verdicts") as file:
+    records = RunRecords.of(run)
+    with records.run.locked(), records.run.appender("verdicts") as file:
         name = named(judge, temperature, published)
-        held = [verdict for verdict in run.verdicts() if verdict.judge == name]
+        held = [verdict for verdict in records.verdicts if verdict.judge == name]
         said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
-        jobs = list(_jobs(run, tasks, phrases or {}))
+        jobs = list(_jobs(records, tasks, phrases or {}))
         open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
         spared = sum(verdict.spared for verdict in held)
@@ -136,10 +138,9 @@ def named(judge: Judge, temperature: float, published: bool) -> str:
     return ", ".join(asked)
 
 
-def _jobs(run: RunDirectory, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
-    candidates = run.candidates()
-    for answer in run.answers().values():
-        sample, found = run.samples[answer.sample], candidates.get(answer.key)
+def _jobs(records: RunRecords, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
+    for answer in records.answers.values():
+        sample, found = records.run.samples[answer.sample], records.candidates.get(answer.key)
         if answer.error is not None:
             continue
         if "grade" in tasks and answer.protocol == 1 and sample.answer is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.accuracy import Accuracy
-from pixfoundation.scoring.evidence import Evidence
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.scores import Settings
 from pixfoundation.similarity import Similarity
@@ -25,7 +25,7 @@ def settings_notes(
 
 
 def data_notes(
-    evidence: Evidence,
+    evidence: RunRecords,
     accuracies: Mapping[Protocol, Accuracy],
     groundings: Mapping[tuple[Protocol, str], MaskScores],
     similarity: Similarity | None,

@@ -9,10 +9,10 @@ from pathlib import Path
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import AnswerRecord
+from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
-from pixfoundation.scoring.evidence import Evidence, by_protocol
 from pixfoundation.scoring.grading import RULES, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -31,7 +31,7 @@ __all__ = ["Scores", "score"]
 
 
 def score(
-    run: RunDirectory | Path | str,
+    run: RunRecords | RunDirectory | Path | str,
     *,
     selectors: Sequence[str] | None = None,
     selector: str | None = None,
@@ -50,7 +50,7 @@ def score(
     Phrase similarities are kept in its file `similarity.json`, so that the next time is faster.
 
     Args:
-        run: The run directory.
+        run: The run directory, or its records if they are at hand.
         selectors: Which selectors; None for those of the published tables that the run has.
         selector: The one that leads the table; None for the first that the run has.
         parser: Reads option letters in protocol 2: `tolerant`, `published`, `published-cvbench`;
@@ -73,7 +73,7 @@ def score(
             a named judge.
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
-    evidence = Evidence.of(run, only)
+    evidence = RunRecords.of(run, only)
     samples, run = evidence.samples, evidence.run
     bootstrap = Bootstrap(samples, replicates, seed)
     selectors = None if selectors is None else [ALIASES.get(name, name) for name in selectors]
@@ -122,7 +122,7 @@ def score(
 
 
 def _accuracies(
-    evidence: Evidence, settings: Settings, bootstrap: Bootstrap
+    evidence: RunRecords, settings: Settings, bootstrap: Bootstrap
 ) -> tuple[dict[Protocol, Accuracy], Accuracy | None]:
     """Grades protocols 1 and 2 as far as the run has them, and protocol 2 by the other parser."""
     grades = {
@@ -162,7 +162,7 @@ def _accuracies(
 
 
 def _groundings(
-    evidence: Evidence, wanted: set[str], rules: Rules, settings: Settings, bootstrap: Bootstrap
+    evidence: RunRecords, wanted: set[str], rules: Rules, settings: Settings, bootstrap: Bootstrap
 ) -> dict[tuple[Protocol, str], MaskScores]:
     """Measures every wanted selector that applies, protocol by protocol."""
     order = [name for name in DEFAULT_SELECTORS if name in wanted]
@@ -266,7 +266,7 @@ def _best(figures: Mapping[Protocol, Estimate]) -> Protocol | None:
     return best
 
 
-def _count_verdicts(evidence: Evidence, settings: Settings) -> dict[str, VerdictCount]:
+def _count_verdicts(evidence: RunRecords, settings: Settings) -> dict[str, VerdictCount]:
     """Count the verdicts that the numbers go by."""
     pick = settings.pick_judge or ""
     judges = {"grade": settings.grade_judge, "presence": pick, "pick": pick}

@@ -7,16 +7,16 @@ from typing import Any
 
 from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.runs.records import CandidateRecord, VerdictRecord
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import accuracy
-from pixfoundation.scoring.evidence import Evidence
 from pixfoundation.scoring.grading import RULES
 from pixfoundation.scoring.scores import Settings
 from pixfoundation.similarity import PhraseVectors, Similarity
 
 
 def resolve_settings(
-    evidence: Evidence,
+    evidence: RunRecords,
     similarity: Similarity | None,
     *,
     published: bool,

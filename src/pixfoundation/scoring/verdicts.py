@@ -8,7 +8,7 @@ from typing import Any
 
 from pixfoundation.runs.importing.row_files import IMPORTED
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
-from pixfoundation.scoring.evidence import Evidence
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.types import Sample
 
 _LACKING = {
@@ -43,7 +43,7 @@ class VerdictCount:
         return asdict(self)
 
 
-def count_verdicts(evidence: Evidence, judges: Mapping[str, str]) -> dict[str, VerdictCount]:
+def count_verdicts(evidence: RunRecords, judges: Mapping[str, str]) -> dict[str, VerdictCount]:
     """Count the verdicts of the judges that a scoring goes by.
 
     Args:

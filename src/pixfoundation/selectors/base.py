@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -124,16 +123,6 @@ def best_by_score(
 def last_of_best(values: np.ndarray) -> int:
     """Index of the greatest value, of equals the last."""
     return len(values) - 1 - int(np.argmax(values[::-1]))
-
-
-def prompts(candidates: Sequence[Candidate]) -> list[tuple[int, int]]:
-    """Return the [start, end) of the masks that share a prompt, prompt by prompt."""
-    starts = [
-        i
-        for i, candidate in enumerate(candidates)
-        if i == 0 or candidate.index <= candidates[i - 1].index
-    ]
-    return list(pairwise([*starts, len(candidates)]))
 
 
 def nothing(choice: Choice) -> Mask:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pixfoundation.selectors.base import Choice, Rules, best_by_truth, prompts, selectors
+from pixfoundation.runs.run_records import by_prompt
+from pixfoundation.selectors.base import Choice, Rules, best_by_truth, selectors
 from pixfoundation.types import Selection
 
 
@@ -27,6 +28,6 @@ class OracleOfRandom:
 
     def select(self, choice: Choice) -> Selection:
         """Chooses by IoU."""
-        points = prompts(choice.random)[: len(prompts(choice.candidates))]
-        end = points[-1][1] if points else 0
+        prompts = by_prompt(choice.random)[: len(by_prompt(choice.candidates))]
+        end = sum(map(len, prompts))
         return best_by_truth(self.name, choice.sample, choice.random[:end])

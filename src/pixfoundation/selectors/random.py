@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pixfoundation.selectors.base import Choice, Rules, best_by_score, prompts, selectors
+from pixfoundation.runs.run_records import by_prompt
+from pixfoundation.selectors.base import Choice, Rules, best_by_score, selectors
 from pixfoundation.types import Selection
 
 
@@ -23,5 +24,5 @@ class RandomPoint:
 
     def select(self, choice: Choice) -> Selection:
         """Chooses by the segmenter's score."""
-        end = prompts(choice.random)[0][1] if choice.random else 0
-        return best_by_score(self.name, choice.random[:end])
+        prompts = by_prompt(choice.random)
+        return best_by_score(self.name, prompts[0] if prompts else ())

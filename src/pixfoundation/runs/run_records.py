@@ -1,0 +1,160 @@
+"""The records of a run, parsed once for everything that reads them.
+
+Scoring, the emergence analysis, the report and judging look at the same files. A command makes one
+`RunRecords` per run and passes it on, so that each file is parsed at most once, and only if it is
+needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from pixfoundation.runs.records import (
+    AnswerRecord,
+    CandidateRecord,
+    DeletionRecord,
+    Key,
+    VerdictRecord,
+)
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.types import Candidate, Protocol, Sample
+
+Record = TypeVar("Record")
+
+
+class _ParsedFiles:
+    """The files of one run directory, each parsed when it is first asked for."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+
+    @cached_property
+    def answers(self) -> Mapping[Key, AnswerRecord]:
+        return self._run.answers()
+
+    @cached_property
+    def candidates(self) -> Mapping[Key, CandidateRecord]:
+        return self._run.candidates()
+
+    @cached_property
+    def verdicts(self) -> Sequence[VerdictRecord]:
+        return self._run.verdicts()
+
+    @cached_property
+    def deletions(self) -> Mapping[str, DeletionRecord]:
+        return self._run.deletions()
+
+
+class RunRecords:
+    """What a run directory holds, as it was when each file was first read.
+
+    Attributes:
+        run: The run directory.
+        samples: The samples that are looked at, in order.
+    """
+
+    def __init__(self, run: RunDirectory, samples: Sequence[Sample] | None = None) -> None:
+        """Take a run directory; nothing is parsed yet.
+
+        Args:
+            run: The run directory.
+            samples: The samples to look at, in order; None for all of the run.
+        """
+        self.run = run
+        self.samples = tuple(run.samples.values() if samples is None else samples)
+        self._files = _ParsedFiles(run)
+
+    @classmethod
+    def of(
+        cls, run: RunRecords | RunDirectory | Path | str, only: Sequence[str] | None = None
+    ) -> RunRecords:
+        """Return the records of a run; those of a `RunRecords` are shared and not parsed again.
+
+        Args:
+            run: The run directory, or its records.
+            only: Ids of the samples to look at, in that order; None for all.
+
+        Raises:
+            RunError: If there is no run directory, or its samples cannot be read.
+        """
+        if isinstance(run, RunRecords):
+            records = run
+        else:
+            records = cls(run if isinstance(run, RunDirectory) else RunDirectory(run))
+        return records if only is None else records.restricted_to(only)
+
+    def restricted_to(self, ids: Sequence[str]) -> RunRecords:
+        """Return the same records over the samples with these ids, in that order."""
+        restricted = RunRecords(self.run, [self.run.samples[id] for id in ids])
+        restricted._files = self._files
+        return restricted
+
+    @property
+    def answers(self) -> Mapping[Key, AnswerRecord]:
+        """All answers of the run by sample and protocol."""
+        return self._files.answers
+
+    @property
+    def candidates(self) -> Mapping[Key, CandidateRecord]:
+        """All candidates of the run by sample and protocol."""
+        return self._files.candidates
+
+    @property
+    def verdicts(self) -> Sequence[VerdictRecord]:
+        """All verdicts in the order written."""
+        return self._files.verdicts
+
+    @property
+    def deletions(self) -> Mapping[str, DeletionRecord]:
+        """The answers to covered images by sample."""
+        return self._files.deletions
+
+    def failures(self) -> tuple[tuple[str, Protocol, str], ...]:
+        """Return sample, protocol and reason of each failure.
+
+        Where both answer and candidates failed, the reason is that of the answer.
+        """
+        answers = [
+            record for group in by_protocol(self.answers).values() for record in group.values()
+        ]
+        failed: dict[Key, str] = {}
+        for record in (*answers, *self.candidates.values()):
+            if record.error is not None:
+                failed.setdefault(record.key, record.error)
+        return tuple((sample, protocol, reason) for (sample, protocol), reason in failed.items())
+
+
+def by_protocol(records: Mapping[Key, Record]) -> dict[Protocol, dict[str, Record]]:
+    """Sort records by protocol, then by sample in the order written."""
+    groups: dict[Protocol, dict[str, Record]] = {}
+    for (sample, protocol), record in sorted(records.items(), key=lambda item: item[0][1]):
+        groups.setdefault(protocol, {})[sample] = record
+    return groups
+
+
+def by_prompt(candidates: Sequence[Candidate]) -> list[tuple[Candidate, ...]]:
+    """Return the prompt groups: the neighbouring masks that share one segmenter prompt.
+
+    The masks of one prompt are stored together with rising `index`, under the same phrase, point
+    and box. A group therefore ends where one of these changes or where the index does not rise;
+    that its first mask has index 0 is not assumed, since a file may lack that mask.
+    """
+    groups: list[list[Candidate]] = []
+    for candidate in candidates:
+        if groups and _same_prompt(groups[-1][-1], candidate):
+            groups[-1].append(candidate)
+        else:
+            groups.append([candidate])
+    return [tuple(group) for group in groups]
+
+
+def _same_prompt(before: Candidate, after: Candidate) -> bool:
+    return (
+        after.index > before.index
+        and after.phrase == before.phrase
+        and after.point == before.point
+        and after.box == before.box
+    )
