@@ -47,7 +47,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Resolve constraints.txt anew: the versions that CI installs; `-- --upgrade` for newer ones."""
+    """Resolve constraints.txt, the versions that CI installs; `-- --upgrade` takes newer ones."""
     _run(
         session,
         *("uv", "pip", "compile", "pyproject.toml", "--extra", "dev", "--universal"),
