@@ -25,7 +25,7 @@ from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.shards import Shard
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
-from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.selectors import selectors
 from pixfoundation.selectors.base import Choice, Pick, Rules
 from pixfoundation.similarity import Similarity
@@ -71,7 +71,7 @@ def load_model(name: str, **options: Any) -> Model:
     return factory(name, **options)
 
 
-def load_segmenter(name: str, **options: Any) -> Segmenter:
+def load_segmenter(name: str, **options: Any) -> AnySegmenter:
     """Load a segmenter by its name, a model id of the Hugging Face hub, or a folder.
 
     Raises:
@@ -94,7 +94,7 @@ def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
 
 
 def load_grounder(
-    model: Model, segmenter: Segmenter | None, name: str | None = None, **options: Any
+    model: Model, segmenter: AnySegmenter | None, name: str | None = None, **options: Any
 ) -> Grounder | None:
     """Return the grounder that fits a model, or the named one.
 
@@ -139,7 +139,7 @@ def load_grounder(
 def evaluate(
     model: Model,
     dataset: Dataset,
-    segmenter: Segmenter | None = None,
+    segmenter: AnySegmenter | None = None,
     *,
     out: Path | str,
     protocols: Sequence[Protocol] = PROTOCOLS,
@@ -271,7 +271,7 @@ def ground(
     image: Path | str,
     expression: str,
     model: Model | str = "tiny-llava",
-    segmenter: Segmenter | str | None = None,
+    segmenter: AnySegmenter | str | None = None,
     *,
     grounder: str | None = None,
     grounder_options: Mapping[str, Any] | None = None,

@@ -183,6 +183,8 @@ def test_several_points_and_boxes():
 class Refiner(Recorder):
     """Notes the rough masks as well."""
 
+    prompts = frozenset({"points", "boxes", "masks"})
+
     def segment(self, image, points=(), boxes=(), masks=()):
         self.rough = masks
         return super().segment(image, points, boxes)

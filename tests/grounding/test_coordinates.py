@@ -49,8 +49,10 @@ def test_as_published_the_last_mask_of_each_place_counts():
 class Clicked(Squares):
     """Draws what the clicks inside say, and is surest of the middle mask."""
 
-    def segment(self, image, points=(), boxes=(), inside=()):
-        self.inside = inside
+    prompts = frozenset({"points", "boxes", "points_in_boxes"})
+
+    def segment(self, image, points=(), boxes=(), points_in_boxes=()):
+        self.points_in_boxes = points_in_boxes
         drawn = super().segment(image, points, boxes)
         scores = np.tile(np.float32([0.2, 0.9, 0.5]), (len(boxes), 1))
         return SegmenterOutput(drawn.masks, scores)
@@ -60,10 +62,16 @@ def test_a_box_is_prompted_with_its_points_and_as_published_its_surest_mask_coun
     regions = (Region((5, 5, 9, 9), points=((6, 6), (7, 7))), Region((20, 5, 24, 9)))
     segmenter = Clicked()
     found = load(segmenter).ground(IMAGE, Answer("", regions=regions))
-    assert segmenter.inside == [((6, 6), (7, 7)), ()]
+    assert segmenter.points_in_boxes == [((6, 6), (7, 7)), ()]
     assert len(found) == 6
     found = load(segmenter, published=True).ground(IMAGE, Answer("", regions=regions))
     assert [c.mask.area for c in found] == [36, 64]
+
+
+def test_a_segmenter_that_takes_no_points_in_boxes_is_named():
+    regions = (Region((5, 5, 9, 9), points=((6, 6),)),)
+    with pytest.raises(DataError, match="'squares' does not accept them"):
+        load(Squares()).ground(IMAGE, Answer("", regions=regions))
 
 
 def test_an_answer_without_places_offers_nothing():

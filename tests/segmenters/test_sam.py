@@ -94,7 +94,7 @@ def test_an_image_is_encoded_once_for_all_calls_about_it(name, image):
 def test_a_box_and_points_inside_are_one_prompt_also_beside_others(name, image):
     segmenter = load(str(saved(name)))
     inside = [[(20.0, 20.0), (10.0, 9.0)], []]
-    output = segmenter.segment(image, boxes=BOXES, inside=inside)
+    output = segmenter.segment(image, boxes=BOXES, points_in_boxes=inside)
     assert output.masks.shape == (2, 3, *SIZE)
     plain = segmenter.segment(image, boxes=BOXES)
     np.testing.assert_array_equal(output.masks[1], plain.masks[1])
@@ -113,13 +113,13 @@ def test_a_box_and_points_inside_are_what_the_processor_makes_of_them(image):
         inputs[key] = inputs[key].float()
     with torch.no_grad():
         expected = model(**inputs)
-    output = load(str(saved("sam"))).segment(image, boxes=BOXES[:1], inside=[inside])
+    output = load(str(saved("sam"))).segment(image, boxes=BOXES[:1], points_in_boxes=[inside])
     np.testing.assert_allclose(output.scores[0], expected.iou_scores[0, 0].numpy(), atol=1e-5)
 
 
 def test_points_for_a_box_that_is_not_there_are_refused(image):
-    with pytest.raises(DataError, match="1 prompts, but parts for 2"):
-        load(str(saved("sam"))).segment(image, boxes=BOXES[:1], inside=[[], []])
+    with pytest.raises(DataError, match="2 for 1 prompts"):
+        load(str(saved("sam"))).segment(image, boxes=BOXES[:1], points_in_boxes=[[], []])
 
 
 ROUGH = np.zeros((2, *SIZE), bool)

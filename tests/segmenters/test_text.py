@@ -7,8 +7,10 @@ from tests.tiny_checkpoints import TEXT_SEGMENTERS, saved
 
 from pixfoundation import api
 from pixfoundation.errors import DataError
+from pixfoundation.grounding.attend_and_segment import load as load_attend_and_segment
+from pixfoundation.grounding.coordinates import load as load_coordinates
 from pixfoundation.grounding.words import load as load_grounder
-from pixfoundation.segmenters.base import TextSegmenter
+from pixfoundation.segmenters.base import accepted_prompts, takes_text
 from pixfoundation.segmenters.sam import load as load_sam
 from pixfoundation.segmenters.text import load
 from pixfoundation.types import Answer
@@ -56,11 +58,12 @@ def test_what_is_below_the_thresholds_is_not_given(name, image):
     assert strict.segment_texts(image, TEXTS) == [[], []]
 
 
-def test_points_are_refused_and_so_are_models_that_take_no_words(image):
+def test_grounders_by_points_refuse_it_and_models_that_take_no_text_are_refused():
     segmenter = load(str(saved("clipseg")))
-    assert isinstance(segmenter, TextSegmenter)
-    with pytest.raises(DataError, match="takes words, not points"):
-        segmenter.segment(image, points=[(1.0, 1.0)])
+    assert takes_text(segmenter)
+    for load_by_points in (load_attend_and_segment, load_coordinates):
+        with pytest.raises(DataError, match="takes text, not points or boxes"):
+            load_by_points(segmenter)
     with pytest.raises(DataError, match="'sam', which takes no words"):
         load(str(saved("sam")))
 
@@ -82,5 +85,20 @@ def test_the_grounder_wants_a_segmenter_that_takes_words():
 
 
 def test_a_folder_of_a_segmenter_that_takes_words_is_told_by_its_configuration():
-    assert isinstance(api.load_segmenter(str(saved("clipseg"))), TextSegmenter)
-    assert not isinstance(api.load_segmenter(str(saved("sam2"))), TextSegmenter)
+    assert accepted_prompts(api.load_segmenter(str(saved("clipseg")))) == {"text"}
+    assert not takes_text(api.load_segmenter(str(saved("sam2"))))
+
+
+def test_a_segmenter_without_declared_prompts_takes_points_and_boxes_or_text():
+    class Undeclared:
+        name = "undeclared"
+
+        def fingerprint(self):
+            return {}
+
+    class UndeclaredText(Undeclared):
+        def segment_texts(self, image, texts):
+            return [[] for _ in texts]
+
+    assert accepted_prompts(Undeclared()) == {"points", "boxes"}
+    assert accepted_prompts(UndeclaredText()) == {"text"}

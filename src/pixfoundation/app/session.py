@@ -11,7 +11,7 @@ from pixfoundation import api
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
 from pixfoundation.models.base import Model
-from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.segmenters.base import AnySegmenter
 
 AUTOMATIC = "automatic"
 """In place of a segmenter's name: the one that goes with the model."""
@@ -33,7 +33,7 @@ class Session:
         """
         self._lock = threading.Lock()
         self._models = _Kept[Model](lambda name: api.load_model(name, **options(name)))
-        self._segmenters = _Kept[Segmenter](api.load_segmenter)
+        self._segmenters = _Kept[AnySegmenter](api.load_segmenter)
 
     def check(self, image: Path | None, expression: str, model: str, segmenter: str) -> Path:
         """Refuses what cannot be grounded, before anything is loaded.
@@ -60,7 +60,7 @@ class Session:
             _segmenter_name(model, segmenter),
         )
 
-    def load(self, model: str, segmenter: str) -> tuple[Model, Segmenter | None]:
+    def load(self, model: str, segmenter: str) -> tuple[Model, AnySegmenter | None]:
         """Load a model and what draws its masks; what was held before is let go first.
 
         Returns:
@@ -84,7 +84,7 @@ class Session:
             speaker, drawer = self._load(model, segmenter)
             return api.ground(image, expression, speaker, drawer, selector=selector)
 
-    def _load(self, model: str, segmenter: str) -> tuple[Model, Segmenter | None]:
+    def _load(self, model: str, segmenter: str) -> tuple[Model, AnySegmenter | None]:
         speaker = self._models.get(model)
         if "masks" in speaker.capabilities:
             return speaker, None

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from inspect import signature
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,7 +27,13 @@ from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, ma
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
-from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
+from pixfoundation.segmenters.base import (
+    AnySegmenter,
+    Segmenter,
+    SegmenterOutput,
+    accepted_prompts,
+    takes_points,
+)
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
 Shape = Literal["point", "box", "mask"]
@@ -37,7 +42,7 @@ PhrasePoint = tuple[Phrase, Peak, Maps]
 
 
 def load(
-    segmenter: Segmenter | None,
+    segmenter: AnySegmenter | None,
     *,
     published: bool = False,
     preset: str | None = None,
@@ -74,8 +79,16 @@ def load(
             "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
             f"'point', 'box' or 'mask', but got {points}, {rank}, {threshold} and {prompt!r}."
         )
-    if prompt == "mask" and "masks" not in signature(segmenter.segment).parameters:
-        raise DataError(f"The segmenter {segmenter.name!r} cannot be prompted with masks.")
+    if not takes_points(segmenter):
+        raise DataError(
+            f"The segmenter {segmenter.name!r} takes text, not points or boxes. Use it with the "
+            "grounder 'words'."
+        )
+    if prompt == "mask" and "masks" not in accepted_prompts(segmenter):
+        raise DataError(
+            f"The segmenter {segmenter.name!r} cannot be prompted with masks: its `prompts` are "
+            f"{', '.join(sorted(accepted_prompts(segmenter)))}."
+        )
     return AttendAndSegment(
         segmenter,
         NounPhrases(pronouns=pronouns, fallback=fallback, trim=not published),

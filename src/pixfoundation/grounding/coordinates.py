@@ -17,11 +17,18 @@ from PIL import Image
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
-from pixfoundation.segmenters.base import Segmenter, SegmenterOutput
+from pixfoundation.segmenters.base import (
+    AnySegmenter,
+    Box,
+    Segmenter,
+    SegmenterOutput,
+    accepted_prompts,
+    takes_points,
+)
 from pixfoundation.types import Answer, Candidate, Phrase, Region
 
 
-def load(segmenter: Segmenter | None, *, published: bool = False) -> Coordinates:
+def load(segmenter: AnySegmenter | None, *, published: bool = False) -> Coordinates:
     """Make the grounder.
 
     Args:
@@ -34,6 +41,11 @@ def load(segmenter: Segmenter | None, *, published: bool = False) -> Coordinates
     """
     if segmenter is None:
         raise DataError("Grounding by coordinates needs a segmenter: it turns them into masks.")
+    if not takes_points(segmenter):
+        raise DataError(
+            f"The segmenter {segmenter.name!r} takes text, not points or boxes. Use it with the "
+            "grounder 'words'."
+        )
     return Coordinates(segmenter, published)
 
 
@@ -62,15 +74,26 @@ class Coordinates:
             found += self._candidates(points, self.segmenter.segment(image, points=where), answer)
         if boxes:
             around = [_box(region) for region in boxes]
-            inside = [region.points for region in boxes]
-            more: dict[str, Any] = {"inside": inside} if any(inside) else {}
-            drawn = self.segmenter.segment(image, boxes=around, **more)
-            found += self._candidates(boxes, drawn, answer)
+            found += self._candidates(boxes, self._segment_boxes(image, boxes, around), answer)
         return found
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings, as JSON data."""
         return {"published": self.published}
+
+    def _segment_boxes(
+        self, image: Image.Image, regions: Sequence[Region], boxes: Sequence[Box]
+    ) -> SegmenterOutput:
+        if not any(region.points for region in regions):
+            return self.segmenter.segment(image, boxes=boxes)
+        if "points_in_boxes" not in accepted_prompts(self.segmenter):
+            raise DataError(
+                f"The answer has points that belong to a box, but the segmenter "
+                f"{self.segmenter.name!r} does not accept them. Use a segmenter with "
+                "'points_in_boxes' among its `prompts`, such as 'sam2.1-hiera-large'."
+            )
+        points = [region.points for region in regions]
+        return self.segmenter.segment(image, boxes=boxes, points_in_boxes=points)
 
     def _candidates(
         self, regions: list[Region], drawn: SegmenterOutput, answer: Answer

@@ -10,11 +10,11 @@ from PIL import Image
 from pixfoundation.errors import DataError
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import overlapping_tokens
-from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import Answer, Candidate, NativeMask, Phrase
 
 
-def load(segmenter: Segmenter | None, *, published: bool = False) -> NativeMasks:
+def load(segmenter: AnySegmenter | None, *, published: bool = False) -> NativeMasks:
     """Make the grounder; neither a segmenter nor the published switch changes anything here."""
     return NativeMasks()
 

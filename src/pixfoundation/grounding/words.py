@@ -14,12 +14,12 @@ from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import NounPhrases, pipeline_name
-from pixfoundation.segmenters.base import Segmenter, TextSegmenter
+from pixfoundation.segmenters.base import AnySegmenter, TextSegmenter, takes_text
 from pixfoundation.types import Answer, Candidate
 
 
 def load(
-    segmenter: Segmenter | TextSegmenter | None, *, published: bool = False, pronouns: bool = False
+    segmenter: AnySegmenter | None, *, published: bool = False, pronouns: bool = False
 ) -> Words:
     """Make the grounder.
 
@@ -31,7 +31,7 @@ def load(
     Raises:
         DataError: If the segmenter does not take words.
     """
-    if not isinstance(segmenter, TextSegmenter):
+    if segmenter is None or not takes_text(segmenter):
         raise DataError(
             "The grounder 'words' needs a segmenter that takes words: 'clipseg' or 'sam3-text'."
         )

@@ -26,7 +26,7 @@ from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.runs.shards import Shard
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.segmenters.base import Segmenter, TextSegmenter
+from pixfoundation.segmenters.base import AnySegmenter, Segmenter, takes_points
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def collect(
     run: RunDirectory,
     model: Model,
     grounder: Grounder | None,
-    segmenter: Segmenter | None,
+    segmenter: AnySegmenter | None,
     *,
     decoding: Decoding | None = None,
     batch_size: int = 1,
@@ -239,7 +239,7 @@ def _ground(
     prompt: Prompt,
     answer: Answer,
     grounder: Grounder | None,
-    segmenter: Segmenter | None,
+    segmenter: AnySegmenter | None,
     seed: int,
 ) -> CandidateRecord | None:
     if prompt.protocol not in GROUNDED_PROTOCOLS:
@@ -252,7 +252,7 @@ def _ground(
         prompts = len(by_prompt(found))
         chance = (
             []
-            if segmenter is None or isinstance(segmenter, TextSegmenter)
+            if segmenter is None or not takes_points(segmenter)
             else random_candidates(image, segmenter, max(prompts, 1), rng)
         )
     except PixFoundationError as error:

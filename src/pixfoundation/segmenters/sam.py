@@ -20,7 +20,7 @@ from transformers import AutoConfig
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
-from pixfoundation.segmenters.base import Box, Point, SegmenterOutput
+from pixfoundation.segmenters.base import Box, Point, PromptKind, SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
 from pixfoundation.segmenters.text import WordSegmenter
@@ -79,7 +79,9 @@ def load(
 
 
 class SamSegmenter:
-    """A promptable segmenter that gives three masks a prompt, each with its estimated IoU."""
+    """A promptable segmenter that gives three masks per prompt, each with its estimated IoU."""
+
+    prompts: frozenset[PromptKind] = frozenset({"points", "boxes", "masks", "points_in_boxes"})
 
     def __init__(
         self, name: str, source: Source, model: Any, prepare: Callable[[Image.Image], Prepared]
@@ -98,7 +100,7 @@ class SamSegmenter:
         image: Image.Image,
         points: Sequence[Point] = (),
         boxes: Sequence[Box] = (),
-        inside: Sequence[Sequence[Point]] = (),
+        points_in_boxes: Sequence[Sequence[Point]] = (),
         masks: Sequence[NDArray[np.bool_]] = (),
     ) -> SegmenterOutput:
         """Segments at each point, or in each box.
@@ -109,38 +111,44 @@ class SamSegmenter:
             image: An RGB image.
             points: (x, y) in original pixels, one prompt each.
             boxes: (x0, y0, x1, y1) in original pixels, one prompt each. Points or boxes, not both.
-            inside: For each box points on the same object, which make one prompt with it.
+            points_in_boxes: For each box the points on the same object; box and points form one
+                prompt.
             masks: For each prompt a rough mask of the object beside it, bool [height, width].
 
         Returns:
             Three masks a prompt in the decoder's order, at the size of the image.
 
         Raises:
-            DataError: If there are points and boxes, or not as many entries of `inside` or `masks`
-                as prompts.
+            DataError: If there are points and boxes, or not as many entries of `points_in_boxes` or
+                `masks` as prompts.
         """
         if points and boxes:
             raise DataError("A segmenter takes points or boxes at a time, not both.")
-        clicks = [(point,) for point in points] or inside or [()] * len(boxes)  # of each prompt
         count = len(points) + len(boxes)
-        for given in (clicks, masks):
-            if given and len(given) != count:
-                raise DataError(f"There are {count} prompts, but parts for {len(given)} of them.")
+        clicks = [(point,) for point in points] or points_in_boxes or [()] * count  # per prompt
+        for name, entries in (("points_in_boxes", clicks), ("masks", masks)):
+            if entries and len(entries) != count:
+                raise DataError(
+                    f"Expected one entry of `{name}` per prompt, but got {len(entries)} for "
+                    f"{count} prompts."
+                )
         size = (image.height, image.width)
-        drawn, scores = np.zeros((count, 3, *size), bool), np.zeros((count, 3), np.float32)
+        output_masks = np.zeros((count, 3, *size), bool)
+        output_scores = np.zeros((count, 3), np.float32)
         if not count:
-            return SegmenterOutput(drawn, scores)
+            return SegmenterOutput(output_masks, output_scores)
         seen = self._encode(image)
         scale = torch.tensor([seen.resized[1] / size[1], seen.resized[0] / size[0]])  # (x, y)
         for number in sorted({len(own) for own in clicks}):  # a batch holds prompts of one shape
             places = [i for i, own in enumerate(clicks) if len(own) == number]
             own_boxes = [boxes[i] for i in places] if boxes else ()
             prompts = _prompts([clicks[i] for i in places], own_boxes, scale)
-            low, found = self._decode(prompts, [masks[i] for i in places] if masks else (), seen)
-            for place, own, score in zip(places, low, found, strict=True):
-                drawn[place] = _at_original_size(own, seen, size)
-                scores[place] = score.cpu().numpy()
-        return SegmenterOutput(drawn, scores)
+            rough = [masks[i] for i in places] if masks else ()
+            logits, scores = self._decode(prompts, rough, seen)  # (P, 3, h, w), (P, 3)
+            for place, own_logits, own_scores in zip(places, logits, scores, strict=True):
+                output_masks[place] = _at_original_size(own_logits, seen, size)
+                output_scores[place] = own_scores.cpu().numpy()
+        return SegmenterOutput(output_masks, output_scores)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
-from pixfoundation.segmenters.base import Box, Point, SegmenterOutput, TextMask
+from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.preparing import Stretching
 
@@ -72,6 +72,8 @@ def load(
 class WordSegmenter(ABC):
     """What the two have in common."""
 
+    prompts: frozenset[PromptKind] = TEXT
+
     def __init__(
         self,
         name: str,
@@ -93,20 +95,6 @@ class WordSegmenter(ABC):
     @abstractmethod
     def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
         """Segments what each text names; see `TextSegmenter`."""
-
-    def segment(
-        self,
-        image: Image.Image,
-        points: Sequence[Point] = (),
-        boxes: Sequence[Box] = (),
-        inside: Sequence[Sequence[Point]] = (),
-        masks: Sequence[np.ndarray] = (),
-    ) -> SegmenterOutput:
-        """Refuses points and boxes, in one sentence; raises `DataError`."""
-        raise DataError(
-            f"The segmenter {self.name!r} takes words, not points or boxes. Use it with the "
-            "grounder 'words'."
-        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
