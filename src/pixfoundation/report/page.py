@@ -83,7 +83,10 @@ def write_report(
             data=embed_json(shown.index),
             blocks=[pack(block) for block in shown.blocks],
             figures=_figures(records, names),
-            runs=[_summary(each.run, *of) for each, *of in zip(records, names, found, strict=True)],
+            runs=[
+                _summary(each.run, name, own)
+                for each, name, own in zip(records, names, found, strict=True)
+            ],
         )
     )
     page = Path(out) / "index.html"
