@@ -1,4 +1,4 @@
-"""The command line: `pixfoundation COMMAND`. One file a command or group of commands."""
+"""The command line: `pixfoundation COMMAND`. One file per command or group of commands."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import sys
 import typer
 from rich.console import Console
 
+from pixfoundation.cli.logs import set_up_logging
+from pixfoundation.cli.renamed import Group
 from pixfoundation.errors import PixFoundationError
 
 app = typer.Typer(
     name="pixfoundation",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -22,8 +25,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from pixfoundation import __version__
 
         print(f"pixfoundation {__version__}")
@@ -33,14 +36,26 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and exit.",
     ),
+    verbose: bool = typer.Option(
+        False,
+        "--verbose",
+        "-v",
+        help="Log what is loaded, with which settings, and when.",
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Log errors only, not warnings."),
     traceback: bool = typer.Option(
         False, "--traceback", help="Show the whole traceback when something fails."
     ),
 ) -> None:
     if traceback:
         os.environ["PIXFOUNDATION_TRACEBACK"] = "1"
+    set_up_logging(verbose=verbose, quiet=quiet)
 
 
 def _register() -> None:
@@ -64,7 +79,7 @@ def main() -> None:
         console.print(f"[bold red]Error:[/bold red] {_escaped(str(error))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("\nStopped. What was written is safe; the same command goes on from there.")
+        console.print("\nStopped. What was written is safe; the same command continues from there.")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Which command lives where, in the order in which `--help` lists them."""
+"""Which module holds which command, in the order in which `--help` lists them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ def register(app: typer.Typer) -> None:
     from pixfoundation.cli import (
         compare,
         convert,
-        data,
+        datasets,
         deletion,
         demo,
+        emergence,
         ground,
         imports,
         judge,
@@ -24,23 +25,29 @@ def register(app: typer.Typer) -> None:
         table,
         train,
     )
-    from pixfoundation.cli import emergence as when
+    from pixfoundation.cli.renamed import Command
 
-    app.command("demo")(demo.demo_command)
-    app.command("run")(run.run_command)
-    app.command("score")(score.score_command)
-    app.command("compare")(compare.compare_command)
-    app.command("table")(table.table_command)
-    app.command("judge")(judge.judge_command)
-    app.command("import")(imports.import_command)
-    app.command("when")(when.when_command)
-    app.command("deletion")(deletion.deletion_command)
-    app.command("report")(report.report_command)
-    app.command("ground")(ground.ground_command)
-    app.command("app")(serve.app_command)
-    app.command("models")(listing.models_command)
-    app.command("datasets")(listing.datasets_command)
-    app.command("segmenters")(listing.segmenters_command)
-    app.add_typer(data.data_app, name="data")
+    commands = {
+        "demo": demo.demo_command,
+        "run": run.run_command,
+        "score": score.score_command,
+        "compare": compare.compare_command,
+        "table": table.table_command,
+        "judge": judge.judge_command,
+        "import": imports.import_command,
+        "emergence": emergence.emergence_command,
+        "deletion": deletion.deletion_command,
+        "report": report.report_command,
+        "ground": ground.ground_command,
+        "app": serve.app_command,
+        "models": listing.models_command,
+        "segmenters": listing.segmenters_command,
+        "selectors": listing.selectors_command,
+        "grounders": listing.grounders_command,
+        "judges": listing.judges_command,
+    }
+    for name, command in commands.items():
+        app.command(name, cls=Command)(command)
+    app.add_typer(datasets.datasets_app, name="datasets")
     app.add_typer(train.train_app, name="train")
-    app.command("convert-weights")(convert.convert_command)
+    app.command("convert-weights", cls=Command)(convert.convert_command)

@@ -22,12 +22,12 @@ def deletion_command(
 ) -> None:
     """Cover what the best phrase attends to, and as much elsewhere, and ask protocol 2 again.
 
-    Writes deletions.jsonl into the run, goes on where it stopped; `when` shows the result.
+    Writes deletions.jsonl into the run, goes on where it stopped; `emergence` shows the result.
 
     Examples:
       pixfoundation deletion runs/first --limit 50
 
-      pixfoundation when runs/first
+      pixfoundation emergence runs/first
     """
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar

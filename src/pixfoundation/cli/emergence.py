@@ -1,4 +1,4 @@
-"""`pixfoundation when`: where in the answers, and with which concept, grounding emerges."""
+"""`pixfoundation emergence`: where in the answers, and with which concept, grounding emerges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixfoundation.emergence.nulls import Band
 
 
-def when_command(
+def emergence_command(
     runs: list[Path] = typer.Argument(help="One run directory, or several to compare."),
     protocol: int = typer.Option(3, min=1, max=3, help="Of the answers."),
     published: bool = typer.Option(False, help="The published script's rules, ties included."),
@@ -30,9 +30,9 @@ def when_command(
     """Show when grounding emerges: place and concept of the best masks, beside what chance gives.
 
     Examples:
-      pixfoundation when runs/llava --out figures
+      pixfoundation emergence runs/llava --out figures
 
-      pixfoundation when runs/llava runs/cambrian --json
+      pixfoundation emergence runs/llava runs/cambrian --json
     """
     from pixfoundation.emergence.analysis import analyse
     from pixfoundation.runs.names import run_names

@@ -1,4 +1,4 @@
-"""`pixfoundation ground`: one image, one expression, no benchmark."""
+"""`pixfoundation ground`: one image and one expression, without a dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pixfoundation.cli.judging import BASE_URL, CACHE, JUDGE, JUDGE_OPTION, KEY_FILE, make_judge
+from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.judging import JudgeOptions, judge_options
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.errors import RunError
 
@@ -20,45 +21,43 @@ if TYPE_CHECKING:
     from pixfoundation.api import GroundingResult
 
 
+@bundled("judge", judge_options)
 def ground_command(
+    judge: JudgeOptions,
     image: Path = typer.Argument(help="Any image file; EXIF rotation is applied."),
     expression: str = typer.Argument(help="What to find, in words."),
     model: str = typer.Option("tiny-llava", help="A name of `pixfoundation models`, or a hub id."),
     segmenter: str | None = typer.Option(
-        None, help="Default: tiny-sam for tiny-llava, else sam-vit-h."
+        None,
+        help="A name of `pixfoundation segmenters`, or a hub id. "
+        "Default: tiny-sam for tiny-llava, else sam-vit-h.",
     ),
     grounder: str | None = typer.Option(
-        None, help="How the answer becomes masks. Default: by what the model gives."
+        None,
+        help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
     ),
     grounder_option: list[str] | None = typer.Option(
         None,
         metavar="KEY=VALUE",
-        help="A further option of the grounder, for instance points=2; repeatable.",
+        help="Further option of the grounder, such as points=2; repeatable.",
     ),
     selector: str = typer.Option(
-        "similarity", help="What picks the mask: similarity, score, union, judge."
+        "similarity", help="What picks the mask: similarity, score, union or judge."
     ),
-    judge_model: str | None = typer.Option(
-        None, help="For the selector judge: its model at the endpoint, or a hub id."
+    prompt: str | None = typer.Option(
+        None, help="Prompt to use instead of the model's own for protocol 3."
     ),
-    judge: str = JUDGE,
-    base_url: str | None = BASE_URL,
-    key_file: Path | None = KEY_FILE,
-    budget: int | None = typer.Option(None, min=0, help="Most requests to the judge."),
-    judge_option: list[str] | None = JUDGE_OPTION,
-    cache: Path | None = CACHE,
-    prompt: str | None = typer.Option(None, help="Ask this instead of the model's own wording."),
     published: bool = typer.Option(False, help="Ground exactly as the published code does."),
-    out: Path = typer.Option(Path("grounded"), help="The folder for the picture and the record."),
+    out: Path = typer.Option(Path("grounded"), help="Folder for the pictures and the record."),
     as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
 ) -> None:
-    """Ground an expression in one image: the answer, its phrases, and the mask under each.
+    """Ground an expression in one image: the answer, its noun phrases, and their masks.
 
-    Writes the grid (a row a phrase) and the strip (a map a token), both as PNG and PDF, and
-    result.json into --out.
+    Write the grid (one row per phrase), the strip (one attention map per token), both as PNG and
+    PDF, and result.json into --out.
 
     Examples:
       pixfoundation ground kittens.jpg "the closed kitten's eyes"
@@ -72,19 +71,9 @@ def ground_command(
     from pixfoundation.report.strip import SIDE, attention_strip, token_heat
     from pixfoundation.runs.jsonl import write_json
 
-    if (selector == "judge") != (judge_model is not None):
+    if (selector == "judge") != (judge.model is not None):
         raise typer.BadParameter("--selector judge and --judge-model go together.")
-    picker = None
-    if judge_model is not None:
-        picker = make_judge(
-            judge,
-            judge_model,
-            base_url=base_url,
-            key_file=key_file,
-            cache=cache,
-            more=judge_option,
-            budget=budget,
-        )
+    picker = judge.load() if judge.model is not None else None
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: name a folder with --out.")
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}

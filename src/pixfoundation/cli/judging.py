@@ -1,8 +1,8 @@
-"""Options of a judge that several commands share, and the judge they name."""
+"""Options of a judge that several commands share, and the judge that they describe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,55 +14,96 @@ from pixfoundation.cli.options import given, parse_options
 if TYPE_CHECKING:
     from pixfoundation.judges.asking import CachedJudge
 
-JUDGE = typer.Option("openai", help="Who judges: openai (any compatible endpoint) or local.")
-BASE_URL = typer.Option(
-    None,
-    help="The judge's endpoint, as http://localhost:8000/v1. Default: PIXFOUNDATION_JUDGE_URL or "
-    "OPENAI_BASE_URL, else the vendor's.",
+MODEL_REQUIRED = typer.Option(
+    help="The judge's model: its name at the endpoint, or a hub id.",
+    envvar="PIXFOUNDATION_JUDGE_MODEL",
 )
-KEY_FILE = typer.Option(
-    None, help="A file with the judge's key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY."
-)
-JUDGE_OPTION = typer.Option(
-    None,
-    metavar="KEY=VALUE",
-    help="A further option of the judge: timeout=60 of an endpoint, device=cpu or dtype=float16 of "
-    "a local model; repeatable.",
-)
-CACHE = typer.Option(None, help="Where the judge's replies are kept, for all runs.")
 
 
-def make_judge(
-    judge: str,
-    model: str,
-    *,
-    base_url: str | None = None,
-    key_file: Path | None = None,
-    cache: Path | None = None,
-    more: Sequence[str] | None = None,
-    budget: int | None = None,
-) -> CachedJudge:
-    """Make a judge that keeps its replies.
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """Which judge is asked, and how.
 
-    Args:
-        judge: A name of the registry of judges.
-        model: Its model.
-        base_url: The endpoint; the vendor's if None.
-        key_file: Its first line is the key.
-        cache: The folder of the replies; the user's cache if None.
-        more: Further options of that judge, as KEY=VALUE.
-        budget: Most requests; None for no bound.
-
-    Raises:
-        DataError: If that judge does not take one of the options.
-        JudgeError: If it cannot be had.
+    Attributes:
+        backend: Name in the registry of judges.
+        model: The judge's model; None if no judge was named.
+        base_url: Address of the endpoint; None for the vendor's.
+        key_file: File whose first line is the key; None to read the environment.
+        cache: Folder of the cached replies; None for the user's cache.
+        options: Further options of the backend, as KEY=VALUE.
+        budget: Greatest number of requests; None for no bound.
     """
-    from pixfoundation.judges import judges
-    from pixfoundation.judges.asking import CachedJudge
-    from pixfoundation.registry import check_options
 
-    factory = judges.get(judge)
-    options = {**given(base_url=base_url, key_file=key_file), **parse_options(more)}
-    check_options(f"The judge {judge!r}", factory, options)
-    folder = cache or user_cache_path("pixfoundation") / "judge"
-    return CachedJudge(factory(model, **options), folder, budget)
+    backend: str
+    model: str | None
+    base_url: str | None
+    key_file: Path | None
+    cache: Path | None
+    options: tuple[str, ...]
+    budget: int | None
+
+    def load(self) -> CachedJudge:
+        """Return the judge, with a cache of its replies.
+
+        Raises:
+            UnknownNameError: If there is no such backend.
+            DataError: If no model is named, or the backend does not take one of the options.
+            JudgeError: If the judge cannot be reached.
+        """
+        from pixfoundation.errors import DataError
+        from pixfoundation.judges import judges
+        from pixfoundation.judges.asking import CachedJudge
+        from pixfoundation.registry import check_options
+
+        if self.model is None:
+            raise DataError("No model of the judge is named. Give one with --judge-model.")
+        factory = judges.get(self.backend)
+        options = {
+            **given(base_url=self.base_url, key_file=self.key_file),
+            **parse_options(self.options),
+        }
+        check_options(f"The judge {self.backend!r}", factory, options)
+        folder = self.cache or user_cache_path("pixfoundation") / "judge"
+        return CachedJudge(factory(self.model, **options), folder, self.budget)
+
+
+def judge_options(
+    judge_model: str | None = typer.Option(
+        None, help="The judge's model, for --selector judge: its name at the endpoint, or a hub id."
+    ),
+    judge_backend: str = typer.Option(
+        "openai",
+        help="A name of `pixfoundation judges`: openai (any compatible endpoint) or local.",
+    ),
+    base_url: str | None = typer.Option(
+        None,
+        help="The judge's endpoint, such as http://localhost:8000/v1. Default: "
+        "PIXFOUNDATION_JUDGE_URL or OPENAI_BASE_URL, else the vendor's.",
+    ),
+    key_file: Path | None = typer.Option(
+        None,
+        help="A file with the judge's key. Default: PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY.",
+    ),
+    budget: int | None = typer.Option(
+        None, min=0, help="Greatest number of requests that this command may make."
+    ),
+    judge_option: list[str] | None = typer.Option(
+        None,
+        metavar="KEY=VALUE",
+        help="Further option of the judge: timeout=60 of an endpoint, device=cpu or dtype=float16 "
+        "of a local model; repeatable.",
+    ),
+    cache: Path | None = typer.Option(
+        None, help="Folder of the judge's cached replies, shared by all runs."
+    ),
+) -> JudgeOptions:
+    """Return the options of a judge as one object."""
+    return JudgeOptions(
+        judge_backend,
+        judge_model,
+        base_url,
+        key_file,
+        cache,
+        tuple(judge_option or ()),
+        budget,
+    )

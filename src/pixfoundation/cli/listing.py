@@ -1,4 +1,4 @@
-"""`pixfoundation models`, `datasets`, `segmenters`: what there is to choose from."""
+"""`pixfoundation models`, `segmenters`, `selectors` ...: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixfoundation.errors import UnknownNameError
 from pixfoundation.registry import Entry, Registry
 
 JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
-WORD = typer.Argument(None, help="Only what has this word in its name or its line.")
+WORD = typer.Argument(None, help="Show only entries that contain this word.")
 
 OTHER_MODELS = (
     "Any other image-text-to-text model of transformers works by its hub id or folder: "
@@ -35,27 +35,69 @@ def models_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """
     from pixfoundation.models import models
 
-    _show(models, "models", word, as_json, OTHER_MODELS)
-
-
-def datasets_command(word: str | None = WORD, as_json: bool = JSON) -> None:
-    """List the data sets by name."""
-    from pixfoundation.datasets import datasets
-
-    _show(datasets, "data sets", word, as_json)
+    show(models, "models", word, as_json, OTHER_MODELS)
 
 
 def segmenters_command(word: str | None = WORD, as_json: bool = JSON) -> None:
-    """List the segmenters by name."""
+    """List the segmenters by name.
+
+    Example:
+      pixfoundation segmenters sam
+    """
     from pixfoundation.segmenters import segmenters
 
-    _show(segmenters, "segmenters", word, as_json)
+    show(segmenters, "segmenters", word, as_json)
 
 
-def _show(
-    registry: Registry[Any], title: str, word: str | None, as_json: bool, more: str = ""
+def selectors_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the selectors: what chooses among the candidate masks of an answer.
+
+    Example:
+      pixfoundation selectors
+    """
+    from pixfoundation.selectors import selectors
+
+    show(selectors, "selectors", word, as_json)
+
+
+def grounders_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the grounders: what turns an answer into candidate masks.
+
+    Example:
+      pixfoundation grounders
+    """
+    from pixfoundation.grounding import grounders
+
+    show(grounders, "grounders", word, as_json)
+
+
+def judges_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the judge backends: what can grade answers and pick masks.
+
+    Example:
+      pixfoundation judges
+    """
+    from pixfoundation.judges import judges
+
+    show(judges, "judges", word, as_json)
+
+
+def show(
+    registry: Registry[Any], title: str, word: str | None, as_json: bool, footer: str = ""
 ) -> None:
-    entries = [entry for entry in registry if word is None or _speaks_of(entry, word)]
+    """Print the entries of a registry as a table or as JSON.
+
+    Args:
+        registry: What to list.
+        title: Title of the table.
+        word: Show only entries that contain this word; None for all.
+        as_json: Whether to print JSON instead of a table.
+        footer: A line below the table.
+
+    Raises:
+        UnknownNameError: If no entry contains the word.
+    """
+    entries = [entry for entry in registry if word is None or _mentions(entry, word)]
     if not entries and word is not None:
         raise UnknownNameError(registry.kind, word, (entry.name for entry in registry))
     if as_json:
@@ -71,14 +113,14 @@ def _show(
     table.add_column()
     for entry in entries:
         facts = "; ".join(f"{key} {value}" for key, value in entry.details.items() if value)
-        told = escape(entry.summary)
-        table.add_row(entry.name, f"{told}\n[dim]{escape(facts)}[/dim]" if facts else told)
+        summary = escape(entry.summary)
+        table.add_row(entry.name, f"{summary}\n[dim]{escape(facts)}[/dim]" if facts else summary)
     console = Console()
     console.print(table)
-    if more:
-        console.print(more, style="dim", highlight=False)
+    if footer:
+        console.print(footer, style="dim", highlight=False)
 
 
-def _speaks_of(entry: Entry[Any], word: str) -> bool:
-    said = (entry.name, entry.summary, *entry.details.values())
-    return any(word.lower() in text.lower() for text in said)
+def _mentions(entry: Entry[Any], word: str) -> bool:
+    texts = (entry.name, entry.summary, *entry.details.values())
+    return any(word.lower() in text.lower() for text in texts)

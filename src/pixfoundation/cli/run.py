@@ -1,4 +1,4 @@
-"""`pixfoundation run`: a model over a benchmark, into a run directory."""
+"""`pixfoundation run`: run a model over a dataset, into a run directory."""
 
 from __future__ import annotations
 
@@ -30,30 +30,38 @@ def run_command(
     protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
     segmenter: str | None = typer.Option(
         None,
-        help="A name of `pixfoundation segmenters`, a hub id, or 'none'. "
+        help="A name of `pixfoundation segmenters`, or a hub id. "
         "Default: tiny-sam for tiny-llava, else sam-vit-h.",
     ),
+    no_segmenter: bool = typer.Option(
+        False,
+        "--no-segmenter",
+        help="Load no segmenter: only masks that the model outputs itself are scored.",
+    ),
     grounder: str | None = typer.Option(
-        None, help="How answers become masks. Default: by what the model gives."
+        None,
+        help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
     ),
     grounder_option: list[str] | None = typer.Option(
         None,
         metavar="KEY=VALUE",
-        help="A further option of the grounder, for instance rank=2; repeatable.",
+        help="Further option of the grounder, such as rank=2; repeatable.",
     ),
-    limit: int | None = typer.Option(None, min=1, help="Only the first N samples."),
-    batch_size: int = typer.Option(1, min=1, help="Samples a batch."),
+    limit: int | None = typer.Option(None, min=1, help="Run over the first N samples only."),
+    batch_size: int = typer.Option(1, min=1, help="Number of samples per batch."),
     out: Path | None = typer.Option(
         None, help="The run directory. Default: runs/<model>-<dataset>."
     ),
-    max_new_tokens: int = typer.Option(256, min=1, help="Upper bound on an answer's length."),
-    temperature: float = typer.Option(0.0, min=0.0, help="0 decodes greedily."),
-    seed: int = typer.Option(2024, help="Of random points and of sampling."),
-    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
-    part: str | None = typer.Option(
-        None, metavar="K/N", help="Only the K-th of N parts; other processes do the others."
+    max_new_tokens: int = typer.Option(256, min=1, help="Greatest number of tokens per answer."),
+    temperature: float = typer.Option(
+        0.0, min=0.0, help="Sampling temperature; 0 decodes greedily."
     ),
-    retry_failed: bool = typer.Option(False, help="Try samples again that failed before."),
+    seed: int = typer.Option(2024, help="Seed of the random points and of sampling."),
+    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    shard: str | None = typer.Option(
+        None, metavar="K/N", help="Compute only the K-th of N shards; other processes do the rest."
+    ),
+    retry_failed: bool = typer.Option(False, help="Try again the samples that failed before."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     attn: str | None = ATTN,
@@ -61,7 +69,7 @@ def run_command(
     revision: str | None = REVISION,
     model_option: list[str] | None = MODEL_OPTION,
 ) -> None:
-    """Run a model over a benchmark; the same command again goes on where it stopped.
+    """Run a model over a dataset; the same command again continues where it stopped.
 
     Examples:
       pixfoundation run --limit 20 --out runs/first
@@ -72,31 +80,37 @@ def run_command(
 
       pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct --segmenter sam-vit-h --dataset pixmmvp
 
-      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --part 1/4 --device cuda:0
+      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --shard 1/4 --device cuda:0
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
     from pixfoundation.runs.shards import Shard
 
-    share = None if part is None else Shard.parse(part)
-    wanted = parse_protocols(protocols)
-    name = segmenter or api.default_segmenter(model)
-    api.check_names(model, dataset, None if name == "none" else name)
+    if no_segmenter and segmenter is not None:
+        raise typer.BadParameter("--segmenter and --no-segmenter exclude each other.")
+    own_shard = None if shard is None else Shard.parse(shard)
+    chosen_protocols = parse_protocols(protocols)
+    segmenter_name = None if no_segmenter else segmenter or api.default_segmenter(model)
+    api.check_names(model, dataset, segmenter_name)
     data = api.load_dataset(dataset, data_root, **parse_options(data_option))
     settings = given(
         device=device, dtype=dtype, attn=attn, quantization=quantization, revision=revision
     )
     loaded = api.load_model(model, **{**settings, **parse_options(model_option)})
-    masks = None if name == "none" else api.load_segmenter(name, **given(device=device))
+    loaded_segmenter = (
+        None
+        if segmenter_name is None
+        else api.load_segmenter(segmenter_name, **given(device=device))
+    )
     folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
     with progress_bar(f"{model} on {dataset}") as report:
         run = api.evaluate(
             loaded,
             data,
-            masks,
+            loaded_segmenter,
             out=folder,
-            protocols=wanted,
+            protocols=chosen_protocols,
             limit=limit,
             batch_size=batch_size,
             decoding=Decoding(max_new_tokens, temperature, seed),
@@ -104,15 +118,15 @@ def run_command(
             grounder=grounder,
             grounder_options=parse_options(grounder_option),
             published=published,
-            part=share,
+            part=own_shard,
             retry_failed=retry_failed,
             report=report,
         )
     next_steps = f"pixfoundation score {run.path}, or pixfoundation report {run.path} --out page"
     Console(stderr=True).print(
         f"The run is complete: {run.path}. Next: {next_steps}"
-        if share is None
-        else f"Shard {part} of {run.path} is complete. Next, when all parts are: {next_steps}",
+        if own_shard is None
+        else f"Shard {shard} of {run.path} is complete. Next, when all shards are: {next_steps}",
         highlight=False,
         soft_wrap=True,
     )

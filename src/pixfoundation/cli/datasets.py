@@ -1,4 +1,4 @@
-"""`pixfoundation data`: check and fetch the data sets."""
+"""`pixfoundation datasets`: list, check and fetch datasets."""
 
 from __future__ import annotations
 
@@ -10,29 +10,47 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import say
+from pixfoundation.cli.renamed import Command, ListingGroup
 
 if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
 
-data_app = typer.Typer(no_args_is_help=True, help="Check a data set on disk, or fetch one.")
+datasets_app = typer.Typer(
+    cls=ListingGroup, help="List the datasets, check one on disk, or download one."
+)
 
 
-@data_app.command("check")
+@datasets_app.command("list")
+def list_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the datasets by name; the default if no subcommand is given.
+
+    Examples:
+      pixfoundation datasets
+
+      pixfoundation datasets list mmvp --json
+    """
+    from pixfoundation.datasets import datasets
+
+    show(datasets, "datasets", word, as_json)
+
+
+@datasets_app.command("check", cls=Command)
 def check_command(
     dataset: str = typer.Argument(help="A name of `pixfoundation datasets`."),
     data_root: Path | None = DATA_ROOT,
     data_option: list[str] | None = DATA_OPTION,
     as_json: bool = AS_JSON,
-    images: bool = typer.Option(True, help="Look at the image files too."),
+    images: bool = typer.Option(True, help="Open the image files as well."),
 ) -> None:
-    """List everything that is wrong with a data set, with file and entry; fails if there is any.
+    """List every problem of a dataset with its file and entry; errors make the command fail.
 
     Examples:
-      pixfoundation data check pixmmvp --data-root data/pixmmvp
+      pixfoundation datasets check pixmmvp --data-root data/pixmmvp
 
-      pixfoundation data check folder --data-root mydata --json
+      pixfoundation datasets check folder --data-root mydata --json
     """
     from pixfoundation.datasets.checking import check_data
 
@@ -45,40 +63,41 @@ def check_command(
         raise typer.Exit(1)
 
 
-@data_app.command("fetch")
+@datasets_app.command("fetch", cls=Command)
 def fetch_command(
-    dataset: str = typer.Argument(help="pixmmvp or pixcvbench."),
-    to: Path | None = typer.Option(None, help="The folder. Default: data/<name>."),
+    dataset: str = typer.Argument(help="Dataset to download: pixmmvp or pixcvbench."),
+    out: Path | None = typer.Option(None, help="Folder to download into. Default: data/<name>."),
     keep_going: bool = typer.Option(
-        False, help="Go on when a file is not as recorded; it is kept in any case."
+        False, help="Continue when a file differs from the recorded one. It is kept either way."
     ),
 ) -> None:
-    """Download what the Hugging Face hub has of a data set; verify it; say what is left to do.
+    """Download a dataset from the Hugging Face hub, verify it, and say what is left to do by hand.
 
-    What is there already stays, and a download that broke off goes on.
+    Complete files are kept, and an interrupted download is resumed.
 
     Examples:
-      pixfoundation data fetch pixmmvp --to data/pixmmvp
+      pixfoundation datasets fetch pixmmvp --out data/pixmmvp
 
-      pixfoundation data fetch pixcvbench --to data/pixcvbench
+      pixfoundation datasets fetch pixcvbench --out data/pixcvbench
     """
     from pixfoundation.datasets.fetch import fetch
 
     console = Console(stderr=True)
     done = fetch(
         dataset,
-        to or Path("data") / dataset,
+        out or Path("data") / dataset,
         keep_going=keep_going,
         report=lambda line: console.print(escape(line), highlight=False, style="dim"),
     )
     for line in done.differing:
         say(console, f"[yellow]![/yellow] {escape(line)}")
     say(
-        console, f"{len(done.downloaded)} files downloaded, {done.held} were there; in {done.root}."
+        console,
+        f"{len(done.downloaded)} files downloaded, {done.held} already present; in {done.root}.",
     )
     for line in done.by_hand:
         say(console, f"To do by hand: {escape(line)}")
-    say(console, f"Next: pixfoundation data check {dataset} --data-root {done.root}")
+    say(console, f"Next: pixfoundation datasets check {dataset} --data-root {done.root}")
 
 
 def _print(report: Report) -> None:

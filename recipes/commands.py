@@ -1,0 +1,82 @@
+"""The command line of the recipes: `python -m recipes COMMAND`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train the embedded models from scratch. The same command again continues an interrupted "
+    "training from its last checkpoint.",
+)
+
+SEED = typer.Option(0, help="Seed of the initial weights and of the order of the data.")
+THREADS = typer.Option(
+    1, min=1, help="Number of PyTorch threads; more than there are idle cores is slower."
+)
+WORKERS = typer.Option(1, min=0, help="Number of processes that draw scenes.")
+
+
+@app.command("tiny-sam")
+def tiny_sam_command(
+    out: Path = typer.Option(..., help="Folder for checkpoints and the finished model."),
+    steps: int | None = typer.Option(
+        None, min=1, help="Number of steps. Default: as for the shipped weights."
+    ),
+    seed: int = SEED,
+    threads: int = THREADS,
+    workers: int = WORKERS,
+) -> None:
+    """Train tiny-sam to turn points on drawn scenes into masks.
+
+    Example:
+      python -m recipes tiny-sam --out trainings/tiny-sam
+    """
+    from recipes.tiny_sam import Recipe, train
+
+    recipe = replace(Recipe(), seed=seed, **({"steps": steps} if steps is not None else {}))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("tiny-sam", total=recipe.steps)
+
+        def report(done: int, total: int, losses: object) -> None:
+            bar.update(task, completed=done, total=total)
+
+        folder = train(out, recipe, threads=threads, workers=workers, progress=report)
+    Console().print(f"The model: {folder.resolve()}", highlight=False, soft_wrap=True)
+
+
+@app.command("tiny-llava")
+def tiny_llava_command(
+    out: Path = typer.Option(..., help="Folder for scenes, features and checkpoints."),
+    save_to: Path | None = typer.Option(
+        None, help="Folder for the finished model. Default: OUT/model."
+    ),
+    seed: int = SEED,
+    threads: int = THREADS,
+    workers: int = WORKERS,
+    compile_model: bool = typer.Option(True, help="Use torch.compile; needs a C++ compiler."),
+) -> None:
+    """Train tiny-llava: first the vision tower, then the language model.
+
+    Example:
+      python -m recipes tiny-llava --out trainings/tiny-llava
+    """
+    from recipes.tiny_llava import Recipe, train
+
+    folder = save_to or out / "model"
+    console = Console(stderr=True)
+    train(
+        out,
+        Recipe(seed=seed),
+        threads=threads,
+        workers=workers,
+        compile_model=compile_model,
+        save_to=folder,
+        progress=lambda line: console.print(line, highlight=False, markup=False),
+    )
+    Console().print(f"The model: {folder.resolve()}", highlight=False, soft_wrap=True)

@@ -1,0 +1,106 @@
+"""Former spellings of commands and options: they keep working and name the new spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from typer import Context
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS = {"data": "datasets", "when": "emergence"}
+"""New name of a command or a group of commands by its former name."""
+
+OPTIONS: dict[str, dict[str, str]] = {
+    "datasets fetch": {"--to": "--out"},
+    "ground": {"--judge": "--judge-backend"},
+    "judge": {"--model": "--judge-model", "--judge": "--judge-backend"},
+    "run": {"--part": "--shard", "--segmenter none": "--no-segmenter"},
+}
+"""By command, the new spelling of an option by its former one; a former one may include a value."""
+
+
+class Command(TyperCommand):
+    """A command that also takes the former spellings of its options."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Replace former spellings, then parse as usual."""
+        return super().parse_args(ctx, replace_options(args, OPTIONS.get(_path(ctx), {})))
+
+
+class Group(TyperGroup):
+    """A group of commands that also knows the former names of its commands.
+
+    Attributes:
+        default: The command that is meant where no other is named; None if there is none.
+    """
+
+    default: str | None = None
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Put the default command in front of arguments that name no command."""
+        named = args[0] if args else ""
+        if self.default and named not in self.commands and named not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
+        """Replace a former name, then find the command as usual."""
+        if args and args[0] in COMMANDS and args[0] not in self.commands:
+            announce(args[0], COMMANDS[args[0]])
+            args = [COMMANDS[args[0]], *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
+class ListingGroup(Group):
+    """A group whose default command lists what there is."""
+
+    default = "list"
+
+
+def replace_options(args: Sequence[str], renamed: dict[str, str]) -> list[str]:
+    """Return the arguments with every former spelling replaced, and announce each replacement.
+
+    Args:
+        args: Arguments of one command, as typed.
+        renamed: The new spelling by the former one: `--old` or `--old value`.
+    """
+    result: list[str] = []
+    rest = list(args)
+    while rest:
+        if rest[0] == "--":  # what follows are no options
+            return result + rest
+        option, equals, value = rest[0].partition("=")
+        with_value = f"{option} {value if equals else rest[1] if len(rest) > 1 else ''}"
+        if with_value in renamed:
+            announce(with_value, renamed[with_value])
+            result.append(renamed[with_value])
+            rest = rest[1 if equals else 2 :]
+        elif option in renamed:
+            announce(option, renamed[option])
+            result.append(renamed[option] + equals + value)
+            rest = rest[1:]
+        else:
+            result.append(rest.pop(0))
+    return result
+
+
+def _path(ctx: Context) -> str:
+    """Return the names of a command and of the groups around it, without the program's name."""
+    names: list[str] = []
+    current: Any = ctx
+    while current.parent is not None:
+        names.insert(0, current.info_name or "")
+        current = current.parent
+    return " ".join(names)
+
+
+def announce(former: str, new: str) -> None:
+    """Say on standard error which spelling to use from now on."""
+    Console(stderr=True).print(
+        f"Note: '{former}' is now '{new}'; the former spelling still works.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
