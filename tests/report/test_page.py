@@ -12,7 +12,8 @@ from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
-from pixfoundation.report.page import embed_json, write_report
+from pixfoundation.report.embedding import embed_json
+from pixfoundation.report.page import write_report
 from pixfoundation.runs.collect import collect
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.types import Answer

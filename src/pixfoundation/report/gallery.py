@@ -1,7 +1,7 @@
-"""What the page's gallery needs of each sample, as plain JSON data: masks stay run lengths.
+"""What the page's gallery needs of each sample, as plain JSON data; masks stay run lengths.
 
-It is in two parts: an index of all samples, which filters and search read, and a block a sample
-with its image and masks, which the page unpacks only when that sample is looked at.
+There are two parts: an index of all samples, which filters and search read, and one block per
+sample with its image and masks, which the page unpacks only when that sample is looked at.
 """
 
 from __future__ import annotations
@@ -20,15 +20,23 @@ from pixfoundation.geometry import shrunk_size
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, ious
 from pixfoundation.report.colours import PHRASE_COLOURS
+from pixfoundation.report.embedding import pack_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.types import Candidate, Protocol, Sample
 
 SHOWN_SIDE = 480
-"""Longest side of an embedded image in pixels: what the page shows at most."""
+"""Longest side of an embedded image in pixels; the page shows no more."""
 MASK_SIDE = 1024
-"""Longest side of a drawn mask; IoU is always that of the masks in the image's own pixels."""
+"""Longest side of a drawn mask; IoU is always measured in the image's own pixels."""
+PATTERN_TAGS = ("pattern", "task", "source")
+"""Tags whose values the page offers as a filter."""
+
+Entry = dict[str, Any]
+"""Text and numbers, for the index."""
+Block = dict[str, Any]
+"""Image and masks, for the block of one sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,53 +44,52 @@ class Gallery:
     """What `page.js` reads.
 
     Attributes:
-        index: Runs, protocols, selectors, patterns, colours of phrases, and of every sample all
-            that is text or number.
-        blocks: Of every sample, in order, its image and masks.
+        index: Runs, protocols, selectors, patterns, colours of phrases, and the text and numbers of
+            every sample.
+        blocks: Image and masks of every sample in the same order, packed.
     """
 
     index: dict[str, Any]
-    blocks: list[dict[str, Any]]
+    blocks: list[str]
 
 
-def gallery(
-    records: Sequence[RunRecords], scores: Sequence[Scores], names: Sequence[str]
+def build_gallery(
+    runs: Sequence[RunRecords], scores: Sequence[Scores], names: Sequence[str]
 ) -> Gallery:
     """Collect the samples that all runs share, side by side.
 
     Args:
-        records: Those of each run, all of the same dataset.
-        scores: Of the same runs, in order.
-        names: What the runs are called.
+        runs: Runs of the same dataset.
+        scores: The scores of each run, in the same order.
+        names: The name of each run, in the same order.
 
     Raises:
         DataError: If the runs have no sample in common.
     """
-    runs = [each.run for each in records]
-    common = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
-    if not common:
+    samples = [
+        sample
+        for id, sample in runs[0].run.samples.items()
+        if all(id in records.run.samples for records in runs)
+    ]
+    if not samples:
         raise DataError("The runs have no sample in common: they cannot be shown side by side.")
-    readers = [_Reader(each, found) for each, found in zip(records, scores, strict=True)]
-    samples, blocks = [], []
-    for id in common:
-        sample = runs[0].samples[id]
+    readers = [_Reader(*of_run) for of_run in zip(runs, scores, strict=True)]
+    entries: list[Entry] = []
+    blocks: list[str] = []
+    for sample in samples:
         entry, block = _sample(sample)
-        sides = [reader.answers(id) for reader in readers]
-        samples.append(entry | {"runs": [{p: said for p, (said, _) in s.items()} for s in sides]})
-        blocks.append(block | {"runs": [{p: drawn for p, (_, drawn) in s.items()} for s in sides]})
-    patterns = {
-        tag
-        for id in common
-        for name, tag in runs[0].samples[id].tags.items()
-        if name in ("pattern", "task", "source")
-    }
+        answers = [reader.answers(sample.id) for reader in readers]
+        texts = [{protocol: text for protocol, (text, _) in own.items()} for own in answers]
+        masks = [{protocol: drawn for protocol, (_, drawn) in own.items()} for own in answers]
+        entries.append(entry | {"runs": texts})
+        blocks.append(pack_json(block | {"runs": masks}))  # at once: unpacked they are large
     index = {
         "runs": [{"name": name} for name in names],
-        "protocols": sorted({p for run in runs for p in run.config.protocols}),
-        "selectors": list(dict.fromkeys(name for found in scores for name in found.selectors)),
-        "patterns": sorted(patterns),
+        "protocols": sorted({p for records in runs for p in records.run.config.protocols}),
+        "selectors": list(dict.fromkeys(name for own in scores for name in own.selectors)),
+        "patterns": sorted({s.tags[tag] for s in samples for tag in PATTERN_TAGS if tag in s.tags}),
         "colours": list(PHRASE_COLOURS),
-        "samples": samples,
+        "samples": entries,
     }
     return Gallery(index, blocks)
 
@@ -95,7 +102,7 @@ class _Reader:
         self._answers, self._candidates = records.answers, records.candidates
         self._place = {sample.id: i for i, sample in enumerate(scores.samples)}
 
-    def answers(self, sample: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    def answers(self, sample: str) -> dict[str, tuple[Entry, Block]]:
         """Return by protocol what goes into the index and what goes into the block."""
         keys: list[Key] = [(sample, protocol) for protocol in self._run.config.protocols]
         return {
@@ -104,15 +111,13 @@ class _Reader:
             if key in self._answers
         }
 
-    def _answer(
-        self, answer: AnswerRecord, found: CandidateRecord | None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        candidates = found.candidates if found is not None else ()
+    def _answer(self, answer: AnswerRecord, record: CandidateRecord | None) -> tuple[Entry, Block]:
+        candidates = record.candidates if record is not None else ()
         phrases, members = _phrases(candidates)
         truth = self._run.samples[answer.sample].mask
         overlaps = ious([candidate.mask for candidate in candidates], truth)
-        said: dict[str, Any] = {"text": answer.text, "ious": {}}
-        drawn: dict[str, Any] = {
+        entry: Entry = {"text": answer.text, "ious": {}}
+        block: Block = {
             "phrases": phrases,
             "candidates": [
                 _candidate(candidate, phrase, float(iou))
@@ -122,13 +127,13 @@ class _Reader:
             "masks": {},
         }
         if verdict := self._verdict(answer):
-            said["verdict"] = verdict
-        if error := answer.error or (found.error if found else None):
-            said["error"] = error
+            entry["verdict"] = verdict
+        if error := answer.error or (record.error if record else None):
+            entry["error"] = error
         if answer.masks == 0:
-            said["no_mask"] = True
-        self._add_selections(answer.sample, answer.protocol, said, drawn)
-        return said, drawn
+            entry["no_mask"] = True
+        self._add_selections(answer.sample, answer.protocol, entry, block)
+        return entry, block
 
     def _verdict(self, answer: AnswerRecord) -> str | None:
         if answer.protocol not in self._scores.accuracy:
@@ -136,26 +141,24 @@ class _Reader:
         right = self._scores.accuracy[answer.protocol].right[self._place[answer.sample]]
         return None if np.isnan(right) else "right" if right else "wrong"
 
-    def _add_selections(
-        self, sample: str, protocol: Protocol, said: dict[str, Any], drawn: dict[str, Any]
-    ) -> None:
+    def _add_selections(self, sample: str, protocol: Protocol, entry: Entry, block: Block) -> None:
         place = self._place[sample]
-        for (of, name), grounding in self._scores.groundings.items():
-            if of != protocol:
+        for (of_protocol, name), masks in self._scores.groundings.items():
+            if of_protocol != protocol:
                 continue
-            selection, iou = grounding.selections[place], grounding.overlaps.iou[place]
+            selection, iou = masks.selections[place], masks.overlaps.iou[place]
             if selection is None or np.isnan(iou):
                 continue
-            said["ious"][name] = float(iou)
+            entry["ious"][name] = float(iou)
             if selection.mask is None:
                 continue
             if selection.candidate is not None and not name.endswith("random"):
-                drawn["picks"][name] = selection.candidate
+                block["picks"][name] = selection.candidate
             elif not selection.mask.is_empty:
-                drawn["masks"][name] = {"counts": _counts(selection.mask)}
+                block["masks"][name] = {"counts": _counts(selection.mask)}
 
 
-def _sample(sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
+def _sample(sample: Sample) -> tuple[Entry, Block]:
     source, shown = _picture(sample)
     entry = {
         "id": sample.id,
@@ -189,7 +192,7 @@ def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
     try:
         image = load_image(sample.image)
     except DataError:
-        return "", sample.size  # shown as a missing picture; the failure is in the run's record
+        return "", sample.size  # the page shows a missing picture; the run records the failure
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "webp", quality=90 if max(image.size) <= 256 else 82)
@@ -198,7 +201,7 @@ def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
 
 
 def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], list[int | None]]:
-    """Return the phrases in the order of the text, and which of them each candidate is of."""
+    """Return the phrases in the order of the text, and the phrase number of each candidate."""
     spans: dict[tuple[int, int], str] = {
         candidate.phrase.span: candidate.phrase.text
         for candidate in candidates

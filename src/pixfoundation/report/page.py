@@ -7,10 +7,10 @@ JSON block whose `<` is escaped, and is only ever set as text.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
-import json
-import zlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +21,8 @@ from jinja2 import Environment, FunctionLoader, select_autoescape
 from pixfoundation import __version__
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
-from pixfoundation.report.gallery import gallery
+from pixfoundation.report.embedding import embed_json
+from pixfoundation.report.gallery import build_gallery
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -70,53 +71,41 @@ def write_report(
         raise DataError("A report is of one run or more, but none is given.")
     records = [RunRecords.of(run) for run in runs]
     names = run_names([each.run for each in records])
-    found = list(scores) if scores is not None else [score(each) for each in records]
-    shown = gallery(records, found, names)
-    html = (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
+    scores = [score(each) for each in records] if scores is None else scores
+    gallery = build_gallery(records, scores, names)
+    template = _environment().get_template("page.html.j2")
+    page = Path(out) / "index.html"
+    _write(
+        page,
+        template.generate(
             title=title,
             version=__version__,
             style=_text("page.css"),
             script=_text("page.js"),
-            data=embed_json(shown.index),
-            blocks=[pack(block) for block in shown.blocks],
+            data=embed_json(gallery.index),
+            blocks=gallery.blocks,
             figures=_figures(records, names),
             runs=[
                 _summary(each.run, name, own)
-                for each, name, own in zip(records, names, found, strict=True)
+                for each, name, own in zip(records, names, scores, strict=True)
             ],
-        )
+        ),
     )
-    page = Path(out) / "index.html"
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{page} cannot be written: {error.strerror}.") from error
     return page
 
 
-def embed_json(value: Any) -> str:
-    r"""Return JSON that is safe inside a `<script>` element, whatever text it holds.
-
-    Example:
-        >>> embed_json({"answer": "</script><b>"})
-        '{"answer":"\\u003c/script>\\u003cb>"}'
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def pack(value: Any) -> str:
-    """Return JSON, deflated, in base64: letters, digits, `+`, `/` and `=` alone.
-
-    Run lengths shrink to less than two thirds, base64 included, and whatever text the value holds
-    cannot be read as HTML.
-    """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode("utf-8"), 9)).decode("ascii")
+def _write(page: Path, pieces: Iterable[str]) -> None:
+    """Write the page piece by piece, since as one string it would need its size in memory twice."""
+    temporary = page.with_name(f".{page.name}.{os.getpid()}")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        os.replace(temporary, page)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise RunError(f"{page} cannot be written: {error.strerror}.") from error
 
 
 def _figures(runs: Sequence[RunRecords], names: Sequence[str]) -> list[dict[str, str]]:

@@ -26,15 +26,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         RunError: If a whole line is not a JSON object; the message names file and line.
     """
-    try:
-        with path.open("rb") as opened:  # up to its size: a device may be readable without end
-            data = opened.read(os.fstat(opened.fileno()).st_size)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}.") from error
-    whole = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(_whole_lines(path), start=1):
         try:
             value = json.loads(line)
         except ValueError as error:
@@ -45,6 +37,20 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(value, dict):
             raise RunError(f"{path}, line {number}: expected a JSON object, but got {value!r}.")
         yield number, value
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines that end in a newline, one at a time: files may be larger than memory."""
+    try:
+        with path.open("rb") as file:
+            left = os.fstat(file.fileno()).st_size  # a device may be readable without end
+            while (line := file.readline(left)).endswith(b"\n"):
+                left -= len(line)
+                yield line
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 class Appender:
