@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
     {"errors"},
-    {"registry", "geometry", "hub"},
+    {"conventions", "registry", "geometry", "hub"},
     {"masks", "images", "processors"},
     {"types"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},

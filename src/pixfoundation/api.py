@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pixfoundation.conventions import (
+    DEFAULT,
+    AttentionRow,
+    Conventions,
+    GroundingConventions,
+    JudgingConventions,
+)
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError
@@ -94,14 +101,20 @@ def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
 
 
 def load_grounder(
-    model: Model, segmenter: AnySegmenter | None, name: str | None = None, **options: Any
+    model: Model,
+    segmenter: AnySegmenter | None,
+    name: str | None = None,
+    *,
+    conventions: GroundingConventions = DEFAULT.grounding,
+    **options: Any,
 ) -> Grounder | None:
     """Return the grounder that fits a model, or the named one.
 
     Without a name: the model's own masks where it has them, else attend-and-segment where its
     attention can be read, else the coordinates in its text; None if it offers nothing of these or
-    there is no segmenter to draw masks with. Under published rules, attention is read as in the
-    published evaluation of that model, which the model names in `published_row_convention`.
+    there is no segmenter to draw masks with. Under the published rule for attention rows, they are
+    read as in the published evaluation of that model, which the model names in
+    `published_row_convention`.
 
     Raises:
         UnknownNameError: If there is no such grounder.
@@ -123,11 +136,12 @@ def load_grounder(
         if name is None:
             return None
     reading = getattr(model, "published_row_convention", None)
-    if name == "attend-and-segment" and options.get("published") and reading is not None:
+    published_row = conventions.attention_row is AttentionRow.PUBLISHED
+    if name == "attend-and-segment" and published_row and reading is not None:
         options.setdefault("preset", reading)
     factory = grounders.get(name)
     check_options(f"The grounder {name!r}", factory, options)
-    grounder = factory(segmenter, **options)
+    grounder = factory(segmenter, conventions=conventions, **options)
     if lacking := grounder.uses - model.capabilities:
         raise DataError(
             f"The grounder {name!r} reads {' and '.join(sorted(lacking))}, which the model "
@@ -149,7 +163,7 @@ def evaluate(
     seed: int = 2024,
     grounder: str | None = None,
     grounder_options: Mapping[str, Any] | None = None,
-    published: bool = False,
+    conventions: Conventions = DEFAULT,
     part: Shard | None = None,
     retry_failed: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
@@ -170,7 +184,7 @@ def evaluate(
         grounder: Name of the grounder; chosen by the model's capabilities if None.
         grounder_options: What that grounder offers beside, as `rank` or `points`; recorded in the
             run's configuration.
-        published: Ground exactly as the published code does; masks of a model's own as well.
+        conventions: The rules; those of models and grounders are recorded with the run.
         part: The share that this process computes, where several share the run; all of it by
             default.
         retry_failed: Try recorded failures again.
@@ -183,8 +197,14 @@ def evaluate(
         RunError: If `out` holds a run of another configuration, is held by another process or
             cannot be written.
     """
-    decoding = replace(decoding or Decoding(seed=seed), published=published)
-    how = load_grounder(model, segmenter, grounder, published=published, **(grounder_options or {}))
+    decoding = replace(decoding or Decoding(seed=seed), conventions=conventions.model)
+    how = load_grounder(
+        model,
+        segmenter,
+        grounder,
+        conventions=conventions.grounding,
+        **(grounder_options or {}),
+    )
     if grounder_options and how is None:
         raise DataError("Options of a grounder were given, but nothing is grounded in this run.")
     config = RunConfig(
@@ -206,7 +226,7 @@ def evaluate(
             "temperature": decoding.temperature,
         },
         seed=seed,
-        published=published,
+        conventions=conventions,
     )
     samples = dataset.samples[:limit]
     run = RunDirectory.create(out, config, samples, describe_environment())
@@ -278,7 +298,7 @@ def ground(
     selector: str = "similarity",
     judge: Judge | None = None,
     prompt: str | None = None,
-    published: bool = False,
+    conventions: Conventions = DEFAULT,
     model_options: Mapping[str, Any] | None = None,
 ) -> GroundingResult:
     """Grounds an expression in one image.
@@ -295,7 +315,7 @@ def ground(
             model's own all count, unless a judge picks.
         judge: Who picks, for the selector 'judge'.
         prompt: What to ask instead of the model's own wording of protocol 3.
-        published: Ground exactly as the published code does.
+        conventions: The rules of models, grounders, selectors and the judge.
         model_options: For `load_model`, if the model is given by name; the device holds for the
             segmenter, too.
 
@@ -326,18 +346,24 @@ def ground(
     if isinstance(segmenter, str):
         device = (model_options or {}).get("device")
         segmenter = load_segmenter(segmenter, **({} if device is None else {"device": device}))
-    how = load_grounder(model, segmenter, grounder, published=published, **(grounder_options or {}))
+    how = load_grounder(
+        model,
+        segmenter,
+        grounder,
+        conventions=conventions.grounding,
+        **(grounder_options or {}),
+    )
     if how is None:
         raise DataError(f"The model {model.name!r} gives no attention, masks or coordinates.")
-    decoding = Decoding(attention="attention" in how.uses, published=published)
+    decoding = Decoding(attention="attention" in how.uses, conventions=conventions.model)
     found = ground_image(
         picture, expression, model, how, path=Path(image), prompt=prompt, decoding=decoding
     )
-    picking = _pick(judge, found, published) if judge and found.candidates else None
+    picking = _pick(judge, found, conventions.judging) if judge and found.candidates else None
     native = how.name == "native"
     name = "auto" if selector == "judge" else "native" if native else selector
     similarity = Similarity() if name == "similarity" else None
-    chooser = selectors.get(name)(Rules(published, similarity))
+    chooser = selectors.get(name)(Rules(conventions.selection, similarity))
     choice = Choice(found.sample, found.candidates, pick=_said(picking), native=native)
     selection = chooser.select(choice)
     drawn_by = segmenter.name if segmenter else None
@@ -345,7 +371,7 @@ def ground(
     return GroundingResult(found, selection, model.name, drawn_by, how, picking, vectors)
 
 
-def _pick(judge: Judge, found: GroundedImage, published: bool) -> Picking:
+def _pick(judge: Judge, found: GroundedImage, conventions: JudgingConventions) -> Picking:
     from pixfoundation.judges.picking import pick_mask
 
     return pick_mask(
@@ -353,9 +379,9 @@ def _pick(judge: Judge, found: GroundedImage, published: bool) -> Picking:
         found.image,
         found.sample.expression or "",
         [candidate.mask for candidate in found.candidates],
-        temperature=0.2 if published else 0.0,
+        temperature=conventions.temperature,
         rng=np.random.default_rng(2024),
-        published=published,
+        request=conventions.pick_request,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.emergence.planted import PHRASES, SENTENCE, planted_run
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.emergence.concepts import CONCEPTS, label_by_rules
 from pixfoundation.emergence.nulls import histogram, published_histogram
@@ -116,7 +117,7 @@ def test_answers_without_any_overlap_are_counted_apart(tmp_path):
     run = planted_run(tmp_path, lambda i: -1 if i < 10 else 2)
     found = analyse(run)
     assert (found.bins.sum(), found.without_overlap) == (50, 10)
-    published = analyse(run, published=True)
+    published = analyse(run, conventions=PUBLISHED.emergence)
     assert published.bins.sum() == 60
     late = int(10 * SENTENCE.index("an open door") / len(SENTENCE))
     assert published.bins[late] == 10, "of equals the last wins, where nothing overlaps too"
@@ -126,7 +127,9 @@ def test_published_texts_end_at_the_first_dash(tmp_path):
     text = "- a cup - on a table"
     run = planted_run(tmp_path, lambda i: 0, 4, text, ("a cup", "a table"))
     assert analyse(run).bins.sum() == 4
-    assert analyse(run, published=True).bins.sum() == 0, "the place is beyond the cut text"
+    assert analyse(run, conventions=PUBLISHED.emergence).bins.sum() == 0, (
+        "the place is beyond the cut text"
+    )
 
 
 def test_a_judge_s_labels_count_where_they_are_and_agreement_is_said(tmp_path):
@@ -154,7 +157,7 @@ def test_a_label_of_another_phrase_does_not_count(tmp_path):
     label = VerdictRecord("0", 3, "concept", "gpt", ["a"], phrase="A red cup")
     run = planted_run(tmp_path, lambda i: 0, samples=1, verdicts=[label], rest=0.9)
     assert analyse(run).concepts["color and appearance"] == 1
-    published = analyse(run, published=True)
+    published = analyse(run, conventions=PUBLISHED.emergence)
     assert sum(published.concepts.values()) == 0
     assert (published.labels.by, published.labels.count) == ("gpt", 0)
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from tests.datasets.layouts import write_pixmmvp
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.emergence.analysis import analyse, chosen
 from pixfoundation.emergence.best import grounded_answers
@@ -47,7 +48,7 @@ def write_outputs(folder, data, answers):
 def when(tmp_path, data, answers):
     outputs = write_outputs(tmp_path / "out", data, answers)
     imported = import_outputs(data, outputs, tmp_path / "run")
-    return imported.run, analyse(imported.run, published=True)
+    return imported.run, analyse(imported.run, conventions=PUBLISHED.emergence)
 
 
 def test_the_last_of_equal_masks_wins(tmp_path, data):
@@ -94,7 +95,7 @@ def test_the_length_is_that_of_the_text_before_the_first_dash_and_blank(
     tmp_path, data, text, length
 ):
     run, _ = when(tmp_path, data, {3: (text, [("cup", 2, (1, 1, 1))])})
-    (each,) = grounded_answers(run, 3, published=True)
+    (each,) = grounded_answers(run, 3, conventions=PUBLISHED.emergence)
     assert each.places.tolist() == [2 / length]
 
 

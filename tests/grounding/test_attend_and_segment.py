@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from pixfoundation.attention.row_convention import PRESETS
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment, load
@@ -98,7 +99,9 @@ def published_points(answer: Answer, size: tuple[int, int], shift: int = 0) -> l
 def test_published_points_agree_to_the_pixel(size, seed):
     given = answer(size, seed=seed)
     segmenter = Recorder()
-    candidates = load(segmenter, published=True).ground(Image.new("RGB", size[::-1]), given)
+    candidates = load(segmenter, conventions=PUBLISHED.grounding).ground(
+        Image.new("RGB", size[::-1]), given
+    )
     expected = published_points(given, size)
     assert [(c.phrase.text, *c.point) for c in candidates[::3]] == expected
     assert segmenter.calls == [(tuple((x, y) for _, x, y in expected), ())]  # one batch
@@ -108,7 +111,7 @@ def test_published_points_agree_to_the_pixel(size, seed):
 def test_published_points_of_the_shifted_alignment_agree_too(seed):
     size = (40, 72)
     given = answer(size, seed=seed)
-    grounder = load(Recorder(), published=True, preset="pixfoundation-cambrian")
+    grounder = load(Recorder(), conventions=PUBLISHED.grounding, preset="pixfoundation-cambrian")
     candidates = grounder.ground(Image.new("RGB", size[::-1]), given)
     assert [(c.phrase.text, *c.point) for c in candidates[::3]] == published_points(given, size, 1)
 
@@ -118,7 +121,7 @@ def test_the_shifted_alignment_drops_a_phrase_without_a_row_as_published():
     whole = answer(size, text="The wings are near a red flower")
     cut = replace(whole, token_ids=whole.token_ids[:-1], spans=whole.spans[:-1])  # no stop token
     image = Image.new("RGB", size[::-1])
-    published = load(Recorder(), published=True, preset="pixfoundation-cambrian")
+    published = load(Recorder(), conventions=PUBLISHED.grounding, preset="pixfoundation-cambrian")
     assert [c.phrase.text for c in published.ground(image, cut)[::3]] == ["The wings"]
     ours = load(Recorder(), preset="pixfoundation-cambrian")
     assert [c.phrase.text for c in ours.ground(image, cut)[::3]] == ["The wings", "a red flower"]
@@ -231,7 +234,7 @@ def test_a_single_token_is_read_without_its_mean_and_flagged():
 
 def test_as_published_a_single_token_points_to_the_first_pixel_but_flagged():
     size = (60, 60)
-    grounder = load(Recorder(), published=True, fallback="words")
+    grounder = load(Recorder(), conventions=PUBLISHED.grounding, fallback="words")
     candidates = grounder.ground(Image.new("RGB", size), one_token(size))
     assert {c.point for c in candidates} == {(0.0, 0.0)}
     assert all(c.degenerate for c in candidates)
@@ -283,7 +286,7 @@ def test_no_segmenter_is_refused():
 
 
 def test_the_fingerprint_names_what_the_points_depend_on():
-    published = load(Recorder(), published=True).fingerprint()
+    published = load(Recorder(), conventions=PUBLISHED.grounding).fingerprint()
     assert published["reading"]["first_row"] == PRESETS["pixfoundation"].first_row == -2
     assert published != AttendAndSegment(Recorder()).fingerprint()
     assert published["phrases"]["pipeline"].startswith("en_core_web")

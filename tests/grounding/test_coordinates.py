@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError
 from pixfoundation.grounding.coordinates import load
 from pixfoundation.segmenters.base import SegmenterOutput
@@ -42,7 +43,7 @@ def test_every_region_gives_its_masks():
 
 def test_as_published_the_last_mask_of_each_place_counts():
     answer = Answer("", regions=(Region((10, 10)), Region((20, 20))))
-    found = load(Squares(), published=True).ground(IMAGE, answer)
+    found = load(Squares(), conventions=PUBLISHED.grounding).ground(IMAGE, answer)
     assert [(c.mask.area, c.index) for c in found] == [(64, 0), (64, 0)]
 
 
@@ -64,7 +65,9 @@ def test_a_box_is_prompted_with_its_points_and_as_published_its_surest_mask_coun
     found = load(segmenter).ground(IMAGE, Answer("", regions=regions))
     assert segmenter.points_in_boxes == [((6, 6), (7, 7)), ()]
     assert len(found) == 6
-    found = load(segmenter, published=True).ground(IMAGE, Answer("", regions=regions))
+    found = load(segmenter, conventions=PUBLISHED.grounding).ground(
+        IMAGE, Answer("", regions=regions)
+    )
     assert [c.mask.area for c in found] == [36, 64]
 
 

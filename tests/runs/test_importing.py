@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing import Outputs, import_outputs
@@ -126,7 +127,7 @@ def test_candidates_with_phrases_and_picks(tmp_path, data):
     third = imported.run.candidates()["3", 3]
     assert [c.mask.area for c in third.candidates] == [12, 24, 36, 48, 60, 72]
     assert [c.phrase.text for c in third.candidates] == ["phrase 0"] * 3 + ["phrase 1"] * 3
-    scores = score(imported.run, published=True)
+    scores = score(imported.run, conventions=PUBLISHED)
     chosen = {
         name: dict(zip(imported.run.samples, g.selections, strict=True))
         for (_, name), g in scores.groundings.items()
@@ -206,7 +207,7 @@ def test_answers_and_grades(tmp_path, data):
     outputs = Outputs(1, answers=first, grades=tmp_path / "a1.csv")
     imported = import_outputs(data, outputs, tmp_path / "run")
     assert "line 6: the grade of sample 5 is neither 0 nor 1" in issues(imported)
-    found = score(imported.run, published=True).accuracy[1]
+    found = score(imported.run, conventions=PUBLISHED).accuracy[1]
     assert (found.question.value, found.pair.value, found.unparsed) == (4 / 6, 1 / 3, 1)
     assert imported.run.config.model == {"name": "llava"}
 

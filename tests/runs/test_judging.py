@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError, JudgeError
 from pixfoundation.judges.asking import CachedJudge, concurrently
 from pixfoundation.judges.base import Question
@@ -130,7 +131,7 @@ def test_another_way_of_asking_is_another_judge(run, tmp_path):
     with judge_server(reply) as server:
         judge_run(run, asker(server, tmp_path / "kept"))
         before = len(server.requests)
-        judge_run(run, asker(server, tmp_path / "kept"), published=True, temperature=0.2)
+        judge_run(run, asker(server, tmp_path / "kept"), conventions=PUBLISHED.judging)
         assert len(server.requests) > before
     name = "openai:m, published, temperature 0.2"
     assert {verdict.judge for verdict in run.verdicts()} == {"openai:m", name}

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pixfoundation.conventions import EmptyTruth
 from pixfoundation.masks import Mask, ious
 from pixfoundation.scoring.iou import overlaps
 
@@ -35,8 +36,8 @@ def test_what_was_not_asked_does_not_count():
     samples = [make_sample("1", None), make_sample("2", None, mask=EMPTY)]
     found = overlaps(samples, [None, EMPTY], [False, True])
     assert np.isnan(found.iou[0])
-    assert found.counted("one").tolist() == [False, True]
-    assert found.counted("skip").tolist() == [False, False]
+    assert found.counted(EmptyTruth.ONE).tolist() == [False, True]
+    assert found.counted(EmptyTruth.SKIP).tolist() == [False, False]
 
 
 bits = arrays(bool, (6, 7))

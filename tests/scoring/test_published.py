@@ -1,6 +1,6 @@
 """The published evaluation's figures, from the published code's files, on the real annotations.
 
-`PUBLISHED` holds what the scripts of MSiam/PixFoundation (commit 20027b0: eval_iou.py,
+`PRINTED` holds what the scripts of MSiam/PixFoundation (commit 20027b0: eval_iou.py,
 eval_nonpixLMM_iou.py, protocol1_accuracy.py, protocol2_accuracy.py, eval_accandiou.py) printed when
 they were run unmodified on exactly these seeded outputs. Beside it everything is computed once
 more, by plain numpy.
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.scoring.score import score
@@ -20,7 +21,7 @@ from pixfoundation.scoring.score import score
 from .published_outputs import Writer
 
 NONE_IMAGES = {23, 24, 105, 106, 145, 146, 241, 242, 273, 274, 295, 296, 299, 300}
-PUBLISHED = {
+PRINTED = {
     ("native", "miou", "protocol1", "native", "all"): 0.39611181207355933,
     ("attention", "miou", "protocol1", "oracle", "all"): 0.6472126467827835,
     ("attention", "miou", "protocol1", "similarity", "all"): 0.18265580278666405,
@@ -77,25 +78,25 @@ def written(shared, tmp_path_factory):
 def scores(written):
     _, native, attention = written
     return {
-        "native": score(native, published=True).to_json(per_image=True),
-        "attention": score(attention, published=True).to_json(per_image=True),
+        "native": score(native, conventions=PUBLISHED).to_json(per_image=True),
+        "attention": score(attention, conventions=PUBLISHED).to_json(per_image=True),
     }
 
 
-@pytest.mark.parametrize("key", [key for key in PUBLISHED if key[0] != "failures"])
+@pytest.mark.parametrize("key", [key for key in PRINTED if key[0] != "failures"])
 def test_figures_are_the_published_ones(scores, key):
     run, *path = key
     found = scores[run]
     for step in path:
         found = found[step]
-    assert found == pytest.approx(PUBLISHED[key], abs=1e-6)
+    assert found == pytest.approx(PRINTED[key], abs=1e-6)
 
 
 @pytest.mark.parametrize(("protocol", "judge"), [(1, "protocol1"), (3, "protocol1")])
 def test_the_failure_split_is_the_published_one(written, protocol, judge):
     from pixfoundation.scoring.paired import split_failures
 
-    found = score(written[1], published=True)
+    found = score(written[1], conventions=PUBLISHED)
     split = split_failures(
         found.accuracy[1].right,
         found.groundings[protocol, "native"].overlaps,
@@ -103,7 +104,7 @@ def test_the_failure_split_is_the_published_one(written, protocol, judge):
         found.bootstrap,
     )
     assert split is not None
-    assert split.to_json() == PUBLISHED["failures", judge, protocol]
+    assert split.to_json() == PRINTED["failures", judge, protocol]
 
 
 def plain_iou(predicted, truth):

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError, RunError, UnknownNameError
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.scoring.score import score
@@ -54,9 +55,11 @@ def test_published_accuracy_goes_by_consecutive_lines(tmp_path):
     samples = [make_sample(str(i), str((i + 1) // 2)) for i in range(1, 6)]
     lines = letters("a", "a", "b", "a", "a")
     run = write_run(tmp_path / "r", samples, lines)
-    assert score(run, published=True).accuracy[2].pair.value == pytest.approx((2 * 1 + 1) / 5)
+    assert score(run, conventions=PUBLISHED).accuracy[2].pair.value == pytest.approx(
+        (2 * 1 + 1) / 5
+    )
     missing = write_run(tmp_path / "m", samples, letters("a", None, "a", "b", "a"))
-    assert score(missing, published=True).accuracy[2].pair.value == pytest.approx(1 / 2)
+    assert score(missing, conventions=PUBLISHED).accuracy[2].pair.value == pytest.approx(1 / 2)
     assert score(missing).accuracy[2].pair.value == 0.0  # by their pairs: 1 of 2 is missing
 
 
@@ -96,7 +99,7 @@ def test_an_answer_that_offers_nothing_is_right_where_nothing_is(tmp_path):
     records = [CandidateRecord("1", 3), attended("2", columns(0, 4))]
     run = write_run(tmp_path / "r", samples, (), records)
     assert score(run).groundings[3, "similarity"].all.value == 1.0
-    assert score(run, published=True).groundings[3, "similarity"].all.value == 0.5
+    assert score(run, conventions=PUBLISHED).groundings[3, "similarity"].all.value == 0.5
     assert score(run, empty="skip").groundings[3, "similarity"].all.n == 1
 
 

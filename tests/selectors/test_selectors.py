@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pixfoundation.conventions import DEFAULT, PUBLISHED, NativeMasks, SelectionConventions
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.masks import Mask
 from pixfoundation.selectors import Choice, selectors
@@ -10,6 +11,7 @@ from pixfoundation.selectors.base import Pick, Rules
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIZE = (4, 10)
+FIRST = SelectionConventions(native_masks=NativeMasks.FIRST)
 
 
 def columns(start, end):
@@ -60,35 +62,35 @@ def test_oracle_without_candidates_has_nothing_to_choose():
 
 
 @pytest.mark.parametrize(
-    ("similarities", "published", "expected"),
+    ("similarities", "rules", "expected"),
     [
-        ([0.9, 0.8], True, 2),  # the best phrase's third mask
-        ([0.8, 0.8], True, 5),  # of equal phrases the last
-        ([0.7, 0.1], True, 2),  # 0.7 itself passes
-        ([0.9, 0.8], False, 2),  # without scores the third as well
-        ([0.8, 0.8], False, 5),
+        ([0.9, 0.8], PUBLISHED, 2),  # the best phrase's third mask
+        ([0.8, 0.8], PUBLISHED, 5),  # of equal phrases the last
+        ([0.7, 0.1], PUBLISHED, 2),  # 0.7 itself passes
+        ([0.9, 0.8], DEFAULT, 2),  # without scores the third as well
+        ([0.8, 0.8], DEFAULT, 5),
     ],
 )
-def test_similarity_takes_the_likest_phrase(similarities, published, expected):
+def test_similarity_takes_the_likest_phrase(similarities, rules, expected):
     choice = Choice(sample(), of_phrases(similarities))
-    assert select("similarity", choice, published=published).candidate == expected
+    assert select("similarity", choice, conventions=rules.selection).candidate == expected
 
 
 def test_similarity_takes_the_surest_mask_of_the_phrase_where_scores_are_known():
     choice = Choice(sample(), of_phrases([0.1, 0.9], scores=(0.2, 0.8, 0.5)))
     assert select("similarity", choice).candidate == 4
-    assert select("similarity", choice, published=True).candidate == 5
+    assert select("similarity", choice, conventions=PUBLISHED.selection).candidate == 5
 
 
-@pytest.mark.parametrize("published", [True, False])
-def test_a_best_similarity_below_the_threshold_says_not_there(published):
+@pytest.mark.parametrize("rules", [PUBLISHED, DEFAULT])
+def test_a_best_similarity_below_the_threshold_says_not_there(rules):
     choice = Choice(sample(), of_phrases([0.69, 0.2]))
-    assert select("similarity", choice, published=published).mask == EMPTY
+    assert select("similarity", choice, conventions=rules.selection).mask == EMPTY
 
 
 def test_only_negative_similarities_choose_nothing_as_published():
     choice = Choice(sample(), of_phrases([-0.1, -0.2]))
-    assert select("similarity", choice, published=True).mask is None
+    assert select("similarity", choice, conventions=PUBLISHED.selection).mask is None
     assert select("similarity", choice).mask == EMPTY
 
 
@@ -116,7 +118,7 @@ def test_native_masks_are_united_or_the_first_counts():
     own = tuple(candidate(columns(i, i + 1), source="native") for i in (0, 3))
     choice = Choice(sample(), own, native=True)
     assert select("native", choice).mask.area == 8
-    assert select("native", choice, native="first").mask == columns(0, 1)
+    assert select("native", choice, conventions=FIRST).mask == columns(0, 1)
 
 
 def test_a_native_model_without_a_mask_says_not_there():

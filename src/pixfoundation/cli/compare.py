@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.score_tables import percent, plain_table
 from pixfoundation.cli.scoring_options import (
@@ -16,7 +17,6 @@ from pixfoundation.cli.scoring_options import (
     JUDGE,
     NATIVE,
     PARSER,
-    PUBLISHED,
     RUN,
     SEED,
     VECTORS,
@@ -28,10 +28,11 @@ def compare_command(
     second: Path = typer.Argument(help="Another, of the same data set."),
     as_json: bool = AS_JSON,
     published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     parser: str | None = PARSER,
     judge: str | None = JUDGE,
-    empty: str = EMPTY,
-    native: str = NATIVE,
+    empty: str | None = EMPTY,
+    native: str | None = NATIVE,
     vectors: str | None = VECTORS,
     replicates: int = typer.Option(1000, min=1, help="Bootstrap draws of the intervals."),
     seed: int = SEED,
@@ -48,7 +49,7 @@ def compare_command(
     found = compare(
         first,
         second,
-        published=published,
+        conventions=choose_conventions(published, conventions),
         parser=parser,
         judge=judge,
         empty=empty,

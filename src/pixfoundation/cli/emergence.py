@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+
 if TYPE_CHECKING:
     from pixfoundation.emergence.analysis import Emergence
     from pixfoundation.emergence.labels import Labels
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def emergence_command(
     runs: list[Path] = typer.Argument(help="One run directory, or several to compare."),
     protocol: int = typer.Option(3, min=1, max=3, help="Of the answers."),
-    published: bool = typer.Option(False, help="The published script's rules, ties included."),
+    published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     judge: str | None = typer.Option(None, help="Whose concept labels; 'rules' for the rules."),
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
@@ -38,12 +41,13 @@ def emergence_command(
     from pixfoundation.runs.names import run_names
     from pixfoundation.runs.store import RunDirectory
 
+    rules = choose_conventions(published, conventions).emergence
     directories = [RunDirectory(run) for run in runs]
     found = [
         analyse(
             run,
             protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
-            published=published,
+            conventions=rules,
             judge=judge,
             draws=draws,
             seed=seed,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import JudgeOptions, judge_options
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.errors import RunError
@@ -47,7 +48,8 @@ def ground_command(
     prompt: str | None = typer.Option(
         None, help="Prompt to use instead of the model's own for protocol 3."
     ),
-    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     out: Path = typer.Option(Path("grounded"), help="Folder for the pictures and the record."),
     as_json: bool = typer.Option(False, "--json", help="Print the record as JSON."),
     device: str | None = DEVICE,
@@ -87,7 +89,7 @@ def ground_command(
         selector=selector,
         judge=picker,
         prompt=prompt,
-        published=published,
+        conventions=choose_conventions(published, conventions),
         model_options=options,
     )
     plots = {"grid": draw_grid(result.found, result.selection)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
 
 
@@ -21,8 +23,11 @@ def judge_command(
         help="grade: answers of protocol 1; pick: masks; concept: best phrases, for `emergence`.",
     ),
     at_once: int = typer.Option(4, min=1, help="Number of concurrent requests."),
-    temperature: float = typer.Option(0.0, min=0.0, help="Of the judge; 0.2 as published."),
-    published: bool = typer.Option(False, help="Pick with one request of all overlays."),
+    temperature: float | None = typer.Option(
+        None, min=0.0, help="The judge's temperature. Default: 0, with --published 0.2."
+    ),
+    published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
 ) -> None:
     """Have a judge grade the answers of protocol 1, pick masks, and label the concepts of phrases.
 
@@ -44,6 +49,10 @@ def judge_command(
     wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
         raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
+    rules = choose_conventions(published, conventions)
+    judging = rules.judging
+    if temperature is not None:
+        judging = replace(judging, temperature=temperature)
     records = RunRecords.of(run)
     backend = judge.load()
     with Progress(
@@ -61,15 +70,16 @@ def judge_command(
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
-        phrases = best_phrases(records, 3, published=published) if "concept" in wanted else None
+        phrases = (
+            best_phrases(records, 3, conventions=rules.emergence) if "concept" in wanted else None
+        )
         final = judge_run(
             records,
             backend,
             tasks=wanted,  # type: ignore[arg-type] - each is one of TASKS
             phrases=phrases,
             at_once=at_once,
-            temperature=temperature,
-            published=published,
+            conventions=judging,
             report=report,
         )
     Console().print(

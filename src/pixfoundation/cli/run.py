@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import (
     ATTN,
     DATA_OPTION,
@@ -57,7 +58,8 @@ def run_command(
         0.0, min=0.0, help="Sampling temperature; 0 decodes greedily."
     ),
     seed: int = typer.Option(2024, help="Seed of the random points and of sampling."),
-    published: bool = typer.Option(False, help="Ground exactly as the published code does."),
+    published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     shard: str | None = typer.Option(
         None, metavar="K/N", help="Compute only the K-th of N shards; other processes do the rest."
     ),
@@ -117,7 +119,7 @@ def run_command(
             seed=seed,
             grounder=grounder,
             grounder_options=parse_options(grounder_option),
-            published=published,
+            conventions=choose_conventions(published, conventions),
             part=own_shard,
             retry_failed=retry_failed,
             report=report,

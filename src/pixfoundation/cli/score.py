@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.score_tables import print_scores, print_split
 from pixfoundation.cli.scoring_options import (
@@ -14,7 +15,6 @@ from pixfoundation.cli.scoring_options import (
     JUDGE,
     NATIVE,
     PARSER,
-    PUBLISHED,
     RUN,
     SEED,
     VECTORS,
@@ -27,6 +27,7 @@ def score_command(
     as_json: bool = AS_JSON,
     per_image: bool = typer.Option(False, help="Add every image's IoU and grade to the JSON."),
     published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     selector: str | None = typer.Option(None, help="The selector that S and the split go by."),
     selectors: str | None = typer.Option(
         None, help="Which selectors, by commas. Default: those of the published tables."
@@ -36,8 +37,8 @@ def score_command(
     ),
     parser: str | None = PARSER,
     judge: str | None = JUDGE,
-    empty: str = EMPTY,
-    native: str = NATIVE,
+    empty: str | None = EMPTY,
+    native: str | None = NATIVE,
     vectors: str | None = VECTORS,
     replicates: int = typer.Option(1000, min=0, help="Bootstrap draws of the intervals."),
     seed: int = SEED,
@@ -59,9 +60,9 @@ def score_command(
         selector=selector,
         parser=parser,
         judge=judge,
-        empty=empty,  # type: ignore[arg-type] - `score` refuses what it does not know
+        empty=empty,
         native=native,
-        published=published,
+        conventions=choose_conventions(published, conventions),
         vectors=vectors,
         replicates=replicates,
         seed=seed,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import typer
 
 RUN = typer.Argument(help="A run directory.")
-PUBLISHED = typer.Option(False, help="Obey every rule of the published scripts.")
 PARSER = typer.Option(
     None, help="Reads option letters: tolerant (default), published, published-cvbench."
 )
 JUDGE = typer.Option(None, help="Whose verdicts count; 'rules' to grade by rules.")
-EMPTY = typer.Option("one", help="Images without ground truth: one (empty mask is right) or skip.")
-NATIVE = typer.Option("union", help="Of a model's own masks count all (union) or the first.")
+EMPTY = typer.Option(
+    None, help="Images without ground truth: one (default; an empty mask is right) or skip."
+)
+NATIVE = typer.Option(None, help="Which native masks count: union (default; all of them) or first.")
 VECTORS = typer.Option(None, help="Phrase vectors: en_core_web_lg or wordllama.")
 SEED = typer.Option(2024, help="Of the bootstrap draws.")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import typer
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.scoring_options import (
     EMPTY,
     JUDGE,
     NATIVE,
     PARSER,
-    PUBLISHED,
     VECTORS,
     parse_names,
 )
@@ -26,10 +26,11 @@ def table_command(
         None, help="Which selectors get a line, by commas. Default: the leading one and the oracle."
     ),
     published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
     parser: str | None = PARSER,
     judge: str | None = JUDGE,
-    empty: str = EMPTY,
-    native: str = NATIVE,
+    empty: str | None = EMPTY,
+    native: str | None = NATIVE,
     vectors: str | None = VECTORS,
 ) -> None:
     """Print the published table's layout: PixGr., A†, A, M†, M, S.
@@ -49,9 +50,9 @@ def table_command(
             selectors=wanted,
             parser=parser,
             judge=judge,
-            empty=empty,  # type: ignore[arg-type] - `score` refuses what it does not know
+            empty=empty,
             native=native,
-            published=published,
+            conventions=choose_conventions(published, conventions),
             vectors=vectors,
         )
         for run in runs

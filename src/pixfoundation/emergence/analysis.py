@@ -10,6 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.conventions import (
+    DEFAULT,
+    PUBLISHED,
+    EmergenceConventions,
+    PlaceBins,
+)
 from pixfoundation.emergence.best import AnswerOverlap, grounded_answers
 from pixfoundation.emergence.concepts import CONCEPTS, count_concepts, label_by_rules, numbers
 from pixfoundation.emergence.deletion import deletion_test
@@ -68,7 +74,7 @@ class Emergence:
     Attributes:
         name: What the run is called.
         protocol: Of the answers.
-        published: Whether the published script's rules were used.
+        conventions: Rules of the analysis.
         answers: The answers with a best phrase, which all counts are over.
         without_overlap: Answers none of whose masks overlaps the ground truth.
         without_candidates: Samples with something to find whose answer offers no phrase.
@@ -90,7 +96,7 @@ class Emergence:
 
     name: str
     protocol: Protocol
-    published: bool
+    conventions: EmergenceConventions
     answers: tuple[AnswerOverlap, ...]
     without_overlap: int
     without_candidates: int
@@ -112,7 +118,7 @@ class Emergence:
         return {
             "run": self.name,
             "protocol": self.protocol,
-            "published": self.published,
+            "published": self.conventions == PUBLISHED.emergence,
             "location": {
                 "bins": self.bins.tolist(),
                 "n": int(self.bins.sum()),
@@ -153,7 +159,7 @@ def analyse(
     run: RunRecords | RunDirectory,
     *,
     protocol: Protocol = 3,
-    published: bool = False,
+    conventions: EmergenceConventions = DEFAULT.emergence,
     judge: str | None = None,
     draws: int = 2000,
     seed: int = 2024,
@@ -164,7 +170,7 @@ def analyse(
     Args:
         run: Own or imported, with candidates that have phrases; or its records.
         protocol: Of the answers.
-        published: The rules of the published script, ties and dropped values included.
+        conventions: Rules of the analysis.
         judge: Whose concept labels count; None for the last that wrote, or rules if none did;
             `rules` for rules though there are labels.
         draws: How often chance is drawn.
@@ -177,7 +183,7 @@ def analyse(
     """
     records = RunRecords.of(run)
     run = records.run
-    found = grounded_answers(records, protocol, published=published)
+    found = grounded_answers(records, protocol, conventions=conventions)
     if not found:
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
@@ -186,7 +192,7 @@ def analyse(
     answers = tuple(each for each in found if each.best is not None)
     picks = np.array(chosen(answers), dtype=np.int64)
     rng = np.random.default_rng([seed, zlib.crc32(b"emergence")])
-    drawn = {null.name: null for null in draw_nulls(answers, draws, rng, last=published)}
+    drawn = {null.name: null for null in draw_nulls(answers, draws, rng, conventions.ties)}
     shuffled = drawn["shuffled"].picks
     places = [each.places for each in answers]
     by_rules = [label_by_rules(each.answer.text, each.phrases) for each in answers]
@@ -194,12 +200,13 @@ def analyse(
     same = [_is_expression(each) for each in answers]
     labels = choose_labels(records, answers, by_rules, judge)
     tokens = picked([each.token_places for each in answers], picks[None])[0]
-    count = published_histogram if published else histogram
+    half_open = conventions.place_bins is PlaceBins.HALF_OPEN
+    count = published_histogram if half_open else histogram
     bins = count(picked(places, picks[None])[0])
     return Emergence(
         name=name or run_names([run])[0],
         protocol=protocol,
-        published=published,
+        conventions=conventions,
         answers=answers,
         without_overlap=len(found) - len(answers),
         without_candidates=_targets(run) - len(found),

@@ -13,6 +13,13 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.conventions import (
+    DEFAULT,
+    AnswerLength,
+    EmergenceConventions,
+    NoOverlap,
+    Ties,
+)
 from pixfoundation.masks import ious
 from pixfoundation.runs.records import AnswerRecord, Key
 from pixfoundation.runs.run_records import RunRecords, by_prompt
@@ -58,15 +65,17 @@ class AnswerOverlap:
 
 
 def grounded_answers(
-    run: RunRecords | RunDirectory, protocol: Protocol, *, published: bool = False
+    run: RunRecords | RunDirectory,
+    protocol: Protocol,
+    *,
+    conventions: EmergenceConventions = DEFAULT.emergence,
 ) -> list[AnswerOverlap]:
     """Return every answer that has candidates with phrases and something to find.
 
     Args:
         run: A run directory, own or imported, or its records.
         protocol: Of the answers.
-        published: The rules of `eval_nonpixLMM_when_analysis.py`: of equals the last wins, also
-            where nothing overlaps at all, and the text ends at its first `- `.
+        conventions: Rules of the emergence analysis.
     """
     records = RunRecords.of(run)
     answers, candidates = records.answers, records.candidates
@@ -85,33 +94,36 @@ def grounded_answers(
         if with_phrase:
             record = candidates[key]
             found.append(
-                _hold(sample, answers[key], with_phrase, record.random, published=published)
+                _hold(sample, answers[key], with_phrase, record.random, conventions=conventions)
             )
     return found
 
 
-def oracle(iou: NDArray[np.float64], *, last: bool) -> NDArray[np.int64]:
+def oracle(iou: NDArray[np.float64], ties: Ties) -> NDArray[np.int64]:
     """Return which phrase an oracle picks.
 
     Args:
         iou: Of the phrases of an answer, float64 [..., phrases].
-        last: Of equals the last wins, as published; else the first.
+        ties: Which of equal phrases wins.
 
     Returns:
         int64 [...].
     """
-    if last:
+    if ties is Ties.LAST:
         return iou.shape[-1] - 1 - iou[..., ::-1].argmax(axis=-1)
     return iou.argmax(axis=-1)
 
 
 def best_phrases(
-    run: RunRecords | RunDirectory, protocol: Protocol, *, published: bool = False
+    run: RunRecords | RunDirectory,
+    protocol: Protocol,
+    *,
+    conventions: EmergenceConventions = DEFAULT.emergence,
 ) -> dict[Key, str]:
     """Return the words of the best phrase of each answer that has one, for a judge to label."""
     return {
         each.answer.key: each.phrases[each.best].text
-        for each in grounded_answers(run, protocol, published=published)
+        for each in grounded_answers(run, protocol, conventions=conventions)
         if each.best is not None
     }
 
@@ -133,18 +145,20 @@ def _hold(
     candidates: Sequence[Candidate],
     random: Sequence[Candidate],
     *,
-    published: bool,
+    conventions: EmergenceConventions,
 ) -> AnswerOverlap:
+    counted = conventions.no_overlap is NoOverlap.COUNTED
     groups = list(_by_phrase(candidates))
     phrases = tuple(phrase for phrase, _ in groups)
     best_of = np.array([ious([c.mask for c in masks], sample.mask).max() for _, masks in groups])
     points = by_prompt(random)
-    text = _published_text(answer.text) if published else answer.text.rstrip()
+    cut = conventions.answer_length is AnswerLength.CUT
+    text = _published_text(answer.text) if cut else answer.text.rstrip()
     starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
     tokens = len(answer.token_ids)
     truth = sample.mask.decode()
     firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
-    best = int(oracle(best_of, last=published))
+    best = int(oracle(best_of, conventions.ties))
     return AnswerOverlap(
         sample,
         answer,
@@ -156,7 +170,7 @@ def _hold(
         _hits([masks[0].point for _, masks in groups], truth),
         _hits([masks[0].point for masks in points], truth),
         tuple(masks[0].point for _, masks in groups),
-        best if published or best_of[best] > 0 else None,
+        best if counted or best_of[best] > 0 else None,
     )
 
 

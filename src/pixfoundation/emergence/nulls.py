@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.conventions import Ties
 from pixfoundation.emergence.best import AnswerOverlap, oracle
 
 BINS = 10
@@ -78,7 +79,7 @@ def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def draw_nulls(
-    found: Sequence[AnswerOverlap], draws: int, rng: np.random.Generator, *, last: bool = False
+    found: Sequence[AnswerOverlap], draws: int, rng: np.random.Generator, ties: Ties = Ties.FIRST
 ) -> list[Draws]:
     """Draws the three nulls; `random` only if every answer has masks at random points.
 
@@ -86,7 +87,7 @@ def draw_nulls(
         found: The answers, each with a best phrase.
         draws: How often each null is drawn.
         rng: Where chance comes from.
-        last: Of equal masks the last wins, as published; else the first.
+        ties: Which of equal masks wins.
     """
     nulls = {"uniform": _uniform, "shuffled": _shuffled}
     if all(len(each.random_iou) for each in found):
@@ -96,34 +97,34 @@ def draw_nulls(
         picks = np.zeros((draws, len(found)), np.int64)
         total = 0.0
         for column, each in enumerate(found):
-            picks[:, column], iou = null(each, draws, rng, last)
+            picks[:, column], iou = null(each, draws, rng, ties)
             total += float(iou.mean())
         drawn.append(Draws(name, picks, total / max(len(found), 1)))
     return drawn
 
 
 def _uniform(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     picks = rng.integers(len(each.phrases), size=draws)
     return picks, each.iou[picks]
 
 
 def _shuffled(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     dealt = rng.permuted(np.tile(each.iou, (draws, 1)), axis=1)  # (draws, phrases)
-    return oracle(dealt, last=last), dealt.max(axis=1)
+    return oracle(dealt, ties), dealt.max(axis=1)
 
 
 def _random(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, last: bool
+    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     phrases, points = len(each.phrases), len(each.random_iou)
     # With fewer points than phrases some phrases go without, and lose to any mask.
     held = np.concatenate([each.random_iou, np.full(max(phrases - points, 0), -1.0)])
     dealt = rng.permuted(np.tile(held, (draws, 1)), axis=1)[:, :phrases]
-    return oracle(dealt, last=last), dealt.max(axis=1)
+    return oracle(dealt, ties), dealt.max(axis=1)
 
 
 def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> NDArray[np.float64]:

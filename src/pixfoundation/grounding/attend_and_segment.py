@@ -21,6 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.attention.row_convention import Maps, RowConvention, row_convention, token_maps
+from pixfoundation.conventions import (
+    DEFAULT,
+    PUBLISHED,
+    AttentionRow,
+    DegenerateMap,
+    GroundingConventions,
+    LastToken,
+    PhraseEdges,
+    SingleToken,
+)
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
@@ -44,7 +54,7 @@ PhrasePoint = tuple[Phrase, Peak, Maps]
 def load(
     segmenter: AnySegmenter | None,
     *,
-    published: bool = False,
+    conventions: GroundingConventions = DEFAULT.grounding,
     preset: str | None = None,
     pronouns: bool = True,
     fallback: Fallback = "none",
@@ -57,10 +67,10 @@ def load(
 
     Args:
         segmenter: Draws the masks.
-        published: Do as the published code does in everything that it fixes; see
-            `docs/grounding.md` for what differs.
-        preset: Which attention is read, a name of `attention.reading.PRESETS`; 'pixfoundation'
-            if `published`.
+        conventions: Rules of the grounders; see `docs/grounding.md` for what differs from the
+            published code.
+        preset: Which attention is read, a name of `attention.row_convention.PRESETS`; by default
+            what `conventions.attention_row` says.
         pronouns: Whether 'it' and the like are phrases.
         fallback: Units for answers without a noun phrase: 'none', 'words', 'sentences'.
         prompt: What the segmenter gets: 'point', 'box' or 'mask' (the point and a rough mask).
@@ -89,11 +99,17 @@ def load(
             f"The segmenter {segmenter.name!r} cannot be prompted with masks: its `prompts` are "
             f"{', '.join(sorted(accepted_prompts(segmenter)))}."
         )
+    published_row = conventions.attention_row is AttentionRow.PUBLISHED
+    usual = "pixfoundation" if published_row else "default"
     return AttendAndSegment(
         segmenter,
-        NounPhrases(pronouns=pronouns, fallback=fallback, trim=not published),
-        row_convention(preset or ("pixfoundation" if published else "default")),
-        published,
+        NounPhrases(
+            pronouns=pronouns,
+            fallback=fallback,
+            trim=conventions.phrase_edges is PhraseEdges.TRIMMED,
+        ),
+        row_convention(preset or usual),
+        conventions,
         prompt,
         points,
         rank,
@@ -109,8 +125,7 @@ class AttendAndSegment:
         segmenter: Draws the masks.
         phrases: Finds the phrases.
         reading: Which row of attention is a token's.
-        published: Whether a map that says nothing points to pixel (0, 0), and what was captured
-            beyond the published rows is not read.
+        conventions: Rules of the grounders; the phrases and the row are those given here.
         prompt: What the segmenter gets: the point; the box of the high part of the map that holds
             the point; or the point and that part as a rough mask.
         points: How many points a phrase gives, the highest first, a grid cell apart.
@@ -121,7 +136,7 @@ class AttendAndSegment:
     segmenter: Segmenter
     phrases: NounPhrases = field(default_factory=NounPhrases)
     reading: RowConvention = field(default_factory=RowConvention)
-    published: bool = False
+    conventions: GroundingConventions = DEFAULT.grounding
     prompt: Shape = "point"
     points: int = 1
     rank: int = 1
@@ -170,7 +185,7 @@ class AttendAndSegment:
         return {
             "reading": asdict(self.reading),
             "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)},
-            "published": self.published,
+            "published": self.conventions == PUBLISHED.grounding,
             "prompt": self.prompt,
             "points": self.points,
             "rank": self.rank,
@@ -178,12 +193,14 @@ class AttendAndSegment:
         }
 
     def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
-        """Return the centred maps; of a single token its plain map, unless as published.
+        """Return the centred maps; for a single token its plain map, unless a rule says otherwise.
 
         A single token less its own mean is zero everywhere.
         """
-        maps = token_maps(trace, tokens, self.reading, centred=tokens > 1 or self.published)
-        if self.published and self.reading.alignment == "self":
+        centred = tokens > 1 or self.conventions.single_token is SingleToken.CENTRED
+        maps = token_maps(trace, tokens, self.reading, centred=centred)
+        dropped = self.conventions.last_token is LastToken.DROPPED
+        if dropped and self.reading.alignment == "self":
             return maps[: tokens - 1]  # the published code has no row for the last token
         return maps
 
@@ -192,7 +209,8 @@ class AttendAndSegment:
         x0, y0, x1, y1 = trace.frame.box
         cell = ((x1 - x0) / trace.frame.columns, (y1 - y0) / trace.frame.rows)
         found = peaks(pixels, cell, self.points, self.rank)
-        if self.published and found[0].degenerate:
+        at_origin = self.conventions.degenerate_map is DegenerateMap.ORIGIN
+        if at_origin and found[0].degenerate:
             return [Peak((0.0, 0.0), degenerate=True)]
         return [Peak(p.point, p.degenerate or tokens == 1) for p in found]
 

@@ -41,6 +41,6 @@ class Grounder(Protocol):
 
 
 GrounderFactory = Callable[..., Grounder]
-"""`factory(segmenter, *, published=False, **options) -> Grounder`."""
+"""`factory(segmenter, *, conventions=DEFAULT.grounding, **options) -> Grounder`."""
 
 grounders: Registry[GrounderFactory] = Registry("grounder", group="pixfoundation.grounders")

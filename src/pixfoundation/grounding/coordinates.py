@@ -14,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixfoundation.conventions import (
+    DEFAULT,
+    PUBLISHED,
+    CoordinateMasks,
+    GroundingConventions,
+)
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
@@ -28,13 +34,14 @@ from pixfoundation.segmenters.base import (
 from pixfoundation.types import Answer, Candidate, Phrase, Region
 
 
-def load(segmenter: AnySegmenter | None, *, published: bool = False) -> Coordinates:
+def load(
+    segmenter: AnySegmenter | None, *, conventions: GroundingConventions = DEFAULT.grounding
+) -> Coordinates:
     """Make the grounder.
 
     Args:
         segmenter: Draws the masks.
-        published: Keep only one mask of every place, as the published code does: the segmenter's
-            last, or for a box with points the one with the best score.
+        conventions: Rules of the grounders; `coordinate_masks` is used here.
 
     Raises:
         DataError: If there is no segmenter.
@@ -46,7 +53,7 @@ def load(segmenter: AnySegmenter | None, *, published: bool = False) -> Coordina
             f"The segmenter {segmenter.name!r} takes text, not points or boxes. Use it with the "
             "grounder 'words'."
         )
-    return Coordinates(segmenter, published)
+    return Coordinates(segmenter, conventions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,11 @@ class Coordinates:
 
     Attributes:
         segmenter: Draws the masks.
-        published: Whether only one mask of every place counts.
+        conventions: Rules of the grounders.
     """
 
     segmenter: Segmenter
-    published: bool = False
+    conventions: GroundingConventions = DEFAULT.grounding
     name: str = "coordinates"
     uses: frozenset[Capability] = frozenset({"coordinates"})
 
@@ -79,7 +86,7 @@ class Coordinates:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings, as JSON data."""
-        return {"published": self.published}
+        return {"published": self.conventions == PUBLISHED.grounding}
 
     def _segment_boxes(
         self, image: Image.Image, regions: Sequence[Region], boxes: Sequence[Box]
@@ -116,7 +123,7 @@ class Coordinates:
 
     def _kept(self, region: Region, scores: NDArray[np.float32]) -> Sequence[int]:
         """Return which masks of a place count."""
-        if not self.published:
+        if self.conventions.coordinate_masks is CoordinateMasks.ALL:
             return range(len(scores))
         return [int(scores.argmax()) if region.points else len(scores) - 1]
 

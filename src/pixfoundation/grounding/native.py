@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from pixfoundation.conventions import DEFAULT, GroundingConventions
 from pixfoundation.errors import DataError
 from pixfoundation.models.base import Capability
 from pixfoundation.phrases import overlapping_tokens
@@ -14,8 +15,10 @@ from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import Answer, Candidate, NativeMask, Phrase
 
 
-def load(segmenter: AnySegmenter | None, *, published: bool = False) -> NativeMasks:
-    """Make the grounder; neither a segmenter nor the published switch changes anything here."""
+def load(
+    segmenter: AnySegmenter | None, *, conventions: GroundingConventions = DEFAULT.grounding
+) -> NativeMasks:
+    """Make the grounder; neither a segmenter nor the conventions change anything here."""
     return NativeMasks()
 
 

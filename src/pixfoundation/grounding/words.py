@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from pixfoundation.conventions import DEFAULT, GroundingConventions
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
@@ -19,13 +20,16 @@ from pixfoundation.types import Answer, Candidate
 
 
 def load(
-    segmenter: AnySegmenter | None, *, published: bool = False, pronouns: bool = False
+    segmenter: AnySegmenter | None,
+    *,
+    conventions: GroundingConventions = DEFAULT.grounding,
+    pronouns: bool = False,
 ) -> Words:
     """Make the grounder.
 
     Args:
         segmenter: One that takes words.
-        published: Changes nothing here: the published code has no such grounder.
+        conventions: Ignored; part of the common factory signature.
         pronouns: Whether 'it' and the like are asked for.
 
     Raises:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from pixfoundation.conventions import PickRequest
 from pixfoundation.judges import wording
 from pixfoundation.judges.base import Judge, Question
 from pixfoundation.masks import Mask, ious
@@ -87,7 +88,7 @@ def pick_mask(
     *,
     temperature: float,
     rng: np.random.Generator,
-    published: bool = False,
+    request: PickRequest = PickRequest.TOURNAMENT,
 ) -> Picking:
     """Asks whether the object is there and, unless it is not, which mask shows it best.
 
@@ -98,13 +99,13 @@ def pick_mask(
         masks: At least one.
         temperature: Of the judge.
         rng: Shuffles the places in the tournament.
-        published: One request of all overlays, instead of a tournament.
+        request: How the judge is asked: by a tournament, or with one request for all overlays.
     """
     question = wording.presence_question(expression, to_png(image), temperature)
     presence = ask_yes_no(judge, question)
     if presence.value is False:
         return Picking(presence, Verdict(None, True, presence.reply))
-    if published:
+    if request is PickRequest.SINGLE:
         return Picking(presence, pick_published(judge, image, expression, masks, temperature))
     return Picking(presence, pick_by_tournament(judge, image, expression, masks, temperature, rng))
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
+from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Prompt
@@ -25,15 +26,14 @@ class Decoding:
         temperature: 0 is greedy decoding; above it, sampling.
         seed: Of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
-        published: Whether a model does as its published evaluation does, faults included, where
-            that is its own affair: how it pairs text and masks, where its attention lies.
+        conventions: Rules of the model adapters, such as how text and masks are paired.
     """
 
     max_new_tokens: int = 256
     temperature: float = 0.0
     seed: int = 2024
     attention: bool = False
-    published: bool = False
+    conventions: ModelConventions = DEFAULT.model
 
 
 class Model(Protocol):

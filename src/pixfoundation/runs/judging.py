@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from pixfoundation.conventions import DEFAULT, JudgingConventions, PickRequest
 from pixfoundation.images import load_image
 from pixfoundation.judges import wording
 from pixfoundation.judges.asking import concurrently
@@ -85,8 +86,7 @@ def judge_run(
     tasks: Sequence[Task] = USUAL_TASKS,
     phrases: Mapping[Key, str] | None = None,
     at_once: int = 4,
-    temperature: float = 0.0,
-    published: bool = False,
+    conventions: JudgingConventions = DEFAULT.judging,
     seed: int = 2024,
     report: Callable[[JudgingProgress], None] = lambda progress: None,
 ) -> JudgingProgress:
@@ -99,8 +99,7 @@ def judge_run(
         phrases: For `concept`, the phrase of each answer to be named: see
             `emergence.best.best_phrases`.
         at_once: Questions under way at a time.
-        temperature: Of the judge; the published code uses 0.2.
-        published: Pick with one request of all overlays, instead of a tournament.
+        conventions: Rules of judging: the request for a mask, and the judge's temperature.
         seed: Of the shuffled places in the tournament.
         report: Called after every verdict.
 
@@ -110,14 +109,14 @@ def judge_run(
     """
     records = RunRecords.of(run)
     with records.run.locked(), records.run.appender("verdicts") as file:
-        name = named(judge, temperature, published)
+        name = named(judge, conventions)
         held = [verdict for verdict in records.verdicts if verdict.judge == name]
         said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
         jobs = list(_jobs(records, tasks, phrases or {}))
         open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
         spared = sum(verdict.spared for verdict in held)
-        work = partial(_judge_one, judge, temperature=temperature, published=published, seed=seed)
+        work = partial(_judge_one, judge, conventions=conventions, seed=seed)
         for job, verdicts in concurrently(work, open_jobs, at_once):
             for kind, verdict in verdicts:
                 file.append(_record(job, kind, verdict, name).to_json())
@@ -128,13 +127,13 @@ def judge_run(
         return JudgingProgress(done, len(jobs), bad, spared)
 
 
-def named(judge: Judge, temperature: float, published: bool) -> str:
+def named(judge: Judge, conventions: JudgingConventions) -> str:
     """Return what stands beside a verdict: the judge, and how it was asked if not by default."""
     asked = [judge.name]
-    if published:
+    if conventions.pick_request is PickRequest.SINGLE:
         asked.append("published")
-    if temperature > 0:
-        asked.append(f"temperature {temperature:g}")
+    if conventions.temperature > 0:
+        asked.append(f"temperature {conventions.temperature:g}")
     return ", ".join(asked)
 
 
@@ -165,8 +164,9 @@ def _phrase(job: _Job) -> str | None:
 
 
 def _judge_one(
-    judge: Judge, job: _Job, *, temperature: float, published: bool, seed: int
+    judge: Judge, job: _Job, *, conventions: JudgingConventions, seed: int
 ) -> list[tuple[VerdictKind, Verdict]]:
+    temperature = conventions.temperature
     if isinstance(job, _Grading):
         question = wording.grading_question(
             job.answer.prompt, f"({job.sample.answer})", job.answer.text, temperature
@@ -182,7 +182,7 @@ def _judge_one(
         job.masks,
         temperature=temperature,
         rng=rng,
-        published=published,
+        request=conventions.pick_request,
     )
     return [("presence", picking.presence), ("pick", picking.pick)]
 

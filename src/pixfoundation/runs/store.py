@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, model_validator
 
+from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import Appender, read_lines, write_json
 from pixfoundation.runs.records import (
@@ -41,6 +42,10 @@ FORMAT = 1
 """Version of the directory's layout; a reader refuses what it does not know."""
 
 
+_RECORDED = ("model", "grounding")
+"""Layers whose rules the results of a run depend on."""
+
+
 class RunConfig(BaseModel):
     """What a run's results depend on: two runs with equal configurations give equal results.
 
@@ -52,8 +57,10 @@ class RunConfig(BaseModel):
         protocols: Which protocols are run.
         decoding: How answers are decoded.
         seed: Of the random points, and of sampling.
-        published: Whether every rule is the published one.
+        published: Whether models and grounders follow the published rules; derived.
         imported: Whether the answers come from files of the published code.
+        conventions: Rules of models and grounders. Files of the time before the key `conventions`
+            say only `published`, which means `PUBLISHED` or `DEFAULT`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +74,23 @@ class RunConfig(BaseModel):
     seed: int = 2024
     published: bool = False
     imported: bool = False
+    conventions: Conventions = DEFAULT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_conventions(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Complete the rules from the key `published`, and the other way round."""
+        rules = data.get("conventions")
+        if not isinstance(rules, Conventions):
+            base = PUBLISHED if data.get("published") else DEFAULT
+            rules = Conventions.from_mapping(rules or {}, base)
+        published = rules.agrees_with(PUBLISHED, *_RECORDED)
+        return {**data, "conventions": rules, "published": published}
+
+    @field_serializer("conventions")
+    def _write_conventions(self, rules: Conventions) -> dict[str, Any]:
+        """Return the rules that the results of a run depend on."""
+        return {layer: getattr(rules, layer).to_json() for layer in _RECORDED}
 
 
 class RunDirectory:
@@ -227,7 +251,7 @@ def _read_config(path: Path) -> RunConfig:
         ) from error
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError, DataError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
 
 

@@ -7,13 +7,14 @@ answer that is missing, failed or cannot be parsed counts as wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.choice_parsing import PARSERS
+from pixfoundation.conventions import DEFAULT, MissingAnswers, PairRule, ScoringConventions
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.scoring.grading import Grade
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -67,7 +68,7 @@ def measure(
     graded_by: str,
     bootstrap: Bootstrap,
     *,
-    published: bool = False,
+    conventions: ScoringConventions = DEFAULT.scoring,
 ) -> Accuracy:
     """Grades all answers of one protocol.
 
@@ -78,8 +79,7 @@ def measure(
         grader: Decides about one answer.
         graded_by: Its name.
         bootstrap: For the intervals.
-        published: Count as the published scripts do: only lines that are there, consecutive lines
-            as pairs.
+        conventions: Rules of the scores; `pair_rule` and `missing_answers` are used here.
     """
     right = np.full(len(samples), np.nan)
     unparsed = unanswered = 0
@@ -96,8 +96,15 @@ def measure(
         unparsed += not grade.parsed
     question = bootstrap.mean(right)
     pair = bootstrap.pairs(both_right(right, samples, bootstrap))
-    if published:
-        question, pair = _as_published(protocol, samples, answers, right, question, pair)
+    lines = _lines(samples, answers, right, conventions.missing_answers)
+    if lines and conventions.missing_answers is MissingAnswers.LEFT_OUT:
+        question = replace(question, value=sum(lines.values()) / len(lines), n=len(lines))
+    if lines and conventions.pair_rule is PairRule.CONSECUTIVE:
+        pair = _by_consecutive_lines(protocol, samples, list(lines.values()), pair)
+    elif lines and conventions.missing_answers is MissingAnswers.LEFT_OUT:
+        present = np.array([sample.id in lines for sample in samples], dtype=bool)
+        answered = np.where(present, right, np.nan)
+        pair = bootstrap.pairs(both_right(answered, samples, bootstrap))
     return Accuracy(protocol, graded_by, question, pair, unparsed, unanswered, right)
 
 
@@ -124,31 +131,40 @@ def both_right(
     return np.where((members >= 2) & np.isfinite(worst), worst, np.nan)
 
 
-def _as_published(
-    protocol: Protocol,
+def _lines(
     samples: Sequence[Sample],
     answers: Mapping[str, AnswerRecord],
     right: NDArray[np.float64],
-    question: Estimate,
-    pair: Estimate,
-) -> tuple[Estimate, Estimate]:
-    """Replace the values by those of the published counters, which go by the lines of a file.
+    missing: MissingAnswers,
+) -> dict[str, bool]:
+    """Return whether each line is right, as the published counters see a file of answers.
 
-    Two consecutive lines make a pair, in protocol 1 even where the data has no pairs.
-    `protocol1_accuracy.py` ignores a last odd line; `protocol2_accuracy.py` divides twice the right
-    pairs by the lines and adds a right last one.
+    Args:
+        samples: All samples.
+        answers: The answers by sample id, in the order written.
+        right: The grades in the order of the samples, float64 [samples]; NaN was not asked.
+        missing: `left-out` for the answers on record in their order, `wrong` for a line per sample.
     """
-    by_id = {sample.id: value for sample, value in zip(samples, right, strict=True)}
-    lines = [by_id[id] == 1.0 for id, answer in answers.items() if by_id.get(id, -1) >= 0]
-    if not lines:
-        return question, pair
-    question = Estimate(sum(lines) / len(lines), len(lines), question.draws)
+    grades = {sample.id: grade for sample, grade in zip(samples, right, strict=True)}
+    order = answers if missing is MissingAnswers.LEFT_OUT else grades
+    return {id: grades[id] == 1.0 for id in order if grades.get(id, -1.0) >= 0}
+
+
+def _by_consecutive_lines(
+    protocol: Protocol, samples: Sequence[Sample], lines: Sequence[bool], pair: Estimate
+) -> Estimate:
+    """Return the accuracy by pair where two consecutive lines of a file make a pair.
+
+    In protocol 1 they do so even where the dataset has no pairs. `protocol1_accuracy.py` ignores a
+    last odd line; `protocol2_accuracy.py` divides twice the right pairs by the lines and adds a
+    right last one.
+    """
     if protocol == 2 and all(sample.pair is None for sample in samples):
-        return question, pair
+        return pair
     pairs = [a and b for a, b in zip(lines[::2], lines[1::2], strict=False)]
     if protocol == 1:
         value = sum(pairs) / len(pairs) if pairs else None
     else:
         last = int(len(lines) % 2 == 1 and lines[-1])
         value = (2 * sum(pairs) + last) / len(lines)
-    return question, Estimate(value, len(pairs), pair.draws)
+    return Estimate(value, len(pairs), pair.draws)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.conventions import DEFAULT, MissingCandidates, NoMask, ScoringConventions
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.scoring.iou import EmptyPolicy, Overlaps, overlaps
+from pixfoundation.scoring.iou import Overlaps, overlaps
 from pixfoundation.selectors import Choice, Selector
 from pixfoundation.selectors.base import Pick
 from pixfoundation.types import Protocol, Sample, Selection
@@ -118,8 +119,7 @@ def measure(
     asked: Sequence[bool],
     bootstrap: Bootstrap,
     *,
-    empty: EmptyPolicy = "one",
-    published: bool = False,
+    conventions: ScoringConventions = DEFAULT.scoring,
 ) -> MaskScores:
     """Select for every sample, and measures.
 
@@ -129,19 +129,20 @@ def measure(
     Raises:
         RunError: If a candidate's mask is not of its image's size.
     """
+    shows_nothing = conventions.no_mask is NoMask.EMPTY_MASK
     selections: list[Selection | None] = []
     masks: list[Mask | None] = []
     for sample, choice in zip(samples, choices, strict=True):
-        if choice is None and published:
+        if choice is None and conventions.missing_candidates is MissingCandidates.NO_MASK:
             choice = Choice(sample, ())
         selection = _select(selector, choice, protocol) if choice is not None else None
         mask = selection.mask if selection is not None else None
-        if mask is None and choice is not None and not choice.candidates and not published:
+        if mask is None and choice is not None and not choice.candidates and shows_nothing:
             mask = Mask.empty(sample.size)
         selections.append(selection)
         masks.append(mask)
     found = _overlaps(samples, masks, asked, protocol)
-    counted = found.counted(empty)
+    counted = found.counted(conventions.empty_truth)
     iou = np.where(counted, found.iou, np.nan)
     has_expression = np.array([sample.expression is not None for sample in samples], dtype=bool)
     wanted = [c for c, a in zip(choices, asked, strict=True) if a]

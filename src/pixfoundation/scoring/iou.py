@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.conventions import EmptyTruth
 from pixfoundation.masks import Mask
 from pixfoundation.types import Sample
-
-EmptyPolicy = Literal["one", "skip"]
-"""What an image without ground truth counts: 1 for an empty mask, 0 for any other; or nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +35,10 @@ class Overlaps:
     share: NDArray[np.float64]
     has_target: NDArray[np.bool_]
 
-    def counted(self, empty: EmptyPolicy) -> NDArray[np.bool_]:
+    def counted(self, empty: EmptyTruth) -> NDArray[np.bool_]:
         """Return which samples enter a mean under a policy, bool [n]."""
         asked = ~np.isnan(self.iou)
-        return asked & self.has_target if empty == "skip" else asked
+        return asked & self.has_target if empty is EmptyTruth.SKIP else asked
 
 
 def overlaps(

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import AnswerRecord
@@ -16,7 +17,6 @@ from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grading import RULES, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.notes import data_notes, settings_notes
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, Settings
@@ -37,9 +37,9 @@ def score(
     selector: str | None = None,
     parser: str | None = None,
     judge: str | None = None,
-    empty: EmptyPolicy = "one",
-    native: str = "union",
-    published: bool = False,
+    empty: str | None = None,
+    native: str | None = None,
+    conventions: Conventions = DEFAULT,
     vectors: str | PhraseVectors | None = None,
     only: Sequence[str] | None = None,
     replicates: int = 1000,
@@ -57,10 +57,10 @@ def score(
             None for the tolerant one, or under `published` the benchmark's own.
         judge: Whose verdicts count where a run has several judges'; `rules` to grade by rules
             though there are verdicts. None for the last judge that wrote.
-        empty: What an image without ground truth counts: `one` (an empty mask 1, any other 0), or
-            `skip`.
-        native: Which of a model's own masks count: `union` or `first`.
-        published: Obey every rule of the published scripts.
+        empty: How an image without ground truth is scored, `one` (an empty mask 1, any other 0) or
+            `skip`; None for what the conventions say.
+        native: Which native masks count, `union` or `first`; None for what the conventions say.
+        conventions: The rules.
         vectors: For the phrase similarity, or their name; None for the first installed.
         only: Ids of the samples to score, in that order; None for all.
         replicates: Bootstrap draws of the intervals.
@@ -83,17 +83,15 @@ def score(
     settings = resolve_settings(
         evidence,
         similarity,
-        published=published,
+        conventions=_with_options(conventions, empty, native),
         parser=parser,
         judge=judge,
-        empty=empty,
-        native=native,
         replicates=replicates,
         seed=seed,
     )
     accuracies, other = _accuracies(evidence, settings, bootstrap)
     wanted = {*(selectors or DEFAULT_SELECTORS), *named}
-    rules = Rules(published, similarity, settings.native)
+    rules = Rules(settings.conventions.selection, similarity)
     groundings = _groundings(evidence, wanted, rules, settings, bootstrap)
     _remember(similarity, run)
     held = _selectors_held(run, groundings, named)
@@ -121,6 +119,16 @@ def score(
     )
 
 
+def _with_options(conventions: Conventions, empty: str | None, native: str | None) -> Conventions:
+    """Return the conventions with the rules that have options of their own."""
+    rules: dict[str, dict[str, str]] = {}
+    if empty is not None:
+        rules["scoring"] = {"empty_truth": empty}
+    if native is not None:
+        rules["selection"] = {"native_masks": native}
+    return Conventions.from_mapping(rules, conventions, source="options of score")
+
+
 def _accuracies(
     evidence: RunRecords, settings: Settings, bootstrap: Bootstrap
 ) -> tuple[dict[Protocol, Accuracy], Accuracy | None]:
@@ -146,7 +154,7 @@ def _accuracies(
             grader,
             name,
             bootstrap,
-            published=settings.published,
+            conventions=settings.conventions.scoring,
         )
 
     found: dict[Protocol, Accuracy] = {}
@@ -190,8 +198,7 @@ def _groundings(
                     choices,
                     asked,
                     bootstrap,
-                    empty=settings.empty,
-                    published=settings.published,
+                    conventions=settings.conventions.scoring,
                 )
     position = {name: i for i, name in enumerate(order)}
     return dict(sorted(found.items(), key=lambda item: (position[item[0][1]], item[0][0])))

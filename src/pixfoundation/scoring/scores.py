@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions, EmptyTruth, NativeMasks
 from pixfoundation.scoring import accuracy, grounding
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.scoring.iou import EmptyPolicy
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
@@ -29,30 +29,58 @@ class Settings:
     """How a run is scored; written into every output.
 
     Attributes:
-        published: Whether every rule is the published one.
+        conventions: The rules of selectors and scores.
         parser: Reads option letters in protocol 2.
         grade_judge: Grades protocol 1.
         pick_judge: Picks masks; None if no judge did.
-        empty: What an image without ground truth counts.
-        native: Which of a model's own masks count: `union` or `first`.
         vectors: Of the phrase similarity: their name, or `imported`; None if none was used.
         replicates: Bootstrap draws.
         seed: Of the draws.
     """
 
-    published: bool
+    conventions: Conventions
     parser: str
     grade_judge: str
     pick_judge: str | None
-    empty: EmptyPolicy
-    native: str
     vectors: str | None
     replicates: int
     seed: int
 
+    @property
+    def published(self) -> bool:
+        """Whether selectors and scores follow the published rules."""
+        return self.conventions.agrees_with(PUBLISHED, "selection", "scoring")
+
+    @property
+    def empty(self) -> EmptyTruth:
+        """How an image without ground truth is scored."""
+        return self.conventions.scoring.empty_truth
+
+    @property
+    def native(self) -> NativeMasks:
+        """Which native masks the selector `native` takes."""
+        return self.conventions.selection.native_masks
+
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as plain JSON data."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Return the settings as plain JSON data.
+
+        The key `conventions` is there only if the rules are neither the default nor the published
+        ones.
+        """
+        data: dict[str, Any] = {
+            "published": self.published,
+            "parser": self.parser,
+            "grade_judge": self.grade_judge,
+            "pick_judge": self.pick_judge,
+            "empty": self.empty.value,
+            "native": self.native.value,
+            "vectors": self.vectors,
+            "replicates": self.replicates,
+            "seed": self.seed,
+        }
+        if not (self.published or self.conventions.agrees_with(DEFAULT, "selection", "scoring")):
+            data["conventions"] = self.conventions.changed("selection", "scoring")
+        return data
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pixfoundation.conventions import PUBLISHED_PARSERS, Conventions, ParserRule, ScoringConventions
 from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.runs.records import CandidateRecord, VerdictRecord
 from pixfoundation.runs.run_records import RunRecords
@@ -19,11 +20,9 @@ def resolve_settings(
     evidence: RunRecords,
     similarity: Similarity | None,
     *,
-    published: bool,
+    conventions: Conventions,
     parser: str | None,
     judge: str | None,
-    empty: str,
-    native: str,
     replicates: int,
     seed: int,
 ) -> Settings:
@@ -32,11 +31,9 @@ def resolve_settings(
     Args:
         evidence: What there is to score.
         similarity: Of phrases, if it can be computed here.
-        published: Whether every rule is the published one.
-        parser: Of option letters; None for what the benchmark and `published` call for.
+        conventions: The rules.
+        parser: Of option letters; None for what the conventions and the dataset call for.
         judge: Whose verdicts count; None for the last that wrote.
-        empty: `one` or `skip`.
-        native: `union` or `first`.
         replicates: Bootstrap draws.
         seed: Of the draws.
 
@@ -46,12 +43,10 @@ def resolve_settings(
     verdicts = evidence.verdicts
     _check_judge(evidence.run, verdicts, judge)
     return Settings(
-        published=published,
-        parser=_parser(parser, evidence.run, published),
+        conventions=conventions,
+        parser=_parser(parser, evidence.run, conventions.scoring),
         grade_judge=_judge(verdicts, ("grade",), judge) or RULES,
         pick_judge=_judge(verdicts, ("pick", "presence"), judge),
-        empty=_one_of("--empty", empty, ("one", "skip")),
-        native=_one_of("--native", native, ("union", "first")),
         vectors=_vectors_used(evidence.candidates.values(), similarity),
         replicates=replicates,
         seed=seed,
@@ -95,10 +90,10 @@ def _vectors_used(
     return " and ".join(names) or None
 
 
-def _parser(name: str | None, run: RunDirectory, published: bool) -> str:
+def _parser(name: str | None, run: RunDirectory, conventions: ScoringConventions) -> str:
     if name is None:
-        own = "published-cvbench" if run.config.dataset.get("name") == "pixcvbench" else "published"
-        return own if published else "tolerant"
+        own = PUBLISHED_PARSERS.get(str(run.config.dataset.get("name")), "published")
+        return own if conventions.option_parser is ParserRule.PUBLISHED else "tolerant"
     return _one_of("--parser", name, tuple(accuracy.PARSERS))
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pixfoundation.conventions import DEFAULT, SelectionConventions, Ties
 from pixfoundation.masks import Mask, ious
 from pixfoundation.registry import Registry
 from pixfoundation.similarity import Similarity
@@ -49,14 +50,12 @@ class Rules:
     """What selectors depend on beside the choice.
 
     Attributes:
-        published: Whether ties and orders are those of the published code.
-        similarity: Of phrases to expressions; None if no vectors are installed.
-        native: Which of a model's own masks count: all of them, or the first.
+        conventions: Rules of the selectors.
+        similarity: Similarity of phrases to expressions; None if no vectors are installed.
     """
 
-    published: bool = False
+    conventions: SelectionConventions = DEFAULT.selection
     similarity: Similarity | None = None
-    native: str = "union"
 
 
 class Selector(Protocol):
@@ -86,8 +85,10 @@ ALIASES = {"judge": "auto"}
 """Further names of selectors: the published tables call a judge's picks automatic."""
 
 
-def best_by_truth(name: str, sample: Sample, candidates: Sequence[Candidate]) -> Selection:
-    """Select by IoU with the ground truth; of equals the last, as published.
+def best_by_truth(
+    name: str, sample: Sample, candidates: Sequence[Candidate], ties: Ties
+) -> Selection:
+    """Select by IoU with the ground truth.
 
     Where there is nothing to find, the oracle knows it and selects the empty mask.
     """
@@ -96,7 +97,7 @@ def best_by_truth(name: str, sample: Sample, candidates: Sequence[Candidate]) ->
     if not candidates:
         return Selection(name, None)
     values = ious([candidate.mask for candidate in candidates], sample.mask)
-    best = last_of_best(values)
+    best = index_of_best(values, ties)
     return Selection(name, candidates[best].mask, best, float(values[best]))
 
 
@@ -120,8 +121,10 @@ def best_by_score(
     return Selection(name, candidates[indices[best]].mask, indices[best], scores[best])
 
 
-def last_of_best(values: np.ndarray) -> int:
-    """Index of the greatest value, of equals the last."""
+def index_of_best(values: np.ndarray, ties: Ties) -> int:
+    """Return the index of the greatest value."""
+    if ties is Ties.FIRST:
+        return int(np.argmax(values))
     return len(values) - 1 - int(np.argmax(values[::-1]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pixfoundation.conventions import NativeMasks
 from pixfoundation.masks import union
 from pixfoundation.selectors.base import Choice, Rules, nothing, selectors
 from pixfoundation.types import Selection
@@ -20,7 +21,7 @@ class Native:
 
     def __init__(self, rules: Rules) -> None:
         """Take from the rules which masks count."""
-        self._first = rules.native == "first"
+        self._first = rules.conventions.native_masks is NativeMasks.FIRST
 
     def applies(self, choices: Sequence[Choice]) -> bool:
         """Where the model gives masks of its own."""

@@ -15,7 +15,8 @@ class Oracle:
     name = "oracle"
 
     def __init__(self, rules: Rules) -> None:
-        """Needs nothing of the rules."""
+        """Take the rule for ties."""
+        self._ties = rules.conventions.ties
 
     def applies(self, choices: Sequence[Choice]) -> bool:
         """Where answers offer more than the one mask that a model of its own gives."""
@@ -26,4 +27,4 @@ class Oracle:
 
     def select(self, choice: Choice) -> Selection:
         """Chooses by IoU."""
-        return best_by_truth(self.name, choice.sample, choice.candidates)
+        return best_by_truth(self.name, choice.sample, choice.candidates, self._ties)

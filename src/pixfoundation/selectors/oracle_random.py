@@ -20,7 +20,8 @@ class OracleOfRandom:
     name = "oracle_random"
 
     def __init__(self, rules: Rules) -> None:
-        """Needs nothing of the rules."""
+        """Take the rule for ties."""
+        self._ties = rules.conventions.ties
 
     def applies(self, choices: Sequence[Choice]) -> bool:
         """Where random points were segmented."""
@@ -30,4 +31,4 @@ class OracleOfRandom:
         """Chooses by IoU."""
         prompts = by_prompt(choice.random)[: len(by_prompt(choice.candidates))]
         end = sum(map(len, prompts))
-        return best_by_truth(self.name, choice.sample, choice.random[:end])
+        return best_by_truth(self.name, choice.sample, choice.random[:end], self._ties)

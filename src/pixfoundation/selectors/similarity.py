@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from pixfoundation.conventions import NegativeSimilarity, PhraseMask
 from pixfoundation.errors import missing_package
 from pixfoundation.selectors.base import (
     Choice,
     Rules,
     best_by_score,
-    last_of_best,
+    index_of_best,
     nothing,
     selectors,
 )
@@ -33,7 +34,7 @@ class Similar:
 
     def __init__(self, rules: Rules) -> None:
         """Take vectors and the published order from the rules."""
-        self._published = rules.published
+        self._conventions = rules.conventions
         self._similarity = rules.similarity
 
     def applies(self, choices: Sequence[Choice]) -> bool:
@@ -53,13 +54,14 @@ class Similar:
         if not indices:
             return Selection(self.name, None)
         values = self._values(choice, indices)
-        if self._published and values.max() < 0:
+        nothing_below_zero = self._conventions.negative_similarity is NegativeSimilarity.NOTHING
+        if nothing_below_zero and values.max() < 0:
             return Selection(self.name, None, None, float(values.max()))
-        best = last_of_best(values)
+        best = index_of_best(values, self._conventions.ties)
         evidence = float(values[best])
         if evidence < THRESHOLD:
             return Selection(self.name, nothing(choice), None, evidence)
-        if self._published:
+        if self._conventions.phrase_mask is PhraseMask.LAST:
             index = indices[best]
             return Selection(self.name, choice.candidates[index].mask, index, evidence)
         phrase = choice.candidates[indices[best]].phrase

@@ -12,6 +12,7 @@ from PIL import Image
 from pixfoundation import api
 from pixfoundation.attention import AttentionCapture, to_trace
 from pixfoundation.attention.row_convention import row_convention, token_maps
+from pixfoundation.conventions import DEFAULT, PUBLISHED
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import upsample
 from pixfoundation.models import models
@@ -188,7 +189,9 @@ def test_attention_lands_on_the_bright_patch(bright_lover, size, at):
 def test_as_published_it_lands_beside_the_patch_on_a_wide_image(bright_lover):
     image, (_, y0, _, y1) = planted((800, 450), (0.5, 0.85), cells=2)
     _, true = looked_at(bright_lover, image)
-    _, published = looked_at(bright_lover, image, Decoding(1, attention=True, published=True))
+    _, published = looked_at(
+        bright_lover, image, Decoding(1, attention=True, conventions=PUBLISHED.model)
+    )
     assert y0 - 17 <= true < y1 + 17
     assert published > y1 + 17
 
@@ -213,7 +216,7 @@ def test_all_protocols_run_and_the_run_says_what_was_loaded(model, tmp_path):
 
 
 def test_the_published_reading_is_chosen_with_the_published_grounder(model):
-    how = api.load_grounder(model, DiscSegmenter(), published=True)
+    how = api.load_grounder(model, DiscSegmenter(), conventions=PUBLISHED.grounding)
     assert how.fingerprint()["reading"]["alignment"] == "self"
     how = api.load_grounder(model, DiscSegmenter())
     assert how.fingerprint()["reading"]["alignment"] == "predict"
@@ -227,8 +230,8 @@ def test_the_newline_is_dropped_only_as_published(model, monkeypatch):
         "generate",
         lambda ids, *a, **k: lengths.append(len(ids)) or generate(ids, *a, **k),
     )
-    for published in (False, True):
-        model.answer([image_of(64, 64)], [ask("What?")], Decoding(1, published=published))
+    for rules in (DEFAULT, PUBLISHED):
+        model.answer([image_of(64, 64)], [ask("What?")], Decoding(1, conventions=rules.model))
     assert lengths[0] == lengths[1] + 1
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
@@ -208,7 +209,7 @@ def test_published_answers_are_stored_without_tags(adapter, tokens, says):
     says([*tokens.encode("<p> the dog </p> [SEG] .", bos=False), tokens.eos_id])
     image = Image.effect_noise((20, 20), 90).convert("RGB")
     (answer,) = adapter.answer(
-        [image], [Prompt("1", 1, "What is there?")], Decoding(published=True)
+        [image], [Prompt("1", 1, "What is there?")], Decoding(conventions=PUBLISHED.model)
     )
     assert answer.text == "the dog ."
     assert answer.masks is not None
@@ -216,7 +217,7 @@ def test_published_answers_are_stored_without_tags(adapter, tokens, says):
 
 
 def test_published_questions_keep_only_the_ampersand_escaped(tokens):
-    asked = GLAMM_DIALOGUE.prompt_ids(tokens, "a < b & c", published=True)
+    asked = GLAMM_DIALOGUE.prompt_ids(tokens, "a < b & c", escape=True)
     assert asked == GLAMM_DIALOGUE.prompt_ids(tokens, "a < b &amp; c")
     template = GLAMM_DIALOGUE.templates.identify
     assert template == "Can you please segment {expression} in the given image"

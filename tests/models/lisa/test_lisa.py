@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
@@ -354,11 +355,13 @@ def test_an_image_is_looked_at_once_for_all_its_questions(adapter, photo, monkey
 
 def test_published_prompt_and_answer_are_those_of_the_wrapper(adapter, photo):
     tokens = adapter.tokens
-    asked = LISA_DIALOGUE.prompt_ids(tokens, "a < b & c?", published=True)
+    asked = LISA_DIALOGUE.prompt_ids(tokens, "a < b & c?", escape=True)
     assert asked == LISA_DIALOGUE.prompt_ids(tokens, "a &lt; b &amp; c?")
     assert LISA_DIALOGUE.templates.identify == "Can you segment {expression} in this image?"
     prompts = [Prompt("1", 3, "Can you segment the cup in this image?")]
-    (answer,) = adapter.answer([photo], prompts, Decoding(max_new_tokens=30, published=True))
+    (answer,) = adapter.answer(
+        [photo], prompts, Decoding(max_new_tokens=30, conventions=PUBLISHED.model)
+    )
     assert "[SEG]" in answer.text
 
 

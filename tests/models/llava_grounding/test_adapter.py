@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from pixfoundation import api
+from pixfoundation.conventions import DEFAULT, PUBLISHED
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.masks import Mask, union
 from pixfoundation.models import models
@@ -33,9 +34,9 @@ def model_of(core_of):
     return made
 
 
-def ask(model, question, image=None, published=False, tokens=16):
+def ask(model, question, image=None, rules=DEFAULT, tokens=16):
     image = tiny.picture(96, 96) if image is None else image
-    decoding = Decoding(max_new_tokens=tokens, published=published)
+    decoding = Decoding(max_new_tokens=tokens, conventions=rules.model)
     return model.answer([image], [Prompt("s", 1, question)], decoding)[0]
 
 
@@ -67,7 +68,7 @@ def test_it_is_asked_as_published(tmp_path):
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['variant']}-{c['size'][0]}")
 def test_published_answers_are_those_of_the_original(case, model_of):
-    answer = of_case(case, model_of, published=True)
+    answer = of_case(case, model_of, rules=PUBLISHED)
     assert answer.text == case["text"]
     assert answer.token_ids == tuple(case["ids"])
     expected = Mask((case["size"][1], case["size"][0]), case["merged"].encode())
@@ -90,7 +91,7 @@ def test_each_mask_comes_with_its_phrase_and_where_it_stands(model_of):
         assert case["threshold"] < native.score <= 1
     starts = [native.span[0] for native in answer.masks[1:]]
     assert starts == sorted(set(starts))
-    by_the_text = of_case(case, model_of, published=True).masks
+    by_the_text = of_case(case, model_of, rules=PUBLISHED).masks
     assert by_the_text[0].phrase == "lo"  # the published pairing is one too early
     assert [m.mask for m in by_the_text] == [m.mask for m in answer.masks]
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from pixfoundation import api
+from pixfoundation.conventions import DEFAULT, PUBLISHED
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Decoding
@@ -32,15 +33,15 @@ def boxes(tmp_path):
     return ListDataset(samples)
 
 
-@pytest.mark.parametrize("published", [False, True])
-def test_run_score_report(published, boxes, core_of, tmp_path):
+@pytest.mark.parametrize("rules", [DEFAULT, PUBLISHED])
+def test_run_score_report(rules, boxes, core_of, tmp_path):
     model = make_model(core_of)
     run = api.evaluate(
-        model, boxes, out=tmp_path / "run", decoding=DECODING, batch_size=2, published=published
+        model, boxes, out=tmp_path / "run", decoding=DECODING, batch_size=2, conventions=rules
     )
     assert run.config.grounding["name"] == "native"
     assert len(run.answers()) == 12
-    scores = score(run, published=published, selectors=["native", "oracle"])
+    scores = score(run, conventions=rules, selectors=["native", "oracle"])
     ious = []
     for sample in boxes.samples:
         prompt = build_prompt(sample, 3, model.templates)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from pixfoundation import api
+from pixfoundation.conventions import PUBLISHED, MaskCrop
 from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.masks import Mask, union
 from pixfoundation.models import models
@@ -110,13 +111,13 @@ def test_masks_lie_where_finish_puts_them(model, checkpoint):
         logits = core.segment(core.queries(spoken.seg_states), seen.state)
         wanted = finish(logits[1:], width, height, mode="first")
         assert ask(model, image).masks[1].mask == Mask.from_array(wanted)
-        shifted = finish(logits, width, height, published=True)
-        published = ask(model, image, Decoding(max_new_tokens=11, published=True))
+        shifted = finish(logits, width, height, mode="first", crop=MaskCrop.TOP_LEFT)
+        published = ask(model, image, Decoding(max_new_tokens=11, conventions=PUBLISHED.model))
         assert [mask.mask for mask in published.masks] == [Mask.from_array(shifted)]
 
 
 def test_published_answers_are_cleaned_up_as_published(model):
-    published = ask(model, noise(40, 24), Decoding(max_new_tokens=11, published=True))
+    published = ask(model, noise(40, 24), Decoding(max_new_tokens=11, conventions=PUBLISHED.model))
     assert published.text == "red and red and"
     assert len(published.masks) == 1
     assert published.masks[0].phrase is None

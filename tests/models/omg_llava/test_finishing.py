@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pixfoundation.conventions import MaskCrop
 from pixfoundation.models.omg_llava.finishing import finish, finish_each
 
 SHAPES = [(120, 120), (160, 96), (96, 160), (161, 96), (95, 160)]  # (width, height)
@@ -36,7 +37,13 @@ def test_padding_is_cut_away_on_both_sides(width, height):
 def test_published_masks_are_shifted_by_the_padding(width, height):
     side = max(width, height)
     right, down = (side - width) // 2, (side - height) // 2
-    found = finish(drawn_on_square(width, height, (10, 20, 50, 70)), width, height, published=True)
+    found = finish(
+        drawn_on_square(width, height, (10, 20, 50, 70)),
+        width,
+        height,
+        mode="first",
+        crop=MaskCrop.TOP_LEFT,
+    )
     shifted = (10 + right, 20 + down, min(50 + right, width), min(70 + down, height))
     assert torch.equal(found, filled(width, height, shifted))
 
@@ -67,7 +74,7 @@ def test_first_union_and_named_phrase():
 
 def test_published_keeps_the_first_mask_only():
     wide = TWO[..., :, :]
-    both = finish(wide, 64, 64, published=True)
+    both = finish(wide, 64, 64, mode="first", crop=MaskCrop.TOP_LEFT)
     assert torch.equal(both, finish(wide[:1], 64, 64))
 
 
@@ -76,10 +83,10 @@ def test_a_phrase_must_be_given_to_select_by_it():
         finish(TWO, 64, 32, mode="phrase", phrases=["one"], phrase="one")
 
 
-@pytest.mark.parametrize("published", [False, True])
-def test_no_mask_is_an_empty_one(published):
+@pytest.mark.parametrize("crop", MaskCrop)
+def test_no_mask_is_an_empty_one(crop):
     none = torch.zeros(0, 1, 16, 16)
     assert finish_each(none, 20, 10).shape == (0, 10, 20)
-    found = finish(none, 20, 10, published=published)
+    found = finish(none, 20, 10, crop=crop)
     assert found.shape == (10, 20)
     assert not found.any()

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.attention import to_trace
+from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.models.base import Capability, Decoding
@@ -158,10 +159,12 @@ class CambrianModel:
     ) -> Answer:
         """Answers one question; `again` says that another about the same image will follow."""
         drop = self._settings.legacy_drop_newline
+        if drop is None:
+            drop = decoding.conventions.image_newline is ImageNewline.DROPPED
         ids = text.prompt_ids(
             self._tokenizer,
             question,
-            legacy_drop_newline=decoding.published if drop is None else drop,
+            legacy_drop_newline=drop,
         )
         seen = self._see(image)
         shared = self._settings.share_prefix and (again or seen.asked)
@@ -197,9 +200,10 @@ class CambrianModel:
         if maps is None:
             return None
         margins = Margins.of(image.size, self.core.layout.side)
-        default = "published" if decoding.published else "image"
-        published = (self._settings.geometry or default) == "published"
-        frame = margins.published_frame(image.size) if published else margins.frame(image.size)
+        square = decoding.conventions.attention_grid is AttentionGrid.SQUARE
+        if self._settings.geometry is not None:
+            square = self._settings.geometry == "published"
+        frame = margins.published_frame(image.size) if square else margins.frame(image.size)
         return to_trace(maps.flatten(1), len(output.ids), frame)
 
 

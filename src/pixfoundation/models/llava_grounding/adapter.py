@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from pixfoundation.conventions import AnswerEnd, AnswerText, MaskPairing
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
@@ -185,21 +186,45 @@ class LlavaGroundingModel:
         room = room_for_answer(inputs.shape[1], positions)
         ids, _, states = core.generate(inputs, min(decoding.max_new_tokens, room))
         tokens = ids.tolist()
-        if decoding.published:
+        rules = decoding.conventions
+        if rules.answer_end is AnswerEnd.STOP_TEXT:
             tokens = tokens[: stopped_at(self._tokens, tokens)]
             states = states[: tokens.count(core.tags.seg)]
         matches: list[Match] = []
         if len(states):
             queries = core.segment(image.encoded, states)
             matches = core.match(queries.logits, queries.boxes, queries.masks, self._threshold)
-        if decoding.published:
-            return self._as_published(image, tokens, matches)
-        return self._paired_by_ids(image, tokens, matches)
+        by_ids = rules.mask_pairing is MaskPairing.TOKENS
+        pair = self._paired_by_ids if by_ids else self._paired_by_text
+        masks = pair(image, tokens, matches)
+        if rules.answer_text is AnswerText.PLAIN:
+            text, spans = decode(self._tokens, tokens, hidden=core.tags)
+            return Answer(text, tuple(tokens), spans, tuple(masks))
+        stored, _ = self._stored(tokens, matches)
+        return Answer(stored, tuple(tokens), (), tuple(replace(own, span=None) for own in masks))
 
-    def _paired_by_ids(self, image: _Image, ids: list[int], matches: list[Match]) -> Answer:
-        """The answer without its tags; each mask with the phrase whose `<seg>` asked for it."""
+    def _stored(self, ids: list[int], matches: list[Match]) -> tuple[str, list[str | None]]:
+        """Return the answer as the published wrapper stores it, and the phrase of each `<seg>`."""
+        shown = [bool(len(found.queries)) for found in matches]
+        return published_pairing(decode(self._tokens, ids).text, shown)
+
+    def _paired_by_text(
+        self, image: _Image, ids: list[int], matches: list[Match]
+    ) -> list[NativeMask]:
+        """Return each mask with the phrase in its piece of the text, as published."""
+        _, phrases = self._stored(ids, matches)
+        return [
+            NativeMask(image.mask(found), phrase, None, float(found.scores.max()))
+            for found, phrase in zip(matches, phrases, strict=True)
+            if len(found.queries)
+        ]
+
+    def _paired_by_ids(
+        self, image: _Image, ids: list[int], matches: list[Match]
+    ) -> list[NativeMask]:
+        """Return each mask with the phrase whose `<seg>` asked for it."""
         text, spans = decode(self._tokens, ids, hidden=self._core.tags)
-        masks = []
+        masks: list[NativeMask] = []
         for found, where in zip(matches, phrase_ranges(ids, self._core.tags), strict=True):
             if not len(found.queries):
                 continue
@@ -210,18 +235,7 @@ class LlavaGroundingModel:
             )
             phrase = None if span is None else text[slice(*span)]
             masks.append(NativeMask(image.mask(found), phrase, span, float(found.scores.max())))
-        return Answer(text, tuple(ids), spans, tuple(masks))
-
-    def _as_published(self, image: _Image, ids: list[int], matches: list[Match]) -> Answer:
-        """The answer with its tags, rewritten where a phrase has no mask; masks by pieces."""
-        shown = [bool(len(found.queries)) for found in matches]
-        text, phrases = published_pairing(decode(self._tokens, ids).text, shown)
-        masks = [
-            NativeMask(image.mask(found), phrase, None, float(found.scores.max()))
-            for found, phrase in zip(matches, phrases, strict=True)
-            if len(found.queries)
-        ]
-        return Answer(text, tuple(ids), (), tuple(masks))
+        return masks
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from PIL import Image
 
+from pixfoundation.conventions import AnswerText, KeptMasks, MaskPairing
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device
 from pixfoundation.masks import Mask, union
@@ -208,25 +210,23 @@ class OmgLlavaModel:
         )
         ids = spoken.ids.tolist()
         logits = core.segment(core.queries(spoken.seg_states), seen.state)
-        drawn = [
-            Mask.from_array(mask)
-            for mask in finish_each(
-                logits, image.width, image.height, published=decoding.published
-            ).cpu()
-        ]
-        if decoding.published:
-            text = published_text(tokens.decode(ids).text)
-            return Answer(text, tuple(ids), (), tuple(NativeMask(mask) for mask in drawn[:1]))
+        rules = decoding.conventions
+        cut_out = finish_each(logits, image.width, image.height, crop=rules.mask_crop)
         decoded = tokens.decode(ids, hidden=tokens.added.values())
         pairs = phrase_of_each_seg(ids[:-1], tokens, core.vocabulary.seg)
         spans = [characters(pair, decoded) for pair in pairs]
-        found = [
-            NativeMask(mask, span and decoded.text[slice(*span)], span)
-            for mask, span in zip(drawn, spans, strict=True)
+        masks = [
+            NativeMask(Mask.from_array(mask), span and decoded.text[slice(*span)], span)
+            for mask, span in zip(cut_out.cpu(), spans, strict=True)
         ]
-        return Answer(
-            decoded.text, tuple(ids), decoded.spans, _kept(found, self._keep, prompt.expression)
-        )
+        keep = "first" if rules.kept_masks is KeptMasks.FIRST else self._keep
+        kept = _kept(masks, keep, prompt.expression)
+        if rules.mask_pairing is MaskPairing.WRAPPER:
+            kept = tuple(replace(own, phrase=None, span=None) for own in kept)
+        if rules.answer_text is AnswerText.PLAIN:
+            return Answer(decoded.text, tuple(ids), decoded.spans, kept)
+        stored = published_text(tokens.decode(ids).text)
+        return Answer(stored, tuple(ids), (), tuple(replace(own, span=None) for own in kept))
 
 
 def _found(source: str | None) -> Path | None:

@@ -14,19 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixfoundation.conventions import MaskCrop
 from pixfoundation.models.omg_llava.phrases import named
 
 Mode = Literal["first", "union", "phrase"]
 
 
-def finish_each(masks: Tensor, width: int, height: int, *, published: bool = False) -> Tensor:
+def finish_each(
+    masks: Tensor, width: int, height: int, *, crop: MaskCrop = MaskCrop.CENTRE
+) -> Tensor:
     """Enlarges mask logits to the padded square, cuts the image out, and thresholds.
 
     Args:
         masks: Logits, float [N, 1, h, w] or [N, h, w].
         width: Of the image in pixels.
         height: Of the image in pixels.
-        published: Cut from the top left corner, as the published wrapper does.
+        crop: Where the image is cut out of the square.
 
     Returns:
         bool [N, height, width]: probability above one half.
@@ -36,7 +39,9 @@ def finish_each(masks: Tensor, width: int, height: int, *, published: bool = Fal
     if len(logits) == 0:
         return torch.zeros(0, height, width, dtype=torch.bool, device=masks.device)
     square = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
-    top, left = (0, 0) if published else ((side - height) // 2, (side - width) // 2)
+    top, left = (side - height) // 2, (side - width) // 2
+    if crop is MaskCrop.TOP_LEFT:
+        top = left = 0
     return square[:, top : top + height, left : left + width].sigmoid() > 0.5
 
 
@@ -48,7 +53,7 @@ def finish(
     mode: Mode = "union",
     phrases: Sequence[str | None] = (),
     phrase: str | None = None,
-    published: bool = False,
+    crop: MaskCrop = MaskCrop.CENTRE,
 ) -> Tensor:
     """Brings all masks of an answer to one.
 
@@ -59,7 +64,7 @@ def finish(
         mode: The 'first' mask alone, the 'union' of all, or of those of the named 'phrase'.
         phrases: The phrase of each mask, for the mode 'phrase'.
         phrase: The one that is meant; the masks whose words are most like it are united.
-        published: As the published wrapper: the first mask, cut from the top left corner.
+        crop: Where the image is cut out of the square.
 
     Returns:
         bool [height, width]; empty if there are no masks.
@@ -67,7 +72,7 @@ def finish(
     Raises:
         ValueError: If the mode is 'phrase' and phrases or phrase are missing, or not one a mask.
     """
-    if published or mode == "first":
+    if mode == "first":
         masks = masks[:1]
     elif mode == "phrase":
         if phrase is None or len(phrases) != len(masks):
@@ -76,4 +81,4 @@ def finish(
                 f"{len(masks)} masks, but got {phrase!r} and {len(phrases)} phrases."
             )
         masks = masks[named(phrases, phrase)]
-    return finish_each(masks, width, height, published=published).any(dim=0)
+    return finish_each(masks, width, height, crop=crop).any(dim=0)

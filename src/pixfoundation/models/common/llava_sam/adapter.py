@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from pixfoundation.conventions import AnswerText, QuestionEscaping
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
@@ -117,8 +118,8 @@ class LlavaSamModel:
         Args:
             images: RGB images; the same object again is encoded once.
             prompts: One an image.
-            decoding: How; greedily only. As published: questions are HTML-escaped and answers
-                stored as the model's wrapper does it.
+            decoding: How answers are decoded; greedily only. Its conventions say whether questions
+                are HTML-escaped and answers stored as the model's wrapper does it.
 
         Raises:
             DataError: If sampling or attention is asked for.
@@ -181,7 +182,8 @@ class LlavaSamModel:
         decoding: Decoding,
         boxes: torch.Tensor | None = None,
     ) -> Answer:
-        ids = self._dialogue.prompt_ids(self.tokens, question, decoding.published)
+        escape = decoding.conventions.question_escaping is QuestionEscaping.HTML
+        ids = self._dialogue.prompt_ids(self.tokens, question, escape)
         output = self.core.answer(
             torch.tensor(ids),
             view.sight,
@@ -204,7 +206,7 @@ class LlavaSamModel:
                 masks.append(NativeMask(mask, decoded.text[start:end], (start, end)))
             else:
                 masks.append(NativeMask(mask))
-        if not decoding.published:
+        if decoding.conventions.answer_text is AnswerText.PLAIN:
             return Answer(decoded.text, tuple(generated), decoded.spans, tuple(masks))
         stored = answer_as_stored(self._dialogue, self.tokens, generated, decoded.text)
         moved = tuple(NativeMask(own.mask, own.phrase) for own in masks)

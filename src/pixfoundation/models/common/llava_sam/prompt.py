@@ -35,16 +35,16 @@ class Dialogue:
     escaped: str
     keeps_tags: bool
 
-    def prompt_ids(self, tokens: LlamaTokens, question: str, published: bool = False) -> list[int]:
+    def prompt_ids(self, tokens: LlamaTokens, question: str, escape: bool = False) -> list[int]:
         """Return the prompt's ids with `IMAGE_TOKEN` in the place of the image.
 
         Args:
             tokens: Of the checkpoint.
             question: The user's words.
-            published: Escape what the published wrapper escapes.
+            escape: Whether to HTML-escape what the published wrapper escapes.
         """
         question = question.replace(IMAGE, "")
-        if published:
+        if escape:
             for character in self.escaped:
                 question = question.replace(character, html.escape(character))
         text = LLAVA_V1.format(image=self.image_line, text=question)

@@ -1,0 +1,29 @@
+"""`--published` and `--conventions`: the rules, in every command that makes numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pixfoundation.conventions import DEFAULT, Conventions
+from pixfoundation.conventions import PUBLISHED as PUBLISHED_RULES
+
+PUBLISHED = typer.Option(
+    False, help="Follow the published code in every rule instead of the default."
+)
+CONVENTIONS = typer.Option(
+    None,
+    metavar="FILE",
+    help="A TOML file that sets single rules, on top of the default or of --published.",
+)
+
+
+def choose_conventions(published: bool, file: Path | None) -> Conventions:
+    """Return the rules that the two options name.
+
+    Raises:
+        DataError: If the file cannot be read, or holds a rule or value that is not known.
+    """
+    base = PUBLISHED_RULES if published else DEFAULT
+    return base if file is None else Conventions.load(file, base)
