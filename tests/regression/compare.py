@@ -39,7 +39,7 @@ class Difference:
 
 
 def differences(first: Any, second: Any, *, exact: bool) -> list[Difference]:
-    """List where two JSON values differ; those that a comparison that is not exact allows are left out."""
+    """List where two JSON values differ by more than the comparison allows."""
     found = list(_differences("", first, second, exact))
     if exact:
         return found
@@ -103,7 +103,7 @@ def describe(found: list[Difference]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what differs; returns the exit status."""
+    """Print what differs; return the exit status."""
     if len(arguments) != 2:
         print(__doc__)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -13,13 +14,14 @@ from tests.regression.document import SECTIONS, Workshop, dump, normal, workshop
 
 
 def main(arguments: list[str]) -> int:
-    """Write the document; returns the exit status."""
+    """Write the document; return the exit status."""
     if not arguments or (unknown := set(arguments[1:]) - set(SECTIONS)):
         print(__doc__)
         if arguments:
             print(f"No such section: {', '.join(sorted(unknown))}.")
         print(f"Sections: {', '.join(SECTIONS)}.")
         return 2
+    logging.disable(logging.WARNING)  # licences of weights that are not here
     out, wanted = Path(arguments[0]), arguments[1:] or list(SECTIONS)
     with workshop() as shop:
         document = {name: _timed(shop, name) for name in wanted}

@@ -93,7 +93,7 @@ def test_score(run: Path, options: list[str], setting: dict[str, Any]) -> None:
 
 
 def test_other_commands_on_a_run(run: Path, tmp_path: Path) -> None:
-    assert "A" in call("score", run, "--by", "pattern")
+    assert "oracle" in call("score", run)
     assert call("when", run, "--draws", 5)
     assert call_json("when", run, run, "--json", "--draws", 5, "--judge", "rules")
     assert call("compare", run, run, "--replicates", 5)
