@@ -69,9 +69,10 @@ def _differences(path: str, first: Any, second: Any, exact: bool) -> Iterator[Di
             yield Difference(f"{path} (length)", len(first), len(second))
         for number, (one, other) in enumerate(zip(first, second, strict=False)):
             yield from _differences(f"{path}/{number}", one, other, exact)
-    elif type(first) is not type(second) or first != second:
-        if exact or not _close(first, second, 0.0):
-            yield Difference(path, first, second)
+    elif (type(first) is not type(second) or first != second) and (
+        exact or not _close(first, second, 0.0)
+    ):
+        yield Difference(path, first, second)
 
 
 def _same_mask(first: dict[str, Any], second: dict[str, Any]) -> bool:

@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pixfoundation as pf
 from pycocotools import mask as coco
 from typer.testing import CliRunner
 
+import pixfoundation as pf
 from pixfoundation.cli import app
 from pixfoundation.errors import PixFoundationError
 from tests.regression import data, internals
@@ -473,7 +473,9 @@ def import_report(shop: Workshop) -> Any:
     """Return the data that a report of both imported runs embeds."""
     found = shop.report(*shop.imported.values())
     blocks = found.pop("blocks")
-    return found | {"blocks": [digest(json.dumps(block, sort_keys=True).encode()) for block in blocks]}
+    return found | {
+        "blocks": [digest(json.dumps(block, sort_keys=True).encode()) for block in blocks]
+    }
 
 
 @section("pixcvbench")
@@ -589,7 +591,15 @@ def cambrian(shop: Workshop) -> Any:
     )
 
 
-FAMILIES = ("llava", "llava_next", "llava_onevision", "qwen2_vl", "qwen2_5_vl", "internvl", "gemma3")
+FAMILIES = (
+    "llava",
+    "llava_next",
+    "llava_onevision",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "internvl",
+    "gemma3",
+)
 
 
 @section("model: transformers")
@@ -665,8 +675,10 @@ def worker(shop: Workshop) -> Any:
     """Return a run with a model in another process, its scores and its report."""
     command = data.write_worker(shop.path("worker.py"))
     run = shop.path("worked")
-    call("run", "--model", "worker", "--model-option", f"command={command}",
-         "--model-option", "identify=v1", "--segmenter", "none", "--limit", 6, "--out", run)  # fmt: skip
+    call(
+        "run", "--model", "worker", "--model-option", f"command={command}",
+        "--model-option", "identify=v1", "--segmenter", "none", "--limit", 6, "--out", run,
+    )  # fmt: skip
     records = shop.records(run)
     del records["configuration"]  # it holds the path of Python
     return {"run": records, **shop.scores(run), "report": shop.report(run)}

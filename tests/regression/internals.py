@@ -1,8 +1,8 @@
 """Everything here that is not public: names that a change of the layout may move.
 
 The rest of this folder uses the command line, `import pixfoundation`, and these functions. Where a
-module has moved, its earlier and its later path are both tried, so that one copy of this folder runs
-in checkouts from before and after the move.
+module has moved, its earlier and its later path are both tried, so that one copy of this folder
+runs in checkouts from before and after the move.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pixfoundation as pf
 import torch
 from PIL import Image
 from pycocotools import mask as coco
+
+import pixfoundation as pf
 
 
 def first_of(*names: str) -> Any:

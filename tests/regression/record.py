@@ -10,7 +10,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["TQDM_DISABLE"] = "1"
 
-from tests.regression.document import SECTIONS, Workshop, dump, normal, workshop  # noqa: E402
+from tests.regression.document import SECTIONS, Workshop, dump, normal, workshop
 
 
 def main(arguments: list[str]) -> int:

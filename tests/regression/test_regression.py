@@ -41,10 +41,7 @@ def shop() -> Iterator[Workshop]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-        for name in SECTIONS
-    ],
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SECTIONS],
 )
 def test_nothing_has_changed(name: str, shop: Workshop, expected: dict[str, Any]) -> None:
     found = differences(expected[name], normal(SECTIONS[name](shop)), exact=False)
