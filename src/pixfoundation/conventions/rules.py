@@ -50,12 +50,13 @@ def _rule(decides: str, source: str = "", why: str = "") -> dict[str, str]:
     return {"decides": decides, "source": source, "why": why}
 
 
-_LLAVA_SAM = "wrappers of LISA and GLaMM in MSiam/PixFoundation"
-_LLAVA_GROUNDING = "wrapper of LLaVA-Grounding in MSiam/PixFoundation"
-_OMG = "wrapper of OMG-LLaVA in MSiam/PixFoundation"
+_LLAVA_SAM = "`infer_lisa.py`, `infer_glamm.py`"
+_LLAVA_GROUNDING = "`infer_llavag.py`"
+_OMG = "`infer_omgllava.py`"
 _CAMBRIAN = "`infer_pixfoundation_cambrian.py`"
-_ATTEND = "`infer_pixfoundation_llava.py` and its relatives"
-_IOU = "`eval_iou.py`"
+_ATTEND = "`infer_pixfoundation.py`"
+_SELECTION = "`eval_nonpixLMM_iou.py`"
+_IOU = "`eval_iou.py`, `eval_nonpixLMM_iou.py`"
 _WHEN = "`eval_nonpixLMM_when_analysis.py`"
 
 
@@ -110,7 +111,7 @@ class ModelConventions(LayerConventions):
         default=AnswerText.PLAIN,
         metadata=_rule(
             "the text of an answer of LISA, GLaMM, LLaVA-Grounding and OMG-LLaVA",
-            "wrappers of the four models in MSiam/PixFoundation",
+            f"{_LLAVA_SAM}, {_LLAVA_GROUNDING}, {_OMG}",
             "phrases need their place in the text",
         ),
     )
@@ -118,7 +119,7 @@ class ModelConventions(LayerConventions):
         default=MaskPairing.TOKENS,
         metadata=_rule(
             "the phrase of a native mask",
-            f"{_LLAVA_GROUNDING}; {_OMG}",
+            f"{_LLAVA_GROUNDING}, {_OMG}",
             "a phrase without a mask must not shift the pairs after it",
         ),
     )
@@ -208,7 +209,7 @@ class GroundingConventions(LayerConventions):
         default=CoordinateMasks.ALL,
         metadata=_rule(
             "the masks of a point or box in the answer",
-            "`infer_qwen_simplebaseline.py`; Seg-Zero and VisionReasoner",
+            "`infer_qwen.py`, `infer_simple_baseline.py`; Seg-Zero, VisionReasoner",
             "which mask counts is for the selector to decide",
         ),
     )
@@ -226,7 +227,7 @@ class SelectionConventions(LayerConventions):
         default=PhraseMask.BEST_SCORED,
         metadata=_rule(
             "the mask of the phrase that the similarity chose",
-            _IOU,
+            _SELECTION,
             "the published files hold no scores",
         ),
     )
@@ -234,7 +235,7 @@ class SelectionConventions(LayerConventions):
         default=NegativeSimilarity.EMPTY_MASK,
         metadata=_rule(
             "an answer whose phrases all have a negative similarity",
-            _IOU,
+            _SELECTION,
             "it is below 0.7 like any other",
         ),
     )
@@ -279,7 +280,7 @@ class ScoringConventions(LayerConventions):
         default=PairRule.DATASET,
         metadata=_rule(
             "the pairs of the accuracy by pair",
-            "`protocol1_accuracy.py` and `protocol2_accuracy.py`",
+            "`protocol1_accuracy.py`, `protocol2_accuracy.py`",
             "a missing line must not shift all later pairs",
         ),
     )
@@ -287,7 +288,7 @@ class ScoringConventions(LayerConventions):
         default=MissingAnswers.WRONG,
         metadata=_rule(
             "a question without an answer",
-            "`protocol1_accuracy.py` and `protocol2_accuracy.py`",
+            "`protocol1_accuracy.py`, `protocol2_accuracy.py`",
             "leaving questions out must not raise a score",
         ),
     )
@@ -309,7 +310,7 @@ class JudgingConventions(LayerConventions):
         default=0.0,
         metadata=_rule(
             "the judge's temperature",
-            "`protocol1_accuracy.py` and `infer_pixfoundation_auto_gpt.py`",
+            "`protocol1_accuracy.py`, `infer_pixfoundation_auto_gpt.py`",
             "a verdict should be the same the next time",
         ),
     )

@@ -37,7 +37,10 @@ def differences(*layers: str) -> str:
     Args:
         layers: Names of `LAYERS`, in the order of the rows.
     """
-    lines = ["| | rule | default | published | why the default differs |", "|---|---|---|---|---|"]
+    lines = [
+        "| what | rule | default | published | why the default differs |",
+        "|---|---|---|---|---|",
+    ]
     for layer in layers:
         default, published = getattr(DEFAULT, layer), getattr(PUBLISHED, layer)
         for rule in dataclasses.fields(default):
