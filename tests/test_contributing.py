@@ -20,12 +20,10 @@ EXAMPLES = dict(re.findall(r"<!-- example: (\w+) -->\n```python\n(.*?)```", TEXT
 
 @pytest.fixture
 def examples():
-    before = [dict(registry._entries) for registry in (models, datasets, segmenters)]
-    for name, code in EXAMPLES.items():
-        exec(compile(code, f"CONTRIBUTING.md:{name}", "exec"), {"__name__": f"example_{name}"})
-    yield
-    for registry, entries in zip((models, datasets, segmenters), before, strict=True):
-        registry._entries = entries
+    with models.temporary(), datasets.temporary(), segmenters.temporary():
+        for name, code in EXAMPLES.items():
+            exec(compile(code, f"CONTRIBUTING.md:{name}", "exec"), {"__name__": f"example_{name}"})
+        yield
 
 
 def test_there_is_one_for_each_kind_in_under_fifty_lines():

@@ -1,5 +1,6 @@
 """Names lead to factories; a wrong one gets near matches, a missing package its remedy."""
 
+import importlib
 import sys
 
 import pytest
@@ -28,6 +29,35 @@ def test_a_name_is_taken_once(shapes):
     shapes.register("square")(int)
     with pytest.raises(PixFoundationError, match="already registered"):
         shapes.register("square")(Registry)
+
+
+def test_what_is_registered_temporarily_is_forgotten(shapes):
+    shapes.register("square")(int)
+    with shapes.temporary():
+        shapes.register("circle")(float)
+        assert "circle" in shapes
+    assert [entry.name for entry in shapes] == ["square"]
+
+
+def test_a_built_in_is_one_file_that_registers_itself(monkeypatch, tmp_path):
+    (tmp_path / "many_shapes").mkdir()
+    (tmp_path / "many_shapes" / "__init__.py").write_text(
+        "from pixfoundation.registry import Registry, import_submodules\n"
+        "shapes = Registry('shape', group='pixfoundation.no-such-group')\n"
+        "import_submodules(__name__)\n"
+    )
+    for name in ("square", "circle"):
+        (tmp_path / "many_shapes" / f"{name}.py").write_text(
+            "from many_shapes import shapes\n"
+            f"@shapes.register({name!r}, summary='flat')\n"
+            "def load(): ...\n"
+        )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shapes = importlib.import_module("many_shapes").shapes
+    assert [(entry.name, entry.summary) for entry in shapes] == [
+        ("circle", "flat"),
+        ("square", "flat"),
+    ]
 
 
 def test_announced_names_are_listed_without_import(shapes):

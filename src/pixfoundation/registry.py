@@ -1,17 +1,23 @@
-"""Registries: where models, data sets, segmenters, selectors and judges are found by name.
+"""Registries: where models, datasets, segmenters, selectors and judges are found by name.
 
-A built-in adapter is a file that calls `register` on import; its package's `__init__` says which
-module holds which name, so that listing names imports nothing heavy. An outside package adds one
-through an entry point of the registry's group.
+There are three ways into a registry, and each name takes one of them:
+
+* A built-in whose imports are light is a module that calls `register` on import. The `__init__` of
+  its package calls `import_submodules(__name__)`, so a new one is one file and no list to edit.
+* A built-in whose imports are heavy (torch, transformers) is announced in the `__init__` of its
+  package by module and attribute. It is listed without being imported.
+* A plug-in is an entry point in the registry's group in an installed package.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from pixfoundation.errors import (
@@ -26,20 +32,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[T]):
-    """One registered thing.
+    """A registered factory.
 
     Attributes:
-        name: What a person types.
+        name: The name that a user types.
         load: Imports and returns the factory.
         summary: One line for listings.
         details: Further facts for listings, by column name.
-        origin: The module that it comes from.
+        origin: The module that defines the factory.
     """
 
     name: str
     load: Callable[[], T]
     summary: str = ""
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict[str, str])
     origin: str = ""
 
 
@@ -62,8 +68,8 @@ Known: square.
         """Make an empty registry.
 
         Args:
-            kind: What its entries are, in the singular, for messages.
-            group: The entry-point group in which plug-ins announce themselves.
+            kind: The kind of its entries, in the singular, for messages.
+            group: The entry-point group of its plug-ins.
         """
         self.kind = kind
         self.group = group
@@ -71,18 +77,24 @@ Known: square.
         self._plugins_read = False
 
     def register(self, name: str, summary: str = "", **details: str) -> Callable[[T], T]:
-        """Return a decorator that files a factory under a name.
+        """Return a decorator that registers a factory under a name.
+
+        Args:
+            name: The name that a user types.
+            summary: One line for listings.
+            details: Further facts for listings, by column name.
 
         Raises:
-            PixFoundationError: If the name is taken by another factory.
+            PixFoundationError: If another module has registered that name.
         """
 
         def add(factory: T) -> T:
             module = getattr(factory, "__module__", "")
-            held = self._entries.get(name)
-            if held is not None and held.origin != module:
+            existing = self._entries.get(name)
+            if existing is not None and existing.origin != module:
                 raise PixFoundationError(
-                    f"The {self.kind} {name!r} of {module} is already registered by {held.origin}."
+                    f"The {self.kind} {name!r} of {module} is already registered by "
+                    f"{existing.origin}. Choose another name."
                 )
             self._entries[name] = Entry(name, lambda: factory, summary, details, module)
             return factory
@@ -98,14 +110,14 @@ Known: square.
         extra: str = "models",
         **details: str,
     ) -> None:
-        """Files a factory that stays unimported until someone asks for it by name.
+        """Register a factory without importing it; it is imported when it is looked up.
 
         Args:
-            name: What a person types.
-            module: The module that holds the factory.
-            attribute: Its name there.
+            name: The name that a user types.
+            module: The module that defines the factory.
+            attribute: The name of the factory in that module.
             summary: One line for listings.
-            extra: The extra that brings the packages which the module imports.
+            extra: The extra of this package that installs what the module imports.
             details: Further facts for listings, by column name.
         """
 
@@ -122,20 +134,34 @@ Known: square.
         self._entries[name] = Entry(name, load, summary, details, module)
 
     def get(self, name: str) -> T:
-        """Return the factory of that name.
+        """Import and return the factory of that name.
 
         Raises:
-            UnknownNameError: If there is none.
-            PixFoundationError: If a plug-in announces it but cannot be imported.
+            UnknownNameError: If the name is not registered.
+            PrerequisiteError: If the factory needs a package that is not installed.
+            PixFoundationError: If it belongs to a plug-in that cannot be imported.
         """
         return self.entry(name).load()
 
     def entry(self, name: str) -> Entry[T]:
-        """Return the entry of that name; raises `UnknownNameError` if there is none."""
+        """Return the entry of that name without importing its factory.
+
+        Raises:
+            UnknownNameError: If the name is not registered.
+        """
         self._read_plugins()
         if name not in self._entries:
             raise UnknownNameError(self.kind, name, self._entries)
         return self._entries[name]
+
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """Undo at the end of a `with` block what was registered in it; for tests and notebooks."""
+        before = dict(self._entries)
+        try:
+            yield
+        finally:
+            self._entries = before
 
     def __contains__(self, name: object) -> bool:
         self._read_plugins()
@@ -151,9 +177,9 @@ Known: square.
         self._plugins_read = True
         for point in entry_points(group=self.group):
             if point.name in self._entries:
-                continue  # what the package brings itself cannot be replaced from outside
+                continue  # a plug-in cannot replace a built-in
             package = point.dist.name if point.dist else point.module
-            # Of the factory's own module, which may register it once more, with what it gives.
+            # The origin is the factory's own module, so that it may register itself with details.
             self._entries[point.name] = Entry(
                 point.name,
                 _plugin_loader(self.kind, point),
@@ -163,16 +189,27 @@ Known: square.
             )
 
 
-def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Refuses options that a factory does not take.
+def import_submodules(package: str) -> None:
+    """Import every module of a package, so that each registers what it defines.
 
     Args:
-        what: The factory's product, as the subject of a sentence.
-        factory: Takes options as keyword arguments; one that takes any is not checked.
-        options: By name.
+        package: Name of an imported package, usually `__name__` of its `__init__`. Its modules
+            must not import anything heavy.
+    """
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
+    """Refuse options that a factory does not take.
+
+    Args:
+        what: What the factory makes, as the subject of a sentence: "The grounder 'native'".
+        factory: Takes its options as keyword arguments. A factory with `**options` is not checked.
+        options: The options by name.
 
     Raises:
-        DataError: Naming what it does not take, and what it takes.
+        DataError: If there are unknown options; the message names them and those that exist.
     """
     known = inspect.signature(factory).parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known):
@@ -186,7 +223,7 @@ def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, 
         )
 
 
-def _plugin_loader(kind: str, point: Any) -> Callable[[], Any]:
+def _plugin_loader(kind: str, point: EntryPoint) -> Callable[[], Any]:
     def load() -> Any:
         try:
             return point.load()

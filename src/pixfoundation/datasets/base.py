@@ -32,17 +32,22 @@ class Problem:
 
 
 class Dataset(Protocol):
-    """Samples to ask models about.
+    """Samples to ask models about."""
 
-    Attributes:
-        name: What it was loaded as.
-        samples: In a fixed order.
-        notes: What a table must say beside the numbers (which answers, which resizing).
-    """
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        ...
 
-    name: str
-    samples: Sequence[Sample]
-    notes: Sequence[str]
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The samples in a fixed order."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a table must state next to the numbers (which answers, which resizing)."""
+        ...
 
     def fingerprint(self) -> str:
         """Return a hash of everything that the scores depend on."""
@@ -54,6 +59,6 @@ class Dataset(Protocol):
 
 
 DatasetFactory = Callable[..., Dataset]
-"""`factory(root: Path | None = None, **options) -> Dataset`: reads the data set."""
+"""`factory(root: Path | None = None, **options) -> Dataset`: reads the dataset."""
 
-datasets: Registry[DatasetFactory] = Registry("data set", group="pixfoundation.datasets")
+datasets: Registry[DatasetFactory] = Registry("dataset", group="pixfoundation.datasets")

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import decode_segmentation
 from pixfoundation.datasets.files import FileBenchmark, answer_letter
 from pixfoundation.errors import DataError
@@ -37,6 +37,7 @@ FIELDS = frozenset(
 )
 
 
+@datasets.register("folder", summary="your own images with one JSON Lines file; needs --data-root")
 def load(root: Path | None = None, *, name: str = NAME) -> FileBenchmark:
     """Read a folder of one's own.
 

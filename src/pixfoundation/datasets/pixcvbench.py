@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import Annotation, AnnotationFile, read_annotations
 from pixfoundation.datasets.files import (
     FileBenchmark,
@@ -48,6 +48,10 @@ ADVICE = {
 }
 
 
+@datasets.register(
+    "pixcvbench",
+    summary="1,438 questions of CV-Bench with expressions and masks; needs --data-root",
+)
 def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileBenchmark:
     """Read PixCV-Bench.
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import AnnotationFile, ImageEntry, read_annotations
 from pixfoundation.datasets.files import (
     FileBenchmark,
@@ -45,6 +45,10 @@ _ANSWER_NOTES = {
 }
 
 
+@datasets.register(
+    "pixmmvp",
+    summary="150 pairs of MMVP with expressions and masks; needs --data-root",
+)
 def load(root: Path | None = None, *, answers: str = "published") -> FileBenchmark:
     """Read PixMMVP.
 

@@ -9,7 +9,9 @@ from pixfoundation.selectors.base import Choice, Rules, best_by_truth, selectors
 from pixfoundation.types import Selection
 
 
-@selectors.register("oracle_random", summary="the best of as many random masks")
+@selectors.register(
+    "oracle_random", summary="the best of as many random masks: the oracle's chance"
+)
 class OracleOfRandom:
     """The oracle over the masks of as many random points as the answer gave prompts.
 

@@ -3,3 +3,5 @@
 Scenes are described (`scenes`), drawn (`drawing`) and asked about (`questions`); `dataset` serves
 the fixed test set of 150 pairs as a benchmark.
 """
+
+from pixfoundation.datasets.pixscenes import dataset as dataset  # registers itself
