@@ -23,9 +23,8 @@ from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.judges.base import Judge
-from pixfoundation.models import models
 from pixfoundation.models.base import Decoding, Model
-from pixfoundation.models.detection import detect_family
+from pixfoundation.models.detection import find_entry
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
 from pixfoundation.runs.environment import describe_environment
@@ -73,7 +72,7 @@ def load_model(name: str, **options: Any) -> Model:
         DataError: If it does not take one of the options.
         PrerequisiteError: If a package is missing.
     """
-    factory = models.get(detect_family(name, options.get("revision")))
+    factory = find_entry(name, options.get("revision")).load()
     check_options(f"The model {name!r}", factory, options)
     return factory(name, **options)
 
@@ -95,7 +94,7 @@ def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
     """Look all names up before anything is loaded; raises `UnknownNameError` for a wrong one."""
     if dataset is not None:
         datasets.entry(dataset)
-    detect_family(model)
+    find_entry(model)
     if segmenter is not None:
         segmenters.entry(_segmenter_entry(segmenter))
 

@@ -75,6 +75,7 @@ Known: square.
         self.group = group
         self._entries: dict[str, Entry[T]] = {}
         self._plugins_read = False
+        self._sources: list[Callable[[], None]] = []
 
     def register(self, name: str, summary: str = "", **details: str) -> Callable[[T], T]:
         """Return a decorator that registers a factory under a name.
@@ -120,6 +121,18 @@ Known: square.
             extra: The extra of this package that installs what the module imports.
             details: Further facts for listings, by column name.
         """
+        self._entries[name] = self.lazy_entry(name, module, attribute, summary, extra, **details)
+
+    def lazy_entry(
+        self,
+        name: str,
+        module: str,
+        attribute: str,
+        summary: str = "",
+        extra: str = "models",
+        **details: str,
+    ) -> Entry[T]:
+        """Return an entry whose factory is imported when it is loaded; see `announce`."""
 
         def load() -> T:
             try:
@@ -131,7 +144,15 @@ Known: square.
                 feature = f"The {self.kind} {name!r}"
                 raise missing_package(package, feature, extra) from error
 
-        self._entries[name] = Entry(name, load, summary, details, module)
+        return Entry(name, load, summary, details, module)
+
+    def add(self, entry: Entry[T]) -> None:
+        """Register an entry; a name that is taken keeps its entry."""
+        self._entries.setdefault(entry.name, entry)
+
+    def add_source(self, source: Callable[[], None]) -> None:
+        """Call a function before the first lookup or listing, to register further entries."""
+        self._sources.append(source)
 
     def get(self, name: str) -> T:
         """Import and return the factory of that name.
@@ -175,6 +196,8 @@ Known: square.
         if self._plugins_read:
             return
         self._plugins_read = True
+        for source in self._sources:
+            source()
         for point in entry_points(group=self.group):
             if point.name in self._entries:
                 continue  # a plug-in cannot replace a built-in

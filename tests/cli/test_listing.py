@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from pixfoundation.cli import app
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.models import models
-from pixfoundation.models.transformers.names import CHECKPOINTS
+from pixfoundation.models.card import known_checkpoints
 
 
 def listing(*arguments, columns=80):
@@ -41,7 +41,7 @@ def test_the_json_has_gives_weights_memory_and_the_published_row():
     local = {name for name, entry in entries.items() if "needs" not in entry}
     assert set(entries) - local == {"openai", "worker"}
     assert all({"weights", "memory"} <= entries[name].keys() for name in local)
-    assert {name for name, known in CHECKPOINTS.items() if known.published} <= {
+    assert {known.name for _, known in known_checkpoints() if known.published_row} <= {
         name for name, entry in entries.items() if "reproduces" in entry
     }
 
@@ -55,6 +55,14 @@ def test_every_model_of_the_published_table_is_there():
         *("LISA (7B)", "GLaMM (7B)", "LLaVA-G (7B)", "OMG LLaVA (7B)"),
     ):
         assert row in rows
+
+
+def test_a_narrowed_list_shows_each_licence_once():
+    shown = " ".join(listing("models", "lisa").split())
+    assert shown.count("LISA: the code is Apache-2.0.") == 1
+    assert "Apache" not in listing("models")
+    (entry,) = json.loads(listing("models", "omg-llava", "--json"))
+    assert "OMG-Seg MIT" in entry["licence"]
 
 
 def test_a_word_narrows_the_list_and_one_that_nobody_has_is_an_error():

@@ -7,7 +7,7 @@ from pathlib import Path
 from pixfoundation.judges import endpoint, local, picking
 from pixfoundation.judges.endpoint import ROOM_TO_THINK
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
-from pixfoundation.models.coordinates.parsing import FRAMES
+from pixfoundation.models.coordinates.formats import FRAMES
 from pixfoundation.models.endpoint import adapter as served
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "judges.md").read_text()

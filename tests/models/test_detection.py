@@ -7,7 +7,7 @@ import pytest
 from pixfoundation import api
 from pixfoundation.errors import CheckpointError, DataError, UnknownNameError
 from pixfoundation.models import models
-from pixfoundation.models.detection import FALLBACK_FAMILY, detect_family
+from pixfoundation.models.detection import detect_family, find_entry
 from tests.models import original_layouts as layouts
 from tests.tiny_checkpoints import saved
 
@@ -27,13 +27,14 @@ from .omg_llava import tiny as omg
         ("zhangtao-whu/OMG-LLaVA", "omg-llava"),
         ("nyu-visionx/cambrian-8b", "cambrian-8b"),
         ("llava-hf/llava-1.5-7b-hf", "llava-1.5-7b"),
-        ("someone/some-model", FALLBACK_FAMILY),
-        ("Qwen/Qwen2.5-VL-7B-Instruct+coordinates", "llava-1.5-7b+coordinates"),
+        ("someone/some-model", "transformers"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct+coordinates", "coordinates"),
     ],
 )
 def test_published_ids_find_their_adapter(name, adapter):
-    assert detect_family(name) == adapter
-    assert models.entry(adapter).load().__module__ == models.entry(detect_family(name)).origin
+    entry = find_entry(name)
+    assert entry.name == adapter
+    assert entry.load().__module__ == entry.origin
 
 
 def test_a_folder_may_be_asked_for_coordinates(monkeypatch):
@@ -44,18 +45,18 @@ def test_a_folder_may_be_asked_for_coordinates(monkeypatch):
 
 
 def test_a_registered_name_is_itself_and_a_wrong_one_says_so():
-    assert detect_family("lisa-13b") == "lisa-13b"
+    assert find_entry("lisa-13b") == models.entry("lisa-13b")
     with pytest.raises(UnknownNameError, match="Did you mean 'lisa-7b'"):
-        detect_family("lisa-7B")
+        find_entry("lisa-7B")
 
 
 @pytest.mark.parametrize(
     ("original", "name"),
     [
-        ("liuhaotian/llava-v1.5-7b", r"--model llava-1\.5-7b \(llava-hf/llava-1\.5-7b-hf\)"),
-        ("liuhaotian/llava-v1.5-13b", r"--model llava-1\.5-13b"),
-        ("liuhaotian/llava-v1.6-mistral-7b", r"--model llava-1\.6-mistral-7b"),
-        ("OpenGVLab/InternVL3-8B", r"--model internvl3-8b"),
+        ("liuhaotian/llava-v1.5-7b", r"load \'llava-1\.5-7b\' \(llava-hf/llava-1\.5-7b-hf\)"),
+        ("liuhaotian/llava-v1.5-13b", r"load \'llava-1\.5-13b\'"),
+        ("liuhaotian/llava-v1.6-mistral-7b", r"load \'llava-1\.6-mistral-7b\'"),
+        ("OpenGVLab/InternVL3-8B", r"load \'internvl3-8b\'"),
     ],
 )
 def test_an_id_in_an_original_layout_says_which_one_to_take(original, name):
@@ -73,7 +74,7 @@ def test_a_folder_that_is_not_there_says_so(name):
 def test_a_folder_of_lisa_is_loaded_as_lisa(tmp_path, says):
     made = layouts.write(tmp_path / "lisa", layouts.LISA)
     made.change_config(architectures=[says])
-    assert detect_family(str(made.folder)) == "lisa-7b"
+    assert detect_family(str(made.folder)).family == "lisa"
     model = api.load_model(str(made.folder), device="cpu", dtype="float32")
     assert model.capabilities == {"masks"}
 
@@ -82,27 +83,27 @@ def test_a_folder_of_lisa_is_loaded_as_lisa(tmp_path, says):
 def test_a_folder_of_glamm_is_glamm(tmp_path, says):
     made = layouts.write(tmp_path / "glamm", layouts.GLAMM)
     made.change_config(architectures=[says])
-    assert detect_family(str(made.folder)) == "glamm"
+    assert detect_family(str(made.folder)).family == "glamm"
 
 
 def test_folders_of_the_others_are_recognised(tmp_path):
     made = miniature.write(tmp_path / "cambrian")
-    assert detect_family(str(made.folder)) == "cambrian-8b"
+    assert detect_family(str(made.folder)).family == "cambrian"
     folder = grounding.write(tmp_path / "grounding", grounding.Tiny())
-    assert detect_family(str(folder)) == "llava-grounding"
+    assert detect_family(str(folder)).family == "llava_grounding"
     folder = omg.save(omg.make_tensors(), tmp_path / "omg")
-    assert detect_family(str(folder)) == "omg-llava"
+    assert detect_family(str(folder)).family == "omg_llava"
 
 
 def test_tensors_tell_where_the_class_name_does_not(tmp_path):
     for made, name in (
-        (miniature.write(tmp_path / "cambrian").folder, "cambrian-8b"),
-        (grounding.write(tmp_path / "grounding", grounding.Tiny()), "llava-grounding"),
+        (miniature.write(tmp_path / "cambrian").folder, "cambrian"),
+        (grounding.write(tmp_path / "grounding", grounding.Tiny()), "llava_grounding"),
     ):
         config = json.loads((made / "config.json").read_text())
         config |= {"architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": "x"}
         (made / "config.json").write_text(json.dumps(config))
-        assert detect_family(str(made)) == name
+        assert detect_family(str(made)).family == name
 
 
 def test_a_folder_of_the_original_llava_says_what_to_take(tmp_path):
@@ -116,10 +117,10 @@ def test_a_folder_of_the_original_llava_says_what_to_take(tmp_path):
 @pytest.mark.parametrize(
     ("architecture", "adapter"),
     [
-        ("LISAForCausalLM", "lisa-7b"),
+        ("LISAForCausalLM", "lisa"),
         ("GLaMMForCausalLM", "glamm"),
-        ("CambrianLlamaForCausalLM", "cambrian-8b"),
-        ("LlavaForConditionalGeneration", FALLBACK_FAMILY),
+        ("CambrianLlamaForCausalLM", "cambrian"),
+        ("LlavaForConditionalGeneration", "transformers"),
     ],
 )
 def test_the_configuration_of_an_unknown_hub_id_tells(tmp_path, monkeypatch, architecture, adapter):
@@ -130,14 +131,14 @@ def test_the_configuration_of_an_unknown_hub_id_tells(tmp_path, monkeypatch, arc
     refs.mkdir()
     (refs / "main").write_text("a" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert detect_family("some/one") == adapter
+    assert detect_family("some/one").family == adapter
 
 
 def test_other_folders_go_to_transformers(tmp_path):
-    assert detect_family(str(saved("llava"))) == FALLBACK_FAMILY
-    assert detect_family(str(tmp_path)) == FALLBACK_FAMILY
+    assert detect_family(str(saved("llava"))).family == "transformers"
+    assert detect_family(str(tmp_path)).family == "transformers"
     (tmp_path / "config.json").write_text("{damaged")
-    assert detect_family(str(tmp_path)) == FALLBACK_FAMILY
+    assert detect_family(str(tmp_path)).family == "transformers"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from pixfoundation.registry import Entry, Registry
 JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
 WORD = typer.Argument(None, help="Show only entries that contain this word.")
 
+LICENCE = "licence"  # a detail too long for each line of a list: printed once below a narrowed one
+
 OTHER_MODELS = (
     "Any other image-text-to-text model of transformers works by its hub id or folder: "
     "--model Qwen/Qwen2.5-VL-7B-Instruct"
@@ -112,15 +114,20 @@ def show(
     table.add_column(style="bold", no_wrap=True, min_width=width)
     table.add_column()
     for entry in entries:
-        facts = "; ".join(f"{key} {value}" for key, value in entry.details.items() if value)
+        facts = "; ".join(
+            f"{key} {value}" for key, value in entry.details.items() if value and key != LICENCE
+        )
         summary = escape(entry.summary)
         table.add_row(entry.name, f"{summary}\n[dim]{escape(facts)}[/dim]" if facts else summary)
     console = Console()
     console.print(table)
+    if word is not None:
+        for licence in dict.fromkeys(entry.details.get(LICENCE, "") for entry in entries):
+            console.print(licence, style="dim", highlight=False)
     if footer:
         console.print(footer, style="dim", highlight=False)
 
 
 def _mentions(entry: Entry[Any], word: str) -> bool:
-    texts = (entry.name, entry.summary, *entry.details.values())
-    return any(word.lower() in text.lower() for text in texts)
+    details = [value for key, value in entry.details.items() if key != LICENCE]
+    return any(word.lower() in text.lower() for text in (entry.name, entry.summary, *details))

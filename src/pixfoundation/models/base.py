@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
 from pixfoundation.conventions import DEFAULT, ModelConventions
+from pixfoundation.models.card import Capability
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Prompt
 
-Capability = Literal["attention", "masks", "coordinates"]
+__all__ = ["Capability", "Decoding", "KeepsLog", "Model", "ModelFactory", "models"]
 
 
 @dataclass(frozen=True, slots=True)

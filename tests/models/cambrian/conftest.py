@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixfoundation.models.cambrian import Cambrian, load
+from pixfoundation.models.cambrian.checkpoint import load
+from pixfoundation.models.cambrian.network import Cambrian
 from pixfoundation.models.cambrian.prompt import prompt_ids
 from tests.models.cambrian import miniature
 from tests.models.cambrian.miniature import Miniature

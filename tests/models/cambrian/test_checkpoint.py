@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from pixfoundation.errors import CheckpointError, DataError
-from pixfoundation.models.cambrian import load
 from pixfoundation.models.cambrian.aggregator import Aggregator
-from pixfoundation.models.cambrian.checkpoint import stop_ids
+from pixfoundation.models.cambrian.checkpoint import load, stop_ids
 from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, read_tower_name
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.cambrian import load
+from pixfoundation.models.cambrian.checkpoint import load
 from tests.models.cambrian import miniature, plain
 from tests.models.cambrian.conftest import picture, prompt
 

@@ -13,15 +13,10 @@ from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.coordinates.adapter import (
-    ASKED,
-    VISION_TEMPLATES,
-    Asked,
-    PointingModel,
-    load,
-)
-from pixfoundation.models.coordinates.parsing import FRAMES, parse_regions
-from pixfoundation.models.transformers.names import CHECKPOINTS, COORDINATES
+from pixfoundation.models.card import find_checkpoint, known_checkpoints
+from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES, PointingModel, load
+from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat
+from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Answer, Region, Sample
 from tests.doubles import BrightModel
@@ -128,7 +123,7 @@ def test_a_model_asked_for_points_keeps_the_rest_of_its_prompts():
         def _one(self, image, prompt):
             return Answer(json.dumps({"point_2d": [500, 500]}))
 
-    model = PointingModel(Pointer(), Asked("thousand"))
+    model = PointingModel(Pointer(), CoordinateFormat("thousand"))
     assert model.capabilities == {"coordinates"}
     assert model.templates.identify.format(expression="red door") == (
         "Point to the red door, output its coordinates in point-format as JSON"
@@ -140,9 +135,9 @@ def test_a_frame_is_never_guessed():
     with pytest.raises(DataError, match="In which frame"):
         load("some/model")
     with pytest.raises(DataError, match="but got 'degrees'"):
-        PointingModel(BrightModel(), Asked("degrees"))
+        PointingModel(BrightModel(), CoordinateFormat("degrees"))
     with pytest.raises(DataError, match="its size"):
-        PointingModel(BrightModel(), Asked("resized"))
+        PointingModel(BrightModel(), CoordinateFormat("resized"))
 
 
 @dataclass
@@ -163,7 +158,8 @@ class Thinker(BrightModel):
 
 def test_seg_zero_is_asked_as_published_about_a_square_of_840_pixels():
     thinker = Thinker()
-    model = PointingModel(thinker, ASKED["seg-zero-7b"], resized=lambda image: image.size[::-1])
+    _, known = find_checkpoint("seg-zero-7b")
+    model = PointingModel(thinker, known.coordinates, resized=lambda image: image.size[::-1])
     image = Image.new("RGB", (200, 100))
     sample = Sample(
         id="1", image=Path("1.png"), size=SIZE, question=None, options=(), answer=None,
@@ -194,7 +190,9 @@ def test_vision_reasoner_is_asked_for_a_list():
 
 
 def test_known_names_are_asked_in_known_ways():
-    assert set(COORDINATES) <= set(CHECKPOINTS)
-    assert set(ASKED) == {*COORDINATES, "cambrian-8b"}
-    assert all(f"{name}+coordinates" in models for name in ASKED)
-    assert all(asked.frame in FRAMES and asked.ask in VISION_TEMPLATES for asked in ASKED.values())
+    formats = {known.name: known.coordinates for _, known in known_checkpoints()}
+    formats = {name: format for name, format in formats.items() if format is not None}
+    assert {"llava-1.5-7b", "cambrian-8b", "qwen3-vl-8b", "seg-zero-7b"} <= formats.keys()
+    assert all(f"{name}+coordinates" in models for name in formats)
+    assert all(format.frame in FRAMES for format in formats.values())
+    assert all(format.ask in VISION_TEMPLATES for format in formats.values())

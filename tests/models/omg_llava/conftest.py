@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixfoundation.models.omg_llava import load
+from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.network import OmgLlava
 from tests.models.omg_llava import tiny
 

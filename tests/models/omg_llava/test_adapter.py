@@ -34,6 +34,8 @@ PIECES = sentencepiece.SentencePieceProcessor(model_file=str(tiny.VOCABULARY))
 RED = PIECES.encode("red")[0]
 AND = PIECES.encode("and")[0]
 
+CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
+
 
 def scripted(tensors, *ids):
     """A checkpoint that answers with these ids, each followed by the next, the last by the first.
@@ -206,14 +208,14 @@ def test_the_short_name_needs_a_checkpoint_or_the_hub():
 def test_base_and_trunk_may_be_on_the_hub(checkpoint, monkeypatch, tmp_path):
     asked = []
     parts = {
-        adapter.CHECKPOINT: tmp_path / "main",
+        CHECKPOINT: tmp_path / "main",
         adapter.INTERNLM: tmp_path / "llm",
         adapter.CONVNEXT: tmp_path / "clip",
     }
-    shutil.copytree(checkpoint, parts[adapter.CHECKPOINT])
-    shutil.move(parts[adapter.CHECKPOINT] / tiny.LLM, parts[adapter.INTERNLM])
+    shutil.copytree(checkpoint, parts[CHECKPOINT])
+    shutil.move(parts[CHECKPOINT] / tiny.LLM, parts[adapter.INTERNLM])
     parts[adapter.CONVNEXT].mkdir()
-    shutil.move(parts[adapter.CHECKPOINT] / tiny.TRUNK, parts[adapter.CONVNEXT] / tiny.TRUNK)
+    shutil.move(parts[CHECKPOINT] / tiny.TRUNK, parts[adapter.CONVNEXT] / tiny.TRUNK)
 
     def downloaded(source, revision=None):
         asked.append(source)
@@ -221,7 +223,7 @@ def test_base_and_trunk_may_be_on_the_hub(checkpoint, monkeypatch, tmp_path):
 
     monkeypatch.setattr(adapter, "find_folder", downloaded)
     loaded = load("omg-llava", device="cpu", image_side=128)
-    assert asked == [adapter.CHECKPOINT, adapter.CONVNEXT, adapter.INTERNLM]
+    assert asked == [CHECKPOINT, adapter.CONVNEXT, adapter.INTERNLM]
     assert ask(loaded, noise(40, 24)).text == "red and red and"
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.common.pickles import convert
-from pixfoundation.models.omg_llava import load
+from pixfoundation.models.omg_llava.checkpoint import load
 from tests.models.omg_llava import tiny
 
 LLM = "llm.base_model.model"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pixfoundation.errors import PrerequisiteError
-from pixfoundation.models.omg_llava import load
+from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.four_bit import round_to_nf4
 from tests.models.omg_llava import tiny
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from pixfoundation.models.omg_llava import load
+from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
 from tests.models.omg_llava import plain, tiny
 

@@ -20,13 +20,13 @@ from pixfoundation.models.cambrian import prompt as text
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
 from pixfoundation.models.cambrian.unpadding import Margins
+from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, AttentionTrace, Prompt
 
-HUB = "nyu-visionx/cambrian-8b"
 Geometry = Literal["image", "published"]
 
 
@@ -70,7 +70,7 @@ def load(
     """
     if geometry not in (None, "image", "published"):
         raise DataError(f"The geometry must be 'image' or 'published', but got {geometry!r}.")
-    location = checkpoint or (HUB if name == "cambrian-8b" else name)
+    location = checkpoint or location_of(name)
     folder = find_folder(location, revision)
     tokenizer = text.load_tokenizer(folder)
     core = load_core(

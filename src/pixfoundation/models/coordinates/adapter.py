@@ -10,16 +10,18 @@ protocol 3, the size of the image and the reading of the answer differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.base import Capability, Decoding, Model, models
-from pixfoundation.models.coordinates.parsing import FRAMES, Frame, parse_regions
-from pixfoundation.models.detection import detect_family
-from pixfoundation.models.transformers.names import CHECKPOINTS, COORDINATES_SUFFIX
+from pixfoundation.models.base import Capability, Decoding, Model
+from pixfoundation.models.card import find_checkpoint
+from pixfoundation.models.coordinates.card import CARD
+from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame
+from pixfoundation.models.coordinates.parsing import parse_regions
+from pixfoundation.models.detection import find_entry
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import check_options
 from pixfoundation.types import Answer, Prompt
@@ -63,41 +65,6 @@ Resized = Callable[[Image.Image], tuple[int, int]]
 """The (height, width) in which a model sees an image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How a model is asked for coordinates.
-
-    Attributes:
-        frame: What its numbers are in.
-        ask: A name of `VISION_TEMPLATES`.
-        square: The side in pixels to which images are stretched before the model sees them; None
-            for the image as it is.
-        least_new_tokens: Room for an answer, however short those of other models are kept.
-    """
-
-    frame: Frame
-    ask: str = "point"
-    square: int | None = None
-    least_new_tokens: int = 0
-
-
-_LLAVA = Asked("square", "llava-box")
-ASKED = {
-    "llava-1.5-7b": _LLAVA,
-    "llava-1.5-13b": _LLAVA,
-    "cambrian-8b": _LLAVA,
-    "qwen2-vl-7b": Asked("thousand"),
-    "qwen2.5-vl-3b": Asked("resized"),
-    "qwen2.5-vl-7b": Asked("resized"),
-    "qwen3-vl-4b": Asked("thousand"),
-    "qwen3-vl-8b": Asked("thousand"),
-    "internvl3-8b": Asked("thousand", "box"),
-    "seg-zero-7b": Asked("resized", "seg-zero", square=840, least_new_tokens=1024),
-    "visionreasoner-7b": Asked("resized", "vision-reasoner", square=840, least_new_tokens=1024),
-}
-"""Models that answer with coordinates."""
-
-
 def load(
     name: str,
     *,
@@ -109,29 +76,32 @@ def load(
     """Load a model to be asked for coordinates.
 
     Args:
-        name: A name of `ASKED`, with or without '+coordinates', a hub id, or a folder.
-        frame: What its numbers are in; known for the names of `ASKED`.
-        ask: A name of `VISION_TEMPLATES`; known for the names of `ASKED`.
-        square: Stretch images to squares of this side first; known for the names of `ASKED`.
-        options: For the model itself.
+        name: A short name, a hub id or a folder, with or without '+coordinates'.
+        frame: The coordinate frame of its numbers; by default what the model's card says.
+        ask: A key of `VISION_TEMPLATES`; by default what the model's card says, else 'point'.
+        square: Side in pixels of the square to which images are stretched first; by default what
+            the model's card says.
+        options: Options of the model itself.
 
     Raises:
-        DataError: If the frame of an unknown model is not given.
+        DataError: If no card says in which frame the model writes and `frame` is not given.
     """
-    base = name.removesuffix(COORDINATES_SUFFIX)
-    base = {known.location: short for short, known in CHECKPOINTS.items()}.get(base, base)
-    given = {"frame": frame, "ask": ask, "square": square}
-    given = {key: value for key, value in given.items() if value is not None}
-    if base not in ASKED and frame is None:
+    base = name.removesuffix(CARD.variant_suffix)
+    format = None
+    if known := find_checkpoint(base):
+        base, format = known[1].name, known[1].coordinates
+    if format is None and frame is None:
         raise DataError(
             f"In which frame does {base!r} write coordinates? Say frame={', frame='.join(FRAMES)}."
         )
-    asked = replace(ASKED.get(base, Asked("unit")), **given)
-    factory = models.get(detect_family(base, options.get("revision")))
+    given = {"frame": frame, "ask": ask, "square": square}
+    given = {key: value for key, value in given.items() if value is not None}
+    format = replace(format or CoordinateFormat("unit"), **given)
+    factory = find_entry(base, options.get("revision")).load()
     check_options(f"The model {name!r}", factory, options)
     model: Any = factory(base, **options)
-    resized = size_by_grid(model.processor) if asked.frame == "resized" else None
-    return PointingModel(model, asked, resized)
+    resized = size_by_grid(model.processor) if format.frame == "resized" else None
+    return PointingModel(model, format, resized)
 
 
 def size_by_grid(processor: Any) -> Resized:
@@ -155,30 +125,32 @@ class PointingModel:
         templates: The other's, but for protocol 3.
     """
 
-    def __init__(self, model: Model, asked: Asked, resized: Resized | None = None) -> None:
+    def __init__(
+        self, model: Model, format: CoordinateFormat, resized: Resized | None = None
+    ) -> None:
         """Wrap a model.
 
         Args:
             model: Who answers.
-            asked: How it is asked.
+            format: How it is asked and how its numbers are read.
             resized: For the frame `resized`: how large the model sees an image that it is given.
 
         Raises:
             DataError: If an option has no such value, or the frame needs `resized`.
         """
-        if asked.frame not in FRAMES or asked.ask not in VISION_TEMPLATES:
+        if format.frame not in FRAMES or format.ask not in VISION_TEMPLATES:
             raise DataError(
                 f"Coordinates come as {', '.join(FRAMES)}, asked for as "
-                f"{', '.join(VISION_TEMPLATES)}, but got {asked.frame!r} and {asked.ask!r}."
+                f"{', '.join(VISION_TEMPLATES)}, but got {format.frame!r} and {format.ask!r}."
             )
-        if asked.frame == "resized" and resized is None:
+        if format.frame == "resized" and resized is None:
             raise DataError("Coordinates in the resized image need to know its size.")
-        self.name = f"{model.name}{COORDINATES_SUFFIX}"
+        self.name = f"{model.name}{CARD.variant_suffix}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
         self.templates: PromptTemplates = replace(
-            model.templates, identify=VISION_TEMPLATES[asked.ask]
+            model.templates, identify=VISION_TEMPLATES[format.ask]
         )
-        self._model, self._asked, self._resized = model, asked, resized
+        self._model, self._format, self._resized = model, format, resized
         self._last: tuple[Image.Image, Image.Image] | None = None  # an image, and as it is given
 
     def answer(
@@ -186,7 +158,7 @@ class PointingModel:
     ) -> list[Answer]:
         """Answers, with the regions that the text names; see `Model.answer`."""
         given = [self._given(image) for image in images]
-        longest = max(decoding.max_new_tokens, self._asked.least_new_tokens)
+        longest = max(decoding.max_new_tokens, self._format.min_new_tokens)
         answers = self._model.answer(
             given, prompts, replace(decoding, attention=False, max_new_tokens=longest)
         )
@@ -197,23 +169,23 @@ class PointingModel:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the other model's fingerprint, and how it is asked."""
-        asked = self._asked
-        own = {"square": asked.square, "least_new_tokens": asked.least_new_tokens}
+        format = self._format
+        own = {"square": format.square, "least_new_tokens": format.min_new_tokens}
         return {
             **self._model.fingerprint(),
-            "coordinates": asked.frame,
+            "coordinates": format.frame,
             **{key: value for key, value in own.items() if value},
         }
 
     def _given(self, image: Image.Image) -> Image.Image:
         """Return what the model is given; for the same image the same object, read only once."""
-        if self._asked.square is None:
+        if self._format.square is None:
             return image
         if self._last is None or self._last[0] is not image:
-            side = self._asked.square
+            side = self._format.square
             self._last = (image, image.resize((side, side), Image.Resampling.BILINEAR))
         return self._last[1]
 
     def _regions(self, image: Image.Image, given: Image.Image, answer: Answer) -> tuple[Any, ...]:
         seen = self._resized(given) if self._resized else None
-        return parse_regions(answer.text, self._asked.frame, (image.height, image.width), seen)
+        return parse_regions(answer.text, self._format.frame, (image.height, image.width), seen)

@@ -13,13 +13,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pixfoundation import geometry
+from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.types import Region
 
-Frame = Literal["resized", "thousand", "unit", "square", "percent"]
-FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent")
+__all__ = ["FRAMES", "Frame", "parse_regions"]
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*[\])]")

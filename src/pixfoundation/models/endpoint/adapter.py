@@ -19,7 +19,8 @@ from pixfoundation.judges.endpoint import load as load_endpoint
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
-from pixfoundation.models.coordinates.parsing import FRAMES, Frame, parse_regions
+from pixfoundation.models.coordinates.formats import FRAMES, Frame
+from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, Prompt
 

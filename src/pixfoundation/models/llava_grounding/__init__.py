@@ -8,8 +8,3 @@ mask belongs to), `adapter` (the model as the rest of the package sees it).
 
 Source: UX-Decoder/LLaVA-Grounding (arXiv 2312.02949), as MSiam/PixFoundation runs it.
 """
-
-from pixfoundation.models.llava_grounding.checkpoint import load
-from pixfoundation.models.llava_grounding.network import LlavaGrounding
-
-__all__ = ["LlavaGrounding", "load"]

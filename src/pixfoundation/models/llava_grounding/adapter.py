@@ -17,6 +17,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
@@ -32,7 +33,6 @@ from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_v
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
-CHECKPOINT = "Haozhangcx/llava_grounding_gd_vp"
 TEMPLATES = PromptTemplates(
     identify="Can you identify {expression} in this image? (with grounding)"
 )
@@ -45,7 +45,7 @@ LICENCE = (
 
 
 def load(
-    name: str = CHECKPOINT,
+    name: str = "llava-grounding",
     *,
     device: str | None = None,
     dtype: str | None = None,
@@ -87,9 +87,7 @@ def load(
         raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
     where = resolve_device(device)
     logging.getLogger(__name__).warning(LICENCE)
-    folder = find_folder(
-        checkpoint or (CHECKPOINT if name == "llava-grounding" else name), revision
-    )
+    folder = find_folder(checkpoint or location_of(name), revision)
     tokens = LlamaTokens.of_folder(folder)
     settings = find_vision_config(folder, vision_config)
     core = load_core(

@@ -8,7 +8,3 @@ the package sees it).
 
 Source: lxtGH/OMG-Seg, folder omg_llava (arXiv 2406.19389), as MSiam/PixFoundation runs it.
 """
-
-from pixfoundation.models.omg_llava.checkpoint import load
-
-__all__ = ["load"]

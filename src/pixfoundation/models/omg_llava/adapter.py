@@ -16,6 +16,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, resolve_device
 from pixfoundation.masks import Mask, union
 from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
 from pixfoundation.models.common.llava_sam.prompt import phrase_of_each_seg
@@ -29,7 +30,6 @@ from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
-CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
 INTERNLM = "internlm/internlm2-chat-7b"
 CONVNEXT = "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
 TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
@@ -46,7 +46,7 @@ KEEP: tuple[Keep, ...] = ("all", "first", "union", "phrase")
 
 
 def load(
-    name: str = CHECKPOINT,
+    name: str = "omg-llava",
     *,
     device: str | None = None,
     dtype: str | None = None,
@@ -93,7 +93,7 @@ def load(
     if image_side < STRIDE or image_side % STRIDE:
         raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
     logger.warning(LICENCE)
-    source = checkpoint or (CHECKPOINT if name == "omg-llava" else name)
+    source = checkpoint or location_of(name)
     folder = find_folder(source, revision)
     if not Path(source).is_dir():
         llm, trunk = llm or INTERNLM, trunk or CONVNEXT

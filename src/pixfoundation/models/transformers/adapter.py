@@ -20,10 +20,10 @@ from pixfoundation.attention.image_tokens import LAYOUTS, View
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.transformers.generation import AnswerGenerator
-from pixfoundation.models.transformers.names import SHORT_NAMES
 from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
@@ -77,7 +77,8 @@ def load(
         PrerequisiteError: If a package is missing.
         DataError: If an option is not known.
     """
-    source = Source.find(name, SHORT_NAMES, revision)
+    locations = {c.name: c.hub_id or c.name for _, c in known_checkpoints() if not c.needs}
+    source = Source.find(name, locations, revision)
     where = resolve_device(device)
     options: dict[str, Any] = {
         "dtype": resolve_dtype(dtype, where),

@@ -28,7 +28,8 @@ from PIL import Image
 from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.coordinates.parsing import FRAMES, Frame, parse_regions
+from pixfoundation.models.coordinates.formats import FRAMES, Frame
+from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 

@@ -16,11 +16,11 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.common.limits import greedy_only
 from pixfoundation.models.common.llama_tokens import LlamaTokens
-from pixfoundation.models.common.llava_sam.names import CHECKPOINTS
 from pixfoundation.models.common.llava_sam.network import LlavaSam, Sight
 from pixfoundation.models.common.llava_sam.pixels import sam_pixels
 from pixfoundation.models.common.llava_sam.prompt import (
@@ -225,10 +225,9 @@ class _View:
 def _load(
     name: str, checkpoint: str | None, load: Any, dialogue: Dialogue, options: dict[str, Any]
 ) -> LlavaSamModel:
-    known = CHECKPOINTS.get(name)
     check_options(f"The model {name!r}", load, options)
     options = {"device": None, "dtype": None, **options}
-    location = checkpoint or (known.location if known else name)
+    location = checkpoint or location_of(name)
     logger.warning(LICENCE.format(name=location))
     folder = find_folder(location, options.pop("revision", None))
     core = load(folder, **options)
