@@ -28,7 +28,7 @@ from pixfoundation.models.detection import find_entry
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
 from pixfoundation.runs.environment import describe_environment
-from pixfoundation.runs.shards import Shard
+from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import AnySegmenter
@@ -235,10 +235,9 @@ def evaluate(
         how,
         segmenter,
         decoding=decoding,
-        batch_size=batch_size,
-        part=part,
+        batching=Batching(batch_size, part),
         retry_failed=retry_failed,
-        report=report,
+        on_progress=report,
     )
     return run
 

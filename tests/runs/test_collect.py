@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.collect import collect
+from pixfoundation.runs.shards import Batching
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
@@ -35,7 +36,7 @@ def lines(run: RunDirectory, stem: str) -> list[str]:
 def test_everything_is_asked_grounded_and_written_once(tmp_path):
     run = start(tmp_path / "run", make_samples(tmp_path, 2))
     seen = []
-    final = run_all(run, batch_size=3, report=lambda p: seen.append((p.done, p.total)))
+    final = run_all(run, batching=Batching(3), on_progress=lambda p: seen.append((p.done, p.total)))
     answers, candidates = run.answers(), run.candidates()
     assert (final.done, final.total, final.failed) == (12, 12, 0)
     assert seen == [(n, 12) for n in range(1, 13)]
@@ -89,7 +90,7 @@ def test_an_unreadable_image_is_a_recorded_failure_and_the_run_goes_on(tmp_path)
     samples[1].image.write_bytes(b"not an image")
     Image.new("RGB", (5, 5)).save(samples[2].image)
     run = start(tmp_path / "run", samples)
-    final = run_all(run, batch_size=4)
+    final = run_all(run, batching=Batching(4))
     assert (final.done, final.failed) == (12, 6)
     assert "1.png is not an image" in run.answers()["1", 1].error
     assert "2.png is 5 x 5 pixels, its annotation 24 x 32" in run.candidates()["2", 3].error
@@ -136,6 +137,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
+from pixfoundation.runs.shards import Batching
 from tests.runs.test_collect import CONFIG, start, run_all
 from tests.doubles import BrightModel, make_samples
 
@@ -147,14 +149,14 @@ class Slow(BrightModel):
 folder = Path({folder!r})
 run = start(folder / "run", make_samples(folder / "images", 12))
 print("ready", flush=True)
-run_all(run, Slow(), batch_size=2)
+run_all(run, Slow(), batching=Batching(2))
 """
 
 
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments_the_result_is_that_of_an_uninterrupted_run(tmp_path):
     whole = start(tmp_path / "whole", make_samples(tmp_path / "images", 12))
-    run_all(whole, batch_size=2)
+    run_all(whole, batching=Batching(2))
     root = str(Path(__file__).resolve().parents[2])
     code = WORKER.format(root=root, folder=str(tmp_path))
     rng = random.Random(0)
@@ -242,4 +244,4 @@ def test_what_is_no_run_directory_is_refused(tmp_path):
 def test_batches_must_hold_something(tmp_path):
     run = start(tmp_path / "run", make_samples(tmp_path, 1))
     with pytest.raises(DataError, match="at least 1"):
-        run_all(run, batch_size=0)
+        run_all(run, batching=Batching(0))

@@ -1,4 +1,4 @@
-"""Several processes share one run: each computes its part, readers see the whole."""
+"""Several processes share one run: each computes its shard, readers see the whole."""
 
 import subprocess
 import sys
@@ -9,40 +9,42 @@ import pytest
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.collect import collect
 from pixfoundation.runs.records import AnswerRecord
-from pixfoundation.runs.shards import Shard
+from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunConfig, RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
 CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
 
 
-def run_part(run, part, model=None, **options):
-    return collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter(), part=part, **options)
+def run_shard(run, shard, model=None, size=1):
+    return collect(
+        run, model or BrightModel(), OwnMasks(), DiscSegmenter(), batching=Batching(size, shard)
+    )
 
 
 def asked(model) -> set[str]:
     return {sample for batch in model.asked for sample, _ in batch}
 
 
-def test_a_part_is_written_as_the_second_of_four():
+def test_a_shard_is_written_as_the_second_of_four():
     assert Shard.parse("2/4") == Shard(2, 4)
-    assert Shard(2, 4).shard == "2-of-4"
+    assert Shard(2, 4).file_infix == "2-of-4"
     assert [Shard(2, 4).holds(batch) for batch in range(6)] == [False, True] + [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/0", "2", "2/4/6", "a/b", "-1/2", ""])
-def test_what_is_no_part_is_refused(text):
-    with pytest.raises(DataError, match=r"part"):
+def test_what_is_not_a_shard_is_refused(text):
+    with pytest.raises(DataError, match=r"shard"):
         Shard.parse(text)
 
 
-def test_the_parts_together_are_the_run_alone(tmp_path):
+def test_the_shards_together_are_the_run_alone(tmp_path):
     samples = make_samples(tmp_path, 3)
     alone = RunDirectory.create(tmp_path / "alone", CONFIG, samples)
-    run_part(alone, None, batch_size=2)
+    run_shard(alone, None, size=2)
     shared = RunDirectory.create(tmp_path / "shared", CONFIG, samples)
     models = [BrightModel(), BrightModel()]
-    states = [run_part(shared, Shard(n, 2), models[n - 1], batch_size=2) for n in (1, 2)]
+    states = [run_shard(shared, Shard(n, 2), models[n - 1], size=2) for n in (1, 2)]
     assert [asked(model) for model in models] == [{"0", "1", "4", "5"}, {"2", "3"}]
     assert [(state.done, state.total) for state in states] == [(12, 12), (6, 6)]
     assert shared.answers() == alone.answers()
@@ -53,22 +55,22 @@ def test_the_parts_together_are_the_run_alone(tmp_path):
 def test_what_another_cut_of_the_run_has_done_is_not_done_again(tmp_path):
     samples = make_samples(tmp_path, 2)
     run = RunDirectory.create(tmp_path / "run", CONFIG, samples)
-    run_part(run, Shard(1, 2))
+    run_shard(run, Shard(1, 2))
     model = BrightModel()
-    run_part(run, Shard(2, 3), model)
+    run_shard(run, Shard(2, 3), model)
     assert asked(model) == {"1"}
     model = BrightModel()
-    final = run_part(run, None, model)
+    final = run_shard(run, None, model)
     assert asked(model) == {"3"}
     assert (final.done, final.total) == (12, 12)
 
 
-def test_a_part_is_held_against_itself_only(tmp_path):
+def test_a_shard_is_locked_against_itself_only(tmp_path):
     run = RunDirectory.create(tmp_path / "run", CONFIG, make_samples(tmp_path, 1))
-    with run.locked(Shard(1, 2).shard):
-        run_part(run, Shard(2, 2))
+    with run.locked(Shard(1, 2).file_infix):
+        run_shard(run, Shard(2, 2))
         with pytest.raises(RunError, match="Another process is writing"):
-            run_part(run, Shard(1, 2))
+            run_shard(run, Shard(1, 2))
 
 
 def test_a_failure_in_a_later_file_does_not_hide_an_answer(tmp_path):
@@ -96,10 +98,10 @@ def test_runs_that_start_at_once_make_one_directory(tmp_path):
 def test_two_commands_share_a_run(tmp_path):
     command = [
         sys.executable, "-m", "pixfoundation", "run", "--limit", "4", "--protocols", "2",
-        "--segmenter", "none", "--out", str(tmp_path / "run"),
+        "--no-segmenter", "--out", str(tmp_path / "run"),
     ]  # fmt: skip
     started = [
-        subprocess.Popen([*command, "--part", f"{n}/2"], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, "--shard", f"{n}/2"], stderr=subprocess.PIPE, text=True)
         for n in (1, 2)
     ]
     for process in started:

@@ -48,7 +48,7 @@ def deletion_command(
             limit=limit,
             share=share,
             seed=seed,
-            report=report,
+            on_progress=report,
         )
     found = deletion_test(directory)
     Console().print(

@@ -1,16 +1,14 @@
 """The stage that needs the models: from samples to answers and candidates on disk.
 
-The main path of the package: load the images of a few samples, ask every protocol's prompt, ground
-each answer, write both. What is on disk already is never written again.
+This is the main path of the package: load the images of a few samples, ask the prompt of every
+protocol, ground each answer, write both. What is already on disk is never written again.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -22,18 +20,18 @@ from pixfoundation.masks import Mask
 from pixfoundation.models.base import Decoding, KeepsLog, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
+from pixfoundation.runs.log import RunLog, run_log
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import by_prompt
-from pixfoundation.runs.shards import Shard
+from pixfoundation.runs.shards import ONE_BY_ONE, Batching
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import AnySegmenter, Segmenter, takes_points
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
 
-T = TypeVar("T")
 Ask = tuple[Sample, list[Prompt]]
 
 GROUNDED_PROTOCOLS: tuple[Protocol, ...] = (1, 3)
-"""Protocol 2 answers with a letter, which nothing can be grounded from."""
+"""An answer to protocol 2 is a letter, from which nothing can be grounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,9 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        done: Answers on disk.
-        total: Answers that there will be.
-        failed: How many of those on disk are recorded failures.
+        done: Number of answers on disk.
+        total: Number of answers when the run is complete.
+        failed: Number of recorded failures among those on disk.
     """
 
     done: int
@@ -58,60 +56,64 @@ def collect(
     segmenter: AnySegmenter | None,
     *,
     decoding: Decoding | None = None,
-    batch_size: int = 1,
-    part: Shard | None = None,
+    batching: Batching = ONE_BY_ONE,
     retry_failed: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Answers and grounds everything that a run directory still lacks.
+    """Answer and ground everything that a run directory still lacks.
 
     A sample that fails (an unreadable image, a question that the model does not answer) is recorded
-    with its reason and the run goes on.
-    Batches always hold the same samples, so a resumed run computes what an uninterrupted one would.
+    with its reason, and the run continues. Batches always hold the same samples, so a resumed run
+    computes what an uninterrupted one would.
 
     Args:
-        run: Where samples come from and results go to.
-        model: Who answers.
+        run: The run directory that holds the samples and receives the results.
+        model: The model that answers.
         grounder: Turns answers into candidates; None to collect answers only.
-        segmenter: Draws the masks at random points that chance is measured with; None for none.
+        segmenter: Draws the masks at random points, by which the chance level is measured; None to
+            measure no chance level.
         decoding: How answers are decoded; greedy by default.
-        batch_size: Samples a batch; all protocols of a sample are asked together.
-        part: The share that is this process's; None for all of it.
+        batching: How samples are cut into batches, and which shard of them is computed.
         retry_failed: Whether recorded failures are tried again.
-        report: Called after every answer.
+        on_progress: Called after every answer.
 
     Returns:
-        The final state of what was to be done.
+        The final state of the work of this process.
 
     Raises:
-        RunError: If the directory is held by another process or cannot be written.
+        RunError: If another process writes to the directory, or it cannot be written.
     """
-    if batch_size < 1:
-        raise DataError(f"The batch size must be at least 1, but got {batch_size}.")
     asks: list[Ask] = [
         (sample, prompts)
         for sample in run.samples.values()
         if (prompts := _prompts(sample, run.config.protocols, model))
     ]
-    batches = list(_chunks(asks, batch_size))
-    if part is not None:
-        batches = [batch for number, batch in enumerate(batches) if part.holds(number)]
-    shard = None if part is None else part.shard
+    batches = batching.cut(asks)
+    infix = batching.file_infix
     decoding = replace(
         decoding or Decoding(), attention=grounder is not None and "attention" in grounder.uses
     )
     with (
-        run.locked(shard),
-        run.appender("answers", shard) as answers,
-        run.appender("candidates", shard) as candidates,
+        run.locked(infix),
+        run_log(run, "collect", infix) as log,
+        run.appender("answers", infix) as answers,
+        run.appender("candidates", infix) as candidates,
     ):
         if isinstance(model, KeepsLog):
             model.log_in(run.path)
-        writer = _Writer(run, answers, candidates, batches, retry_failed, report)
+        writer = _Writer(
+            run,
+            answers,
+            candidates,
+            batches,
+            retry_failed=retry_failed,
+            on_write=on_progress,
+            log=log,
+        )
         for batch in batches:
-            ready = _load_images(batch, writer) if writer.lacks_any(batch) else []
-            images = [image for image, _, prompts in ready for _ in prompts]
-            flat = [(sample, prompt) for _, sample, prompts in ready for prompt in prompts]
+            loaded = _load_images(batch, writer) if writer.lacks_any(batch) else []
+            images = [image for image, _, prompts in loaded for _ in prompts]
+            flat = [(sample, prompt) for _, sample, prompts in loaded for prompt in prompts]
             replies = model.answer(images, [p for _, p in flat], decoding) if flat else []
             for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
                 if not writer.lacks(sample.id, prompt.protocol):
@@ -119,15 +121,16 @@ def collect(
                 if answer.error is not None:
                     writer.write(*_failure(prompt, answer.error))
                 else:
-                    found = _ground(
-                        image, sample, prompt, answer, grounder, segmenter, run.config.seed
-                    )
-                    writer.write(_answer_record(prompt, answer), found)
-        return writer.progress
+                    seed = run.config.seed
+                    record = _ground(image, prompt, answer, grounder, segmenter, seed)
+                    writer.write(_answer_record(prompt, answer), record)
+        final = writer.progress
+        log.end(final.done, final.total, final.failed)
+        return final
 
 
 class _Writer:
-    """Appends what is missing, candidates before answers, and counts."""
+    """Appends the missing records, candidates before answers, and counts."""
 
     def __init__(
         self,
@@ -135,29 +138,28 @@ class _Writer:
         answers: Appender,
         candidates: Appender,
         batches: Sequence[Sequence[Ask]],
+        *,
         retry_failed: bool,
-        report: Callable[[Progress], None],
+        on_write: Callable[[Progress], None],
+        log: RunLog,
     ) -> None:
         self._answers, self._candidates = answers, candidates
-        self._report = report
-        held_answers, held_candidates = run.answers(), run.candidates()
-        failed = {key for key, record in held_answers.items() if record.error} | {
-            key for key, record in held_candidates.items() if record.error
+        self._on_write, self._log = on_write, log
+        existing = {"answers": run.answers(), "candidates": run.candidates()}
+        failed = {
+            key for records in existing.values() for key, record in records.items() if record.error
         }
-        if retry_failed:
-            held_answers = {key: r for key, r in held_answers.items() if key not in failed}
-            held_candidates = {key: r for key, r in held_candidates.items() if key not in failed}
-            failed = set()
-        wanted: set[Key] = {
+        passed_over: set[Key] = failed if retry_failed else set()
+        keys: set[Key] = {
             (prompt.sample, prompt.protocol)
             for batch in batches
             for _, prompts in batch
             for prompt in prompts
         }
-        self._answered: set[Key] = wanted & set(held_answers)
-        self._grounded: set[Key] = wanted & set(held_candidates)
-        self._failed: set[Key] = wanted & failed
-        self._total = len(wanted)
+        self._answered: set[Key] = (keys & existing["answers"].keys()) - passed_over
+        self._grounded: set[Key] = (keys & existing["candidates"].keys()) - passed_over
+        self._failed: set[Key] = (keys & failed) - passed_over
+        self._total = len(keys)
 
     @property
     def progress(self) -> Progress:
@@ -173,18 +175,23 @@ class _Writer:
             self.lacks(prompt.sample, prompt.protocol) for _, prompts in batch for prompt in prompts
         )
 
-    def write(self, answer: AnswerRecord, found: CandidateRecord | None) -> None:
-        if found is not None and found.key not in self._grounded:
-            self._candidates.append(found.to_json())
-            self._grounded.add(found.key)
-            if found.error:
-                self._failed.add(found.key)
+    def write(self, answer: AnswerRecord, candidates: CandidateRecord | None) -> None:
+        if candidates is not None and candidates.key not in self._grounded:
+            self._candidates.append(candidates.to_json())
+            self._grounded.add(candidates.key)
+            self._note_failure(candidates)
         if answer.key not in self._answered:
             self._answers.append(answer.to_json())
             self._answered.add(answer.key)
-            if answer.error:
-                self._failed.add(answer.key)
-        self._report(self.progress)
+            self._note_failure(answer)
+        progress = self.progress
+        self._log.progress(progress.done, progress.total, progress.failed)
+        self._on_write(progress)
+
+    def _note_failure(self, record: AnswerRecord | CandidateRecord) -> None:
+        if record.error is not None and record.key not in self._failed:
+            self._failed.add(record.key)
+            self._log.failure(record.sample, record.protocol, record.error)
 
 
 def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> list[Prompt]:
@@ -195,8 +202,8 @@ def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> lis
 def _load_images(
     batch: Sequence[Ask], writer: _Writer
 ) -> list[tuple[Image.Image, Sample, list[Prompt]]]:
-    """Load the images of a batch; records a failure for each that cannot be used."""
-    ready = []
+    """Load the images of a batch; record a failure for each that cannot be used."""
+    loaded: list[tuple[Image.Image, Sample, list[Prompt]]] = []
     for sample, prompts in batch:
         try:
             image = load_image(sample.image)
@@ -210,15 +217,15 @@ def _load_images(
                 if writer.lacks(sample.id, prompt.protocol):
                     writer.write(*_failure(prompt, str(error)))
         else:
-            ready.append((image, sample, prompts))
-    return ready
+            loaded.append((image, sample, prompts))
+    return loaded
 
 
 def _failure(prompt: Prompt, reason: str) -> tuple[AnswerRecord, CandidateRecord | None]:
     answer = AnswerRecord(prompt.sample, prompt.protocol, prompt.text, error=reason)
-    grounded = prompt.protocol in GROUNDED_PROTOCOLS
-    found = CandidateRecord(prompt.sample, prompt.protocol, error=reason) if grounded else None
-    return answer, found
+    if prompt.protocol not in GROUNDED_PROTOCOLS:
+        return answer, None
+    return answer, CandidateRecord(prompt.sample, prompt.protocol, error=reason)
 
 
 def _answer_record(prompt: Prompt, answer: Answer) -> AnswerRecord:
@@ -235,52 +242,52 @@ def _answer_record(prompt: Prompt, answer: Answer) -> AnswerRecord:
 
 def _ground(
     image: Image.Image,
-    sample: Sample,
     prompt: Prompt,
     answer: Answer,
     grounder: Grounder | None,
     segmenter: AnySegmenter | None,
     seed: int,
 ) -> CandidateRecord | None:
-    if prompt.protocol not in GROUNDED_PROTOCOLS:
+    sample, protocol = prompt.sample, prompt.protocol
+    if protocol not in GROUNDED_PROTOCOLS:
         return None
     if grounder is None:
-        return CandidateRecord(sample.id, prompt.protocol)
+        return CandidateRecord(sample, protocol)
     try:
-        found = grounder.ground(image, answer)
-        rng = np.random.default_rng([seed, zlib.crc32(sample.id.encode()), prompt.protocol])
-        prompts = len(by_prompt(found))
+        candidates = grounder.ground(image, answer)
+        rng = np.random.default_rng([seed, zlib.crc32(sample.encode()), protocol])
+        points = max(len(by_prompt(candidates)), 1)
         chance = (
             []
             if segmenter is None or not takes_points(segmenter)
-            else random_candidates(image, segmenter, max(prompts, 1), rng)
+            else random_candidates(image, segmenter, points, rng)
         )
     except PixFoundationError as error:
-        return CandidateRecord(sample.id, prompt.protocol, error=str(error))
-    return CandidateRecord(sample.id, prompt.protocol, tuple(found), tuple(chance))
+        return CandidateRecord(sample, protocol, error=str(error))
+    return CandidateRecord(sample, protocol, tuple(candidates), tuple(chance))
 
 
 def random_candidates(
     image: Image.Image, segmenter: Segmenter, points: int, rng: np.random.Generator
 ) -> list[Candidate]:
-    """Segments at uniformly random points of the image: what chance finds.
+    """Segment at uniformly random points of the image: what chance finds.
 
     Args:
         image: An RGB image.
-        segmenter: The segmenter that also serves the answers.
-        points: How many points.
-        rng: Where they come from.
+        segmenter: The segmenter that also draws the masks of the answers.
+        points: Number of points.
+        rng: Generator of the points.
 
     Returns:
-        All masks of all points, those of one point together.
+        The masks of all points, those of one point together.
     """
-    where = [
+    positions = [
         (float(x), float(y))
         for x, y in zip(
             rng.uniform(0, image.width, points), rng.uniform(0, image.height, points), strict=True
         )
     ]
-    output = segmenter.segment(image, points=where)
+    output = segmenter.segment(image, points=positions)
     return [
         Candidate(
             mask=Mask.from_array(mask),
@@ -289,12 +296,6 @@ def random_candidates(
             index=index,
             source="random",
         )
-        for point, masks, scores in zip(where, output.masks, output.scores, strict=True)
+        for point, masks, scores in zip(positions, output.masks, output.scores, strict=True)
         for index, (mask, score) in enumerate(zip(masks, scores, strict=True))
     ]
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

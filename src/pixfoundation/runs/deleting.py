@@ -1,6 +1,6 @@
-"""The deletion test's stage with the model: cover what was attended to, and ask again.
+"""The stage of the deletion test that needs the model: cover what was attended to, and ask again.
 
-Each line of `deletions.jsonl` is on disk before the next sample is asked.
+Each line of `deletions.jsonl` is on disk before the model is asked about the next sample.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from pixfoundation.images import load_image
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.log import run_log
 from pixfoundation.runs.records import DeletionRecord
 from pixfoundation.runs.store import RunDirectory
 
 Box = tuple[int, int, int, int]
 SHARE = 0.1
-"""Which part of the image is covered."""
+"""Covered share of the image's area."""
 DRAWS = 100
-"""Places that are tried for a control that does not touch the attended one."""
+"""Number of places that are tried for a control box that does not touch the attended one."""
 
 
 def collect_deletions(
@@ -35,30 +36,30 @@ def collect_deletions(
     limit: int | None = None,
     share: float = SHARE,
     seed: int = 2024,
-    report: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> int:
-    """Asks protocol 2 of the whole image, of the image without the attended box, and of a control.
+    """Ask protocol 2 about the whole image, with the attended box covered, and with a control box.
 
-    The box is as wide and high relative to the image, centred on the point as far as the image's
-    edges let it, and filled with the image's mean colour.
+    The box has the proportions of the image, is centred on the point as far as the image's edges
+    allow, and is filled with the image's mean colour.
 
     Args:
-        run: A run directory; what it holds already is not asked again.
-        model: The run's own.
-        attended: By sample id a phrase and the (x, y) that it attends to, see
-            `emergence.best.best_points`.
-        limit: Only the first so many samples.
-        share: Of the image's area that is covered, between 0 and 0.25, so that a control fits.
-        seed: Of the controls' places.
-        report: Called after every sample.
+        run: A run directory; samples that it already holds are not asked about again.
+        model: The model of the run.
+        attended: For each sample id a phrase and the (x, y) that it attends to, see
+            `emergence.overlaps.best_points`.
+        limit: Number of samples to ask about, from the first; None for all.
+        share: Covered share of the image's area, above 0 and at most 0.25, so that a control fits.
+        seed: Seed of the places of the control boxes.
+        on_progress: Called after every sample.
 
     Returns:
-        How many lines the run holds.
+        Number of lines in the run.
 
     Raises:
-        DataError: If the share is out of range or an image cannot be read.
-        RunError: If the run is another model's, nothing can be covered, or the directory cannot be
-            written.
+        DataError: If `share` is out of range or an image cannot be read.
+        RunError: If the run is one of another model, nothing can be covered, or the directory
+            cannot be written.
     """
     if not 0 < share <= 0.25:
         raise DataError(f"The covered share must be above 0 and at most 0.25, but got {share}.")
@@ -75,16 +76,18 @@ def collect_deletions(
             f"{run.path} has no phrase with a point and a question to ask: there is nothing to "
             "cover. The test needs protocol 3 grounded by attend-and-segment."
         )
-    with run.locked(), run.appender("deletions") as file:
-        held = set(run.deletions())
+    with run.locked(), run_log(run, "delete") as log, run.appender("deletions") as file:
+        existing = set(run.deletions())
         for done, id in enumerate(ids, start=1):
-            if id not in held:
+            if id not in existing:
                 phrase, point = attended[id]
                 rng = np.random.default_rng([seed, zlib.crc32(id.encode())])
                 record = _ask(run, model, id, phrase, point, share, rng)
                 file.append(record.to_json())
-            report(Progress(done, len(ids), 0))
-        return len(held | set(ids))
+            log.progress(done, len(ids), 0)
+            on_progress(Progress(done, len(ids), 0))
+        log.end(len(ids), len(ids), 0)
+        return len(existing | set(ids))
 
 
 def _ask(
@@ -126,9 +129,10 @@ def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> B
 
 
 def control_for(box: Box, size: tuple[int, int], rng: np.random.Generator) -> Box:
-    """Return as large a box at a random place, of `DRAWS` tried the first that does not touch.
+    """Return a box of the same size at a random place.
 
-    If all do, the one that overlaps least.
+    Of `DRAWS` places the first that does not touch `box` is taken; if all touch it, the one with
+    the smallest overlap.
     """
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0

@@ -21,6 +21,7 @@ from pixfoundation.judges.asking import concurrently
 from pixfoundation.judges.base import Judge
 from pixfoundation.judges.picking import Verdict, ask_concept, ask_yes_no, pick_mask
 from pixfoundation.masks import Mask
+from pixfoundation.runs.log import run_log
 from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -108,8 +109,13 @@ def judge_run(
         RunError: If the directory is held by another process or cannot be written.
     """
     records = RunRecords.of(run)
-    with records.run.locked(), records.run.appender("verdicts") as file:
+    with (
+        records.run.locked(),
+        run_log(records.run, "judge") as log,
+        records.run.appender("verdicts") as file,
+    ):
         name = named(judge, conventions)
+        log.write(f"judge: {name}; tasks: {', '.join(tasks)}")
         held = [verdict for verdict in records.verdicts if verdict.judge == name]
         said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
         jobs = list(_jobs(records, tasks, phrases or {}))
@@ -123,7 +129,9 @@ def judge_run(
                 bad += not verdict.valid
                 spared += verdict.spared
             done += 1
+            log.progress(done, len(jobs), bad)
             report(JudgingProgress(done, len(jobs), bad, spared))
+        log.end(done, len(jobs), bad)
         return JudgingProgress(done, len(jobs), bad, spared)
 
 

@@ -1,12 +1,13 @@
-"""A run directory: everything that the models said, and all that scoring needs to know.
+"""A run directory: every answer of a model, and everything that scoring needs.
 
 ```
-run.json            the configuration, and where and with what it ran
-samples.jsonl       the benchmark's samples with their ground truth
-answers.jsonl       one line a sample and protocol
-candidates.jsonl    one line a sample and protocol, masks as COCO RLE
-verdicts.jsonl      what judges said
-deletions.jsonl     what the model answers when a part of the image is blank
+run.json            the configuration, the versions and the hardware
+samples.jsonl       the samples of the dataset with their ground truth
+answers.jsonl       one line per sample and protocol
+candidates.jsonl    one line per sample and protocol, masks as COCO run lengths
+verdicts.jsonl      one line per verdict of a judge
+deletions.jsonl     answers of the model with a part of the image covered
+run.log             what happened and when, see `runs.log`
 ```
 
 Processes that share a run each append to files of their own, as `answers.2-of-4.jsonl`.
@@ -36,10 +37,10 @@ from pixfoundation.runs.records import (
 from pixfoundation.types import Protocol, Sample
 
 R = TypeVar("R")
-Tried = TypeVar("Tried", AnswerRecord, CandidateRecord)
+Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
 
 FORMAT = 1
-"""Version of the directory's layout; a reader refuses what it does not know."""
+"""Version of the layout of a run directory; other versions are refused."""
 
 
 _RECORDED = ("model", "grounding")
@@ -94,12 +95,12 @@ class RunConfig(BaseModel):
 
 
 class RunDirectory:
-    """Reads a run directory, and writes one while holding its lock.
+    """Reads a run directory, and writes to it while its lock is held.
 
     Attributes:
         path: The folder.
-        config: The configuration it was made with.
-        samples: Its samples by id, in the benchmark's order.
+        config: The configuration of the run.
+        samples: The samples by id, in the order of the dataset.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -122,9 +123,9 @@ class RunDirectory:
         samples: Iterable[Sample],
         environment: Mapping[str, Any] | None = None,
     ) -> RunDirectory:
-        """Make a run directory, or opens the one that is there if it is of the same run.
+        """Make a run directory, or open the existing one if its configuration is the same.
 
-        A run over more samples of the same benchmark goes on from one over fewer.
+        A run over more samples of the same dataset continues one over fewer.
 
         Args:
             path: The folder; made if it is missing.
@@ -133,12 +134,12 @@ class RunDirectory:
             environment: Versions and hardware, recorded but not compared.
 
         Raises:
-            RunError: If the folder holds a run of another configuration, names what differs; if it
-                cannot be written.
+            RunError: If the folder holds a run of another configuration (the message names the
+                differences), or cannot be written.
         """
         path = Path(path)
         _make_folder(path)
-        with _held(path / ".setup.lock", path, patience=60):  # several parts may start at once
+        with _locked(path / ".setup.lock", path, patience=60):  # several shards may start at once
             return cls._create(path, config, list(samples), environment)
 
     @classmethod
@@ -146,16 +147,15 @@ class RunDirectory:
         cls,
         path: Path,
         config: RunConfig,
-        wanted: Sequence[Sample],
+        samples: Sequence[Sample],
         environment: Mapping[str, Any] | None,
     ) -> RunDirectory:
         if (path / "run.json").exists():
-            held = _read_config(path)
-            if differences := _differences(held, config):
+            if differences := _differences(_read_config(path), config):
                 raise RunError(
                     f"{path} holds a run of another configuration; nothing was changed. "
                     f"It differs in {'; '.join(differences)}. "
-                    "Choose another folder with --out, or repeat the first configuration."
+                    "Choose another folder, or repeat the first configuration."
                 )
         else:
             record = {
@@ -165,7 +165,7 @@ class RunDirectory:
             }
             write_json(path / "run.json", record)
         run = cls(path)
-        missing = [sample for sample in wanted if sample.id not in run.samples]
+        missing = [sample for sample in samples if sample.id not in run.samples]
         if missing:
             with Appender(path / "samples.jsonl") as file:
                 for sample in missing:
@@ -177,11 +177,11 @@ class RunDirectory:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions and hardware that the run was started with."""
+        """Versions and hardware with which the run was started."""
         return json.loads((self.path / "run.json").read_text(encoding="utf-8"))["environment"]
 
     def answers(self) -> dict[Key, AnswerRecord]:
-        """Return all answers; of several with one key the last that did not fail, if any."""
+        """Return all answers; of several with one key the last without an error, if any."""
         return _latest(self._records("answers", AnswerRecord.from_json))
 
     def candidates(self) -> dict[Key, CandidateRecord]:
@@ -194,11 +194,11 @@ class RunDirectory:
 
     def deletions(self) -> dict[str, DeletionRecord]:
         """Return the answers to covered images by sample id; of several the last written."""
-        found = self._records("deletions", DeletionRecord.from_json)
-        return {record.sample: record for record in found}
+        records = self._records("deletions", DeletionRecord.from_json)
+        return {record.sample: record for record in records}
 
     def _records(self, stem: str, parse: Callable[[dict[str, Any]], R]) -> Iterator[R]:
-        """Read `<stem>.jsonl`, then the shards `<stem>.<worker>.jsonl` in their order."""
+        """Read `<stem>.jsonl`, then the shards `<stem>.<infix>.jsonl` in their order."""
         shards = sorted(self.path.glob(f"{stem}.*.jsonl"))
         for file in [self.path / f"{stem}.jsonl", *shards]:
             for number, line in read_lines(file):
@@ -213,25 +213,34 @@ class RunDirectory:
 
     # ---- writing ---------------------------------------------------------------------------
 
-    def locked(self, shard: str | None = None) -> AbstractContextManager[None]:
-        """Hold the run (or one worker's shard of it) against a second process.
+    def locked(self, infix: str | None = None) -> AbstractContextManager[None]:
+        """Lock the run, or one shard of it, against a second process.
+
+        Args:
+            infix: The middle of the shard's file names; None for the run itself.
 
         Raises:
-            RunError: If another process holds it.
+            RunError: If another process holds the lock.
         """
-        return _held(self.path / (f".{shard}.lock" if shard else ".lock"), self.path)
+        return _locked(self.path / (f".{infix}.lock" if infix else ".lock"), self.path)
 
-    def appender(self, stem: str, shard: str | None = None) -> Appender:
-        """Open `answers`, `deletions` and the like for appending; the lock must be held."""
-        return Appender(self.path / (f"{stem}.{shard}.jsonl" if shard else f"{stem}.jsonl"))
+    def appender(self, stem: str, infix: str | None = None) -> Appender:
+        """Open a file for appending; the lock must be held.
+
+        Args:
+            stem: Which records the file holds: `answers`, `candidates`, `verdicts`, `deletions`.
+            infix: The middle of the shard's file names; None for the run itself.
+        """
+        return Appender(self.path / (f"{stem}.{infix}.jsonl" if infix else f"{stem}.jsonl"))
 
 
-def _latest(records: Iterable[Tried]) -> dict[Key, Tried]:
-    found: dict[Key, Tried] = {}
+def _latest(records: Iterable[Attempt]) -> dict[Key, Attempt]:
+    latest: dict[Key, Attempt] = {}
     for record in records:
-        if record.error is None or record.key not in found or found[record.key].error is not None:
-            found[record.key] = record
-    return found
+        before = latest.get(record.key)
+        if record.error is None or before is None or before.error is not None:
+            latest[record.key] = record
+    return latest
 
 
 def _read_config(path: Path) -> RunConfig:
@@ -256,15 +265,21 @@ def _read_config(path: Path) -> RunConfig:
 
 
 @contextmanager
-def _held(file: Path, run: Path, patience: float = 0) -> Iterator[None]:
-    """Hold a lock; waits for it so many seconds."""
+def _locked(file: Path, run: Path, patience: float = 0) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        file: The lock file.
+        run: The run directory that it stands for.
+        patience: Seconds to wait for the lock.
+    """
     lock = FileLock(file, timeout=patience)
     try:
         lock.acquire()
     except Timeout as error:
         raise RunError(
-            f"Another process is writing to {run}. Wait for it to end, or choose another folder "
-            "with --out. To share the work, start each process with a --part of its own."
+            f"Another process is writing to {run}. Wait for it to end, or choose another folder. "
+            "To share the work, give each process a shard: `shard` 1/4, 2/4 and so on."
         ) from error
     except OSError as error:
         raise RunError(f"{run} cannot be locked: {error.strerror}.") from error
@@ -281,15 +296,15 @@ def _make_folder(path: Path) -> None:
         raise RunError(f"The folder {path} cannot be made: {error.strerror}.") from error
 
 
-def _differences(held: RunConfig, wanted: RunConfig) -> list[str]:
-    """Names what differs between two configurations, as `path: held -> wanted`."""
-    return list(_compare("", held.model_dump(mode="json"), wanted.model_dump(mode="json")))
+def _differences(existing: RunConfig, new: RunConfig) -> list[str]:
+    """Name the differences between two configurations, as `path (old there, new now)`."""
+    return list(_compare("", existing.model_dump(mode="json"), new.model_dump(mode="json")))
 
 
-def _compare(name: str, held: Any, wanted: Any) -> Iterator[str]:
-    if isinstance(held, dict) and isinstance(wanted, dict):
-        for key in sorted(held.keys() | wanted.keys()):
+def _compare(name: str, existing: Any, new: Any) -> Iterator[str]:
+    if isinstance(existing, dict) and isinstance(new, dict):
+        for key in sorted(existing.keys() | new.keys()):
             path = f"{name}.{key}" if name else key
-            yield from _compare(path, held.get(key), wanted.get(key))
-    elif held != wanted:
-        yield f"{name} ({held!r} there, {wanted!r} now)"
+            yield from _compare(path, existing.get(key), new.get(key))
+    elif existing != new:
+        yield f"{name} ({existing!r} there, {new!r} now)"
