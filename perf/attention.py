@@ -31,7 +31,7 @@ WORDS = tuple("is the cat on a red hat or left of blue dog what where identify i
 
 
 def build_model() -> Any:
-    """A random LLaVA whose language part is as wide as said above; its tower is small."""
+    """Return a random LLaVA whose language part is as wide as said above; its tower is small."""
     import torch
     from transformers import (
         CLIPVisionConfig,
@@ -104,7 +104,7 @@ def generate(model: Any, way: str, tokens: int) -> Any:
 
 
 def by_vl_saliency(model: Any, options: dict[str, Any]) -> Any:
-    """The way of the package vl-saliency: generate, then trace the whole text with its engine."""
+    """Return a call that does what vl-saliency does: generate, then trace the whole text."""
     from types import SimpleNamespace
 
     import vl_saliency
@@ -194,7 +194,7 @@ def capture_benchmark(rounds: int, tokens: list[int]) -> dict[str, Any]:
 
 
 def adapter(share_prefix: bool, batch_size: int) -> Any:
-    """The same model behind the package's adapter, with a tokenizer of a few words."""
+    """Return the same model behind the package's adapter, with a tokenizer of a few words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
 

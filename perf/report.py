@@ -73,7 +73,7 @@ TIMED = """async () => {
 
 
 def blob(random: np.random.Generator) -> Mask:
-    """A mask with an irregular rim and holes, as a segmenter draws on a photograph."""
+    """Return a mask with an irregular rim and holes, as a segmenter draws on a photograph."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     cy, cx = random.uniform(40, HEIGHT - 40), random.uniform(40, WIDTH - 40)
     angle = np.arctan2(y - cy, x - cx)

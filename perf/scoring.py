@@ -32,7 +32,7 @@ WORDS = ("the wings", "a red car", "two birds", "the sky", "a door", "its tail",
 
 
 def blob(random: np.random.Generator) -> Mask:
-    """A mask with an outline like a segmenter's: an ellipse with a wavy rim."""
+    """Return a mask with an outline like a segmenter's: an ellipse with a wavy rim."""
     y, x = np.mgrid[:SIDE, :SIDE]
     cy, cx = random.integers(30, SIDE - 30, 2)
     angle = np.arctan2(y - cy, x - cx)
@@ -75,7 +75,7 @@ def write_run(path: Path, images: int, phrases: int) -> RunDirectory:
 
 
 def decode_everything(run: RunDirectory) -> float:
-    """The oracle's mIoU by decoding every candidate and counting pixels."""
+    """Return the oracle's mIoU by decoding every candidate and counting pixels."""
     best = []
     for record in run.candidates().values():
         target = run.samples[record.sample].mask.decode()

@@ -63,7 +63,7 @@ LATE_SHARES = np.array([_LATE.get(pattern, 1.3) for pattern in PATTERNS])
 
 
 def sample_pattern(rng: np.random.Generator, shares: np.ndarray = _SHARES) -> str:
-    """A visual pattern, the slow ones a little more often."""
+    """Return a visual pattern, the slow ones a little more often."""
     return PATTERNS[int(rng.choice(len(PATTERNS), p=shares / shares.sum()))]
 
 
@@ -75,14 +75,14 @@ def _identified(rng: np.random.Generator, side: Side) -> Lesson:
 
 
 def _same(other: Pair, side: Side) -> Side:
-    """The side of a further pair that shows the same picture."""
+    """Return the side of a further pair that shows the same picture."""
     return next(each for each in other.sides if each.scene == side.scene)
 
 
 def lessons_for(
     rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
 ) -> list[Lesson]:
-    """The lessons behind one picture of a pair.
+    """Return the lessons behind one picture of a pair.
 
     Args:
         rng: source of randomness; equal states give both pictures of a pair the same prompts.

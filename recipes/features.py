@@ -51,7 +51,7 @@ def cache_features(
 
 
 def aligned(features: np.ndarray) -> Tensor:
-    """A float32 copy in torch's own memory.
+    """Return a float32 copy in torch's own memory.
 
     NumPy's memory is aligned less strictly, and matrix products may round differently by alignment:
     a resumed training would differ in the last bit.

@@ -48,7 +48,7 @@ class LanguageConfig:
 
 
 def text_config(config: LanguageConfig, vocabulary: int, ids: dict[str, int]) -> LlamaConfig:
-    """The Llama configuration; `ids` are those of pad, bos and eos."""
+    """Return the Llama configuration; `ids` are those of pad, bos and eos."""
     return LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=config.width,
@@ -67,7 +67,7 @@ def text_config(config: LanguageConfig, vocabulary: int, ids: dict[str, int]) ->
 
 
 def build_language_model(config: LlamaConfig, seed: int) -> LlamaForCausalLM:
-    """An untrained language model with attention in float32."""
+    """Return an untrained language model with attention in float32."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM._from_config(config)
     start_attention(model, seed)
@@ -99,7 +99,7 @@ Forward = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def hidden_states(model: LlamaForCausalLM, image_start: int) -> Forward:
-    """The forward pass (ids, patches, positions, mask) -> hidden [B, L, width]."""
+    """Return the forward pass (ids, patches, positions, mask) -> hidden [B, L, width]."""
 
     def forward(ids: Tensor, patches: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         end = image_start + patches.shape[1]

@@ -53,7 +53,7 @@ class Pictures(Protocol):
         ...
 
     def validation(self) -> tuple[list[Pair], Tensor]:
-        """A fixed list of pairs of all patterns in turn, and their inputs."""
+        """Return a fixed list of pairs of all patterns in turn, and their inputs."""
         ...
 
 

@@ -118,7 +118,7 @@ def phrase_truth(answers: Mapping[str, str], scenes: Mapping[str, Scene]) -> Phr
 
 
 def model_card(run: Path) -> str:
-    """The card for the model of a finished run over the PixScenes test set.
+    """Return the card for the model of a finished run over the PixScenes test set.
 
     Raises:
         RunError: If there is no such run.

@@ -71,7 +71,7 @@ def assemble(
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """The processor: exact resize without a crop, the chat template, 100 image tokens."""
+    """Return the processor: exact resize without a crop, the chat template, 100 image tokens."""
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
             size={"height": CANVAS, "width": CANVAS},

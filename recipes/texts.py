@@ -64,7 +64,7 @@ def full_name(thing: Thing, *, colour: bool = True) -> str:
 
 
 def state_sentence(pair: Pair, side: Side) -> str:
-    """A sentence that answers the question of a pair for one of its pictures."""
+    """Return a sentence that answers the question of a pair for one of its pictures."""
     option = pair.options[side.answer]
     value = option.lower()
     if side.about is None:
@@ -118,7 +118,7 @@ def _landmark(pair: Pair) -> str:
 
 
 def _neighbour(scene: Scene, index: int) -> Thing | None:
-    """The thing whose centre is nearest."""
+    """Return the thing whose centre is nearest."""
     x, y = scene.things[index].centre
     others = [t for i, t in enumerate(scene.things) if i != index]
     if not others:
@@ -127,7 +127,7 @@ def _neighbour(scene: Scene, index: int) -> Thing | None:
 
 
 def identify_sentence(scene: Scene, expression: str, target: Target | None) -> str:
-    """The answer to 'Identify <expression> in the scene.': what, where, what it has, what is near.
+    """Return the answer to 'Identify <expression> in the scene.': what, where, and what is near.
 
     Several of its noun phrases carry what the prompt does not say, so that the model has to look.
     """
@@ -155,7 +155,7 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
 
 
 def describe_sentence(scene: Scene, most: int = 4) -> str:
-    """The things of a scene in reading order, at most `most` of them."""
+    """Return the things of a scene in reading order, at most `most` of them."""
     things = sorted(scene.things, key=lambda t: (t.row, t.column))[:most]
     return (
         "There is "
@@ -205,7 +205,7 @@ def facts_sentence(thing: Thing) -> str:
 
 
 def facts_lesson(rng: np.random.Generator, scene: Scene) -> Lesson:
-    """The facts about one of the things that are the only ones of their kind."""
+    """Return the facts about one of the things that are the only ones of their kind."""
     single = [t for t in scene.things if len(scene.of_kind(t.kind)) == 1] or list(scene.things)
     thing = single[int(rng.integers(len(single)))]
     return Lesson("facts", f"Tell about the {thing.kind}.", f" {facts_sentence(thing)}")
@@ -222,7 +222,7 @@ def letter_prompt(pair: Pair, instruction: str = LETTER_INSTRUCTION) -> str:
 
 
 def lesson(task: str, pair: Pair, side: Side) -> Lesson:
-    """A question's lesson for one picture; `task` is question, letter, reasoned, open ..."""
+    """Return a question's lesson for one picture; `task` is question, letter, reasoned, open ..."""
     option = pair.options[side.answer]
     letter = "AB"[side.answer]
     if task == "question":
@@ -271,12 +271,12 @@ def identify_lesson(scene: Scene, expression: str, target: Target | None) -> Les
 
 
 def describe_lesson(scene: Scene) -> Lesson:
-    """A description of the whole scene."""
+    """Return a description of the whole scene."""
     return Lesson("describe", DESCRIBE, f" {describe_sentence(scene)}")
 
 
 def sample_expression(rng: np.random.Generator, scene: Scene) -> tuple[str, Target | None]:
-    """A referring expression for a scene: a thing, a part or (one in eight) something absent."""
+    """Return a referring expression: a thing, a part or (one in eight) something absent."""
     index = int(rng.integers(len(scene.things)))
     thing = scene.things[index]
     draw = rng.random()

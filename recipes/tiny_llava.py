@@ -112,7 +112,7 @@ class Recipe:
     drawn: tuple[StageConfig, ...] = DRAWN_STAGES
 
     def seeded(self) -> Recipe:
-        """The recipe with its seed handed down to the stages."""
+        """Return the recipe with its seed handed down to the stages."""
         return replace(
             self,
             tower=replace(self.tower, seed=self.seed),
@@ -135,7 +135,7 @@ def corpus(recipe: Recipe) -> Iterator[str]:
 
 
 def get_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer, trained or read again."""
+    """Return the tokenizer, trained or read again."""
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(corpus(recipe)).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
@@ -144,7 +144,7 @@ def get_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
 def new_language_model(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, table: SymbolTable
 ) -> LlamaForCausalLM:
-    """An untrained language model whose words start at the vectors of their symbols."""
+    """Return an untrained language model whose words start at the vectors of their symbols."""
     names = {"pad": PAD, "bos": BOS, "eos": EOS}
     ids = {name: token_id(tokenizer, token) for name, token in names.items()}
     config = text_config(recipe.language, len(tokenizer), ids)
@@ -156,7 +156,7 @@ def new_language_model(
 def _drawn_pictures(
     recipe: Recipe, out: Path, tower: CLIPVisionModel, workers: int
 ) -> DrawnPictures:
-    """The tower's features of the drawn pairs, for training and for measuring progress."""
+    """Return the tower's features of the drawn pairs, for training and for measuring progress."""
 
     def features(name: str, scenes: SceneSource, count: int) -> np.ndarray:
         store = build_store(out / name, scenes, count, per_entry=2, workers=workers)
@@ -255,7 +255,7 @@ def train(
 
 
 def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditionalGeneration:
-    """The model as far as the checkpoints of a folder go."""
+    """Return the model as far as the checkpoints of a folder go."""
     recipe = (recipe or Recipe()).seeded()
     tokenizer = get_tokenizer(recipe, out / "tokenizer")
     tower = build_tower(recipe.tower)

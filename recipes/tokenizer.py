@@ -11,7 +11,7 @@ PAD, BOS, EOS, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 
 
 def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    """The id of one token."""
+    """Return the id of one token."""
     return tokenizer.get_vocab()[token]
 
 

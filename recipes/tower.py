@@ -45,7 +45,7 @@ class TowerConfig:
 
 
 def build_tower(config: TowerConfig) -> CLIPVisionModel:
-    """An untrained tower in the layout of CLIP's vision model."""
+    """Return an untrained tower in the layout of CLIP's vision model."""
     torch.manual_seed(config.seed)
     return CLIPVisionModel(
         CLIPVisionConfig(
@@ -69,7 +69,7 @@ def normalise(images: np.ndarray) -> Tensor:
 
 
 def patch_features(tower: CLIPVisionModel, pixels: Tensor) -> Tensor:
-    """The features that LLaVA's projector gets, [B, patches, width].
+    """Return the features that LLaVA's projector gets, [B, patches, width].
 
     LLaVA's `vision_feature_layer=-1` means the output of the last layer, before the final
     layer norm, without the class token.

@@ -1,4 +1,4 @@
-"""`data fetch` against a server that stands in for the hub: resume, checksums, no network."""
+"""`datasets fetch` against a server that stands in for the hub: resume, checksums, no network."""
 
 import json
 import os
@@ -52,14 +52,14 @@ def run(tmp_path, endpoint, *arguments):
 def test_fetching_again_downloads_nothing(tmp_path, repositories):
     to = tmp_path / "to"
     with serve(repositories) as hub:
-        first = run(tmp_path, hub.url, "fetch", "pixmmvp", "--to", str(to), "--keep-going")
+        first = run(tmp_path, hub.url, "fetch", "pixmmvp", "--out", str(to), "--keep-going")
         assert first.returncode == 0, first.stderr
-        assert "9 files downloaded, 0 were there" in first.stderr
-        assert "another version than the one that scores were compared with" in first.stderr
+        assert "9 files downloaded" in first.stderr
+        assert "not the version that scores were validated with" in first.stderr
         assert not (to / "README.md").exists()
         served = len(hub.served)
-        second = run(tmp_path, hub.url, "fetch", "pixmmvp", "--to", str(to), "--keep-going")
-        assert "0 files downloaded, 9 were there" in second.stderr
+        second = run(tmp_path, hub.url, "fetch", "pixmmvp", "--out", str(to), "--keep-going")
+        assert "9 already present" in second.stderr
         assert len(hub.served) == served
     assert (to / "MMVP Images" / "4.jpg").read_bytes() == repositories["MMVP/MMVP"][
         "MMVP Images/4.jpg"
@@ -69,15 +69,15 @@ def test_fetching_again_downloads_nothing(tmp_path, repositories):
     (to / "Objects.csv").write_text((to / "Objects.csv").read_text() + "\n")
     checked = run(tmp_path, hub.url, "check", "pixmmvp", "--data-root", str(to))
     assert checked.returncode == 0, checked.stdout
-    assert "Objects.csv: checksum: is not what was fetched" in checked.stdout
+    assert "Objects.csv: checksum: has changed since it was fetched" in checked.stdout
 
 
 def test_another_version_stops_but_is_kept(tmp_path, repositories):
     to = tmp_path / "to"
     with serve(repositories) as hub:
-        stopped = run(tmp_path, hub.url, "fetch", "pixmmvp", "--to", str(to))
+        stopped = run(tmp_path, hub.url, "fetch", "pixmmvp", "--out", str(to))
     assert stopped.returncode == 1
-    assert "Objects.csv is another version" in stopped.stderr
+    assert "Objects.csv is not the version that scores were validated with" in stopped.stderr
     assert sha256((to / "Objects.csv").read_bytes()) in stopped.stderr
     assert "--keep-going" in stopped.stderr
     assert "Traceback" not in stopped.stderr
@@ -87,9 +87,9 @@ def test_a_wrong_checksum_does_not_cost_the_file(tmp_path, repositories):
     to = tmp_path / "to"
     with serve(repositories) as hub:
         hub.lies.add("Questions.csv")
-        done = run(tmp_path, hub.url, "fetch", "pixmmvp", "--to", str(to), "--keep-going")
+        done = run(tmp_path, hub.url, "fetch", "pixmmvp", "--out", str(to), "--keep-going")
     assert done.returncode == 0, done.stderr
-    assert "Questions.csv is not what Questions.csv should be by the hub's own" in done.stderr
+    assert "Questions.csv does not have the checksum that the hub states" in done.stderr
     assert (to / "Questions.csv").read_bytes() == repositories["MMVP/MMVP"]["Questions.csv"]
 
 
@@ -99,7 +99,7 @@ def test_a_download_that_breaks_off_goes_on(tmp_path, repositories):
     with serve(repositories) as hub:
         hub.break_after[name] = 21_000_000
         for _ in range(2):
-            done = run(tmp_path, hub.url, "fetch", "pixmmvp", "--to", str(to), "--keep-going")
+            done = run(tmp_path, hub.url, "fetch", "pixmmvp", "--out", str(to), "--keep-going")
             if done.returncode == 0:
                 break
         assert done.returncode == 0, done.stderr
@@ -109,10 +109,10 @@ def test_a_download_that_breaks_off_goes_on(tmp_path, repositories):
 
 
 def test_without_network_one_sentence_says_what_to_do_by_hand(tmp_path):
-    done = run(tmp_path, "http://127.0.0.1:9", "fetch", "pixmmvp", "--to", str(tmp_path / "to"))
+    done = run(tmp_path, "http://127.0.0.1:9", "fetch", "pixmmvp", "--out", str(tmp_path / "to"))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    for part in ("https://huggingface.co/datasets/IVUlab/pixmmvp", "by hand", "data check"):
+    for part in ("https://huggingface.co/datasets/IVUlab/pixmmvp", "by hand", "datasets check"):
         assert part in done.stderr
 
 

@@ -73,7 +73,10 @@ def test_masks(tmp_path, mask, area, parts):
         ({"image": "a.png", "mask": "none.png"}, "no image at"),
         ({"image": "a.png", "mask": 3}, "list of polygons"),
         ({"image": "a.png", "options": "ab"}, "list of texts"),
-        ({"image": "a.png", "options": ["x", "y"], "answer": "z"}, "none of the 2 options"),
+        (
+            {"image": "a.png", "options": ["x", "y"], "answer": "z"},
+            "not the letter of any of 2 options",
+        ),
         ({"image": "a.png", "question": "Is it?", "answer": "a"}, "needs 'options'"),
         ({"image": "a.png", "tags": {"a": 1}}, "values are texts"),
         ({"image": "a.png", "id": [1]}, "an id is a text"),
@@ -91,7 +94,7 @@ def test_damage_is_listed_with_its_line(tmp_path, line, said):
 
 def test_ids_and_pairs(tmp_path):
     twice = write(tmp_path / "d", {"image": "a.png", "id": 1}, {"image": "a.png", "id": "1"})
-    assert "'1' is there twice" in str(check_data("folder", twice).errors[0])
+    assert "'1' occurs twice" in str(check_data("folder", twice).errors[0])
     alone = write(tmp_path / "e", {"image": "a.png", "pair": "p"})
     (odd,) = check_data("folder", alone).problems
     assert (odd.severity, odd.entry) == ("warning", "pair p")

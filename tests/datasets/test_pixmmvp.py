@@ -75,7 +75,7 @@ def problems(root):
             "the mask is 2 x 2, the image 12 x 16",
         ),
         (lambda d: d["annotations"][0].update(image_id=77), "image 77, which is unknown"),
-        (lambda d: d["images"].append(dict(d["images"][0])), "image id 1 is there twice"),
+        (lambda d: d["images"].append(dict(d["images"][0])), "image id 1 occurs twice"),
         (lambda d: d["annotations"].append(dict(d["annotations"][0])), "is used 2 times"),
         (lambda d: d["annotations"].append(dict(d["annotations"][0])), "repeats an annotation"),
         (lambda d: d["images"][0].update(width="wide"), "not an image's size"),
@@ -92,12 +92,12 @@ def test_damaged_annotations_are_listed(tmp_path, damage, said):
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("Objects.csv", "3, the door", "x, the door", "is 'x', no number"),
-        ("Objects.csv", "4, the door", "3, the door", "index 3 is there twice"),
+        ("Objects.csv", "3, the door", "x, the door", "is 'x', not a number"),
+        ("Objects.csv", "4, the door", "3, the door", "index 3 occurs twice"),
         ("Objects.csv", "3, the door \n", "", "has no row for it"),
-        ("Objects.csv", "3, the door", "3, the, door", "has 3 cells and not 2"),
+        ("Objects.csv", "3, the door", "3, the, door", "has 3 cells instead of 2"),
         ("Questions.csv", "(a) Open (b) Closed,(b)", "Open or Closed,(b)", "'(a) ... (b) ...'"),
-        ("Questions.csv", "Closed,(b)", "Closed,(c)", "none of the 2 options"),
+        ("Questions.csv", "Closed,(b)", "Closed,(c)", "not the letter of any of 2 options"),
         ("Questions.csv", "Closed,(b)", "Closed,(a)", "have the same answer"),
         ("Objects.csv", "Object", "Thing", "lacks the column 'object'"),
         ("meta_none.txt", "2.jpg", "3.jpg", "image 3: is listed but has an expression"),
@@ -125,7 +125,7 @@ def test_images_are_looked_at(tmp_path):
 def test_damaged_data_is_not_used_but_says_what_is_wrong(tmp_path):
     root = write_pixmmvp(tmp_path / "a")
     edit_json(root / "Segmentations.json", lambda d: d["annotations"][0].update(segmentation=[[1]]))
-    with pytest.raises(DataError, match=r"annotations\[0\].*data check pixmmvp"):
+    with pytest.raises(DataError, match=r"annotations\[0\].*datasets check pixmmvp"):
         _ = load(root).samples
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_annotation_file_is_one_listed_problem(tmp_path, text)
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="data fetch pixmmvp"):
+    with pytest.raises(DataError, match="datasets fetch pixmmvp"):
         load(None)
     with pytest.raises(DataError, match="There is no"):
         load(tmp_path)

@@ -8,8 +8,8 @@ import sys
 import typer
 from rich.console import Console
 
+from pixfoundation.cli.command import Group
 from pixfoundation.cli.logs import set_up_logging
-from pixfoundation.cli.renamed import Group
 from pixfoundation.errors import PixFoundationError
 
 app = typer.Typer(

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         table,
         train,
     )
-    from pixfoundation.cli.renamed import Command
+    from pixfoundation.cli.command import Command
 
     commands = {
         "demo": demo.demo_command,

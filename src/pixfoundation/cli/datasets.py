@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pixfoundation.cli.command import Command, ListingGroup
 from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import say
-from pixfoundation.cli.renamed import Command, ListingGroup
 
 if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
@@ -87,13 +87,13 @@ def fetch_command(
         dataset,
         out or Path("data") / dataset,
         keep_going=keep_going,
-        report=lambda line: console.print(escape(line), highlight=False, style="dim"),
+        on_progress=lambda line: console.print(escape(line), highlight=False, style="dim"),
     )
     for line in done.differing:
         say(console, f"[yellow]![/yellow] {escape(line)}")
     say(
         console,
-        f"{len(done.downloaded)} files downloaded, {done.held} already present; in {done.root}.",
+        f"{len(done.downloaded)} files downloaded to {done.root}, {done.existing} already present.",
     )
     for line in done.by_hand:
         say(console, f"To do by hand: {escape(line)}")

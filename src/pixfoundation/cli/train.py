@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pixfoundation.cli.renamed import Command
+from pixfoundation.cli.command import Command
 from pixfoundation.errors import PrerequisiteError
 
 train_app = typer.Typer(

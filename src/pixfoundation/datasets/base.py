@@ -1,4 +1,4 @@
-"""What a benchmark is to the rest of the package, and where benchmarks are found by name."""
+"""The protocol that every dataset follows, and the registry of datasets."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pixfoundation.types import Sample
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a data set on disk.
+    """A problem of a dataset on disk.
 
     Attributes:
-        file: The file it is in.
-        entry: Which row, id or key of it.
-        message: What is wrong, and what to do if that is known.
-        severity: An error makes a score wrong or impossible; a warning is odd but harmless.
+        file: The file that has the problem.
+        entry: The row, id or key in that file.
+        message: What is wrong and, where known, what to do about it.
+        severity: `error` if scores would be wrong or impossible, `warning` if it is odd but
+            harmless.
     """
 
     file: Path
@@ -50,11 +51,11 @@ class Dataset(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Return a hash of everything that the scores depend on."""
+        """Return a hash of all data that the scores depend on."""
         ...
 
     def check(self) -> list[Problem]:
-        """Look for everything that is wrong with the data on disk."""
+        """Return every problem of the data on disk."""
         ...
 
 

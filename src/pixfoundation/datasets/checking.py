@@ -1,4 +1,4 @@
-"""`data check`: everything that is wrong with a data set, as a list."""
+"""Checks a dataset on disk and lists every problem: `pixfoundation datasets check`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.fetch import recheck
-from pixfoundation.datasets.files import FileBenchmark
+from pixfoundation.datasets.files import FileDataset
 from pixfoundation.errors import DataError
 from pixfoundation.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        name: Of the data set.
-        problems: Errors and oddities, each with file and entry.
-        facts: Counts of what could be read.
+        name: Name of the dataset.
+        problems: Errors and warnings, each with its file and entry.
+        facts: Counts of what could be read, by description.
     """
 
     name: str
@@ -52,32 +52,32 @@ class Report:
 
 
 def check_data(name: str, root: Path | None, *, images: bool = True, **options: Any) -> Report:
-    """Read a data set and lists what is wrong; damage is listed, never raised.
+    """Read a dataset and list its problems; damaged files are listed, not raised.
 
     Args:
-        name: One of `pixfoundation datasets`.
-        root: Its folder.
-        images: Whether image files are opened too.
-        options: Of the data set.
+        name: A name from `pixfoundation datasets`.
+        root: The folder of the dataset; None if it is embedded.
+        images: Whether to open the image files as well.
+        options: Options of the dataset.
 
     Raises:
-        UnknownNameError: If there is no such data set.
+        UnknownNameError: If there is no dataset of that name.
     """
     factory = datasets.get(name)
     try:
-        benchmark: Any = factory(root, **options)
+        dataset: Any = factory(root, **options)
     except DataError as error:
         return Report(name, (Problem(root or Path(), "data set", str(error)),), {})
-    if isinstance(benchmark, FileBenchmark):
-        found, samples = benchmark.check(images=images), benchmark.readable
+    if isinstance(dataset, FileDataset):
+        problems, samples = dataset.check(images=images), dataset.readable
     else:
-        found, samples = benchmark.check(), benchmark.samples
+        problems, samples = dataset.check(), dataset.samples
     changed = [Problem(file, "checksum", what, "warning") for file, what in _changed(root)]
-    return Report(name, (*found, *changed), count(samples))
+    return Report(name, (*problems, *changed), count(samples))
 
 
 def count(samples: Sequence[Sample]) -> dict[str, int]:
-    """Count what a data set holds."""
+    """Return how many samples, pairs and annotations there are, without the zero counts."""
     facts = {
         "samples": len(samples),
         "pairs": len({s.pair for s in samples if s.pair is not None}),

@@ -1,7 +1,7 @@
-"""COCO annotation files: read, checked entry by entry, decoded.
+"""COCO annotation files: read, checked entry by entry, and decoded.
 
-Nothing in such a file is trusted: what cannot be used becomes a `Problem` that names file and
-entry, and the rest is still read.
+An entry that cannot be used becomes a `Problem` that names its file and entry; the other entries
+are still read.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class ImageEntry:
     """One entry of `images`.
 
     Attributes:
-        id: Unique in the file.
-        file_name: As written there.
-        size: (height, width), where the file says so.
+        id: Id of the image, unique in the file.
+        file_name: File name as written in the entry, without leading slashes.
+        size: (height, width) if the entry gives it, else None.
     """
 
     id: int
@@ -37,7 +37,7 @@ class Annotation:
     """One entry of `annotations`.
 
     Attributes:
-        entry: How messages name it.
+        entry: Name of the entry in messages.
         segmentation: Polygons or a run-length dictionary, not yet decoded.
     """
 
@@ -46,30 +46,30 @@ class Annotation:
 
     @property
     def own_size(self) -> tuple[int, int] | None:
-        """The (height, width) that a run-length encoding says; None if it is none or damaged."""
-        said = self.segmentation.get("size") if isinstance(self.segmentation, dict) else None
-        if not isinstance(said, list) or len(said) != 2:
+        """The (height, width) of a run-length encoding; None for polygons or a damaged encoding."""
+        size = self.segmentation.get("size") if isinstance(self.segmentation, dict) else None
+        if not isinstance(size, list) or len(size) != 2:
             return None
-        return _size(said[1], said[0])
+        return _size(size[1], size[0])
 
     def decode(self, size: tuple[int, int]) -> Mask:
-        """Decode it; polygons are drawn in an image of that size, run lengths keep their own.
+        """Return the mask; polygons are drawn at `size`, run lengths keep their own size.
 
         Raises:
-            DataError: If it is none of COCO's three forms, or damaged.
+            DataError: If the segmentation is damaged or in none of the three COCO formats.
         """
         return decode_segmentation(self.segmentation, size)
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationFile:
-    """What could be read of one file.
+    """The readable part of one annotation file.
 
     Attributes:
         path: The file.
-        images: By id, in the file's order.
-        annotations: By image id.
-        problems: Everything that is wrong or odd with it.
+        images: Image entries by id, in the order of the file.
+        annotations: Annotations by image id.
+        problems: Every error and oddity of the file.
     """
 
     path: Path
@@ -79,14 +79,14 @@ class AnnotationFile:
 
 
 def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> Mask:
-    """Decode polygons, run lengths, compressed run lengths, or these wrapped in base64.
+    """Decode polygons, run lengths, or compressed run lengths, which may be wrapped in base64.
 
     Args:
         segmentation: The value of an annotation's `segmentation`.
-        size: (height, width) that polygons are drawn in.
+        size: (height, width) at which polygons are drawn.
 
     Raises:
-        DataError: If it is none of these, or damaged.
+        DataError: If the segmentation is damaged or in none of these formats.
     """
     if isinstance(segmentation, dict):
         return Mask.from_rle(segmentation)
@@ -104,7 +104,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: If it is missing or not JSON.
+        DataError: If the file is missing, unreadable or not JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -117,10 +117,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_annotations(path: Path) -> AnnotationFile:
-    """Read an annotation file as far as it can be read.
+    """Read all usable entries of an annotation file.
 
     Raises:
-        DataError: If it is missing, not JSON, or not of COCO's layout at all.
+        DataError: If the file is missing, not JSON, or not in the COCO layout.
     """
     data = read_json(path)
     if not isinstance(data, dict):
@@ -143,7 +143,7 @@ def _read_images(path: Path, entries: list[Any], problems: list[Problem]) -> dic
             problems.append(Problem(path, name, "needs a whole number 'id' and a 'file_name'."))
             continue
         if id in images:
-            problems.append(Problem(path, name, f"the image id {id} is there twice; skipped."))
+            problems.append(Problem(path, name, f"the image id {id} occurs twice; skipped."))
             continue
         size = None
         if "width" in entry or "height" in entry:

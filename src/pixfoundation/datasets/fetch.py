@@ -1,8 +1,8 @@
-"""Download the published data sets from the Hugging Face hub, and verify what came.
+"""Downloads the published datasets from the Hugging Face hub and verifies the files.
 
-Every file is held against the checksum that the hub states for it, and the annotations against the
-checksums recorded here, which are of the versions that the scores were compared with. A file that
-differs is kept: a wrong checksum must not cost a download.
+Every file is compared with the checksum that the hub states for it; the annotations are also
+compared with the checksums recorded here, which belong to the versions that the scores were
+validated with. A file that differs is kept: a wrong checksum must not cost a download.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pixfoundation.datasets.pixcvbench import ADVICE
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
 
 CHECKSUMS = "checksums.json"
-"""Written into the folder: what was fetched, from which commit, with which SHA-256."""
+"""File in the folder that records what was fetched, from which commit, with which SHA-256."""
 
 Placing = Callable[[str], str | None]
-"""From a file's path in a repository to its path in the folder; None for a file not needed."""
+"""Maps the path of a file in a repository to its path in the folder; None if it is not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A data set repository of the hub.
+    """A dataset repository of the hub.
 
     Attributes:
-        id: Its name there.
-        place: Which files are wanted, and where they go.
+        id: Id of the repository, as owner/name.
+        place: Maps the needed files to their paths in the folder.
     """
 
     id: str
@@ -39,18 +39,18 @@ class Repository:
 
     @property
     def url(self) -> str:
-        """Its page."""
+        """Address of the repository's page."""
         return f"https://huggingface.co/datasets/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fetchable:
-    """A data set that can be fetched.
+    """A dataset that can be downloaded.
 
     Attributes:
-        repositories: Where its files are.
-        recorded: SHA-256 of the files that scores were compared with, by path in the folder.
-        by_hand: What a person must get elsewhere.
+        repositories: The repositories that hold its files.
+        recorded: SHA-256 of the files that scores were validated with, by path in the folder.
+        by_hand: Instructions for what must be downloaded by hand.
     """
 
     repositories: tuple[Repository, ...]
@@ -60,19 +60,19 @@ class Fetchable:
 
 @dataclass(slots=True)
 class Fetched:
-    """What a fetch did.
+    """The result of a download.
 
     Attributes:
         root: The folder.
-        downloaded: Paths in the folder that came now.
-        held: How many files were there already and as they should be.
-        differing: What is not as recorded, in sentences.
-        by_hand: What a person must get elsewhere.
+        downloaded: Paths in the folder of the files downloaded now.
+        existing: Number of files that were already present and correct.
+        differing: Sentences that name the files which differ from the recorded ones.
+        by_hand: Instructions for what must be downloaded by hand.
     """
 
     root: Path
     downloaded: list[str] = field(default_factory=list)
-    held: int = 0
+    existing: int = 0
     differing: list[str] = field(default_factory=list)
     by_hand: tuple[str, ...] = ()
 
@@ -136,39 +136,39 @@ def fetch(
     root: Path,
     *,
     keep_going: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
 ) -> Fetched:
-    """Download a data set; what is there already and right stays, what broke off goes on.
+    """Download a dataset; correct files are kept, and an interrupted download is resumed.
 
     Args:
         name: `pixmmvp` or `pixcvbench`.
-        root: The folder; made if it is missing.
-        keep_going: Go on when a file is not as recorded.
-        report: Called with a line for every file.
+        root: The folder, created if it is missing.
+        keep_going: Continue when a file differs from the recorded one.
+        on_progress: Called with one line for every downloaded file.
 
     Returns:
-        What was done.
+        What was downloaded, what was present, and what differs.
 
     Raises:
-        UnknownNameError: If the hub has no such data set.
+        UnknownNameError: If the hub has no dataset of that name.
         PrerequisiteError: If `huggingface_hub` is not installed, or the hub cannot be reached; the
             message says how to do it by hand.
-        DataError: If a file is not as recorded (it is kept) or cannot be written.
+        DataError: If a file differs from the recorded one (it is kept) or cannot be written.
     """
     if name not in FETCHABLE:
-        raise UnknownNameError("data set on the hub", name, FETCHABLE)
-    wanted = FETCHABLE[name]
+        raise UnknownNameError("dataset on the hub", name, FETCHABLE)
+    fetchable = FETCHABLE[name]
     root = Path(root)
-    done = Fetched(root, by_hand=wanted.by_hand)
+    done = Fetched(root, by_hand=fetchable.by_hand)
     record = _read_record(root)
-    for repository in wanted.repositories:
+    for repository in fetchable.repositories:
         for remote in _remote_files(repository, root):
             target = root / remote.place
             if _as_stated(target, remote):
-                done.held += 1
+                done.existing += 1
                 digest = hash_file(target)
             else:
-                report(f"{repository.id}: {remote.path}")
+                on_progress(f"{repository.id}: {remote.path}")
                 digest = _download(repository, remote, root, target)
                 done.downloaded.append(remote.place)
             record[remote.place] = {
@@ -177,22 +177,22 @@ def fetch(
                 "revision": remote.revision,
             }
             _write_record(root, record)
-            difference = _difference(wanted, remote, target, digest)
+            difference = _difference(fetchable, remote, target, digest)
             if difference and not keep_going:
-                raise DataError(f"{difference} The file is kept; --keep-going goes on with it.")
+                raise DataError(f"{difference} The file is kept; `keep_going` continues with it.")
             if difference:
                 done.differing.append(difference)
     return done
 
 
 def recheck(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every fetched file that is no longer what was fetched, and how."""
+    """Yield every fetched file that has changed since, with a sentence that says how."""
     for place, entry in _read_record(root).items():
         file = root / place
         if not file.exists():
-            yield file, f"was fetched from {entry['repository']} but is gone."
+            yield file, f"was fetched from {entry['repository']} but is missing."
         elif hash_file(file) != entry["sha256"]:
-            yield file, f"is not what was fetched from {entry['repository']} any more."
+            yield file, f"has changed since it was fetched from {entry['repository']}."
 
 
 def hash_file(path: Path) -> str:
@@ -206,7 +206,7 @@ def hash_file(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """A file of the hub: its path there, its place here, and what the hub says about it."""
+    """A file of the hub: its path there, its path in the folder, and its stated checksums."""
 
     path: str
     place: str
@@ -220,38 +220,38 @@ def _remote_files(repository: Repository, root: Path) -> list[_Remote]:
     hub = _hub()
     try:
         info = hub.HfApi().dataset_info(repository.id, files_metadata=True)
-    except Exception as error:
+    except Exception as error:  # the hub client raises many unrelated types when offline
         raise _unreachable(repository, root, error) from error
-    found = []
+    files = []
     for entry in info.siblings or ():
         place = repository.place(entry.rfilename)
         if place is not None:
             lfs = entry.lfs.sha256 if entry.lfs else None
-            found.append(
+            files.append(
                 _Remote(entry.rfilename, place, info.sha or "main", entry.size, lfs, entry.blob_id)
             )
-    return sorted(found, key=lambda remote: remote.place)
+    return sorted(files, key=lambda remote: remote.place)
 
 
 def _download(repository: Repository, remote: _Remote, root: Path, target: Path) -> str:
-    """Download one file beside its place, then moves it there in one step."""
+    """Download one file into a staging folder, then move it to its place in one step."""
     hub = _hub()
     staging = root / ".download" / repository.id.replace("/", "--")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        got = hub.hf_hub_download(
+        downloaded = hub.hf_hub_download(
             repository.id,
             remote.path,
             repo_type="dataset",
             revision=remote.revision,
             local_dir=staging,
         )
-        Path(got).replace(target)
+        Path(downloaded).replace(target)
     except OSError as error:
         if error.errno is not None and not isinstance(error, ConnectionError):
             raise DataError(f"{target} cannot be written: {error.strerror}.") from error
         raise _unreachable(repository, root, error) from error
-    except Exception as error:
+    except Exception as error:  # see above
         raise _unreachable(repository, root, error) from error
     return hash_file(target)
 
@@ -259,8 +259,8 @@ def _download(repository: Repository, remote: _Remote, root: Path, target: Path)
 def _unreachable(repository: Repository, root: Path, error: Exception) -> PrerequisiteError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return PrerequisiteError(
-        f"{repository.url} cannot be fetched ({reason}): download it by hand on a machine with "
-        f"network, put its files into {root}, and look with `pixfoundation data check`."
+        f"{repository.url} cannot be fetched ({reason}). Download it by hand on a machine with "
+        f"network access, put its files into {root}, and run `pixfoundation datasets check`."
     )
 
 
@@ -268,7 +268,7 @@ def _hub() -> Any:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise missing_package("huggingface_hub", "Fetching data sets", "data") from error
+        raise missing_package("huggingface_hub", "Fetching datasets", "data") from error
     return huggingface_hub
 
 
@@ -276,7 +276,7 @@ def _hub() -> Any:
 
 
 def _as_stated(file: Path, remote: _Remote) -> bool:
-    """Whether a file is there and is what the hub says it has."""
+    """Whether a file exists and has the size and checksum that the hub states."""
     if not file.is_file() or (remote.size is not None and file.stat().st_size != remote.size):
         return False
     if remote.sha256 is not None:
@@ -284,23 +284,23 @@ def _as_stated(file: Path, remote: _Remote) -> bool:
     return remote.git_sha1 is not None and _git_sha1(file) == remote.git_sha1
 
 
-def _difference(wanted: Fetchable, remote: _Remote, file: Path, digest: str) -> str | None:
+def _difference(fetchable: Fetchable, remote: _Remote, file: Path, digest: str) -> str | None:
     if not _as_stated(file, remote):
         return (
-            f"{file} is not what {remote.path} should be by the hub's own checksum: it has "
+            f"{file} does not have the checksum that the hub states for {remote.path}: it has "
             f"{file.stat().st_size} bytes and SHA-256 {digest}."
         )
-    recorded = wanted.recorded.get(remote.place)
+    recorded = fetchable.recorded.get(remote.place)
     if recorded is not None and digest != recorded:
         return (
-            f"{file} is another version than the one that scores were compared with: its SHA-256 "
-            f"is {digest}, recorded is {recorded}."
+            f"{file} is not the version that scores were validated with: its SHA-256 is {digest}, "
+            f"the recorded one is {recorded}."
         )
     return None
 
 
 def _git_sha1(file: Path) -> str:
-    """The name that git, and so the hub, gives to a file that is not large."""
+    """Return the blob id that git, and so the hub, gives to a file outside Git LFS."""
     data = file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 

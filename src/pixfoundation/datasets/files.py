@@ -1,4 +1,4 @@
-"""Benchmarks that are read from files: their checks, fingerprint and tables."""
+"""Datasets that are read from files: checks, fingerprint and tables."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pixfoundation.types import LETTERS, Sample
 csv.field_size_limit(1_000_000)
 
 ImageAdvice = Callable[[Sample], str]
-"""Says where a missing image can be had."""
+"""Returns a sentence that says where to get a missing image."""
 
 
-class FileBenchmark:
-    """A benchmark that was read from files, with everything that was found wrong with them.
+class FileDataset:
+    """A dataset that was read from files, together with every problem of these files.
 
-    It can be checked whatever is wrong; its samples can be had only if nothing is.
+    It can always be checked; its samples are available only if there are no errors.
 
     Attributes:
-        name: What it was loaded as.
+        name: The name that it was loaded by.
         root: The folder it was read from.
-        notes: What a table must say beside the numbers.
+        notes: Sentences that tables must print next to the numbers.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class FileBenchmark:
         notes: Sequence[str] = (),
         advice: ImageAdvice = lambda sample: "",
     ) -> None:
-        """Keep what a reader found.
+        """Keep the results of a reader.
 
         Args:
-            name: What it was loaded as.
+            name: The name that it was loaded by.
             root: The folder it was read from.
-            samples: Those that could be made.
-            problems: What is wrong with the annotations.
-            notes: What a table must say beside the numbers.
-            advice: Says where a missing image can be had.
+            samples: The samples that could be read.
+            problems: Problems of the annotations.
+            notes: Sentences that tables must print next to the numbers.
+            advice: Returns a sentence that says where to get a missing image.
         """
         self.name = name
         self.root = root
@@ -61,21 +61,22 @@ class FileBenchmark:
         """The samples in a fixed order.
 
         Raises:
-            DataError: If anything about the annotations is wrong, or there are no samples.
+            DataError: If the annotations have errors, or there are no samples.
         """
         errors = [problem for problem in self._problems if problem.severity == "error"]
         if errors:
             more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
             raise DataError(
                 f"{self.name} cannot be used: {errors[0]}{more}. "
-                f"`pixfoundation data check {self.name} --data-root {self.root}` lists everything."
+                f"`pixfoundation datasets check {self.name} --data-root {self.root}` lists all "
+                "problems."
             )
         if not self._samples:
             raise DataError(f"{self.name} at {self.root} holds no samples.")
         return self._samples
 
     def fingerprint(self) -> str:
-        """Return a hash of all questions, answers, expressions and masks; paths do not count."""
+        """Return a hash of all questions, answers, expressions and masks, without folder names."""
         digest = hashlib.sha256()
         for sample in self.samples:
             data = sample.to_json()
@@ -85,19 +86,19 @@ class FileBenchmark:
 
     @property
     def readable(self) -> tuple[Sample, ...]:
-        """The samples that could be made, whatever else is wrong."""
+        """The samples that could be read, even if others could not."""
         return self._samples
 
     def check(self, images: bool = True) -> list[Problem]:
-        """Look for everything that is wrong with the data on disk.
+        """Return every problem of the data on disk.
 
         Args:
-            images: Whether image files are opened too.
+            images: Whether to open the image files as well.
         """
-        found = list(self._problems)
+        problems = list(self._problems)
         if images:
-            found += [problem for sample in self._samples for problem in self._image(sample)]
-        return found
+            problems += [problem for sample in self._samples for problem in self._image(sample)]
+        return problems
 
     def _image(self, sample: Sample) -> Iterable[Problem]:
         if not sample.image.exists():
@@ -123,19 +124,19 @@ class Row(dict[str, str]):
     """One row of a table: trimmed cells by lower-case column name.
 
     Attributes:
-        line: Its line in the file, from 1.
+        line: Number of the line in the file, from 1.
     """
 
     line: int
 
 
 def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> list[Row]:
-    """Read a CSV file; a row of the wrong length is a problem and left out.
+    """Read a CSV file; a row of the wrong length is reported as a problem and left out.
 
     Args:
         path: The file.
-        columns: Which columns it must have, in lower case.
-        problems: Where problems go.
+        columns: The required columns, in lower case.
+        problems: List to which problems are appended.
 
     Raises:
         DataError: If the file is missing, is not text, or lacks a column.
@@ -163,7 +164,7 @@ def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> l
             continue
         if len(cells) != len(header):
             problems.append(
-                Problem(path, f"line {line}", f"has {len(cells)} cells and not {len(header)}.")
+                Problem(path, f"line {line}", f"has {len(cells)} cells instead of {len(header)}.")
             )
             continue
         row = Row(zip(header, (cell.strip() for cell in cells), strict=True))
@@ -175,24 +176,26 @@ def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> l
 def by_number(
     path: Path, rows: Sequence[Row], column: str, problems: list[Problem]
 ) -> dict[int, Row]:
-    """Keys rows by a column of whole numbers; what is no number or there twice is a problem."""
-    found: dict[int, Row] = {}
+    """Return rows by a column of whole numbers; other and repeated values become problems."""
+    numbered: dict[int, Row] = {}
     for row in rows:
         text = row[column]
         if not text.isascii() or not text.isdigit():
-            problems.append(Problem(path, f"line {row.line}", f"{column} is {text!r}, no number."))
-        elif int(text) in found:
-            problems.append(Problem(path, f"line {row.line}", f"{column} {text} is there twice."))
+            problems.append(
+                Problem(path, f"line {row.line}", f"{column} is {text!r}, not a number.")
+            )
+        elif int(text) in numbered:
+            problems.append(Problem(path, f"line {row.line}", f"{column} {text} occurs twice."))
         else:
-            found[int(text)] = row
-    return found
+            numbered[int(text)] = row
+    return numbered
 
 
 def split_options(text: str) -> tuple[str, ...]:
-    """Split `(a) Open (b) Closed` at its markers in the order of the alphabet.
+    """Split options such as `(a) Open (b) Closed` at their letters, in alphabetical order.
 
     Raises:
-        DataError: If it does not begin with `(a)` or has fewer than two options.
+        DataError: If the text does not begin with `(a)` or has fewer than two options.
 
     Example:
         >>> split_options("(a) Open (b) Closed")
@@ -217,9 +220,9 @@ def answer_letter(text: str, options: Sequence[str]) -> str:
     """Read `(a)` or `A` as the letter of one of the options.
 
     Raises:
-        DataError: If it is none of them.
+        DataError: If the text is not the letter of an option.
     """
     letter = text.strip().strip("()").lower()
     if len(letter) != 1 or letter not in LETTERS[: len(options)]:
-        raise DataError(f"The answer {text!r} is none of the {len(options)} options.")
+        raise DataError(f"The answer {text!r} is not the letter of any of {len(options)} options.")
     return letter

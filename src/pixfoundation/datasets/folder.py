@@ -1,8 +1,8 @@
-"""Your own data: a folder with images and one JSON Lines file.
+"""Datasets of users: a folder with images and one JSON Lines file.
 
 ```
-mydata/samples.jsonl      one line a sample
-mydata/...                images and masks, wherever the lines say
+mydata/samples.jsonl      one line per sample
+mydata/...                images and masks, at the paths that the lines give
 ```
 
 Each line holds `image` (a path from the folder) and any of: `id` (the line's number if absent),
@@ -24,7 +24,7 @@ import numpy as np
 
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import decode_segmentation
-from pixfoundation.datasets.files import FileBenchmark, answer_letter
+from pixfoundation.datasets.files import FileDataset, answer_letter
 from pixfoundation.errors import DataError
 from pixfoundation.images import image_size, load_image
 from pixfoundation.masks import Mask, union
@@ -38,18 +38,18 @@ FIELDS = frozenset(
 
 
 @datasets.register("folder", summary="your own images with one JSON Lines file; needs --data-root")
-def load(root: Path | None = None, *, name: str = NAME) -> FileBenchmark:
-    """Read a folder of one's own.
+def load(root: Path | None = None, *, name: str = NAME) -> FileDataset:
+    """Read a folder with `samples.jsonl`.
 
     Args:
         root: The folder with `samples.jsonl`.
-        name: What the data set is called in tables.
+        name: Name of the dataset in tables.
 
     Raises:
         DataError: If the folder or the file is missing or unreadable.
     """
     if root is None:
-        raise DataError(f"Your own data needs --data-root, the folder with {FILE}.")
+        raise DataError(f"The dataset 'folder' needs `root`, the folder that holds {FILE}.")
     file = Path(root) / FILE
     problems: list[Problem] = []
     samples: dict[str, Sample] = {}
@@ -61,18 +61,18 @@ def load(root: Path | None = None, *, name: str = NAME) -> FileBenchmark:
             problems.append(Problem(file, entry, str(error)))
             continue
         if sample.id in samples:
-            problems.append(Problem(file, entry, f"the id {sample.id!r} is there twice."))
+            problems.append(Problem(file, entry, f"the id {sample.id!r} occurs twice."))
             continue
         samples[sample.id] = sample
     problems += _check_pairs(file, list(samples.values()))
-    return FileBenchmark(name, Path(root), list(samples.values()), problems)
+    return FileDataset(name, Path(root), list(samples.values()), problems)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"There is no {file}. docs/data.md says what belongs into it.") from error
+        raise DataError(f"There is no {file}. docs/data.md describes its content.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as text: {error}") from error
     for number, line in enumerate(text.split("\n"), start=1):
@@ -97,8 +97,8 @@ def _sample(root: Path, number: int, line: str) -> Sample:
     tags = data.get("tags") or {}
     if not isinstance(tags, dict) or not all(isinstance(v, str) for v in tags.values()):
         raise DataError("'tags' is an object whose values are texts.")
-    given = data.get("mask")
-    parts = tuple(_masks(root, given, size)) if given is not None else ()
+    encoded = data.get("mask")
+    parts = tuple(_masks(root, encoded, size)) if encoded is not None else ()
     for part in parts:
         if part.size != size:
             raise DataError(
@@ -125,20 +125,20 @@ def _sample(root: Path, number: int, line: str) -> Sample:
     )
 
 
-def _masks(root: Path, given: Any, size: tuple[int, int]) -> Iterator[Mask]:
-    if isinstance(given, str):
-        with load_image(root / given) as image:
+def _masks(root: Path, encoded: Any, size: tuple[int, int]) -> Iterator[Mask]:
+    if isinstance(encoded, str):
+        with load_image(root / encoded) as image:
             yield Mask.from_array(np.asarray(image).any(axis=2))
-    elif isinstance(given, list) and given and not _are_polygons(given):
-        for part in given:
+    elif isinstance(encoded, list) and encoded and not _are_polygons(encoded):
+        for part in encoded:
             yield from _masks(root, part, size)
     else:
-        yield decode_segmentation(given, size)
+        yield decode_segmentation(encoded, size)
 
 
-def _are_polygons(given: list[Any]) -> bool:
-    """Whether it is a list of flat lists of numbers."""
-    return all(isinstance(p, list) and all(isinstance(v, (int, float)) for v in p) for p in given)
+def _are_polygons(encoded: list[Any]) -> bool:
+    """Whether a list holds flat lists of numbers only."""
+    return all(isinstance(p, list) and all(isinstance(v, (int, float)) for v in p) for p in encoded)
 
 
 def _letter(answer: str, options: list[str]) -> str:

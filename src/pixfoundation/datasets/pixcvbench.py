@@ -21,7 +21,7 @@ from typing import Any
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import Annotation, AnnotationFile, read_annotations
 from pixfoundation.datasets.files import (
-    FileBenchmark,
+    FileDataset,
     Row,
     answer_letter,
     by_number,
@@ -52,31 +52,31 @@ ADVICE = {
     "pixcvbench",
     summary="1,438 questions of CV-Bench with expressions and masks; needs --data-root",
 )
-def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileBenchmark:
+def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileDataset:
     """Read PixCV-Bench.
 
     Args:
-        root: The folder in the published layout. Images may be missing where the annotations carry
-            the size (run lengths); polygons need the image's own.
-        resize: How masks are brought to their image's size: `bilinear` as published, or `nearest`.
+        root: The folder in the published layout. Images may be missing where the annotations are
+            run lengths, which carry their size; polygons need the image.
+        resize: How masks are resized to their image: `bilinear` as published, or `nearest`.
 
     Raises:
-        DataError: If a file is missing or unreadable, or `resize` is neither.
+        DataError: If a file is missing or unreadable, or `resize` has another value.
         PrerequisiteError: If `pyarrow`, which reads the question table, is not installed.
     """
     if root is None:
         raise DataError(
-            "PixCV-Bench needs --data-root, the folder with ADE20K, COCO and CV-Bench. "
-            "`pixfoundation data fetch pixcvbench --to DIR` downloads what the hub has of it."
+            "PixCV-Bench needs `root`, the folder with ADE20K, COCO and CV-Bench. "
+            "`pixfoundation datasets fetch pixcvbench --out DIR` downloads what the hub has of it."
         )
     if resize not in ("bilinear", "nearest"):
-        raise DataError(f"Masks are resized 'bilinear' or 'nearest', but got {resize!r}.")
+        raise DataError(f"Expected `resize` to be 'bilinear' or 'nearest', but got {resize!r}.")
     reader = _Reader(Path(root), resize)
     samples = list(reader.samples())
     notes = ["all annotations of an image are united"]
     if reader.resized:
         notes.append(f"{reader.resized} masks were not of their image's size: resized, {resize}")
-    return FileBenchmark(
+    return FileDataset(
         NAME, reader.root, samples, reader.problems, notes, lambda s: ADVICE[s.tags["source"]]
     )
 
@@ -86,9 +86,9 @@ class _Source:
     """One of the two image collections.
 
     Attributes:
-        name: As in the question table.
+        name: Name in the question table.
         images: Folder of its images.
-        annotations: Its annotation file.
+        annotations: The annotation file of the collection.
         offset: Index of its first question; image ids count from there.
     """
 
@@ -99,7 +99,7 @@ class _Source:
 
 
 class _Reader:
-    """Reads the files of one folder, and gathers what is wrong with them."""
+    """Reads the files of one folder and collects their problems."""
 
     def __init__(self, root: Path, resize: Resizing) -> None:
         self.root = root
@@ -188,7 +188,7 @@ class _Reader:
         annotations: list[Annotation],
         said: tuple[int, int] | None,
     ) -> tuple[int, int]:
-        """The image's own size; without the image the one that all run lengths agree on."""
+        """Return the image's own size; without the image the one that all run lengths agree on."""
         if path.exists():
             return image_size(path)
         if said is not None:
@@ -269,29 +269,31 @@ def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, 
     except ImportError as error:
         raise missing_package("pyarrow", "PixCV-Bench", "data") from error
     try:
-        held = parquet.read_schema(path).names
-        lacking = [column for column in COLUMNS if column not in held]
+        present = parquet.read_schema(path).names
+        lacking = [column for column in COLUMNS if column not in present]
         if lacking:
             raise DataError(f"{path} lacks the column {' and '.join(map(repr, lacking))}.")
         rows = parquet.read_table(path, columns=list(COLUMNS)).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read as a Parquet file: {error}") from error
-    found: dict[int, dict[str, Any]] = {}
+    questions: dict[int, dict[str, Any]] = {}
     for position, row in enumerate(rows):
         if row["source"] not in ADVICE:
             continue
         index = row["idx"]
-        if not isinstance(index, int) or index in found:
-            problems.append(Problem(path, f"row {position}", f"the idx is {index!r}, or twice."))
+        if not isinstance(index, int) or index in questions:
+            problems.append(
+                Problem(path, f"row {position}", f"the idx is {index!r}, or is repeated.")
+            )
         elif any(row[column] is None for column in COLUMNS):
             problems.append(Problem(path, f"row {position}", "has an empty cell."))
         elif not isinstance(row["choices"], list):
-            problems.append(Problem(path, f"row {position}", "its choices are no list."))
+            problems.append(Problem(path, f"row {position}", "its choices are not a list."))
         else:
-            found[index] = row
-    return found
+            questions[index] = row
+    return questions
 
 
 def _first(*paths: Path) -> Path:
-    """The first that exists; the first of all if none does, for the message."""
+    """Return the first path that exists, else the first of all, for the message."""
     return next((path for path in paths if path.exists()), paths[0])

@@ -18,7 +18,7 @@ from typing import Any
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import AnnotationFile, ImageEntry, read_annotations
 from pixfoundation.datasets.files import (
-    FileBenchmark,
+    FileDataset,
     Row,
     answer_letter,
     by_number,
@@ -33,10 +33,10 @@ from pixfoundation.types import Sample
 NAME = "pixmmvp"
 IMAGES = 300
 NO_EXPRESSION = "None"
-"""What `Objects.csv` says where there is nothing to refer to; it is text, not a missing value."""
+"""Text in `Objects.csv` where there is nothing to refer to; not a missing value."""
 
 SWAPPED = frozenset({99, 100, 279, 280})
-"""Images whose published answers are swapped in the pair (lmms-eval issue 1018, MMVP issue 30)."""
+"""Images whose published answers are swapped (lmms-eval issue 1018, MMVP issue 30)."""
 
 _ANSWER_NOTES = {
     "published": "answers as published; those of the pairs 99/100 and 279/280 are known to be "
@@ -49,35 +49,35 @@ _ANSWER_NOTES = {
     "pixmmvp",
     summary="150 pairs of MMVP with expressions and masks; needs --data-root",
 )
-def load(root: Path | None = None, *, answers: str = "published") -> FileBenchmark:
+def load(root: Path | None = None, *, answers: str = "published") -> FileDataset:
     """Read PixMMVP.
 
     Args:
-        root: The folder in the published layout. Images may be missing: then scores of collected
-            answers still work.
+        root: The folder in the published layout. Images may be missing; answers that were collected
+            before can still be scored.
         answers: `published`, as the literature used them, or `corrected`.
 
     Raises:
-        DataError: If a file is missing or unreadable, or `answers` is neither.
+        DataError: If a file is missing or unreadable, or `answers` has another value.
     """
     if root is None:
         raise DataError(
-            "PixMMVP needs --data-root, the folder with Objects.csv and Segmentations.json. "
-            "`pixfoundation data fetch pixmmvp --to DIR` downloads it."
+            "PixMMVP needs `root`, the folder with Objects.csv and Segmentations.json. "
+            "`pixfoundation datasets fetch pixmmvp --out DIR` downloads it."
         )
     if answers not in _ANSWER_NOTES:
         raise DataError(f"The answers are 'published' or 'corrected', but got {answers!r}.")
     reader = _Reader(Path(root), answers)
     samples = list(reader.samples())
     reader.check_pairs(samples)
-    advice = "It is MMVP's: `pixfoundation data fetch pixmmvp` downloads it."
-    return FileBenchmark(
+    advice = "It belongs to MMVP: `pixfoundation datasets fetch pixmmvp` downloads it."
+    return FileDataset(
         NAME, reader.root, samples, reader.problems, [_ANSWER_NOTES[answers]], lambda _: advice
     )
 
 
 class _Reader:
-    """Reads the files of one folder, and gathers what is wrong with them."""
+    """Reads the files of one folder and collects their problems."""
 
     def __init__(self, root: Path, answers: str) -> None:
         self.root = root
@@ -97,19 +97,19 @@ class _Reader:
         self.problems.extend(self._annotations.problems)
 
     def samples(self) -> Iterator[Sample]:
-        """Yield every sample that can be made, in the order of the images."""
+        """Yield every sample that can be read, in the order of the images."""
         numbered: dict[int, ImageEntry] = {}
         for image in self._annotations.images.values():
             stem = Path(image.file_name).stem
             if not (stem.isascii() and stem.isdigit()):
                 self._problem(f"image {image.id}", f"{image.file_name!r} is not '<number>.jpg'.")
             elif int(stem) in numbered:
-                self._problem(f"image {image.id}", f"{image.file_name} is there twice.")
+                self._problem(f"image {image.id}", f"{image.file_name} occurs twice.")
             else:
                 numbered[int(stem)] = image
         if len(numbered) != IMAGES:
             self._problem(
-                "images", f"there are {len(numbered)} and not {IMAGES}.", severity="warning"
+                "images", f"there are {len(numbered)} instead of {IMAGES}.", severity="warning"
             )
         for number in sorted(numbered):
             try:
@@ -127,7 +127,7 @@ class _Reader:
         self._check_none_list(numbered)
 
     def check_pairs(self, samples: list[Sample]) -> None:
-        """Compare the two images of every pair: same question, opposite answers."""
+        """Check that the two images of every pair have the same question and opposite answers."""
         by_pair: dict[str | None, list[Sample]] = {}
         for sample in samples:
             by_pair.setdefault(sample.pair, []).append(sample)
@@ -213,7 +213,7 @@ class _Reader:
         return tuple(parts)
 
     def _check_none_list(self, numbered: dict[int, ImageEntry]) -> None:
-        """Compare `meta_none.txt`, where it is there, with the expressions that are None."""
+        """Compare `meta_none.txt`, if it exists, with the expressions that are None."""
         file = self.root / "meta_none.txt"
         try:
             listed = {Path(name).stem for name in file.read_text(encoding="utf-8").split()}
@@ -222,12 +222,12 @@ class _Reader:
         except (OSError, ValueError) as error:
             self.problems.append(Problem(file, "file", f"cannot be read: {error}"))
             return
-        silent = {
+        without_expression = {
             str(number)
             for number, row in self._objects.items()
             if row["object"] == NO_EXPRESSION and number in numbered
         }
-        for stem in sorted(listed ^ silent):
+        for stem in sorted(listed ^ without_expression):
             what = "is listed but has an expression" if stem in listed else "is not listed"
             self.problems.append(Problem(file, f"image {stem}", f"{what}.", "warning"))
 

@@ -1,4 +1,4 @@
-"""Resizing masks that are not of their image's size."""
+"""Resizes masks whose size differs from that of their image."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ _ONE = (
 )
 
 
-def resize_mask(mask: Mask, size: tuple[int, int], how: Resizing = "bilinear") -> Mask:
-    """Brings a mask to another size.
+def resize_mask(mask: Mask, size: tuple[int, int], method: Resizing = "bilinear") -> Mask:
+    """Return a mask at another size.
 
     Args:
-        mask: The mask.
-        size: The (height, width) to bring it to.
-        how: `bilinear`, halved up, in OpenCV's arithmetic for 8-bit images to the bit, as the
-            published loader of PixCV-Bench uses it on 0 and 1; or `nearest`.
+        mask: The mask to resize.
+        size: The new (height, width).
+        method: `bilinear` reproduces to the bit what the published loader of PixCV-Bench does:
+            OpenCV's arithmetic for 8-bit images on the values 0 and 1, halves rounded up. `nearest`
+            takes the nearest pixel.
     """
     if mask.size == size:
         return mask
-    if how == "nearest":
+    if method == "nearest":
         return mask.resize_nearest(size)
-    along_x = _mixed(mask.decode().astype(np.int64), size[1], axis=1, shift=(0, 0))
-    along_y = _mixed(along_x, size[0], axis=0, shift=(4, 16))  # in quarters
+    along_x = _interpolate(mask.decode().astype(np.int64), size[1], axis=1, shift=(0, 0))
+    along_y = _interpolate(along_x, size[0], axis=0, shift=(4, 16))  # in quarters
     return Mask.from_array((along_y + 2) >> 2 > 0)
 
 
-def _mixed(
+def _interpolate(
     values: NDArray[np.int64], new: int, axis: int, shift: tuple[int, int]
 ) -> NDArray[np.int64]:
-    """Mixes neighbours along one axis; pixel centres lie at half numbers, borders repeat.
+    """Interpolate along one axis; pixel centres lie at half integers, borders repeat.
 
     Args:
-        values: Whole numbers [rows, columns].
-        new: How many there shall be along the axis.
+        values: Integers [rows, columns].
+        new: New number of values along the axis.
         axis: 0 for rows, 1 for columns.
-        shift: Bits that are cut off before and after weighting.
+        shift: Number of bits dropped before and after weighting.
     """
     old = values.shape[axis]
     places = (np.arange(new, dtype=np.float64) + 0.5) * (old / new) - 0.5
     low = np.floor(places).astype(np.int64)
     share = (places - low).astype(np.float32)
     high = np.clip(low + 1, 0, old - 1)
-    if axis == 1:  # OpenCV forgets the share at the left and right border, but not at the others
+    if axis == 1:  # OpenCV ignores the fraction at the left and right border only
         share = np.where((low < 0) | (low >= old - 1), np.float32(0), share)
     low = np.clip(low, 0, old - 1)
     shape = (new, 1) if axis == 0 else (1, new)

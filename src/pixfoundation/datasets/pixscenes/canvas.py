@@ -63,7 +63,7 @@ class Surface:
         self._mark = ImageDraw.Draw(self.labels)
 
     def label(self, thing: int, part: str) -> int:
-        """The label number of a part of a thing ('' is what belongs to no named part)."""
+        """Return the label number of a part of a thing ('' is what belongs to no named part)."""
         if (thing, part) not in self.names:
             self.names.append((thing, part))
         return self.names.index((thing, part)) + 1

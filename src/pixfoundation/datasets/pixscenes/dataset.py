@@ -79,7 +79,7 @@ class PixScenes:
     folder: Path
 
     def fingerprint(self) -> str:
-        """A hash of the questions, answers, masks and pictures."""
+        """Return a hash of the questions, answers, masks and pictures."""
         digest = hashlib.sha256(f"pixscenes {VERSION} {self.split}".encode())
         for sample in self.samples:
             data = sample.to_json()
@@ -147,7 +147,7 @@ def _draw_pair(split: str, index: int, folder: Path) -> list[Sample]:
 
 
 def _remembered(folder: Path) -> list[Sample]:
-    """The samples that were drawn into a folder before; none if that cannot be told."""
+    """Return the samples that were drawn into a folder before; none if that cannot be told."""
     try:
         rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         samples = [

@@ -37,7 +37,7 @@ class Drawing:
 
 
 def _background(scene: Scene) -> Image.Image:
-    """A soft two-zone gradient with a wavy or straight horizon and a little grain."""
+    """Return a soft two-zone gradient with a wavy or straight horizon and a little grain."""
     rng = np.random.default_rng(scene.texture)
     top, middle, lower, bottom = (np.array(c, dtype=np.float32) for c in _ZONES[scene.background])
     x = np.arange(CANVAS)

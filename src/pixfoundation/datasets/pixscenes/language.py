@@ -83,7 +83,7 @@ _PLACE_WORDS = {"top", "bottom", "left", "right", "middle", "corner", "side"}
 
 
 def with_article(words: str) -> str:
-    """'an orange car' for 'orange car'."""
+    """Return the words with their article: 'an orange car' for 'orange car'."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
@@ -96,7 +96,7 @@ def has_part(thing: Thing, noun: str) -> bool:
 
 
 def part_adjective(thing: Thing, noun: str) -> str | None:
-    """What a part is like: its trait ('open') or else its colour."""
+    """Return what a part is like: its trait ('open') or else its colour."""
     words = PART_WORDS[(thing.kind, noun)]
     if words.trait is not None:
         return thing.trait(words.trait)

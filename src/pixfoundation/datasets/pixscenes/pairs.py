@@ -85,7 +85,7 @@ Asker = Callable[[np.random.Generator, Scene], "Pair | None"]
 
 
 def refer(scene: Scene, index: int, *, colour: bool) -> str:
-    """'the fish' or 'the red fish'; the colour is always said if the kind alone is ambiguous."""
+    """Return 'the fish' or 'the red fish'; an ambiguous kind is always named with its colour."""
     thing = scene.things[index]
     if colour or len(scene.of_kind(thing.kind)) > 1:
         return f"the {thing.colour} {thing.kind}"
@@ -98,7 +98,7 @@ def named(rng: np.random.Generator, scene: Scene, index: int) -> str:
 
 
 def both(scene: Scene, changed: Scene, first: int, name: str, index: int) -> tuple[Side, Side]:
-    """The sides of a question about a thing that is in both pictures.
+    """Return the sides of a question about a thing that is in both pictures.
 
     Args:
         scene: The one picture.
@@ -124,6 +124,6 @@ def order(rng: np.random.Generator, first: str, second: str) -> tuple[tuple[str,
 
 
 def some(rng: np.random.Generator, scene: Scene, allowed: Callable[[Thing], bool]) -> int | None:
-    """A random thing that is allowed, or None."""
+    """Return a random thing that is allowed, or None."""
     found = tuple(i for i, thing in enumerate(scene.things) if allowed(thing))
     return pick(rng, found) if found else None

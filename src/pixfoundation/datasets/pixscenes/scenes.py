@@ -106,14 +106,14 @@ class Thing:
     traits: tuple[tuple[str, str], ...]
 
     def trait(self, name: str) -> str | None:
-        """The value of a trait, or None for a kind without it (or where it cannot be seen)."""
+        """Return the value of a trait, or None if the thing has none or it cannot be seen."""
         values = dict(self.traits)
         if name == "facing" and values.get("view") == "front":
             return None
         return values.get(name)
 
     def with_trait(self, name: str, value: str) -> Thing:
-        """A copy in which one trait has another value."""
+        """Return a copy in which one trait has another value."""
         return replace(self, traits=tuple((n, value if n == name else v) for n, v in self.traits))
 
     @property
@@ -143,13 +143,13 @@ class Scene:
     things: tuple[Thing, ...]
 
     def with_thing(self, index: int, thing: Thing) -> Scene:
-        """A copy in which one thing is replaced."""
+        """Return a copy in which one thing is replaced."""
         things = list(self.things)
         things[index] = thing
         return replace(self, things=tuple(things))
 
     def without(self, index: int) -> Scene:
-        """A copy that lacks one thing."""
+        """Return a copy that lacks one thing."""
         return replace(self, things=self.things[:index] + self.things[index + 1 :])
 
     def of_kind(self, kind: str) -> tuple[int, ...]:

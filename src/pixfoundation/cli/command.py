@@ -1,13 +1,16 @@
-"""Former spellings of commands and options: they keep working and name the new spelling."""
+"""Commands and groups of the command line: former spellings, and flags in error messages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
+
+from pixfoundation.errors import PixFoundationError
 
 COMMANDS = {"data": "datasets", "when": "emergence"}
 """New name of a command or a group of commands by its former name."""
@@ -21,8 +24,32 @@ OPTIONS: dict[str, dict[str, str]] = {
 """By command, the new spelling of an option by its former one; a former one may include a value."""
 
 
+FLAGS = {"root": "data_root"}
+"""The command line's name of a parameter, where it differs from the library's."""
+
+
 class Command(TyperCommand):
-    """A command that also takes the former spellings of its options."""
+    """A command that takes former spellings of its options and names its flags in errors.
+
+    Messages of the library name parameters, such as `keep_going`; here they become `--keep-going`.
+    """
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command; in an error, replace names of parameters by those of its options."""
+        try:
+            return super().invoke(ctx)
+        except PixFoundationError as error:
+            error.args = (self._with_flags(str(error)),)
+            raise
+
+    def _with_flags(self, message: str) -> str:
+        flags = {p.name: p.opts[0] for p in self.params if p.opts and p.opts[0].startswith("--")}
+
+        def flag(match: re.Match[str]) -> str:
+            name = FLAGS.get(match[1], match[1])
+            return f"`{flags[name]}`" if name in flags else match[0]
+
+        return re.sub(r"`([a-z_]+)`", flag, message)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Replace former spellings, then parse as usual."""
