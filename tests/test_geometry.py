@@ -40,7 +40,7 @@ def test_padding_is_the_published_window():
 
 
 def test_a_crop_says_nothing_about_the_margins():
-    frame = GridFrame.center_cropped(4, 4, (40, 80))
+    frame = GridFrame(4, 4, (20, 0, 60, 40), (40, 80))
     pixels = upsample(np.ones((1, 4, 4), np.float32), frame)[0]
     assert np.isnan(pixels[:, :20]).all()
     assert np.isnan(pixels[:, 60:]).all()

@@ -1,12 +1,14 @@
 """Masks hold what they were given, in every form that COCO knows, and measure it exactly."""
 
 import base64
+import io
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
 from pycocotools import mask as coco
 
 from pixfoundation.errors import DataError
@@ -100,9 +102,9 @@ def test_any_bytes_give_a_mask_of_the_size_or_a_clean_error(counts):
 
 
 def test_masks_of_different_sizes_do_not_mix():
-    with pytest.raises(DataError, match="one size"):
+    with pytest.raises(DataError, match="same size"):
         Mask.empty((2, 3)).iou(Mask.empty((3, 2)))
-    with pytest.raises(DataError, match="no size"):
+    with pytest.raises(DataError, match="at least one mask"):
         union([])
 
 
@@ -120,3 +122,12 @@ def test_the_box_is_tight_and_nearest_resizing_keeps_whole_pixels():
     doubled = mask.resize_nearest((12, 12))
     assert np.array_equal(doubled.decode(), np.kron(mask.decode(), np.ones((2, 2))).astype(bool))
     assert doubled.resize_nearest((6, 6)) == mask
+
+
+def test_a_notebook_shows_a_mask_as_a_small_picture():
+    mask = Mask.from_array(np.arange(700 * 20).reshape(700, 20) % 20 < 10)
+    with Image.open(io.BytesIO(mask._repr_png_())) as picture:
+        assert picture.size == (14, 480)
+        shown = np.asarray(picture)
+    assert shown[:, :7].min() == 255
+    assert shown[:, 7:].max() == 0

@@ -34,7 +34,7 @@ def test_a_sample_survives_json():
 def test_a_sample_with_contradictions_is_refused():
     with pytest.raises(DataError, match="Sample 7: the mask is 2 x 3, the image 5 x 5"):
         replace(SAMPLE, size=(5, 5))
-    with pytest.raises(DataError, match="'c' is none of its 2 options"):
+    with pytest.raises(DataError, match="'c' is not the letter of one of its 2 options"):
         replace(SAMPLE, answer="c")
 
 

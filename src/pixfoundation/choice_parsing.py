@@ -1,7 +1,7 @@
-"""From what a model said to the option that it chose.
+"""Option parsers: which option a model's answer chooses.
 
-Two readings: the published one of `protocol2_accuracy.py` (MSiam/PixFoundation, arXiv 2502.04192),
-and a tolerant one. Both return letters in lower case.
+There are the published parsers of `protocol2_accuracy.py` (MSiam/PixFoundation, arXiv 2502.04192)
+and a tolerant one. All return letters in lower case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pixfoundation.types import LETTERS
 
 OptionParser = Callable[[str, Sequence[str]], frozenset[str]]
-"""`parser(text, options) -> letters that the text means`; empty: it could not be parsed."""
+"""`parser(text, options)` returns the letters that the text means; empty if it cannot be parsed."""
 
 _PUBLISHED_CUES = ("answer is", "answer is:", "answer:")
 _NUMBERS = {
@@ -28,11 +28,18 @@ _CUE = re.compile(r"\b(?:answer|option|choice)\s*(?:is|would be|:)\s*:?\s*")
 
 
 def parse_published(text: str, options: Sequence[str]) -> frozenset[str]:
-    """Read an answer as the published scoring of protocol 2 does.
+    """Parse an answer like the published scoring of protocol 2.
 
-    Lower case; what follows the last 'answer is' or 'answer:'; `.:,` off the right, `(` off the
-    left, `)` off the right; then it must equal a letter or an option's whole text. So 'a. open' and
-    '(a) open' are not understood.
+    The answer is lower-cased and cut after the last 'answer is' or 'answer:'. Then `.:,` are
+    stripped on the right, `(` on the left and `)` on the right. The rest must equal a letter or the
+    whole text of an option, so 'a. open' and '(a) open' are not parsed.
+
+    Args:
+        text: The model's answer.
+        options: Texts of the options without their letters.
+
+    Returns:
+        The letters that the answer means; empty if it cannot be parsed.
 
     Example:
         >>> sorted(parse_published("The answer is (B).", ["Open", "Closed"]))
@@ -53,7 +60,14 @@ def parse_published(text: str, options: Sequence[str]) -> frozenset[str]:
 
 
 def parse_published_cvbench(text: str, options: Sequence[str]) -> frozenset[str]:
-    """Read an answer as the published scoring of PixCV-Bench does: by its first character.
+    """Parse an answer like the published scoring of PixCV-Bench, by its first character.
+
+    Args:
+        text: The model's answer.
+        options: Texts of the options without their letters.
+
+    Returns:
+        The letter that the answer means; empty if it cannot be parsed.
 
     Example:
         >>> sorted(parse_published_cvbench("(B) 3", ["2", "3"]))
@@ -69,17 +83,17 @@ def parse_published_cvbench(text: str, options: Sequence[str]) -> frozenset[str]
 
 
 def parse_tolerant(text: str, options: Sequence[str]) -> frozenset[str]:
-    """Read an answer as a person would: 'A.', '(A)', 'Option A', 'A: Open', the option's text.
+    """Parse an answer in the usual spellings: 'A.', '(A)', 'Option A', 'A: Open', or the text.
 
-    A letter outweighs a text. An answer that names several options, or denies the one that it
-    names, stays unparsed.
+    A letter takes precedence over a text. An answer that names several options, or negates the
+    only one that it names, is not parsed.
 
     Args:
-        text: What the model said.
-        options: The options' texts without their letters.
+        text: The model's answer.
+        options: Texts of the options without their letters.
 
     Returns:
-        The one letter that was meant; empty if that cannot be said.
+        The letter that the answer means; empty if it cannot be parsed.
 
     Example:
         >>> sorted(parse_tolerant("The answer is (b) Closed.", ["Open", "Closed"]))
@@ -90,18 +104,18 @@ def parse_tolerant(text: str, options: Sequence[str]) -> frozenset[str]:
         []
     """
     known = LETTERS[: len(options)]
-    said = _plain(text)
-    tail = _CUE.split(said)[-1] if _CUE.search(said) else None
-    for part in (said, tail):
+    plain = _plain(text)
+    tail = _CUE.split(plain)[-1] if _CUE.search(plain) else None
+    for part in (plain, tail):
         if part is not None and (letter := _whole(part, options, known)):
             return frozenset(letter)
-    for part in (tail, said):
+    for part in (tail, plain):
         if part is not None and (letter := _marked(part, options, known)):
             return frozenset(letter)
-    bracketed = {letter for letter in _BRACKETED.findall(said) if letter in known}
+    bracketed = {letter for letter in _BRACKETED.findall(plain) if letter in known}
     if bracketed:
         return frozenset(bracketed) if len(bracketed) == 1 else frozenset()
-    return _mentioned(said, options)
+    return _mentioned(plain, options)
 
 
 PARSERS: dict[str, OptionParser] = {
@@ -112,7 +126,10 @@ PARSERS: dict[str, OptionParser] = {
 
 
 def _plain(text: str) -> str:
-    """Lower case without markup, quotes and runs of white space; number words as digits."""
+    """Return a text in lower case, without markup, quotes and repeated white space.
+
+    Number words become digits.
+    """
     text = re.sub(r"[*_`\"“”‘’]+", "", text.replace("’", "'").lower())
     text = re.sub(r"\s+", " ", text).strip()
     return re.sub(r"\b[a-z]+\b", lambda word: _NUMBERS.get(word[0], word[0]), text)
@@ -123,20 +140,20 @@ def _option(text: str) -> str:
 
 
 def _whole(part: str, options: Sequence[str], known: str) -> str | None:
-    """The letter if the part is nothing but a letter or one option's text."""
+    """Return the letter if the part consists only of a letter or of the text of one option."""
     if (match := _LETTER_ALONE.match(part)) and match[1] in known:
         return match[1]
     bare = _option(part)
-    same = [
+    matching = [
         letter
         for letter, option in zip(LETTERS, options, strict=False)
         if bare and bare == _option(option)
     ]
-    return same[0] if len(same) == 1 else None
+    return matching[0] if len(matching) == 1 else None
 
 
 def _marked(part: str, options: Sequence[str], known: str) -> str | None:
-    """The letter that the part begins with, if it stands there as a letter and not as a word."""
+    """Return the letter at the beginning of the part, unless it is a word such as 'a'."""
     match = _LETTER_FIRST.match(part) or _NAMED_OPTION.match(part)
     if match and match[1] in known:
         return match[1]
@@ -146,19 +163,17 @@ def _marked(part: str, options: Sequence[str], known: str) -> str | None:
     return None
 
 
-def _mentioned(said: str, options: Sequence[str]) -> frozenset[str]:
-    """The one option whose text occurs undenied; longer texts are looked for first."""
-    found: set[str] = set()
+def _mentioned(text: str, options: Sequence[str]) -> frozenset[str]:
+    """Return the only option whose text occurs without a negation; longer texts match first."""
+    mentioned: set[str] = set()
     texts = [(letter, _option(option)) for letter, option in zip(LETTERS, options, strict=False)]
     for letter, option in sorted(texts, key=lambda pair: -len(pair[1])):
         if not option:
             continue
         pattern = rf"(?<!\w){re.escape(option)}(?!\w)"
         denied = rf"{_DENIED}\s+(?:(?!but\b)\w+\s+){{0,2}}?{pattern}"
-        said, refused = re.subn(denied, " # ", said)
-        said, named = re.subn(pattern, " # ", said)
-        if refused and not named:
-            continue
-        if named:
-            found.add(letter)
-    return frozenset(found) if len(found) == 1 else frozenset()
+        text, _ = re.subn(denied, " # ", text)
+        text, mentions = re.subn(pattern, " # ", text)
+        if mentions:
+            mentioned.add(letter)
+    return frozenset(mentioned) if len(mentioned) == 1 else frozenset()

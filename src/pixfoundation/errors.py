@@ -1,7 +1,7 @@
-"""Errors that a person can act on: what was expected, what was found, what to do next.
+"""Errors that a user can act on: they name what was expected, what was found and what to do.
 
-The command line prints the message of a `PixFoundationError` without a traceback; anything else is
-a bug in PixFoundation and keeps its traceback.
+The command line prints the message of a `PixFoundationError` without a traceback. Any other
+exception is a bug in PixFoundation and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 
 class PixFoundationError(Exception):
-    """Base of all errors that are the input's or the environment's fault, not the code's."""
+    """Base class of all errors caused by the input or the environment."""
 
 
 class PrerequisiteError(PixFoundationError):
@@ -23,27 +23,27 @@ class DataError(PixFoundationError):
 
 
 class CheckpointError(PixFoundationError):
-    """A model folder is incomplete, truncated, or not of the layout that was expected."""
+    """A model folder is incomplete, truncated or in another layout than expected."""
 
 
 class RunError(PixFoundationError):
-    """A run directory cannot be used: changed configuration, held by a process, not writable."""
+    """A run directory cannot be used: other configuration, locked by a process, not writable."""
 
 
 class JudgeError(PixFoundationError):
-    """A judge could not be reached, or refuses to work."""
+    """A judge cannot be reached or refuses a request."""
 
 
 class UnknownNameError(PixFoundationError):
-    """A name that is in no registry; the message lists near matches and everything known."""
+    """A name is not registered; the message lists near matches and all registered names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Build the message.
 
         Args:
-            kind: What was looked up, in the singular: 'model', 'data set', 'segmenter'.
-            name: The name that is not known.
-            known: All names that are.
+            kind: The kind of thing that was looked up, in the singular: 'model', 'segmenter'.
+            name: The unknown name.
+            known: All known names.
         """
         names = sorted(known)
         near = get_close_matches(name, names, n=3, cutoff=0.5)
@@ -55,9 +55,9 @@ def missing_package(package: str, feature: str, extra: str) -> PrerequisiteError
     """Return the error for an optional package that is not installed.
 
     Args:
-        package: Import name of what is missing.
-        feature: What needs it, as the subject of a sentence.
-        extra: The extra of this package that brings it.
+        package: Import name of the missing package.
+        feature: The feature that needs it, as the subject of a sentence: "Loading a model".
+        extra: The extra of pixfoundation that installs it.
     """
     return PrerequisiteError(
         f"{feature} needs the package {package!r}, which is not installed. "

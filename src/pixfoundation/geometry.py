@@ -1,7 +1,7 @@
-"""Every coordinate frame, and the maps between them.
+"""The coordinate frames of images and models, and the conversions between them.
 
-Frames that meet here:
-  * image: pixels of the original image, (x, y), origin top left; all results live in it;
+The frames are:
+  * image: pixels of the original image, (x, y), origin at the top left; all results use it;
   * grid: cells of a model's image tokens, [rows, columns];
   * thousand: 0..1000 on both axes (Qwen2-VL, Qwen3-VL, InternVL);
   * unit: 0..1 on both axes (LLaVA, Cambrian).
@@ -19,14 +19,13 @@ from pixfoundation.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class GridFrame:
-    """Where a grid of image tokens lies on the image.
+    """The position of a grid of image tokens on the image.
 
     Attributes:
-        rows: Cells from top to bottom.
-        columns: Cells from left to right.
-        box: (x0, y0, x1, y1) in image pixels that the whole grid covers. It is the image itself
-            for a model that stretches, larger than the image where the image was padded, smaller
-            where it was cropped.
+        rows: Number of cells from top to bottom.
+        columns: Number of cells from left to right.
+        box: (x0, y0, x1, y1) in image pixels that the whole grid covers: the image itself if the
+            model stretches it, more than the image if it was padded, less if it was cropped.
         image_size: (height, width) of the image.
     """
 
@@ -38,7 +37,10 @@ class GridFrame:
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
         if self.rows < 1 or self.columns < 1 or x1 <= x0 or y1 <= y0:
-            raise DataError(f"A grid needs cells and a box of positive extent, but got {self}.")
+            raise DataError(
+                f"A grid needs at least one row and column and a box of positive extent, but got "
+                f"{self}."
+            )
 
     @classmethod
     def stretched(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
@@ -48,9 +50,9 @@ class GridFrame:
 
     @classmethod
     def padded_square(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
-        """Return the frame of a model that pads to a centred square (LLaVA 1.5).
+        """Return the frame of a model that pads the image to a centred square (LLaVA 1.5).
 
-        The offset is floored as in LLaVA's padding, `(side - width) // 2` pixels on the left.
+        The offset is rounded down as in LLaVA's padding: `(side - width) // 2` pixels on the left.
         """
         height, width = image_size
         side = max(height, width)
@@ -58,16 +60,8 @@ class GridFrame:
         box = (float(x0), float(y0), float(x0 + side), float(y0 + side))
         return cls(rows, columns, box, image_size)
 
-    @classmethod
-    def center_cropped(cls, rows: int, columns: int, image_size: tuple[int, int]) -> GridFrame:
-        """Return the frame of a model that resizes the shorter side and crops the centre."""
-        height, width = image_size
-        side = min(height, width)
-        x0, y0 = (width - side) / 2, (height - side) / 2
-        return cls(rows, columns, (x0, y0, x0 + side, y0 + side), image_size)
-
     def shrunk(self, side: int) -> GridFrame:
-        """Return the frame on a copy of the image with at most that many pixels a side."""
+        """Return the frame on a copy of the image with at most `side` pixels per side."""
         height, width = self.image_size
         size = shrunk_size(self.image_size, side)
         x0, y0, x1, y1 = self.box
@@ -85,26 +79,26 @@ class GridFrame:
 
 
 def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return (height, width) in the same proportion with at most so many pixels a side, from 1."""
+    """Return (height, width) scaled down to at most `side` pixels per side, but at least 1."""
     scale = min(1.0, side / max(size))
     return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
 def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]:
-    """Brings maps from the grid to the pixels of the image, bicubically.
+    """Resize maps from the grid to the pixels of the image, bicubically.
 
-    For a padded square this is the published 'pad' mode (enlarge to the square, cut the centre
-    window), for a stretched grid the published 'original' mode.
+    For a padded square this is the 'pad' mode of MSiam/PixFoundation (enlarge to the square, cut
+    out the image); for a stretched grid it is its 'original' mode.
 
     Args:
         maps: float32 [n, grid rows, grid columns].
-        frame: Where the grid lies on the image.
+        frame: Position of the grid on the image.
 
     Returns:
-        float32 [n, height, width]; NaN where the grid does not reach (the margins of a crop).
+        float32 [n, height, width]; NaN outside the grid (the margins of a crop).
 
     Raises:
-        DataError: If the maps are not of the frame's grid.
+        DataError: If the shape of the maps is not that of the frame's grid.
     """
     import torch
     import torch.nn.functional as F
@@ -115,7 +109,7 @@ def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]
         )
     x0, y0, x1, y1 = (round(value) for value in frame.box)
     height, width = frame.image_size
-    grid = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None]
+    grid = torch.as_tensor(np.ascontiguousarray(maps, dtype=np.float32))[None]
     large = F.interpolate(grid, size=(y1 - y0, x1 - x0), mode="bicubic", align_corners=False)[0]
     pixels = np.full((maps.shape[0], height, width), np.nan, dtype=np.float32)
     top, left = max(y0, 0), max(x0, 0)
@@ -125,26 +119,26 @@ def upsample(maps: NDArray[np.float32], frame: GridFrame) -> NDArray[np.float32]
 
 
 def from_unit(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Map alternating x, y from 0..1 to pixels of an image of that (height, width)."""
+    """Convert alternating x, y in 0..1 to pixels of an image of size (height, width)."""
     height, width = image_size
     return tuple(v * (width if i % 2 == 0 else height) for i, v in enumerate(values))
 
 
 def from_padded_square(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Map alternating x, y from 0..1 of the centred padded square to pixels of the image in it."""
+    """Convert alternating x, y in 0..1 of the centred padded square to pixels of the image."""
     x0, y0, x1, _ = GridFrame.padded_square(1, 1, image_size).box
     return tuple(v * (x1 - x0) + (x0 if i % 2 == 0 else y0) for i, v in enumerate(values))
 
 
 def from_thousand(values: tuple[float, ...], image_size: tuple[int, int]) -> tuple[float, ...]:
-    """Map alternating x, y from 0..1000 to pixels of an image of that (height, width)."""
+    """Convert alternating x, y in 0..1000 to pixels of an image of size (height, width)."""
     return from_unit(tuple(v / 1000 for v in values), image_size)
 
 
 def from_resized(
     values: tuple[float, ...], resized: tuple[int, int], image_size: tuple[int, int]
 ) -> tuple[float, ...]:
-    """Map alternating x, y from pixels of a resized copy to pixels of the image.
+    """Convert alternating x, y in pixels of a resized copy to pixels of the image.
 
     Args:
         values: x, y or x0, y0, x1, y1.
@@ -160,7 +154,15 @@ def from_resized(
 def clip_box(
     box: tuple[float, float, float, float], image_size: tuple[int, int]
 ) -> tuple[float, float, float, float]:
-    """Orders the corners of a box and cuts it at the borders of the image."""
+    """Order the corners of a box and clip it to the image.
+
+    Args:
+        box: Two opposite corners (x0, y0, x1, y1) in pixels.
+        image_size: (height, width) of the image.
+
+    Returns:
+        (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1 within the image.
+    """
     height, width = image_size
     x0, x1 = sorted((min(max(box[0], 0.0), width), min(max(box[2], 0.0), width)))
     y0, y1 = sorted((min(max(box[1], 0.0), height), min(max(box[3], 0.0), height)))

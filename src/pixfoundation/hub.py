@@ -1,13 +1,13 @@
-"""Weights by name: embedded in the package, in a folder, or on the Hugging Face hub.
+"""Load weights that are embedded in the package, in a folder, or on the Hugging Face hub.
 
-Nothing here runs code from a checkpoint (no `trust_remote_code`), and a checkpoint that does not
-fill its model completely is refused.
+No code from a checkpoint is run (`trust_remote_code` is never set), and a checkpoint that does not
+contain every tensor of its model is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 EMBEDDED = Path(__file__).parent / "weights"
-"""Where the weights that come with the package are: one folder a model."""
+"""Folder of the weights in the package, with one sub-folder per model."""
 
-_CACHED = "models--"  # how the hub's cache calls the folder of a model
+_CACHED = "models--"  # prefix of a model's folder in the hub's cache
 
 DTYPES = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model comes from.
+    """The origin of a checkpoint.
 
     Attributes:
-        name: What the user asked for.
-        location: A folder, or a model id of the hub.
+        name: The name that the user gave.
+        location: A folder or a model id on the hub.
         revision: Branch, tag or commit on the hub; None for its default branch.
     """
 
@@ -52,12 +52,12 @@ class Source:
         """Resolve a short name, a folder, or a hub id.
 
         Args:
-            name: What the user asked for.
-            short_names: Hub ids, or the names of embedded folders, by short name.
-            revision: For the hub.
+            name: The name that the user gave.
+            short_names: Hub ids, or names of embedded folders, by short name.
+            revision: Branch, tag or commit on the hub; None for the default branch.
 
         Raises:
-            CheckpointError: If it is embedded but its weights are not installed.
+            CheckpointError: If the weights should be embedded in the package but are missing.
         """
         location = short_names.get(name, name)
         if (EMBEDDED / location).is_dir():
@@ -71,15 +71,15 @@ class Source:
 
     @property
     def folder(self) -> Path | None:
-        """The folder, if it is one."""
+        """The folder of the checkpoint; None if it is on the hub."""
         path = Path(self.location)
         return path if path.is_dir() else None
 
     def fingerprint(self, model: PreTrainedModel) -> dict[str, Any]:
-        """Return what identifies the weights, as JSON data: the commit on the hub, or hashes."""
+        """Return what identifies the weights, as JSON data: the commit on the hub, or a hash."""
         data: dict[str, Any] = {"source": self.location, "dtype": str(model.dtype).split(".")[-1]}
-        if (held := self._in_the_hubs_cache()) is not None:
-            data["source"], data["revision"] = held
+        if (cached := self._cached_commit()) is not None:
+            data["source"], data["revision"] = cached
         elif self.folder is None:
             data["revision"] = self.revision
         elif self.folder.parent == EMBEDDED:
@@ -88,8 +88,8 @@ class Source:
             data["weights"] = _hash_of_weights(self.folder)
         return data
 
-    def _in_the_hubs_cache(self) -> tuple[str, str] | None:
-        """Model id and commit of what was loaded; None if it does not come from the hub."""
+    def _cached_commit(self) -> tuple[str, str] | None:
+        """Return model id and commit in the hub's cache; None for a checkpoint not from the hub."""
         folder = self.folder
         if folder is None:
             from huggingface_hub import try_to_load_from_cache
@@ -105,14 +105,14 @@ class Source:
 
 
 def resolve_device(device: str | None) -> torch.device:
-    """Return the device to load to: the named one, else a GPU if there is one, else the CPU.
+    """Return the device to load to.
 
     Args:
-        device: None or 'auto' for the best one; models that 'auto' spreads over several see to it
-            themselves.
+        device: Name of a torch device. None or 'auto' selects a GPU if there is one, else the CPU;
+            models that are split over several devices handle 'auto' themselves.
 
     Raises:
-        DataError: If there is no such device.
+        DataError: If the device does not exist on this machine.
     """
     import torch
 
@@ -121,18 +121,22 @@ def resolve_device(device: str | None) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
     except (RuntimeError, AssertionError) as error:
-        raise DataError(f"There is no device {device!r} here: {error}") from error
-    return found
+        raise DataError(f"There is no device {device!r} on this machine: {error}") from error
+    return resolved
 
 
 def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
-    """Return the floating-point type to load in: the named one, else half on a GPU.
+    """Return the floating-point type to load weights in.
+
+    Args:
+        dtype: One of `DTYPES`; None for float32 on the CPU and float16 elsewhere.
+        device: The device that the weights are loaded to.
 
     Raises:
-        DataError: If it is none of `DTYPES`.
+        DataError: If `dtype` is not one of `DTYPES`.
     """
     import torch
 
@@ -144,18 +148,21 @@ def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
 
 
 def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
-    """Load a model of transformers, complete or not at all.
+    """Load a model of transformers and refuse incomplete weights.
 
     Args:
-        model_class: A class with `from_pretrained`.
-        source: Where from.
-        options: Passed on to `from_pretrained`.
+        model_class: A model class with `from_pretrained`.
+        source: The checkpoint.
+        options: Options of `from_pretrained`.
+
+    Returns:
+        The model in evaluation mode.
 
     Raises:
         CheckpointError: If the checkpoint is missing, damaged, or lacks tensors of the model.
         PrerequisiteError: If a package is missing.
     """
-    with explained(source), _progress_where_it_takes_long(source):
+    with explained(source), _quiet_if_embedded(source):
         model, account = model_class.from_pretrained(
             source.location, revision=source.revision or "main", output_loading_info=True, **options
         )
@@ -166,14 +173,33 @@ def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
         names = missing or misfits
         raise CheckpointError(
             f"{source.location} {what} {len(names)} tensors of {type(model).__name__}, for "
-            f"instance {names[0]}. It is incomplete or of another model; download it again."
+            f"instance {names[0]}. It is incomplete or belongs to another model; download it again."
         )
     return model.eval()
 
 
+def read_model_type(source: Source) -> str:
+    """Return the `model_type` in the configuration of a checkpoint in transformers' layout.
+
+    Call it within `explained`, which turns what it raises into one sentence.
+    """
+    from transformers import AutoConfig
+
+    loader: Any = AutoConfig
+    return loader.from_pretrained(source.location, revision=source.revision or "main").model_type
+
+
 @contextmanager
-def explained(source: Source) -> Iterator[None]:
-    """Turn the loaders' errors into one sentence that names the checkpoint."""
+def explained(source: Source) -> Generator[None]:
+    """Turn the errors of loaders into one sentence that names the checkpoint.
+
+    Args:
+        source: The checkpoint that is loaded in the `with` block.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be loaded.
+        PrerequisiteError: If a package is missing.
+    """
     try:
         from safetensors import SafetensorError
     except ImportError as error:
@@ -183,7 +209,7 @@ def explained(source: Source) -> Iterator[None]:
     except PixFoundationError:
         raise
     except ImportError as error:
-        if error.name is None:  # transformers says itself what is missing and how to get it
+        if error.name is None:  # transformers' own message names what to install
             raise PrerequisiteError(
                 f"Loading {source.name}: {' '.join(str(error).split())}"
             ) from error
@@ -199,8 +225,8 @@ def explained(source: Source) -> Iterator[None]:
 
 
 @contextmanager
-def _progress_where_it_takes_long(source: Source) -> Iterator[None]:
-    """Keep the loader's progress bar for what may take minutes: not for embedded weights."""
+def _quiet_if_embedded(source: Source) -> Generator[None]:
+    """Hide the loader's progress bar for embedded weights, which load in a moment."""
     from transformers.utils import logging
 
     quiet = source.folder is not None and source.folder.parent == EMBEDDED
@@ -215,7 +241,7 @@ def _progress_where_it_takes_long(source: Source) -> Iterator[None]:
 
 
 def _hash_of_weights(folder: Path) -> str:
-    """Hashes the names, sizes and first megabyte of the weight files, and the configuration."""
+    """Hash the configuration and the names, sizes and first megabytes of the weight files."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
         if file.suffix in (".safetensors", ".bin", ".json"):

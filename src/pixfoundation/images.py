@@ -1,4 +1,4 @@
-"""Image files: read, turned upright, brought to RGB; or refused in one sentence."""
+"""Read image files, upright and in RGB."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pixfoundation.errors import DataError
 
 
 def load_image(path: Path | str) -> Image.Image:
-    """Read an image as a person sees it.
+    """Read an image upright and in RGB.
 
-    EXIF rotation is applied; grey, palette and transparent images become RGB (transparency over
-    white).
+    EXIF rotation is applied. Grey and palette images are converted to RGB; transparent images are
+    composited over white.
 
     Args:
-        path: A file in any format that Pillow reads (JPEG, PNG, WebP, ...).
+        path: A file in a format that Pillow reads (JPEG, PNG, WebP, ...).
 
     Returns:
         The image in mode RGB.
@@ -47,7 +47,7 @@ def load_image(path: Path | str) -> Image.Image:
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """Return the (height, width) of an image as `load_image` would give it, without decoding it.
+    """Return the (height, width) of the image that `load_image` would return, without decoding it.
 
     Raises:
         DataError: If the file is missing or not an image.

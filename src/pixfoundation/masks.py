@@ -1,4 +1,4 @@
-"""Binary masks as COCO run-length encodings: made, combined, measured, without decoding.
+"""Binary masks as COCO run-length encodings, combined and measured without decoding.
 
 Frame: a mask lies in the pixels of the original image, rows from the top, columns from the left.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +19,14 @@ from pycocotools import mask as _coco
 from pixfoundation.errors import DataError
 
 MAX_PIXELS = 250_000_000
-"""No image is larger; a mask that says so is damaged and would only fill the memory."""
+"""Upper limit for the size of a mask; a file that claims more is damaged."""
+PREVIEW_SIDE = 480
+"""Longest side in pixels of the picture of a mask in a notebook."""
 MAX_COORDINATE = 100_000
-"""No polygon reaches further."""
+"""Upper limit for the coordinates of a polygon, in pixels."""
 
 coco: Any = _coco
-"""The library; untyped, since its stubs are narrower than what its functions take."""
+"""pycocotools, untyped: its stubs are narrower than what its functions accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Mask:
 
     Attributes:
         size: (height, width) in pixels.
-        counts: COCO's compressed run lengths, column-major.
+        counts: COCO's compressed run lengths in column-major order.
 
     Example:
         >>> square = Mask.from_array([[1, 1, 0], [1, 1, 0]])
@@ -50,14 +53,14 @@ class Mask:
         if height < 1 or width < 1:
             raise DataError(f"A mask needs a positive height and width, but got {self.size}.")
 
-    # ---- making one ------------------------------------------------------------------------
+    # ---- constructors ------------------------------------------------------------------------
 
     @classmethod
     def from_array(cls, array: ArrayLike) -> Mask:
         """Encode an array.
 
         Args:
-            array: [height, width], boolean or numeric; every value other than zero is inside.
+            array: [height, width], boolean or numeric; every value other than zero is foreground.
 
         Raises:
             DataError: If the array is not two-dimensional or has no pixels.
@@ -70,24 +73,24 @@ class Mask:
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Mask:
-        """Return the mask of that (height, width) with no pixel inside."""
+        """Return a mask of that (height, width) without foreground."""
         return cls.from_array(np.zeros(size, dtype=bool))
 
     @classmethod
     def full(cls, size: tuple[int, int]) -> Mask:
-        """Return the mask of that (height, width) with every pixel inside."""
+        """Return a mask of that (height, width) with every pixel in the foreground."""
         return cls.from_array(np.ones(size, dtype=bool))
 
     @classmethod
-    def from_rle(cls, segmentation: dict[str, Any]) -> Mask:
+    def from_rle(cls, segmentation: Mapping[str, Any]) -> Mask:
         """Read a COCO run-length dictionary `{"size": [height, width], "counts": ...}`.
 
         Args:
-            segmentation: `counts` is a list of run lengths, COCO's compressed string (str or
-                bytes), or that string wrapped in base64.
+            segmentation: Run lengths with their size. `counts` is a list of run lengths, COCO's
+                compressed string (str or bytes), or that string in base64.
 
         Raises:
-            DataError: If the size is missing or the runs do not fill it exactly.
+            DataError: If a key is missing or damaged, or the runs do not fill the size exactly.
         """
         try:
             height, width = (int(side) for side in segmentation["size"])
@@ -101,9 +104,12 @@ class Mask:
         if height * width > MAX_PIXELS:
             raise DataError(f"A mask of {height} x {width} pixels is larger than any image.")
         if not isinstance(counts, (list, str, bytes)):
-            raise DataError(f"The counts of a run-length encoding are no {type(counts).__name__}.")
+            raise DataError(
+                "The counts of a run-length encoding are a list or a string, but got "
+                f"{type(counts).__name__}."
+            )
         if isinstance(counts, list):
-            return cls._from_runs((height, width), counts)
+            return cls._from_runs((height, width), cast("list[Any]", counts))
         raw = counts.encode("ascii", "replace") if isinstance(counts, str) else bytes(counts)
         for candidate in _spellings(raw):
             runs = _read_runs(candidate)
@@ -127,15 +133,15 @@ class Mask:
 
     @classmethod
     def from_polygons(cls, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
-        """Fill polygons the COCO way and unites them.
+        """Fill polygons as COCO does and return their union.
 
         Args:
-            polygons: Each a flat list x0, y0, x1, y1, ... in pixels of the image.
+            polygons: One flat sequence x0, y0, x1, y1, ... per polygon, in pixels of the image.
             size: (height, width) of the image.
 
         Raises:
             DataError: If a polygon has fewer than three points, an odd number of values, or
-                values that are not numbers or lie far outside any image.
+                values that are not numbers or exceed `MAX_COORDINATE`.
         """
         for polygon in polygons:
             if len(polygon) < 6 or len(polygon) % 2:
@@ -143,37 +149,41 @@ class Mask:
                     f"A polygon needs at least three points (six values), but got {len(polygon)} "
                     "values."
                 )
-            if not all(isinstance(v, (int, float)) and abs(v) <= MAX_COORDINATE for v in polygon):
-                raise DataError("A polygon has a value that is not a pixel's coordinate.")
+            values: Sequence[Any] = polygon  # read from files, so they may be anything
+            if not all(isinstance(v, (int, float)) and abs(v) <= MAX_COORDINATE for v in values):
+                raise DataError(
+                    "A polygon has a value that is not a pixel coordinate: expected numbers up to "
+                    f"{MAX_COORDINATE}."
+                )
         if not polygons:
             return cls.empty(size)
         encoded = coco.frPyObjects([list(map(float, p)) for p in polygons], *size)
         return cls(size, coco.merge(encoded)["counts"])
 
-    # ---- looking at it ---------------------------------------------------------------------
+    # ---- one mask --------------------------------------------------------------------------
 
     @property
     def area(self) -> int:
-        """Number of pixels inside."""
-        return int(coco.area(self._rle))
+        """Number of foreground pixels."""
+        return int(coco.area(_rle(self)))
 
     @property
     def is_empty(self) -> bool:
-        """Whether no pixel is inside."""
+        """Whether the mask has no foreground."""
         return self.area == 0
 
     @property
     def box(self) -> tuple[float, float, float, float]:
         """The tight box (x0, y0, x1, y1) in pixels, ends exclusive; zeros for an empty mask."""
-        x, y, width, height = (float(v) for v in coco.toBbox(self._rle))
+        x, y, width, height = (float(v) for v in coco.toBbox(_rle(self)))
         return (x, y, x + width, y + height)
 
     def decode(self) -> NDArray[np.bool_]:
         """Return the mask as a boolean array [height, width]."""
-        return coco.decode(self._rle).astype(bool)
+        return coco.decode(_rle(self)).astype(bool)
 
     def contains(self, x: float, y: float) -> bool:
-        """Whether the pixel that holds the point (x, y) is inside; outside the image is False."""
+        """Return whether the pixel at the point (x, y) is foreground; False outside the image."""
         height, width = self.size
         column, row = int(np.floor(x)), int(np.floor(y))
         if not (0 <= column < width and 0 <= row < height):
@@ -183,12 +193,16 @@ class Mask:
     # ---- two masks -------------------------------------------------------------------------
 
     def intersection(self, other: Mask) -> int:
-        """Number of pixels inside both; raises `DataError` if the sizes differ."""
-        self._check_same_size(other)
-        return int(coco.area(coco.merge([self._rle, other._rle], intersect=True)))
+        """Return the number of pixels that are foreground in both masks.
+
+        Raises:
+            DataError: If the sizes differ.
+        """
+        _check_same_size(self, other)
+        return int(coco.area(coco.merge([_rle(self), _rle(other)], intersect=True)))
 
     def iou(self, other: Mask) -> float:
-        """Intersection over union: 1 if both are empty, 0 if one is.
+        """Return the intersection over union, 0..1: 1 if both masks are empty, 0 if one is.
 
         Raises:
             DataError: If the sizes differ.
@@ -198,7 +212,7 @@ class Mask:
         return intersection / union if union else 1.0
 
     def resize_nearest(self, size: tuple[int, int]) -> Mask:
-        """Return the mask at another (height, width), by nearest neighbour at pixel centres."""
+        """Return the mask resized to (height, width), by nearest neighbour at pixel centres."""
         rows = ((np.arange(size[0]) + 0.5) * self.size[0] / size[0]).astype(int)
         columns = ((np.arange(size[1]) + 0.5) * self.size[1] / size[1]).astype(int)
         return Mask.from_array(self.decode()[np.ix_(rows, columns)])
@@ -206,54 +220,87 @@ class Mask:
     # ---- in and out of JSON ----------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """Return the COCO dictionary with `counts` as text."""
+        """Return the COCO dictionary `{"size": [height, width], "counts": text}`."""
         return {"size": list(self.size), "counts": self.counts.decode("ascii")}
 
-    @property
-    def _rle(self) -> dict[str, Any]:
-        return {"size": list(self.size), "counts": self.counts}
+    def _repr_png_(self) -> bytes:
+        """Return the mask as a PNG file, white on black, for notebooks."""
+        from PIL import Image
 
-    def _check_same_size(self, other: Mask) -> None:
-        if self.size != other.size:
-            raise DataError(
-                f"Masks of one image must have one size, but got {self.size} and {other.size}."
-            )
+        height, width = self.size
+        scale = min(1.0, PREVIEW_SIDE / max(self.size))
+        image = Image.fromarray(np.uint8(255) * self.decode()).resize(
+            (max(round(width * scale), 1), max(round(height * scale), 1)), Image.Resampling.NEAREST
+        )
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return buffer.getvalue()
 
 
 def union(masks: Iterable[Mask]) -> Mask:
-    """Unites masks of one image; raises `DataError` for none at all or differing sizes."""
+    """Return the union of the masks of one image.
+
+    Raises:
+        DataError: If there are no masks or their sizes differ.
+    """
     members = list(masks)
     if not members:
-        raise DataError("The union of no masks has no size.")
+        raise DataError("A union needs at least one mask, but got none.")
     for mask in members[1:]:
-        members[0]._check_same_size(mask)
+        _check_same_size(members[0], mask)
     if len(members) == 1:
         return members[0]
-    return Mask(members[0].size, coco.merge([mask._rle for mask in members])["counts"])
+    return Mask(members[0].size, coco.merge([_rle(mask) for mask in members])["counts"])
 
 
 def intersections(masks: Sequence[Mask], target: Mask) -> NDArray[np.int64]:
-    """Count the common pixels of many masks with one, without decoding any.
+    """Count the foreground pixels that each mask has in common with a target.
 
     Args:
         masks: n masks of the target's size.
-        target: The mask that each is held against.
+        target: The mask that each of them is compared with.
 
     Returns:
         int64 [n].
+
+    Raises:
+        DataError: If the sizes differ.
     """
     return np.array([mask.intersection(target) for mask in masks], dtype=np.int64)
 
 
 def ious(masks: Sequence[Mask], target: Mask) -> NDArray[np.float64]:
-    """Return the IoU of many masks with one as float64 [n]; both empty is 1, one empty 0."""
+    """Return the intersection over union of each mask with a target.
+
+    Args:
+        masks: n masks of the target's size.
+        target: The mask that each of them is compared with.
+
+    Returns:
+        float64 [n], 0..1: 1 if both masks are empty, 0 if one of them is.
+
+    Raises:
+        DataError: If the sizes differ.
+    """
     if not masks:
         return np.zeros(0)
     for mask in masks:
-        mask._check_same_size(target)
-    if target.is_empty:  # the library calls two empty masks unlike
+        _check_same_size(mask, target)
+    if target.is_empty:  # pycocotools gives 0 for two empty masks
         return np.array([float(mask.is_empty) for mask in masks])
-    return coco.iou([mask._rle for mask in masks], [target._rle], [False])[:, 0]
+    return coco.iou([_rle(mask) for mask in masks], [_rle(target)], [False])[:, 0]
+
+
+def _rle(mask: Mask) -> dict[str, Any]:
+    return {"size": list(mask.size), "counts": mask.counts}
+
+
+def _check_same_size(first: Mask, second: Mask) -> None:
+    if first.size != second.size:
+        raise DataError(
+            f"Masks of one image must have the same size, but got {first.size} and {second.size} "
+            "(height, width)."
+        )
 
 
 def _spellings(raw: bytes) -> Iterable[bytes]:
@@ -266,11 +313,12 @@ def _spellings(raw: bytes) -> Iterable[bytes]:
 
 
 def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
-    """Read the run lengths of COCO's compressed string, int64 [runs]; None if it is not one.
+    """Read the run lengths of COCO's compressed string, int64 [runs]; None if it is damaged.
 
-    The library reads past the end of a damaged string, so the string is checked before it gets
-    there. Format: groups of 5 bits, low first, offset 48, bit 5 says that more follow, bit 4 of the
-    last is the sign; from the fourth run on, the difference to the run two places before is stored.
+    pycocotools reads past the end of a damaged string, so the string is checked first. Format:
+    groups of 5 bits, low bits first, offset 48; bit 5 marks that more groups follow, bit 4 of the
+    last group is the sign. From the fourth run on, the difference to the run two places before is
+    stored.
     """
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     if not groups.size or groups.min() < 0 or groups.max() > 63 or groups[-1] & 32:
@@ -289,7 +337,7 @@ def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
 
 
 def _canonical(size: tuple[int, int], runs: list[int]) -> bytes:
-    """Encode run lengths; empty runs are merged away, so that equal masks have equal counts."""
+    """Encode run lengths without empty runs, so that equal masks have equal counts."""
     encoded = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
     if 0 in runs[1:]:
         return coco.encode(np.asfortranarray(coco.decode(encoded)))["counts"]

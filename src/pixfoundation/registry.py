@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -176,7 +176,7 @@ Known: square.
         return self._entries[name]
 
     @contextmanager
-    def temporary(self) -> Iterator[None]:
+    def temporary(self) -> Generator[None]:
         """Undo at the end of a `with` block what was registered in it; for tests and notebooks."""
         before = dict(self._entries)
         try:

@@ -1,8 +1,8 @@
-"""How alike two phrases are: the cosine of their vectors, articles stripped.
+"""Similarity of phrases: the cosine of their vectors, without leading articles.
 
 The published code uses the word vectors of spaCy's `en_core_web_lg`. Where that is not installed,
-static vectors that come inside a package of the registry stand in. The numbers depend on which, so
-its name goes into every output.
+the static vectors of the package `wordllama` are used. The numbers depend on the vectors, so their
+name goes into every output.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pixfoundation.errors import PrerequisiteError, UnknownNameError, missing_package
 
 THRESHOLD = 0.7
-"""Published: a best similarity below this says that the expression is not in the answer."""
+"""Published threshold: if no phrase is at least this similar, the answer does not name the
+expression."""
 
 _ARTICLE = re.compile(r"^(?:the|an|a) ")
 
@@ -29,13 +30,13 @@ class PhraseVectors(Protocol):
     """Turns phrases into vectors.
 
     Attributes:
-        name: What goes into outputs.
+        name: Name of the vectors, as recorded in outputs.
     """
 
     name: str
 
     def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Return one vector a phrase, float32 [n, dimensions]; zeros for one without words."""
+        """Return one vector per phrase, float32 [n, dimensions]; zeros if it has no words."""
         ...
 
 
@@ -45,7 +46,7 @@ class SpacyVectors:
     name = "en_core_web_lg"
 
     def __init__(self) -> None:
-        """Load the pipeline without its components: only the vocabulary is needed."""
+        """Load the pipeline without its components, since only the vocabulary is needed."""
         import spacy
 
         self._nlp = spacy.load(self.name)
@@ -61,7 +62,7 @@ class SpacyVectors:
 class WordLlamaVectors:
     """Mean static token vectors of the package `wordllama` (16 MB, no torch, no network).
 
-    Only its two data files are read; its own loader would look for them on a hub.
+    Only its two data files are read; the package's own loader would look for them on a hub.
     """
 
     name = "wordllama-l2-supercat-256"
@@ -70,9 +71,9 @@ class WordLlamaVectors:
         """Read tokenizer and vectors from the installed package.
 
         Raises:
-            PrerequisiteError: If the package does not hold the files that version 0.4 does.
+            PrerequisiteError: If the package is missing or lacks the data files of version 0.4.
         """
-        from safetensors.numpy import load_file
+        from safetensors import numpy as safetensors
         from tokenizers import Tokenizer
 
         spec = find_spec("wordllama")
@@ -87,7 +88,8 @@ class WordLlamaVectors:
                 "Install the version that has them: pip install 'wordllama>=0.4,<0.5'"
             )
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        (self._table,) = load_file(weights).values()  # [tokens, 256]
+        loader: Any = safetensors
+        (self._table,) = loader.load_file(weights).values()  # [tokens, 256]
 
     def vectors(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 [n, 256]."""
@@ -109,7 +111,7 @@ def load_vectors(name: str | None = None) -> PhraseVectors:
     """Load phrase vectors by name.
 
     Args:
-        name: `en_core_web_lg` or `wordllama`; None for the first that is installed.
+        name: `en_core_web_lg` or `wordllama`; None for the first of them that is installed.
 
     Raises:
         UnknownNameError: If there are no vectors of that name.
@@ -124,7 +126,7 @@ def load_vectors(name: str | None = None) -> PhraseVectors:
 
 
 def normalised(phrase: str) -> str:
-    """Lower case, trimmed, without one leading article.
+    """Return a phrase in lower case, trimmed, without its leading article.
 
     Example:
         >>> normalised(" The butterfly's wings")
@@ -134,39 +136,40 @@ def normalised(phrase: str) -> str:
 
 
 class Similarity:
-    """Similarities of phrases to expressions, each pair computed once.
+    """Similarities of phrases to expressions; each pair is computed once.
 
     Attributes:
-        name: Of the vectors.
-        known: similarity by expression and phrase; what a cache file keeps.
+        name: Name of the vectors.
+        known: The similarities so far, by expression and then by phrase; stored in cache files.
+        grew: Whether pairs were computed since `known` was read.
     """
 
     def __init__(
         self, vectors: str | PhraseVectors | None = None, known: Mapping[str, Any] | None = None
     ) -> None:
-        """Prepare, but loads no vectors until a pair is asked for that is not known.
+        """Prepare; vectors are loaded when the first unknown pair is asked for.
 
         Args:
-            vectors: The vectors or their name; None for the first that is installed.
-            known: Pairs computed before with the same vectors.
+            vectors: The vectors or their name; None for the first that are installed.
+            known: Similarities computed earlier with the same vectors.
 
         Raises:
             UnknownNameError: If there are no vectors of that name.
             PrerequisiteError: If they are not installed.
         """
-        self._wanted = vectors if isinstance(vectors, str) else None
+        self._requested = vectors if isinstance(vectors, str) else None
         self._vectors = None if isinstance(vectors, str) else vectors
-        self.name = self._vectors.name if self._vectors else _installed(self._wanted)
+        self.name = self._vectors.name if self._vectors else _installed(self._requested)
         self.known: dict[str, dict[str, float]] = {k: dict(v) for k, v in (known or {}).items()}
         self.grew = False
 
     def of(self, phrases: Sequence[str], expression: str) -> NDArray[np.float64]:
-        """Return the cosine of each phrase with the expression, float64 [n] in -1..1."""
+        """Return the cosine of each phrase with the expression, float64 [n], -1..1."""
         table = self.known.setdefault(expression, {})
         missing = [phrase for phrase in dict.fromkeys(phrases) if phrase not in table]
         if missing:
             if self._vectors is None:
-                self._vectors = load_vectors(self._wanted)
+                self._vectors = load_vectors(self._requested)
             rows = self._vectors.vectors([normalised(text) for text in (expression, *missing)])
             lengths = np.linalg.norm(rows, axis=1)
             scales = np.maximum(lengths[1:] * lengths[0], np.finfo(np.float32).tiny)
@@ -177,9 +180,13 @@ class Similarity:
 
     @classmethod
     def cached(cls, file: Path, vectors: str | PhraseVectors | None = None) -> Similarity:
-        """Return similarities that begin with what a cache file holds of the same vectors.
+        """Return similarities that start from those in a cache file.
 
-        A cache that is missing, damaged or of other vectors is as good as an empty one.
+        A cache file that is missing, damaged or from other vectors is ignored.
+
+        Args:
+            file: The cache file.
+            vectors: The vectors or their name; None for the first that are installed.
         """
         similarity = cls(vectors)
         try:
@@ -191,12 +198,12 @@ class Similarity:
         return similarity
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `cached` reads."""
+        """Return the content of a cache file, which `cached` reads."""
         return {"vectors": self.name, "pairs": self.known}
 
 
 def _installed(name: str | None) -> str:
-    """The full name of the vectors that `load_vectors(name)` would load, without loading them."""
+    """Return the full name of the vectors that `load_vectors(name)` would load."""
     if name is not None and name not in _VECTORS:
         raise UnknownNameError("phrase vectors", name, _VECTORS)
     for known, factory in _VECTORS.items():

@@ -1,4 +1,4 @@
-"""The nouns of PixFoundation: small frozen records, made once at the edge and trusted inside.
+"""The records of PixFoundation: small and frozen, validated where they are made, trusted after.
 
 Frames: sizes are (height, width); points are (x, y) in pixels of the original image with the origin
 in its top left corner; character spans are [start, end) in the text as the model decoded it.
@@ -7,7 +7,7 @@ in its top left corner; character spans are [start, end) in the text as the mode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from pixfoundation.geometry import GridFrame
 from pixfoundation.masks import Mask
 
 Protocol = Literal[1, 2, 3]
-"""1 the question with its options; 2 the same, letter only; 3 'identify <expression>'."""
+"""1: the question with its options; 2: the same, answered by letter; 3: 'identify <expression>'."""
 
 PROTOCOLS: tuple[Protocol, ...] = (1, 2, 3)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -30,19 +30,19 @@ class Sample:
     """One image with its question and the object that the question is about.
 
     Attributes:
-        id: Unique within its benchmark.
+        id: Identifier, unique within its dataset.
         image: Path of the image file.
         size: (height, width) of the image in pixels.
         question: The question without its options; None if the sample only asks for grounding.
-        options: The options' texts without their letters.
-        answer: The right option's letter in lower case.
-        expression: Referring expression of the object of interest, stripped; None if there is
-            nothing to find.
+        options: Texts of the options without their letters.
+        answer: Letter of the correct option in lower case; None if the sample has no question.
+        expression: Referring expression of the object of interest, stripped; None if the sample
+            has no object to ground.
         mask: Ground truth of the expression; empty if the object is absent.
-        parts: The separate annotations that `mask` unites.
-        pair: Id shared by the two images that belong together; None for an unpaired sample.
-        tags: Visual pattern, task, source data set and the like, by name.
-        prompt: The benchmark's own wording of protocol 1, where it has one.
+        parts: The separate annotations whose union is `mask`.
+        pair: Id shared by the two images of a pair; None for an unpaired sample.
+        tags: Visual pattern, task, source dataset and the like, by name.
+        prompt: The dataset's own prompt for protocol 1, where it has one.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Sample:
     mask: Mask
     parts: tuple[Mask, ...] = ()
     pair: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
     prompt: str | None = None
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Sample:
             )
         if self.answer is not None and self.answer not in LETTERS[: len(self.options)]:
             raise DataError(
-                f"Sample {self.id}: the answer {self.answer!r} is none of its "
+                f"Sample {self.id}: the answer {self.answer!r} is not the letter of one of its "
                 f"{len(self.options)} options."
             )
 
@@ -89,7 +89,13 @@ class Sample:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sample:
-        """Read what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: If a field is missing.
+            TypeError: If a field has another type.
+            DataError: If the fields contradict each other.
+        """
         return cls(
             id=data["id"],
             image=Path(data["image"]),
@@ -108,13 +114,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked about one image.
+    """The text that a model is asked about one image.
 
     Attributes:
         sample: Id of the sample.
         protocol: 1, 2 or 3.
-        text: The prompt as the model gets it, before its chat template.
-        expression: The referring expression, for models that need it beside the text.
+        text: The prompt before the model's chat template is applied.
+        expression: The referring expression, for models that need it in addition to the text.
     """
 
     sample: str
@@ -125,13 +131,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class NativeMask:
-    """A mask that a model gave itself.
+    """A mask that a model outputs itself, without a segmenter.
 
     Attributes:
-        mask: The mask, in original pixels.
-        phrase: The words of the answer that it belongs to, if the model says so.
-        span: Their [start, end) characters in the answer; None if unknown.
-        score: The model's own score, if it gives one.
+        mask: The mask in pixels of the original image.
+        phrase: The words of the answer that the mask belongs to; None if the model does not tell.
+        span: [start, end) characters of `phrase` in the answer; None if unknown.
+        score: The model's own score; None if it gives none.
     """
 
     mask: Mask
@@ -145,12 +151,12 @@ class AttentionTrace:
     """Attention from each generated token to the image, averaged over layers and heads.
 
     Attributes:
-        rows: float32 [tokens + 1, grid rows, grid columns]; row j is of the query that *emitted*
-            generated token j, row j + 1 of the query that *is* generated token j. The last row may
-            be absent (shape [tokens, ...]) when only the emitting rows were captured.
-        frame: Where the grid lies on the image.
-        first_row: float32 [grid rows, grid columns] of the last-but-one prompt row, which the
-            published code reads instead of row 0; None if it was not captured.
+        rows: float32 [tokens + 1, grid rows, grid columns]. Row j belongs to the query that
+            *emitted* generated token j, row j + 1 to the query that *is* generated token j. The
+            last row may be absent (shape [tokens, ...]) if only the emitting rows were captured.
+        frame: Position of the grid on the image.
+        first_row: float32 [grid rows, grid columns]: the row of the last but one prompt token,
+            which the published code reads instead of row 0; None if it was not captured.
     """
 
     rows: NDArray[np.float32]
@@ -164,8 +170,8 @@ class Region:
 
     Attributes:
         coordinates: (x, y) or (x0, y0, x1, y1) in pixels of the original image.
-        label: The words that go with it.
-        points: (x, y) of points that the model wrote beside a box, on the same object.
+        label: The words that describe it; None if the model wrote none.
+        points: (x, y) of the points that the model wrote for the same object, next to a box.
     """
 
     coordinates: tuple[float, ...]
@@ -175,18 +181,18 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What a model said, and what it showed.
+    """The text that a model generated, with the masks, coordinates or attention that go with it.
 
     Attributes:
-        text: The decoded answer, special tokens skipped, not stripped.
+        text: The decoded answer without special tokens, not stripped.
         token_ids: Ids of the generated tokens, the stop token included.
         spans: [start, end) characters of each token in `text`; empty spans for special tokens.
-        masks: Masks of the model's own; None if the model gives none by nature, an empty tuple if
-            it could have but emitted none ('no mask').
+        masks: Native masks; None for a model that has no native masks, an empty tuple if a model
+            that has them gave none for this answer ('no mask').
         regions: Points or boxes parsed from the text, for models that answer with coordinates.
-        trace: The captured attention, if it was asked for.
-        error: Why there is no answer, in one sentence; None if there is one. For models that may
-            fail at one question and answer the next.
+        trace: The captured attention; None if `Decoding.attention` was off.
+        error: Why there is no answer, in one sentence; None if there is one. Set by models that
+            may fail on one question and answer the next.
     """
 
     text: str
@@ -206,7 +212,7 @@ class Phrase:
         text: The phrase.
         span: [start, end) characters in the answer.
         tokens: Indices of the generated tokens whose spans overlap it.
-        core: Its root word.
+        core: Root word of the phrase.
     """
 
     text: str
@@ -220,17 +226,17 @@ class Candidate:
     """One mask that an answer offers for the expression.
 
     Attributes:
-        mask: The mask in original pixels.
-        phrase: The words that it comes from; None where the model names none.
-        point: The prompt (x, y) of the segmenter; None for masks of the model's own.
-        box: The prompt (x0, y0, x1, y1), where a box was given.
-        score: The segmenter's (or model's) own score; None if there is none.
-        index: Which of the segmenter's masks of that prompt, from 0.
-        source: Where it comes from.
-        degenerate: The attention said nothing (a single token, a constant map), so the point is
-            arbitrary.
-        similarity: How alike the phrase and the expression are, where a file of the published code
-            says so; None if that is to be computed.
+        mask: The mask in pixels of the original image.
+        phrase: The phrase that the mask comes from; None if it belongs to no phrase.
+        point: The point (x, y) that prompted the segmenter; None for native masks.
+        box: The box (x0, y0, x1, y1) that prompted the segmenter; None without a box.
+        score: The score that the segmenter or the model gave the mask; None if it gave none.
+        index: Index among the masks that the segmenter gave for the same prompt, from 0.
+        source: What produced the mask.
+        degenerate: Whether the attention map had no maximum (an answer of a single token, a
+            constant map), so that the point is arbitrary.
+        similarity: Similarity of phrase and expression as recorded in a file of the published
+            code; None if it is to be computed.
     """
 
     mask: Mask
@@ -244,7 +250,7 @@ class Candidate:
     similarity: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the candidate as plain JSON data, without the fields that say nothing."""
+        """Return the candidate as plain JSON data; fields at their default are left out."""
         data: dict[str, Any] = {"mask": self.mask.to_json(), "source": self.source}
         if self.phrase is not None:
             data["phrase"] = {
@@ -269,7 +275,13 @@ class Candidate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
-        """Read what `to_json` wrote; raises KeyError, TypeError or `DataError` if it is not."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: If a field is missing.
+            TypeError: If a field has another type.
+            DataError: If the fields contradict each other.
+        """
         phrase = data.get("phrase")
         return cls(
             mask=_stored_mask(data["mask"]),
@@ -287,21 +299,17 @@ class Candidate:
             similarity=data.get("similarity"),
         )
 
-    def renamed(self, phrase: Phrase) -> Candidate:
-        """Return the same mask under another phrase."""
-        return replace(self, phrase=phrase)
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The candidate that a selector chose for one answer.
+    """The mask that a selector chose for one answer.
 
     Attributes:
-        selector: Its name.
-        mask: The chosen mask; an empty one if the selector says that the object is absent; None if
-            there was nothing to choose from.
-        candidate: Index of the chosen candidate; None if no single candidate was chosen.
-        evidence: The value that decided (IoU, similarity, score), if there is one.
+        selector: Name of the selector.
+        mask: The selected mask; an empty one if the selector declares the object absent; None if
+            there were no candidates.
+        candidate: Index of the selected candidate; None if no single candidate was selected.
+        evidence: The value that decided (IoU, similarity, score); None without such a value.
     """
 
     selector: str
@@ -311,7 +319,7 @@ class Selection:
 
 
 def _stored_mask(data: Mapping[str, Any]) -> Mask:
-    """Read a mask that `Mask.to_json` wrote: trusted, so nothing is re-encoded."""
+    """Read a mask that `Mask.to_json` wrote; it is trusted, so nothing is re-encoded."""
     return Mask(_size(data["size"]), data["counts"].encode("ascii"))
 
 
