@@ -33,8 +33,9 @@ from PIL import Image
 from pixfoundation.datasets.pixscenes.dataset import load
 from pixfoundation.masks import Mask
 from pixfoundation.report.page import write_report
+from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Candidate, Phrase, Sample
 
 if TYPE_CHECKING:
@@ -97,7 +98,11 @@ def write_run(folder: Path, images: int, candidates: int, seed: int) -> RunDirec
             noisy = np.clip(np.asarray(large) + noise, 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(path, quality=90)
         samples.append(replace(scene, image=path, size=(HEIGHT, WIDTH), mask=pool[i % len(pool)]))
-    config = RunConfig(model={"name": f"model {seed}"}, dataset={"name": "large"}, protocols=(2, 3))
+    config = RunConfig(
+        model=ModelDescription(name=f"model {seed}"),
+        dataset=DatasetDescription(name="large"),
+        protocols=(2, 3),
+    )
     run = RunDirectory.create(folder / f"run{seed}", config, samples)
     answers, records = [], []
     for sample in samples:

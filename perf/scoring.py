@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from pixfoundation.masks import Mask
+from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.records import CandidateRecord
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.score import score
 from pixfoundation.types import Candidate, Phrase, Sample
 
@@ -52,7 +53,9 @@ def write_run(path: Path, images: int, phrases: int) -> RunDirectory:
         )
         for i in range(images)
     ]  # fmt: skip
-    config = RunConfig(model={"name": "m"}, dataset={"name": "d"}, protocols=(3,))
+    config = RunConfig(
+        model=ModelDescription(name="m"), dataset=DatasetDescription(name="d"), protocols=(3,)
+    )
     run = RunDirectory.create(path, config, samples)
 
     def draw(number: int, source: Any) -> tuple[Candidate, ...]:

@@ -27,9 +27,17 @@ from pixfoundation.models.base import Decoding, Model
 from pixfoundation.models.detection import find_entry
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
+from pixfoundation.runs.config import (
+    DatasetDescription,
+    DecodingDescription,
+    GroundingDescription,
+    ModelDescription,
+    RunConfig,
+    SegmenterDescription,
+)
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.shards import Batching, Shard
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.selectors import selectors
@@ -207,23 +215,22 @@ def evaluate(
     if grounder_options and how is None:
         raise DataError("Options of a grounder were given, but nothing is grounded in this run.")
     config = RunConfig(
-        model={
-            "name": _short(model.name),
-            **model.fingerprint(),
-            "templates": asdict(model.templates),
-        },
-        dataset={
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint(),
-            "notes": list(dataset.notes),
-        },
-        segmenter={"name": segmenter.name, **segmenter.fingerprint()} if segmenter else None,
-        grounding={"name": how.name, **how.fingerprint()} if how else {},
+        model=ModelDescription.of(
+            _short(model.name), {**model.fingerprint(), "templates": asdict(model.templates)}
+        ),
+        dataset=DatasetDescription(
+            name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
+        ),
+        segmenter=SegmenterDescription.of(segmenter.name, segmenter.fingerprint())
+        if segmenter
+        else None,
+        grounding=GroundingDescription.of(how.name, how.fingerprint())
+        if how
+        else GroundingDescription(),
         protocols=tuple(sorted(set(protocols))),
-        decoding={
-            "max_new_tokens": decoding.max_new_tokens,
-            "temperature": decoding.temperature,
-        },
+        decoding=DecodingDescription(
+            max_new_tokens=decoding.max_new_tokens, temperature=decoding.temperature
+        ),
         seed=seed,
         conventions=conventions,
     )

@@ -31,7 +31,7 @@ def evaluate(tmp_path, **options):
 
 
 def test_the_rank_is_recorded_and_another_rank_is_another_run(tmp_path):
-    assert evaluate(tmp_path, rank=2).config.grounding["rank"] == 2
+    assert evaluate(tmp_path, rank=2).config.to_json()["grounding"]["rank"] == 2
     with pytest.raises(RunError, match=r"grounding\.rank \(2 there, 3 now\)"):
         evaluate(tmp_path, rank=3)
 

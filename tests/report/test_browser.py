@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from pixfoundation.report.page import write_report
+from pixfoundation.runs.config import DatasetDescription, ModelDescription
 from pixfoundation.types import Answer
 from tests.doubles import BrightModel, make_samples
 from tests.report.test_page import ATTACK, CONFIG, make_run
 
-RIVAL = CONFIG.model_copy(update={"model": {"name": "<b>rival</b>"}})
+RIVAL = CONFIG.model_copy(update={"model": ModelDescription(name="<b>rival</b>")})
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +196,9 @@ def test_whatever_models_and_files_say_is_text_everywhere(browser, tmp_path, tex
     ]  # fmt: skip
     samples[0].image.rename(samples[0].image.with_name("q'<b>.png"))
     samples[0] = replace(samples[0], image=samples[0].image.with_name("q'<b>.png"))
-    config = CONFIG.model_copy(update={"model": {"name": text}, "dataset": {"name": text}})
+    config = CONFIG.model_copy(
+        update={"model": ModelDescription(name=text), "dataset": DatasetDescription(name=text)}
+    )
     run = make_run(tmp_path, Phrased(), samples, config)
     view = browser.new_page()
     problems = []

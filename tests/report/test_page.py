@@ -15,7 +15,8 @@ from pixfoundation.masks import Mask
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.page import write_report
 from pixfoundation.runs.collect import collect
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.config import ModelDescription, RunConfig
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Answer
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
@@ -72,7 +73,7 @@ def test_text_from_models_and_files_is_escaped(tmp_path):
     samples = [
         replace(s, expression=ATTACK, question=ATTACK, tags={"pattern": ATTACK}) for s in samples
     ]
-    config = CONFIG.model_copy(update={"model": {"name": ATTACK}})
+    config = CONFIG.model_copy(update={"model": ModelDescription(name=ATTACK)})
     run = make_run(tmp_path, Attacker(), samples, config)
     page = write_report([run], tmp_path / "page", title=ATTACK)
     assert "<script>alert" not in page.read_text()

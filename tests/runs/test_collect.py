@@ -14,8 +14,9 @@ from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.collect import collect
+from pixfoundation.runs.config import ModelDescription, RunConfig
 from pixfoundation.runs.shards import Batching
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
 CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
@@ -121,7 +122,7 @@ def test_a_changed_configuration_is_refused_with_what_differs(tmp_path):
     samples = make_samples(tmp_path, 1)
     run_all(start(tmp_path / "run", samples))
     before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
-    other = CONFIG.model_copy(update={"model": {"name": "dim"}, "seed": 7})
+    other = CONFIG.model_copy(update={"model": ModelDescription(name="dim"), "seed": 7})
     with pytest.raises(RunError, match=r"model.name \('bright' there, 'dim' now\); seed"):
         start(tmp_path / "run", samples, other)
     assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before

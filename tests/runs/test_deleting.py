@@ -8,8 +8,9 @@ from PIL import Image
 
 from pixfoundation.emergence.deletion import deletion_test
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.deleting import box_at, collect_deletions, control_for, cover
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, make_samples
 
 CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
@@ -102,6 +103,6 @@ def test_what_cannot_be_tested_is_said(run):
         collect_deletions(run, Halves(), {})
     with pytest.raises(DataError, match=r"at most 0\.25"):
         collect_deletions(run, Halves(), on_the_box(run), share=0.5)
-    with pytest.raises(RunError, match="the run's own model"):
+    with pytest.raises(RunError, match="the model of the run"):
         collect_deletions(run, Halves(name="other"), on_the_box(run))
     assert deletion_test(run) == {}

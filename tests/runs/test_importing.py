@@ -209,7 +209,7 @@ def test_answers_and_grades(tmp_path, data):
     assert "line 6: the grade of sample 5 is neither 0 nor 1" in issues(imported)
     found = score(imported.run, conventions=PUBLISHED).accuracy[1]
     assert (found.question.value, found.pair.value, found.unparsed) == (4 / 6, 1 / 3, 1)
-    assert imported.run.config.model == {"name": "llava"}
+    assert imported.run.config.to_json()["model"] == {"name": "llava"}
 
 
 @pytest.mark.parametrize(
@@ -289,8 +289,8 @@ def test_what_cannot_be_an_import_is_refused(tmp_path, data):
         (Outputs(3, tmp_path / "m"), "holds no mask of this benchmark"),
         (Outputs(3, tmp_path / "none"), "There is no folder"),
         (Outputs(3, picks=picks), "are among candidates"),
-        (Outputs(3, meta=tmp_path / "x.txt", picks=picks), "give it with --masks"),
-        (Outputs(2, grades=tmp_path / "g.csv"), "of protocol 1"),
+        (Outputs(3, meta=tmp_path / "x.txt", picks=picks), "give that folder as `masks`"),
+        (Outputs(2, grades=tmp_path / "g.csv"), "belong to protocol 1"),
         (Outputs(1, answers=tmp_path / "none.jsonl"), "There is no"),
     ):
         with pytest.raises(DataError, match=said):
@@ -303,5 +303,5 @@ def test_a_run_of_a_model_is_not_mixed_with_imports(tmp_path, data):
 
     write_run(tmp_path / "run", four_samples())
     letters = rows(tmp_path / "a2.jsonl", {"question_id": 1, "answer": "A", "gt_answer": "(a)"})
-    with pytest.raises(RunError, match="holds a run and no imports"):
+    with pytest.raises(RunError, match="holds a run that was not imported"):
         import_outputs(data, Outputs(2, answers=letters), tmp_path / "run")

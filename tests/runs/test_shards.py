@@ -8,9 +8,10 @@ import pytest
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.collect import collect
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.shards import Batching, Shard
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
 CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))

@@ -7,7 +7,8 @@ import pytest
 
 from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
 from pixfoundation.errors import RunError
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.config import RunConfig
+from pixfoundation.runs.store import RunDirectory
 
 BASE = {"model": {"name": "m"}, "dataset": {"name": "d"}, "protocols": (1, 2, 3)}
 

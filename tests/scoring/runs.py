@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pixfoundation.masks import Mask
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIZE = (10, 10)

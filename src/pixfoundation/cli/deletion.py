@@ -39,7 +39,7 @@ def deletion_command(
 
     directory = RunDirectory(run)
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
-    loaded = api.load_model(model or str(directory.config.model.get("name")), **options)
+    loaded = api.load_model(model or directory.name, **options)
     with progress_bar("covering") as report:
         collect_deletions(
             directory,

@@ -164,7 +164,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
         "selector": scores.selector,
         "samples": len(scores.samples),
         "lead": _lead(scores),
-        "segmenter": (run.config.segmenter or {}).get("name"),
+        "segmenter": run.config.segmenter.name if run.config.segmenter else None,
         "tables": [table for table in _tables(scores) if table.rows],
         "notes": scores.notes,
         "failures": [

@@ -63,11 +63,10 @@ def collect_deletions(
     """
     if not 0 < share <= 0.25:
         raise DataError(f"The covered share must be above 0 and at most 0.25, but got {share}.")
-    own = str(run.config.model.get("name"))
-    if own not in (model.name, Path(model.name).name):
+    if run.name not in (model.name, Path(model.name).name):
         raise RunError(
-            f"{run.path} is a run of {own!r}, and {model.name!r} attends to other places: the test "
-            "needs the run's own model."
+            f"{run.path} is a run of {run.name!r}, and {model.name!r} attends to other places: the "
+            "test needs the model of the run."
         )
     ids = [id for id in run.samples if id in attended and run.samples[id].question is not None]
     ids = ids[:limit]

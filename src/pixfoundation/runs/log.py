@@ -105,7 +105,7 @@ def run_log(run: RunDirectory, stage: str, shard: str | None = None) -> Iterator
             f"start: {stage}, process {os.getpid()} on {platform.node()}"
             + (f", shard {shard}" if shard else "")
         )
-        log.write(f"configuration: {json.dumps(run.config.model_dump(mode='json'))}")
+        log.write(f"configuration: {json.dumps(run.config.to_json())}")
         log.write(f"versions: {json.dumps(describe_environment())}")
         try:
             yield log

@@ -1,4 +1,4 @@
-"""What runs are called beside one another."""
+"""Names that tell the runs of one table, figure or page apart."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from pixfoundation.runs.store import RunDirectory
 
 
 def run_names(runs: Sequence[RunDirectory]) -> list[str]:
-    """Return each run's model, with the folder where two runs are of one model, all different.
+    """Return a name for each run, all different.
+
+    A run has the name of its model; where several runs are of one model, the folder is added, and
+    then a number.
 
     Args:
-        runs: Of one table, figure or page.
+        runs: The runs of one table, figure or page.
     """
-    models = [str(run.config.model.get("name", run.path.name)) for run in runs]
-    held = Counter(models)
+    runs_per_name = Counter(run.name for run in runs)
     names = [
-        f"{model} ({run.path.resolve().name})" if held[model] > 1 else model
-        for model, run in zip(models, runs, strict=True)
+        f"{run.name} ({run.path.resolve().name})" if runs_per_name[run.name] > 1 else run.name
+        for run in runs
     ]
-    again = Counter(names)
-    return [f"{name} {number}" if again[name] > 1 else name for number, name in enumerate(names, 1)]
+    repeats = Counter(names)
+    return [
+        f"{name} {number}" if repeats[name] > 1 else name for number, name in enumerate(names, 1)
+    ]

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, model_validator
+from pydantic import ValidationError
 
-from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.jsonl import Appender, read_lines, write_json
 from pixfoundation.runs.records import (
     AnswerRecord,
@@ -34,64 +34,13 @@ from pixfoundation.runs.records import (
     Key,
     VerdictRecord,
 )
-from pixfoundation.types import Protocol, Sample
+from pixfoundation.types import Sample
 
 R = TypeVar("R")
 Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
 
 FORMAT = 1
 """Version of the layout of a run directory; other versions are refused."""
-
-
-_RECORDED = ("model", "grounding")
-"""Layers whose rules the results of a run depend on."""
-
-
-class RunConfig(BaseModel):
-    """What a run's results depend on: two runs with equal configurations give equal results.
-
-    Attributes:
-        model: Name, revision, options and templates of the model.
-        dataset: Name, options, fingerprint and notes of the benchmark.
-        segmenter: Name and options of the segmenter; None where masks come from the model itself.
-        grounding: Options of the grounder.
-        protocols: Which protocols are run.
-        decoding: How answers are decoded.
-        seed: Of the random points, and of sampling.
-        published: Whether models and grounders follow the published rules; derived.
-        imported: Whether the answers come from files of the published code.
-        conventions: Rules of models and grounders. Files of the time before the key `conventions`
-            say only `published`, which means `PUBLISHED` or `DEFAULT`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: dict[str, Any]
-    dataset: dict[str, Any]
-    segmenter: dict[str, Any] | None = None
-    grounding: dict[str, Any] = {}
-    protocols: tuple[Protocol, ...]
-    decoding: dict[str, Any] = {}
-    seed: int = 2024
-    published: bool = False
-    imported: bool = False
-    conventions: Conventions = DEFAULT
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_conventions(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Complete the rules from the key `published`, and the other way round."""
-        rules = data.get("conventions")
-        if not isinstance(rules, Conventions):
-            base = PUBLISHED if data.get("published") else DEFAULT
-            rules = Conventions.from_mapping(rules or {}, base)
-        published = rules.agrees_with(PUBLISHED, *_RECORDED)
-        return {**data, "conventions": rules, "published": published}
-
-    @field_serializer("conventions")
-    def _write_conventions(self, rules: Conventions) -> dict[str, Any]:
-        """Return the rules that the results of a run depend on."""
-        return {layer: getattr(rules, layer).to_json() for layer in _RECORDED}
 
 
 class RunDirectory:
@@ -160,7 +109,7 @@ class RunDirectory:
         else:
             record = {
                 "format": FORMAT,
-                "config": config.model_dump(mode="json"),
+                "config": config.to_json(),
                 "environment": dict(environment or {}),
             }
             write_json(path / "run.json", record)
@@ -172,6 +121,11 @@ class RunDirectory:
                     file.append(sample.to_json())
             run = cls(path)
         return run
+
+    @property
+    def name(self) -> str:
+        """Name of the run: that of its model, or of its folder if the model has none."""
+        return self.config.model.name or self.path.name
 
     # ---- reading ---------------------------------------------------------------------------
 
@@ -298,7 +252,7 @@ def _make_folder(path: Path) -> None:
 
 def _differences(existing: RunConfig, new: RunConfig) -> list[str]:
     """Name the differences between two configurations, as `path (old there, new now)`."""
-    return list(_compare("", existing.model_dump(mode="json"), new.model_dump(mode="json")))
+    return list(_compare("", existing.to_json(), new.to_json()))
 
 
 def _compare(name: str, existing: Any, new: Any) -> Iterator[str]:

@@ -32,7 +32,7 @@ def data_notes(
 ) -> tuple[str, ...]:
     """What the data set says of itself, what is missing, and what is not installed."""
     samples = evidence.samples
-    notes = [str(note) for note in evidence.run.config.dataset.get("notes", ())]
+    notes = list(evidence.run.config.dataset.notes)
     for protocol, result in accuracies.items():
         if result.unanswered:
             notes.append(

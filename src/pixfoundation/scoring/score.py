@@ -97,8 +97,8 @@ def score(
     held = _selectors_held(run, groundings, named)
     counts = _count_verdicts(evidence, settings)
     return Scores(
-        name=str(run.config.model.get("name", run.path.name)),
-        dataset=str(run.config.dataset.get("name", "")),
+        name=run.name,
+        dataset=run.config.dataset.name or "",
         samples=samples,
         settings=settings,
         accuracy=accuracies,

@@ -92,7 +92,7 @@ def _vectors_used(
 
 def _parser(name: str | None, run: RunDirectory, conventions: ScoringConventions) -> str:
     if name is None:
-        own = PUBLISHED_PARSERS.get(str(run.config.dataset.get("name")), "published")
+        own = PUBLISHED_PARSERS.get(run.config.dataset.name or "", "published")
         return own if conventions.option_parser is ParserRule.PUBLISHED else "tolerant"
     return _one_of("--parser", name, tuple(accuracy.PARSERS))
 

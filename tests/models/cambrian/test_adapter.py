@@ -209,7 +209,7 @@ def test_all_protocols_run_and_the_run_says_what_was_loaded(model, tmp_path):
         decoding=Decoding(max_new_tokens=8),
     )
     assert set(run.answers()) == {(s.id, p) for s in samples for p in (1, 2, 3)}
-    said = run.config.model
+    said = run.config.to_json()["model"]
     assert said["dtype"] == "float32"
     assert said["weights"].startswith("sha256:")
     assert len(said["towers"]) == 4

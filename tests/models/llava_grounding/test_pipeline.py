@@ -39,7 +39,7 @@ def test_run_score_report(rules, boxes, core_of, tmp_path):
     run = api.evaluate(
         model, boxes, out=tmp_path / "run", decoding=DECODING, batch_size=2, conventions=rules
     )
-    assert run.config.grounding["name"] == "native"
+    assert run.config.grounding.name == "native"
     assert len(run.answers()) == 12
     scores = score(run, conventions=rules, selectors=["native", "oracle"])
     ious = []

@@ -1,4 +1,4 @@
-"""`import_outputs`: files of the published code become a run directory."""
+"""Turn output files of the published code into a run directory."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from typing import Any
 
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
 from pixfoundation.runs.importing.meta_file import MetaLine, read_meta
 from pixfoundation.runs.importing.row_files import Lookup, read_answers, read_grades, read_picks
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
-from pixfoundation.runs.store import RunConfig, RunDirectory
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import PROTOCOLS, Candidate, Phrase, Protocol, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Files of one protocol.
+    """Output files of one protocol.
 
     Attributes:
         protocol: 1, 2 or 3.
         masks: Folder of single masks or of candidates.
-        meta: The text file of a candidate folder.
-        picks: Automatic selection's picks among the candidates.
-        answers: The model's answers.
-        grades: Of protocol 1's answers.
+        meta: Text file of a candidate folder, with phrases and similarities.
+        picks: JSON Lines of the automatic selection among the candidates.
+        answers: JSON Lines of the model's answers.
+        grades: Grades of the answers to protocol 1.
     """
 
     protocol: Protocol
@@ -44,11 +45,11 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brought.
+    """Result of an import.
 
     Attributes:
         run: The run directory.
-        counts: How many answers, samples with masks, masks, grades and picks.
+        counts: Number of answers, samples with masks, masks, grades and picks; zeros left out.
         issues: Everything that was missing, extra, unreadable or contradictory.
     """
 
@@ -58,35 +59,35 @@ class Imported:
 
 
 def import_outputs(
-    benchmark: Dataset, outputs: Outputs, out: Path | str, *, model: str | None = None
+    dataset: Dataset, outputs: Outputs, out: Path | str, *, model: str | None = None
 ) -> Imported:
-    """Turn files of the published code into a run directory, or adds them to one.
+    """Turn files of the published code into a run directory, or add them to an existing one.
 
-    Several imports into one directory add up, a protocol each; a second import of the same thing
-    replaces the first.
+    Several imports into one directory add up, one protocol at a time; a second import of the same
+    records replaces the first.
 
     Args:
-        benchmark: What the files are outputs for.
+        dataset: The dataset that the model was run on.
         outputs: The files.
         out: The run directory.
-        model: Name of the model; None for what the answers or the run say.
+        model: Name of the model; None to take it from the answers or from the existing run.
 
     Raises:
-        DataError: If no file was given, a file is missing or is not what it is given as.
+        DataError: If no file was given, or a file is missing or of another kind.
         RunError: If `out` holds another kind of run, or cannot be written.
     """
     _check(outputs)
-    samples = tuple(benchmark.samples)
+    samples = tuple(dataset.samples)
     issues: list[Issue] = []
     lookup = Lookup(samples)
     protocol = outputs.protocol
     answers: list[AnswerRecord] = []
-    named = None
+    name_in_answers = None
     if outputs.answers:
-        answers, named = read_answers(outputs.answers, protocol, lookup, issues)
+        answers, name_in_answers = read_answers(outputs.answers, protocol, lookup, issues)
     folder = None
     if outputs.masks:
-        resize = benchmark.name == "pixcvbench"
+        resize = dataset.name == "pixcvbench"
         folder = read_folder(outputs.masks, samples, issues, resize=resize)
     meta = read_meta(outputs.meta, issues) if outputs.meta else {}
     if folder is not None and outputs.meta:
@@ -106,11 +107,11 @@ def import_outputs(
     if outputs.picks:
         if not names:
             raise DataError(
-                f"The picks of {outputs.picks} are among candidates: give their folder with "
-                "--masks, or import it first."
+                f"The picks of {outputs.picks} are among candidates: give their folder as `masks`, "
+                "or import it first."
             )
         verdicts += read_picks(outputs.picks, protocol, names, samples, issues)
-    run = _open(benchmark, samples, Path(out), model or named)
+    run = _open(dataset, samples, Path(out), model or name_in_answers)
     counts = {
         "answers": len(answers),
         "samples with masks": len(candidates),
@@ -127,11 +128,11 @@ def _check(outputs: Outputs) -> None:
     if outputs.protocol not in PROTOCOLS:
         raise DataError(f"Protocols are 1, 2 and 3, but got {outputs.protocol!r}.")
     if not any((outputs.masks, outputs.answers, outputs.grades, outputs.picks)):
-        raise DataError("There is nothing to import: give --masks, --answers, --grades or --picks.")
+        raise DataError("There is nothing to import: give `masks`, `answers`, `grades` or `picks`.")
     if outputs.meta and not outputs.masks:
-        raise DataError("--candidates-meta describes a folder of candidates: give it with --masks.")
+        raise DataError("`meta` describes a folder of candidates: give that folder as `masks`.")
     if outputs.grades and outputs.protocol != 1:
-        raise DataError("--grades are a judge's, of protocol 1; protocol 2 is read by its letters.")
+        raise DataError("`grades` belong to protocol 1; protocol 2 is graded by its letters.")
 
 
 def _files(
@@ -152,13 +153,13 @@ def _record(
     """Make the candidates of one sample, in the published order: that of the file names."""
     lines = meta.get(int(id), []) if id.isdigit() else []
     phrases = _phrases(lines, text)
-    made = []
+    candidates: list[Candidate] = []
     for file in files:
         if file.phrase >= len(lines):
-            made.append(Candidate(file.mask, index=file.index, source=_source(meta, files)))
+            candidates.append(Candidate(file.mask, index=file.index, source=_source(meta, files)))
             continue
         similarity = lines[file.phrase].similarity
-        made.append(
+        candidates.append(
             Candidate(
                 file.mask,
                 phrases[file.phrase],
@@ -166,16 +167,16 @@ def _record(
                 similarity=-1.0 if math.isnan(similarity) else similarity,
             )
         )
-    return CandidateRecord(id, protocol, tuple(made))
+    return CandidateRecord(id, protocol, tuple(candidates))
 
 
 def _phrases(lines: Sequence[MetaLine], text: str) -> list[Phrase]:
-    """Places phrases in the answer: the long lines say where; noun phrases come in its order.
+    """Place phrases in the answer: the long lines say where; noun phrases come in its order.
 
     A place that is not known is an empty span at the phrase's number, so that two phrases with the
     same words stay two.
     """
-    phrases = []
+    phrases: list[Phrase] = []
     end = 0
     for number, line in enumerate(lines):
         span = line.span
@@ -206,9 +207,9 @@ def _check_meta(
         if str(number) not in known:
             issues.append(Issue(path, f"image {number} is not known.", lines[0].line))
             continue
-        held = {file.phrase for file in folder.masks.get(str(number), [])}
+        with_masks = {file.phrase for file in folder.masks.get(str(number), [])}
         for place, line in enumerate(lines):
-            if place not in held:
+            if place not in with_masks:
                 issues.append(Issue(path, f"phrase {place} of {number} has no masks.", line.line))
     for id, files in folder.masks.items():
         lines = meta.get(int(id), []) if id.isdigit() else []
@@ -230,22 +231,20 @@ def _answers_from_meta(
 
 
 def _open(
-    benchmark: Dataset, samples: Sequence[Sample], out: Path, model: str | None
+    dataset: Dataset, samples: Sequence[Sample], out: Path, model: str | None
 ) -> RunDirectory:
-    """Make the run directory, or opens the one that earlier imports made."""
-    held: dict[str, Any] | None = None
+    """Make the run directory, or open the one that earlier imports made."""
+    description = ModelDescription(name=model or "imported")
     if (out / "run.json").exists():
-        config = RunDirectory(out).config
-        if not config.imported:
-            raise RunError(f"{out} holds a run and no imports; choose another folder with --out.")
-        held = config.model
+        existing = RunDirectory(out).config
+        if not existing.imported:
+            raise RunError(f"{out} holds a run that was not imported; choose another folder.")
+        description = existing.model
     config = RunConfig(
-        model=held or {"name": model or "imported"},
-        dataset={
-            "name": benchmark.name,
-            "fingerprint": benchmark.fingerprint(),
-            "notes": list(benchmark.notes),
-        },
+        model=description,
+        dataset=DatasetDescription(
+            name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
+        ),
         protocols=PROTOCOLS,
         imported=True,
     )
