@@ -25,7 +25,7 @@ from pixfoundation.masks import Mask
 from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.records import CandidateRecord
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIDE = 224
@@ -108,11 +108,13 @@ def measure(images: int, phrases: int, rounds: int) -> dict[str, Any]:
         for _ in range(rounds):
             seconds, scores = clocked(lambda: score(run.path))
             again.append(seconds)
-            seconds, only = clocked(lambda: score(run.path, selectors=["oracle"], replicates=0))
+            seconds, only = clocked(
+                lambda: score(run.path, ScoreOptions(selectors=("oracle",), replicates=0))
+            )
             oracle.append(seconds)
             seconds, value = clocked(lambda: decode_everything(RunDirectory(run.path)))
             plain.append(seconds)
-            found = only.groundings[3, "oracle"].all.value
+            found = only.groundings[3, "oracle"].all_asked.value
             assert found is not None
             assert abs(found - value) < 1e-9
         del scores

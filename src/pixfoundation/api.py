@@ -41,7 +41,7 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.selectors import selectors
-from pixfoundation.selectors.base import Choice, Pick, Rules
+from pixfoundation.selectors.base import AnswerCandidates, Pick, SelectorSettings
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import PROTOCOLS, Protocol, Selection
 
@@ -368,9 +368,9 @@ def ground(
     native = how.name == "native"
     name = "auto" if selector == "judge" else "native" if native else selector
     similarity = Similarity() if name == "similarity" else None
-    chooser = selectors.get(name)(Rules(conventions.selection, similarity))
-    choice = Choice(found.sample, found.candidates, pick=_said(picking), native=native)
-    selection = chooser.select(choice)
+    chooser = selectors.get(name)(SelectorSettings(conventions.selection, similarity))
+    answer = AnswerCandidates(found.sample, found.candidates, pick=_said(picking), native=native)
+    selection = chooser.select(answer)
     drawn_by = segmenter.name if segmenter else None
     vectors = similarity.name if similarity else None
     return GroundingResult(found, selection, model.name, drawn_by, how, picking, vectors)

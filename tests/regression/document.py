@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 import pixfoundation as pf
 from pixfoundation.cli import app
 from pixfoundation.errors import PixFoundationError
+from pixfoundation.scoring.options import ScoreOptions
 from tests.regression import data, internals
 
 EARLIER_RUN = Path(__file__).parent / "run_2026_11"
@@ -296,7 +297,7 @@ def demo_scores(shop: Workshop) -> Any:
                 name: call_json("compare", run, published, "--json", *flags)
                 for name, flags in (("default", []), ("published", ["--published"]))
             },
-            "score, in Python": pf.score(str(run), replicates=50).to_json(),
+            "score, in Python": pf.score(str(run), ScoreOptions(replicates=50)).to_json(),
         }
     )  # fmt: skip
 

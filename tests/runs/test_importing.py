@@ -11,7 +11,7 @@ from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.runs.importing.meta_file import read_meta
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 from tests.datasets.layouts import write_pixmmvp
 
 
@@ -57,7 +57,7 @@ def test_a_missing_mask_shifts_nothing_and_an_extra_one_is_named(tmp_path, data)
     assert "no usable mask for sample 3" in issues(imported)
     assert imported.run.candidates()["4", 3].candidates[0].mask.area == 48
     found = score(imported.run).groundings[3, "native"]
-    assert (found.missing, found.all.n) == (1, 6)
+    assert (found.missing, found.all_asked.n) == (1, 6)
 
 
 def test_odd_files_are_named(tmp_path, data):
@@ -127,7 +127,7 @@ def test_candidates_with_phrases_and_picks(tmp_path, data):
     third = imported.run.candidates()["3", 3]
     assert [c.mask.area for c in third.candidates] == [12, 24, 36, 48, 60, 72]
     assert [c.phrase.text for c in third.candidates] == ["phrase 0"] * 3 + ["phrase 1"] * 3
-    scores = score(imported.run, conventions=PUBLISHED)
+    scores = score(imported.run, ScoreOptions(conventions=PUBLISHED))
     chosen = {
         name: dict(zip(imported.run.samples, g.selections, strict=True))
         for (_, name), g in scores.groundings.items()
@@ -207,7 +207,7 @@ def test_answers_and_grades(tmp_path, data):
     outputs = Outputs(1, answers=first, grades=tmp_path / "a1.csv")
     imported = import_outputs(data, outputs, tmp_path / "run")
     assert "line 6: the grade of sample 5 is neither 0 nor 1" in issues(imported)
-    found = score(imported.run, conventions=PUBLISHED).accuracy[1]
+    found = score(imported.run, ScoreOptions(conventions=PUBLISHED)).accuracy[1]
     assert (found.question.value, found.pair.value, found.unparsed) == (4 / 6, 1 / 3, 1)
     assert imported.run.config.to_json()["model"] == {"name": "llava"}
 

@@ -15,7 +15,7 @@ from pixfoundation.judges.endpoint import load
 from pixfoundation.report.page import write_report
 from pixfoundation.runs.judging import judge_run
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 from tests.doubles import make_samples
 from tests.judges.server import KEY, images_of, judge_server, text_of
 from tests.runs.test_collect import run_all, start
@@ -110,7 +110,7 @@ def test_what_is_not_judged_yet_is_counted_apart(run, tmp_path):
     with judge_server(reply) as server, pytest.raises(JudgeError):
         judge_run(run, asker(server, tmp_path / "kept", budget=1), tasks=["grade"], at_once=1)
     count = score(run).verdicts["grade"]
-    assert (count.said, count.no_verdict, count.open) == (1, 0, 5)
+    assert (count.total, count.no_verdict, count.pending) == (1, 0, 5)
     assert "5 answers of protocol 1 are not judged yet" in " ".join(score(run).notes)
 
 
@@ -136,9 +136,9 @@ def test_another_way_of_asking_is_another_judge(run, tmp_path):
     name = "openai:m, published, temperature 0.2"
     assert {verdict.judge for verdict in run.verdicts()} == {"openai:m", name}
     assert score(run).settings.pick_judge == name
-    assert score(run, judge="openai:m").settings.pick_judge == "openai:m"
+    assert score(run, ScoreOptions(judge="openai:m")).settings.pick_judge == "openai:m"
     with pytest.raises(DataError, match="no verdicts of 'gpt'. It has those of: openai:m; "):
-        score(run, judge="gpt")
+        score(run, ScoreOptions(judge="gpt"))
 
 
 def test_the_budget_is_kept_and_what_was_judged_is_safe(run, tmp_path):

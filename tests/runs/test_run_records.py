@@ -8,7 +8,7 @@ from pixfoundation.emergence.analysis import analyse
 from pixfoundation.report.page import write_report
 from pixfoundation.runs import store
 from pixfoundation.runs.run_records import RunRecords, by_prompt
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 from pixfoundation.types import Candidate, Phrase
 from tests.scoring.runs import EMPTY, attended, columns, four_samples, letters, write_run
 
@@ -54,7 +54,10 @@ def test_nothing_is_read_before_it_is_needed(run, parsed):
 
 def test_shared_records_give_the_numbers_of_the_directory(run):
     records = RunRecords.of(run)
-    assert score(records, seed=3).to_json() == score(run.path, seed=3).to_json()
+    assert (
+        score(records, ScoreOptions(seed=3)).to_json()
+        == score(run.path, ScoreOptions(seed=3)).to_json()
+    )
     assert analyse(records, draws=20).to_json() == analyse(run, draws=20).to_json()
 
 

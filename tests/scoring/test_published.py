@@ -16,7 +16,7 @@ from PIL import Image
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.runs.importing import Outputs, import_outputs
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 
 from .published_outputs import Writer
 
@@ -78,8 +78,8 @@ def written(shared, tmp_path_factory):
 def scores(written):
     _, native, attention = written
     return {
-        "native": score(native, conventions=PUBLISHED).to_json(per_image=True),
-        "attention": score(attention, conventions=PUBLISHED).to_json(per_image=True),
+        "native": score(native, ScoreOptions(conventions=PUBLISHED)).to_json(per_image=True),
+        "attention": score(attention, ScoreOptions(conventions=PUBLISHED)).to_json(per_image=True),
     }
 
 
@@ -96,7 +96,7 @@ def test_figures_are_the_published_ones(scores, key):
 def test_the_failure_split_is_the_published_one(written, protocol, judge):
     from pixfoundation.scoring.paired import split_failures
 
-    found = score(written[1], conventions=PUBLISHED)
+    found = score(written[1], ScoreOptions(conventions=PUBLISHED))
     split = split_failures(
         found.accuracy[1].right,
         found.groundings[protocol, "native"].overlaps,

@@ -8,7 +8,7 @@ import pytest
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError, RunError, UnknownNameError
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 
 from .runs import (
     EMPTY,
@@ -21,6 +21,8 @@ from .runs import (
     native,
     write_run,
 )
+
+AS_PUBLISHED = ScoreOptions(conventions=PUBLISHED)
 
 
 def test_accuracy_by_question_and_by_pair(tmp_path):
@@ -47,7 +49,7 @@ def test_protocol_1_is_graded_by_rules_or_by_a_judge(tmp_path):
     run = write_run(tmp_path / "r", four_samples(), answers, (), grades(True, False, True, None))
     by_judge = score(run).accuracy[1]
     assert (by_judge.graded_by, by_judge.question.value, by_judge.unparsed) == ("someone", 0.5, 1)
-    by_rules = score(run, judge="rules").accuracy[1]
+    by_rules = score(run, ScoreOptions(judge="rules")).accuracy[1]
     assert (by_rules.graded_by, by_rules.question.value, by_rules.unparsed) == ("rules", 0.75, 1)
 
 
@@ -55,11 +57,9 @@ def test_published_accuracy_goes_by_consecutive_lines(tmp_path):
     samples = [make_sample(str(i), str((i + 1) // 2)) for i in range(1, 6)]
     lines = letters("a", "a", "b", "a", "a")
     run = write_run(tmp_path / "r", samples, lines)
-    assert score(run, conventions=PUBLISHED).accuracy[2].pair.value == pytest.approx(
-        (2 * 1 + 1) / 5
-    )
+    assert score(run, AS_PUBLISHED).accuracy[2].pair.value == pytest.approx((2 * 1 + 1) / 5)
     missing = write_run(tmp_path / "m", samples, letters("a", None, "a", "b", "a"))
-    assert score(missing, conventions=PUBLISHED).accuracy[2].pair.value == pytest.approx(1 / 2)
+    assert score(missing, AS_PUBLISHED).accuracy[2].pair.value == pytest.approx(1 / 2)
     assert score(missing).accuracy[2].pair.value == 0.0  # by their pairs: 1 of 2 is missing
 
 
@@ -78,29 +78,29 @@ def test_a_sample_without_candidates_is_missing_and_counts_zero(tmp_path):
     masks = native(columns(0, 4), None, columns(0, 4), None)
     scores = score(write_run(tmp_path / "r", four_samples(), (), masks, imported=True))
     found = scores.groundings[3, "native"]
-    assert (found.all.value, found.all.n, found.missing) == (0.5, 4, 2)
+    assert (found.all_asked.value, found.all_asked.n, found.missing) == (0.5, 4, 2)
 
 
 def test_what_a_run_never_asks_about_does_not_count(tmp_path):
     masks = native(columns(0, 4), columns(0, 4), columns(0, 4))
     found = score(write_run(tmp_path / "r", four_samples(), (), masks)).groundings[3, "native"]
-    assert (found.all.n, found.present.n, found.missing) == (3, 3, 0)
+    assert (found.all_asked.n, found.present.n, found.missing) == (3, 3, 0)
 
 
 def test_no_mask_is_a_state_of_its_own(tmp_path):
     answers = [AnswerRecord(str(i), 3, "?", "none", masks=0) for i in range(1, 4)]
     empty = [CandidateRecord(str(i), 3) for i in range(1, 4)]
     found = score(write_run(tmp_path / "r", four_samples(), answers, empty)).groundings[3, "native"]
-    assert (found.no_mask, found.missing, found.all.value) == (3, 0, 0.0)
+    assert (found.no_mask, found.missing, found.all_asked.value) == (3, 0, 0.0)
 
 
 def test_an_answer_that_offers_nothing_is_right_where_nothing_is(tmp_path):
     samples = [make_sample("1", None, mask=EMPTY), make_sample("2", None)]
     records = [CandidateRecord("1", 3), attended("2", columns(0, 4))]
     run = write_run(tmp_path / "r", samples, (), records)
-    assert score(run).groundings[3, "similarity"].all.value == 1.0
-    assert score(run, conventions=PUBLISHED).groundings[3, "similarity"].all.value == 0.5
-    assert score(run, empty="skip").groundings[3, "similarity"].all.n == 1
+    assert score(run).groundings[3, "similarity"].all_asked.value == 1.0
+    assert score(run, AS_PUBLISHED).groundings[3, "similarity"].all_asked.value == 0.5
+    assert score(run, ScoreOptions(empty="skip")).groundings[3, "similarity"].all_asked.n == 1
 
 
 def test_the_line_of_the_published_table(tmp_path):
@@ -128,7 +128,7 @@ def test_every_selector_of_an_attention_run_and_its_chance(tmp_path):
     ]
     samples = four_samples()[:2]
     scores = score(write_run(tmp_path / "r", samples, (), records, picks))
-    values = {name: g.all.value for (_, name), g in scores.groundings.items()}
+    values = {name: g.all_asked.value for (_, name), g in scores.groundings.items()}
     assert values == pytest.approx(
         {
             "oracle": 1.0,
@@ -141,7 +141,10 @@ def test_every_selector_of_an_attention_run_and_its_chance(tmp_path):
     assert scores.selector == "auto"
     assert next(iter(scores.to_json()["miou"]["protocol3"])) == "auto"
     assert scores.notes[:2] == ("Phrase similarity by imported.", "Masks picked by judge.")
-    assert score(tmp_path / "r", selectors=["judge"], selector="judge").selector == "auto"
+    assert (
+        score(tmp_path / "r", ScoreOptions(selectors=["judge"], selector="judge")).selector
+        == "auto"
+    )
 
 
 def test_groups_split_all_figures(tmp_path):
@@ -185,12 +188,12 @@ def test_an_empty_run_is_scored(tmp_path):
 
 def test_wrong_wishes_are_refused(tmp_path):
     run = write_run(tmp_path / "r", four_samples(), letters("a", "b", "a", "b"))
-    with pytest.raises(DataError, match="--parser is tolerant"):
-        score(run, parser="loose")
+    with pytest.raises(DataError, match="parser must be one of tolerant"):
+        score(run, ScoreOptions(parser="loose"))
     with pytest.raises(DataError, match="nothing for the selector 'oracle'"):
-        score(run, selectors=["oracle"])
+        score(run, ScoreOptions(selectors=["oracle"]))
     with pytest.raises(UnknownNameError, match="oracle"):
-        score(run, selectors=["oracel"])
+        score(run, ScoreOptions(selectors=["oracel"]))
     with pytest.raises(RunError, match="no run.json"):
         score(tmp_path / "elsewhere")
 

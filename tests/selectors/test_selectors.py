@@ -6,8 +6,8 @@ import pytest
 from pixfoundation.conventions import DEFAULT, PUBLISHED, NativeMasks, SelectionConventions
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.masks import Mask
-from pixfoundation.selectors import Choice, selectors
-from pixfoundation.selectors.base import Pick, Rules
+from pixfoundation.selectors import AnswerCandidates, selectors
+from pixfoundation.selectors.base import Pick, SelectorSettings
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIZE = (4, 10)
@@ -41,24 +41,24 @@ def of_phrases(similarities, scores=(None, None, None)):
     )
 
 
-def select(name, choice, **rules):
-    return selectors.get(name)(Rules(**rules)).select(choice)
+def select(name, answer, **settings):
+    return selectors.get(name)(SelectorSettings(**settings)).select(answer)
 
 
 def test_oracle_takes_the_best_iou_and_of_equals_the_last():
     masks = [columns(0, 4), columns(1, 5), columns(5, 6)]
-    chosen = select("oracle", Choice(sample(), tuple(candidate(m) for m in masks)))
+    chosen = select("oracle", AnswerCandidates(sample(), tuple(candidate(m) for m in masks)))
     assert (chosen.candidate, chosen.evidence) == (1, 0.8)
 
 
 def test_oracle_knows_where_nothing_is():
-    chosen = select("oracle", Choice(sample(EMPTY), (candidate(columns(0, 3)),)))
+    chosen = select("oracle", AnswerCandidates(sample(EMPTY), (candidate(columns(0, 3)),)))
     assert chosen.mask == EMPTY
-    assert select("oracle", Choice(sample(EMPTY), ())).mask == EMPTY
+    assert select("oracle", AnswerCandidates(sample(EMPTY), ())).mask == EMPTY
 
 
 def test_oracle_without_candidates_has_nothing_to_choose():
-    assert select("oracle", Choice(sample(), ())).mask is None
+    assert select("oracle", AnswerCandidates(sample(), ())).mask is None
 
 
 @pytest.mark.parametrize(
@@ -72,26 +72,26 @@ def test_oracle_without_candidates_has_nothing_to_choose():
     ],
 )
 def test_similarity_takes_the_likest_phrase(similarities, rules, expected):
-    choice = Choice(sample(), of_phrases(similarities))
-    assert select("similarity", choice, conventions=rules.selection).candidate == expected
+    answer = AnswerCandidates(sample(), of_phrases(similarities))
+    assert select("similarity", answer, conventions=rules.selection).candidate == expected
 
 
 def test_similarity_takes_the_surest_mask_of_the_phrase_where_scores_are_known():
-    choice = Choice(sample(), of_phrases([0.1, 0.9], scores=(0.2, 0.8, 0.5)))
-    assert select("similarity", choice).candidate == 4
-    assert select("similarity", choice, conventions=PUBLISHED.selection).candidate == 5
+    answer = AnswerCandidates(sample(), of_phrases([0.1, 0.9], scores=(0.2, 0.8, 0.5)))
+    assert select("similarity", answer).candidate == 4
+    assert select("similarity", answer, conventions=PUBLISHED.selection).candidate == 5
 
 
 @pytest.mark.parametrize("rules", [PUBLISHED, DEFAULT])
 def test_a_best_similarity_below_the_threshold_says_not_there(rules):
-    choice = Choice(sample(), of_phrases([0.69, 0.2]))
-    assert select("similarity", choice, conventions=rules.selection).mask == EMPTY
+    answer = AnswerCandidates(sample(), of_phrases([0.69, 0.2]))
+    assert select("similarity", answer, conventions=rules.selection).mask == EMPTY
 
 
 def test_only_negative_similarities_choose_nothing_as_published():
-    choice = Choice(sample(), of_phrases([-0.1, -0.2]))
-    assert select("similarity", choice, conventions=PUBLISHED.selection).mask is None
-    assert select("similarity", choice).mask == EMPTY
+    answer = AnswerCandidates(sample(), of_phrases([-0.1, -0.2]))
+    assert select("similarity", answer, conventions=PUBLISHED.selection).mask is None
+    assert select("similarity", answer).mask == EMPTY
 
 
 def test_similarity_is_computed_where_it_was_not_imported():
@@ -102,33 +102,33 @@ def test_similarity_is_computed_where_it_was_not_imported():
             assert expression == "the dog"
             return np.array([float("1" in phrase) for phrase in phrases])
 
-    choice = Choice(sample(), of_phrases([None, None]))
-    assert select("similarity", choice, similarity=Likes()).candidate == 5
+    answer = AnswerCandidates(sample(), of_phrases([None, None]))
+    assert select("similarity", answer, similarity=Likes()).candidate == 5
 
 
 def test_auto_takes_the_pick():
     masks = (candidate(columns(0, 1)), candidate(columns(0, 2)))
-    assert select("auto", Choice(sample(), masks, pick=Pick(1))).candidate == 1
-    assert select("auto", Choice(sample(), masks, pick=Pick(None))).mask == EMPTY
-    assert select("auto", Choice(sample(), masks)).mask is None
-    assert select("auto", Choice(sample(), masks, pick=Pick(7))).mask is None
+    assert select("auto", AnswerCandidates(sample(), masks, pick=Pick(1))).candidate == 1
+    assert select("auto", AnswerCandidates(sample(), masks, pick=Pick(None))).mask == EMPTY
+    assert select("auto", AnswerCandidates(sample(), masks)).mask is None
+    assert select("auto", AnswerCandidates(sample(), masks, pick=Pick(7))).mask is None
 
 
 def test_native_masks_are_united_or_the_first_counts():
     own = tuple(candidate(columns(i, i + 1), source="native") for i in (0, 3))
-    choice = Choice(sample(), own, native=True)
-    assert select("native", choice).mask.area == 8
-    assert select("native", choice, conventions=FIRST).mask == columns(0, 1)
+    answer = AnswerCandidates(sample(), own, native=True)
+    assert select("native", answer).mask.area == 8
+    assert select("native", answer, conventions=FIRST).mask == columns(0, 1)
 
 
 def test_a_native_model_without_a_mask_says_not_there():
-    assert select("native", Choice(sample(), (), native=True)).mask == EMPTY
+    assert select("native", AnswerCandidates(sample(), (), native=True)).mask == EMPTY
 
 
 def test_random_takes_the_surest_mask_of_the_first_point():
     scores = (1, 3, 2, 9, 9, 9)
     masks = [candidate(columns(0, i + 1), score=s, index=i % 3) for i, s in enumerate(scores)]
-    assert select("random", Choice(sample(), (), tuple(masks))).candidate == 1
+    assert select("random", AnswerCandidates(sample(), (), tuple(masks))).candidate == 1
 
 
 def test_the_oracles_chance_has_as_many_points_as_the_answer():
@@ -137,20 +137,22 @@ def test_the_oracles_chance_has_as_many_points_as_the_answer():
         for i, width in enumerate((1, 2, 3, 4, 4, 4, 5, 5, 5))
     )
     answer = of_phrases([0.1, 0.1])
-    assert select("oracle_random", Choice(sample(), answer, points)).mask == columns(0, 4)
-    assert select("oracle_random", Choice(sample(), answer[:3], points)).mask == columns(0, 3)
-    assert select("oracle_random", Choice(sample(), (), points)).mask is None
+    assert select("oracle_random", AnswerCandidates(sample(), answer, points)).mask == columns(0, 4)
+    assert select("oracle_random", AnswerCandidates(sample(), answer[:3], points)).mask == columns(
+        0, 3
+    )
+    assert select("oracle_random", AnswerCandidates(sample(), (), points)).mask is None
 
 
 def test_score_and_union():
     masks = (candidate(columns(0, 1), score=0.3), candidate(columns(4, 6), score=0.9))
-    assert select("score", Choice(sample(), masks)).candidate == 1
-    assert select("union", Choice(sample(), masks)).mask.area == 12
+    assert select("score", AnswerCandidates(sample(), masks)).candidate == 1
+    assert select("union", AnswerCandidates(sample(), masks)).mask.area == 12
 
 
 def test_selectors_apply_only_where_they_have_what_they_need():
-    plain = Choice(sample(), (candidate(columns(0, 1), source="native"),), native=True)
-    applies = {e.name for e in selectors if e.load()(Rules()).applies([plain])}
+    plain = AnswerCandidates(sample(), (candidate(columns(0, 1), source="native"),), native=True)
+    applies = {e.name for e in selectors if e.load()(SelectorSettings()).applies([plain])}
     assert applies == {"native", "union"}
 
 

@@ -9,33 +9,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.score_tables import percent, plain_table
-from pixfoundation.cli.scoring_options import (
-    EMPTY,
-    JUDGE,
-    NATIVE,
-    PARSER,
-    RUN,
-    SEED,
-    VECTORS,
-)
+from pixfoundation.cli.scoring_options import RUN, score_options
+from pixfoundation.scoring.options import ScoreOptions
 
 
+@bundled("options", score_options)
 def compare_command(
+    options: ScoreOptions,
     first: Path = RUN,
-    second: Path = typer.Argument(help="Another, of the same data set."),
+    second: Path = typer.Argument(help="Another run directory, of the same dataset."),
     as_json: bool = AS_JSON,
-    published: bool = PUBLISHED,
-    conventions: Path | None = CONVENTIONS,
-    parser: str | None = PARSER,
-    judge: str | None = JUDGE,
-    empty: str | None = EMPTY,
-    native: str | None = NATIVE,
-    vectors: str | None = VECTORS,
-    replicates: int = typer.Option(1000, min=1, help="Bootstrap draws of the intervals."),
-    seed: int = SEED,
 ) -> None:
     """Compare two runs on the samples that they share, pair by pair.
 
@@ -46,18 +32,7 @@ def compare_command(
     """
     from pixfoundation.scoring.compare import compare
 
-    found = compare(
-        first,
-        second,
-        conventions=choose_conventions(published, conventions),
-        parser=parser,
-        judge=judge,
-        empty=empty,
-        native=native,
-        vectors=vectors,
-        replicates=replicates,
-        seed=seed,
-    )
+    found = compare(first, second, options)
     if as_json:
         print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
         return

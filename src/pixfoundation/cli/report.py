@@ -7,8 +7,14 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.scoring_options import score_options
+from pixfoundation.scoring.options import ScoreOptions
 
+
+@bundled("options", score_options)
 def report_command(
+    options: ScoreOptions,
     runs: list[Path] = typer.Argument(help="A run directory, or several to show side by side."),
     out: Path | None = typer.Option(None, help="The folder. Default: `report` in the first run."),
     title: str = typer.Option("PixFoundation report", help="The page's title."),
@@ -18,10 +24,12 @@ def report_command(
     Examples:
       pixfoundation report runs/first --out page
 
-      pixfoundation report runs/llava runs/lisa --out page
+      pixfoundation report runs/llava runs/lisa --published --out page
     """
     from pixfoundation.report.page import write_report
     from pixfoundation.runs.store import RunDirectory
 
-    page = write_report([RunDirectory(run) for run in runs], out or runs[0] / "report", title=title)
+    directories = [RunDirectory(run) for run in runs]
+    folder = out or runs[0] / "report"
+    page = write_report(directories, folder, title=title, options=options)
     Console().print(f"The report: {page.resolve()}", highlight=False, soft_wrap=True)

@@ -30,7 +30,7 @@ def print_scores(scores: Scores, console: Console | None = None) -> None:
         console.print(_accuracy_table(scores))
     if scores.groundings:
         console.print(_grounding_table(scores))
-    if any(line.s is not None for line in scores.paired.values()):
+    if any(line.s is not None for line in scores.lines):
         console.print(_paired_table(scores))
     for line in _remarks(scores):
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
@@ -130,8 +130,8 @@ def _grounding_table(scores: Scores) -> Table:
             percent(found.present),
             str(found.present.n),
             percent(baseline.present, interval=False) if baseline else "",
-            percent(found.all, interval=False),
-            str(found.all.n),
+            percent(found.all_asked, interval=False),
+            str(found.all_asked.n),
             percent(found.ciou, interval=False),
             str(found.no_mask + found.no_choice),
             *([str(found.missing)] if some_missing else []),
@@ -145,10 +145,11 @@ def _paired_table(scores: Scores) -> Table:
     table.add_column("selector", no_wrap=True)
     for title in ("A†", "A", "M†", "M", "S", "Grove", "both", "VQA", "mask", "none"):
         table.add_column(title, justify="right", no_wrap=True)
-    for name, line in scores.paired.items():
+    for line in scores.lines:
+        name = line.selector or ""
         split = line.failures
         counts = (split.both, split.vqa_only, split.grounding_only, split.neither) if split else ()
-        lead = name == scores.selector
+        lead = line.selector is not None and line.selector == scores.selector
         table.add_row(
             name,
             *(percent(f, interval=False) for f in (line.a_dagger, line.a, line.m_dagger, line.m)),

@@ -1,22 +1,63 @@
-"""Options that `score`, `compare` and `table` share: which rules the numbers follow."""
+"""Options of the scores, shared by `score`, `compare`, `table` and `report`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
+from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.conventions import EmptyTruth, NativeMasks
+from pixfoundation.scoring.options import ParserName, ScoreOptions
+
 RUN = typer.Argument(help="A run directory.")
-PARSER = typer.Option(
-    None, help="Reads option letters: tolerant (default), published, published-cvbench."
-)
-JUDGE = typer.Option(None, help="Whose verdicts count; 'rules' to grade by rules.")
-EMPTY = typer.Option(
-    None, help="Images without ground truth: one (default; an empty mask is right) or skip."
-)
-NATIVE = typer.Option(None, help="Which native masks count: union (default; all of them) or first.")
-VECTORS = typer.Option(None, help="Phrase vectors: en_core_web_lg or wordllama.")
-SEED = typer.Option(2024, help="Of the bootstrap draws.")
 
 
-def parse_names(text: str | None) -> list[str] | None:
+def score_options(
+    published: bool = PUBLISHED,
+    conventions: Path | None = CONVENTIONS,
+    selectors: str | None = typer.Option(
+        None, help="Selectors to measure, by commas. Default: those of the published tables."
+    ),
+    selector: str | None = typer.Option(
+        None, help="The selector that leads the tables. Default: the first that the run has."
+    ),
+    parser: ParserName | None = typer.Option(
+        None, help="Parser of option letters in protocol 2. Default: what the conventions say."
+    ),
+    judge: str | None = typer.Option(
+        None, help="Author of the verdicts to use; 'rules' to grade by rules. Default: the last."
+    ),
+    empty: EmptyTruth | None = typer.Option(
+        None,
+        help="Images without ground truth: an empty mask scores one (the default), or skip them.",
+    ),
+    native: NativeMasks | None = typer.Option(
+        None, help="Native masks of an answer that count: the union of all (the default) or first."
+    ),
+    vectors: str | None = typer.Option(
+        None, help="Phrase vectors: en_core_web_lg or wordllama. Default: the first installed."
+    ),
+    replicates: int = typer.Option(
+        1000, min=0, help="Number of bootstrap draws of the intervals; 0 for no intervals."
+    ),
+    seed: int = typer.Option(2024, help="Seed of the bootstrap draws."),
+) -> ScoreOptions:
+    """Return the options of the scores as one object."""
+    return ScoreOptions(
+        conventions=choose_conventions(published, conventions),
+        parser=parser,
+        judge=judge,
+        empty=empty,
+        native=native,
+        vectors=vectors,
+        replicates=replicates,
+        seed=seed,
+        selectors=parse_names(selectors),
+        selector=selector,
+    )
+
+
+def parse_names(text: str | None) -> tuple[str, ...] | None:
     """Read names separated by commas; None if the option was not given."""
-    return [name.strip() for name in text.split(",")] if text else None
+    return tuple(name.strip() for name in text.split(",")) if text else None

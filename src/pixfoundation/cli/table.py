@@ -6,32 +6,22 @@ from pathlib import Path
 
 import typer
 
-from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
-from pixfoundation.cli.scoring_options import (
-    EMPTY,
-    JUDGE,
-    NATIVE,
-    PARSER,
-    VECTORS,
-    parse_names,
+from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.scoring_options import score_options
+from pixfoundation.scoring.options import ScoreOptions
+
+SELECTORS = typer.Option(
+    None, help="Selectors that get a line, by commas. Default: the leading one and the oracle."
 )
 
 
+@bundled("options", score_options, {"selectors": SELECTORS})
 def table_command(
-    runs: list[Path] = typer.Argument(help="Run directories of one data set."),
+    options: ScoreOptions,
+    runs: list[Path] = typer.Argument(help="Run directories of one dataset."),
     format: str = typer.Option("markdown", help="markdown, latex or csv."),
-    published_rows: bool = typer.Option(False, help="Set the published rows beside."),
+    published_rows: bool = typer.Option(False, help="Add the published rows."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
-    selectors: str | None = typer.Option(
-        None, help="Which selectors get a line, by commas. Default: the leading one and the oracle."
-    ),
-    published: bool = PUBLISHED,
-    conventions: Path | None = CONVENTIONS,
-    parser: str | None = PARSER,
-    judge: str | None = JUDGE,
-    empty: str | None = EMPTY,
-    native: str | None = NATIVE,
-    vectors: str | None = VECTORS,
 ) -> None:
     """Print the published table's layout: PixGr., A†, A, M†, M, S.
 
@@ -43,25 +33,12 @@ def table_command(
     from pixfoundation.report.tables import render_table
     from pixfoundation.scoring.score import score
 
-    wanted = parse_names(selectors)
-    scored = [
-        score(
-            run,
-            selectors=wanted,
-            parser=parser,
-            judge=judge,
-            empty=empty,
-            native=native,
-            conventions=choose_conventions(published, conventions),
-            vectors=vectors,
-        )
-        for run in runs
-    ]
+    scored = [score(run, options) for run in runs]
     text = render_table(
         scored,
         format,  # type: ignore[arg-type] - `render_table` refuses what it does not know
         published_rows=published_rows,
-        selectors=wanted,
+        selectors=options.selectors,
         intervals=intervals,
     )
     print(text, end="")

@@ -89,9 +89,9 @@ def labels_of_judge(
         judge: Whose.
     """
     return {
-        (verdict.sample, verdict.protocol, verdict.phrase): list(verdict.value)
+        (verdict.sample, verdict.protocol, verdict.phrase): verdict.value
         for verdict in verdicts
-        if verdict.kind == "concept" and verdict.valid and judge == verdict.judge
+        if verdict.kind == "concept" and judge == verdict.judge and isinstance(verdict.value, list)
     }
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from pixfoundation.emergence.best import AnswerOverlap
 from pixfoundation.emergence.concepts import labels_of_judge
 from pixfoundation.errors import RunError
+from pixfoundation.runs.records import RULES
 from pixfoundation.runs.run_records import RunRecords
-
-RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Verdict:
         spared: Overlays that were not shown, since near-equal ones were.
     """
 
-    value: object
+    value: bool | int | list[str] | None
     valid: bool
     reply: str
     spared: int = 0

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure as Plot
 from matplotlib.ticker import MaxNLocator
 
 from pixfoundation.emergence.analysis import Emergence, chosen
-from pixfoundation.emergence.labels import RULES
 from pixfoundation.emergence.nulls import BINS
 from pixfoundation.errors import RunError
+from pixfoundation.runs.records import RULES
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
 """Dark and light in turn: neighbours differ in grey too."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FunctionLoader, select_autoescape
 
 from pixfoundation import __version__
+from pixfoundation.conventions import EmergenceConventions
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.embedding import embed_json
@@ -27,6 +28,7 @@ from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import CHANCE, Scores
 
@@ -51,6 +53,7 @@ def write_report(
     *,
     title: str = "PixFoundation report",
     scores: Sequence[Scores] | None = None,
+    options: ScoreOptions | None = None,
 ) -> Path:
     """Write the page of one run, or of several side by side.
 
@@ -58,7 +61,9 @@ def write_report(
         runs: Runs of the same dataset, or their records if they are at hand.
         out: The folder; `index.html` is written into it.
         title: Of the page.
-        scores: Of the runs, if they are at hand; scored by the defaults if not.
+        scores: Scores of the runs, if they are at hand; scored with `options` if None.
+        options: How the runs are scored, and under which rules the emergence figures are drawn;
+            None for the defaults.
 
     Returns:
         The page's path.
@@ -71,7 +76,8 @@ def write_report(
         raise DataError("A report is of one run or more, but none is given.")
     records = [RunRecords.of(run) for run in runs]
     names = run_names([each.run for each in records])
-    scores = [score(each) for each in records] if scores is None else scores
+    options = options or ScoreOptions()
+    scores = [score(each, options) for each in records] if scores is None else scores
     gallery = build_gallery(records, scores, names)
     template = _environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
@@ -84,7 +90,7 @@ def write_report(
             script=_text("page.js"),
             data=embed_json(gallery.index),
             blocks=gallery.blocks,
-            figures=_figures(records, names),
+            figures=_figures(records, names, options.conventions.emergence),
             runs=[
                 _summary(each.run, name, own)
                 for each, name, own in zip(records, names, scores, strict=True)
@@ -108,14 +114,16 @@ def _write(page: Path, pieces: Iterable[str]) -> None:
         raise RunError(f"{page} cannot be written: {error.strerror}.") from error
 
 
-def _figures(runs: Sequence[RunRecords], names: Sequence[str]) -> list[dict[str, str]]:
+def _figures(
+    runs: Sequence[RunRecords], names: Sequence[str], conventions: EmergenceConventions
+) -> list[dict[str, str]]:
     """Return the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
     from pixfoundation.report import emergence_figures as figures
 
     found = []
     for run, name in zip(runs, names, strict=True):
         try:
-            found.append(analyse(run, name=name))
+            found.append(analyse(run, name=name, conventions=conventions))
         except (RunError, PrerequisiteError):
             continue  # masks without phrases, or no parser installed: nothing to show here
     if not found or not any(each.answers for each in found):
@@ -196,8 +204,14 @@ def _lead(scores: Scores) -> list[dict[str, str]]:
 
 def _tables(scores: Scores) -> list[PageTable]:
     paired = [
-        [name, *(percent(figure) for figure in (p.a_dagger, p.a, p.m_dagger, p.m, p.s, p.grove))]
-        for name, p in scores.paired.items()
+        [
+            line.selector or "",
+            *(
+                percent(e)
+                for e in (line.a_dagger, line.a, line.m_dagger, line.m, line.s, line.grove)
+            ),
+        ]
+        for line in scores.lines
     ]
     answers = [
         [f"protocol {protocol}", percent(a.question), percent(a.pair), str(a.unparsed), a.graded_by]
@@ -207,15 +221,15 @@ def _tables(scores: Scores) -> list[PageTable]:
         [
             f"protocol {protocol}, {name}",
             percent(g.present),
-            percent(g.all),
+            percent(g.all_asked),
             percent(g.ciou),
             _chance(scores, protocol, name),
-            f"{g.present.n} / {g.all.n}",
+            f"{g.present.n} / {g.all_asked.n}",
             str(g.no_mask),
         ]
         for (protocol, name), g in scores.groundings.items()
     ]
-    split = scores.paired[scores.selector or ""].failures
+    split = scores.lead.failures
     failures = (
         [[str(n) for n in (split.both, split.vqa_only, split.grounding_only, split.neither)]]
         if split

@@ -11,6 +11,7 @@ from typing import Literal
 from pixfoundation.errors import DataError
 from pixfoundation.report.published import ROWS, SOURCE
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import CHANCE, Scores
 
 Format = Literal["markdown", "latex", "csv"]
@@ -91,30 +92,37 @@ def render_table(
 
 
 def _lines(scores: Scores, selectors: Sequence[str] | None) -> list[Line]:
-    wanted = list(selectors or [])
-    if not wanted:
-        extra = [n for n in ("oracle", "oracle_random") if n in scores.selectors]
-        wanted = list(dict.fromkeys([scores.selector or "", *extra]))
-    lines = []
-    for name in wanted:
-        if name not in scores.paired:
-            raise DataError(
-                f"The run of {scores.name} has no selector {name!r}; it has: "
-                f"{', '.join(scores.selectors) or 'no masks'}."
-            )
-        line = scores.paired[name]
-        figures = (line.a_dagger, line.a, line.m_dagger, line.m, line.s)
+    lines: list[Line] = []
+    for paired in _paired(scores, selectors):
+        name = paired.selector or ""
+        estimates = (paired.a_dagger, paired.a, paired.m_dagger, paired.m, paired.s)
         lines.append(
             Line(
                 f"{scores.name} + {name}" if name else scores.name,
                 "native" in scores.selectors,
-                tuple(_percent(figure) for figure in figures),
+                tuple(_percent(estimate) for estimate in estimates),
                 "this run",
                 name.startswith("oracle") or name in CHANCE.values(),
-                tuple(_bounds(figure) for figure in figures),
+                tuple(_bounds(estimate) for estimate in estimates),
             )
         )
     return lines
+
+
+def _paired(scores: Scores, selectors: Sequence[str] | None) -> list[Paired]:
+    """Return the lines of the named selectors; without names the leading one and the oracle's."""
+    if not selectors:
+        oracles = ("oracle", "oracle_random")
+        return [
+            scores.lead,
+            *(scores.paired[n] for n in oracles if n in scores.paired and n != scores.selector),
+        ]
+    if unknown := [name for name in selectors if name not in scores.paired]:
+        raise DataError(
+            f"The run of {scores.name} has no selector {unknown[0]!r}; it has: "
+            f"{', '.join(scores.selectors) or 'no masks'}."
+        )
+    return [scores.paired[name] for name in selectors]
 
 
 def _note(scores: Scores) -> str:

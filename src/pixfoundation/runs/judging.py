@@ -121,7 +121,7 @@ def judge_run(
         jobs = list(_jobs(records, tasks, phrases or {}))
         open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
         done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
-        spared = sum(verdict.spared for verdict in held)
+        spared = sum(verdict.deduplicated for verdict in held)
         work = partial(_judge_one, judge, conventions=conventions, seed=seed)
         for job, verdicts in concurrently(work, open_jobs, at_once):
             for kind, verdict in verdicts:

@@ -161,6 +161,13 @@ class DeletionRecord:
 
 
 VerdictKind = Literal["grade", "presence", "pick", "concept"]
+VerdictValue = bool | int | list[str] | None
+"""What a verdict says: true or false, the index of a candidate, or letters of concepts."""
+
+RULES = "rules"
+"""Author of grades and concept labels that rules give, without a judge."""
+IMPORTED = "imported"
+"""Author of imported verdicts; the run's imports.json says which files they are from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +183,16 @@ class VerdictRecord(OfAnswer):
         valid: Whether the judge answered what was asked; if not, `value` is null ('no verdict').
         reply: What it said, word for word.
         phrase: Which phrase of the answer a `concept` is of; None for other kinds.
-        spared: Of a `pick`: how many masks were not shown, since near-equal ones were.
+        deduplicated: Number of masks that were not shown for a `pick`, since near-equal ones were.
     """
 
     kind: VerdictKind
     judge: str
-    value: Any
+    value: VerdictValue
     valid: bool = True
     reply: str = ""
     phrase: str | None = None
-    spared: int = 0
+    deduplicated: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
@@ -197,7 +204,7 @@ class VerdictRecord(OfAnswer):
             "value": self.value,
             "valid": self.valid,
             "reply": self.reply,
-            **_given(phrase=self.phrase, spared=self.spared or None),
+            **_given(phrase=self.phrase, spared=self.deduplicated or None),
         }
 
     @classmethod
@@ -208,12 +215,25 @@ class VerdictRecord(OfAnswer):
             data["protocol"],
             data["kind"],
             data["judge"],
-            data["value"],
+            _verdict_value(data["kind"], data["value"]),
             data["valid"],
             data["reply"],
             data.get("phrase"),
             data.get("spared", 0),
         )
+
+
+def _verdict_value(kind: VerdictKind, value: Any) -> VerdictValue:
+    """Return the value of a verdict; raises TypeError if verdicts of this kind have no such."""
+    if kind in ("grade", "presence"):
+        fits = isinstance(value, bool)
+    elif kind == "pick":
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, list)
+    if value is not None and not fits:
+        raise TypeError(f"{value!r} is no value of a {kind!r}")
+    return value
 
 
 def _given(**fields: Any) -> dict[str, Any]:

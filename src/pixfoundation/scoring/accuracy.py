@@ -1,7 +1,8 @@
 """Accuracy of the answers: by question and by pair, always both.
 
-A pair is right only if both its questions are (MMVP's metric, by which the published tables go). An
-answer that is missing, failed or cannot be parsed counts as wrong.
+A pair is right only if both its questions are (MMVP's metric, which the published tables show). An
+answer that is missing, failed or cannot be parsed counts as wrong, unless `ScoringConventions` says
+otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pixfoundation.conventions import DEFAULT, MissingAnswers, PairRule, Scoring
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.scoring.grading import Grade
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.options import ParserName
 from pixfoundation.types import Protocol, Sample
 
 Grader = Callable[[Sample, AnswerRecord], Grade]
@@ -25,16 +27,16 @@ Grader = Callable[[Sample, AnswerRecord], Grade]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accuracy:
-    """How many answers of one protocol are right.
+    """The share of right answers of one protocol.
 
     Attributes:
         protocol: 1 or 2.
-        graded_by: The judge or the parser.
-        question: Over questions.
-        pair: Over pairs; its value is None where the data has no pairs.
-        unparsed: Answers from which no option follows.
-        unanswered: Questions without an answer, failed ones included.
-        right: 1 right, 0 wrong, NaN not asked; float64 [samples].
+        graded_by: Name of the judge or of the option parser.
+        question: Accuracy over questions.
+        pair: Accuracy over pairs; its value is None where the dataset has no pairs.
+        unparsed: Number of answers from which no option follows.
+        unanswered: Number of questions without an answer, failed ones included.
+        right: Grade of each sample: 1 right, 0 wrong, NaN not asked; float64 [samples].
     """
 
     protocol: Protocol
@@ -46,7 +48,7 @@ class Accuracy:
     right: NDArray[np.float64]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON data."""
+        """Return the numbers as plain JSON data."""
         return {
             "question": self.question.value,
             "pair": self.pair.value,
@@ -70,15 +72,15 @@ def measure(
     *,
     conventions: ScoringConventions = DEFAULT.scoring,
 ) -> Accuracy:
-    """Grades all answers of one protocol.
+    """Grade all answers of one protocol.
 
     Args:
         protocol: 1 or 2.
-        samples: All that were asked or should have been, in the bootstrap's order.
-        answers: By sample id, in the order written.
-        grader: Decides about one answer.
-        graded_by: Its name.
-        bootstrap: For the intervals.
+        samples: All samples that were asked or should have been, in the bootstrap's order.
+        answers: The answers by sample id, in the order written.
+        grader: Grades one answer.
+        graded_by: Name of the grader.
+        bootstrap: The draws of the intervals.
         conventions: Rules of the scores; `pair_rule` and `missing_answers` are used here.
     """
     right = np.full(len(samples), np.nan)
@@ -108,13 +110,13 @@ def measure(
     return Accuracy(protocol, graded_by, question, pair, unparsed, unanswered, right)
 
 
-def parser_grader(parser: str) -> Grader:
-    """Return the grader of protocol 2 that reads option letters with that parser."""
+def parser_grader(parser: ParserName) -> Grader:
+    """Return the grader of protocol 2 that reads option letters with this parser."""
     parse = PARSERS[parser]
 
     def grade(sample: Sample, answer: AnswerRecord) -> Grade:
-        found = parse(answer.text, sample.options)
-        return Grade(sample.answer in found, bool(found))
+        letters = parse(answer.text, sample.options)
+        return Grade(sample.answer in letters, bool(letters))
 
     return grade
 
@@ -122,9 +124,20 @@ def parser_grader(parser: str) -> Grader:
 def both_right(
     right: NDArray[np.float64], samples: Sequence[Sample], bootstrap: Bootstrap
 ) -> NDArray[np.float64]:
-    """Return for each drawn unit whether all its samples are right; NaN for what is no pair."""
+    """Return for each drawn unit whether all its samples are right; NaN for a unit without a pair.
+
+    Args:
+        right: Grade of each sample, float64 [samples]; NaN was not asked.
+        samples: The samples in the bootstrap's order.
+        bootstrap: The draws, whose units are the pairs.
+
+    Returns:
+        float64 [units].
+    """
     worst = np.full(bootstrap.units, np.inf)
-    with np.errstate(invalid="ignore"):  # NaN wins: a pair that was half asked is none
+    with np.errstate(
+        invalid="ignore"
+    ):  # NaN wins: a pair of which one question was asked does not count
         np.minimum.at(worst, bootstrap.unit, right)
     paired = np.array([sample.pair is not None for sample in samples], dtype=bool)
     members = np.bincount(bootstrap.unit, paired, bootstrap.units)

@@ -1,7 +1,8 @@
 """The difference between two runs, pair by pair.
 
 Both runs are scored on the samples that they share, and resampled with the same draws: what is hard
-for both cancels out, so the interval of the difference is narrower than those of the two suggest.
+for both cancels out, so the interval of the difference is narrower than the intervals of the two
+runs suggest.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import numpy as np
 from pixfoundation.errors import DataError
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    """One figure of both runs.
+    """The same number of both runs.
 
     Attributes:
-        first: Of the first run.
-        second: Of the second run.
+        first: Estimate of the first run.
+        second: Estimate of the second run.
     """
 
     first: Estimate
@@ -34,7 +36,7 @@ class Difference:
 
     @property
     def value(self) -> float | None:
-        """Second minus first."""
+        """The second value minus the first."""
         if self.first.value is None or self.second.value is None:
             return None
         return self.second.value - self.first.value
@@ -47,7 +49,7 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         bounds = self.interval
         return bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
 
@@ -70,9 +72,9 @@ class Comparison:
 
     Attributes:
         first: Scores of the first run on the shared samples.
-        second: Of the second.
-        differences: By name of the figure.
-        dropped: How many samples only one of the runs has.
+        second: Scores of the second run on the shared samples.
+        differences: Differences by name of the number, such as `accuracy.protocol2.pair`.
+        dropped: Number of samples that only one of the runs has.
     """
 
     first: Scores
@@ -94,13 +96,15 @@ class Comparison:
         }
 
 
-def compare(first: Path | str, second: Path | str, **options: Any) -> Comparison:
+def compare(
+    first: Path | str, second: Path | str, options: ScoreOptions | None = None
+) -> Comparison:
     """Compare two runs on the samples that they share.
 
     Args:
         first: A run directory.
-        second: Another, of the same benchmark.
-        options: Of `score`, for both.
+        second: Another run directory, of the same dataset.
+        options: How both runs are scored; None for the defaults.
 
     Raises:
         RunError: If a run directory cannot be read.
@@ -122,14 +126,14 @@ def compare(first: Path | str, second: Path | str, **options: Any) -> Comparison
                 f"{first} and {second} differ in the truth of sample {id}; they are runs over "
                 "different data sets, or over different versions of one."
             )
-    a, b = (score(run, only=shared, **options) for run in runs)
+    a, b = (score(run, options, only=shared) for run in runs)
     dropped = len(runs[0].samples) + len(runs[1].samples) - 2 * len(shared)
     return Comparison(a, b, _differences(a, b), dropped)
 
 
 def _differences(first: Scores, second: Scores) -> dict[str, Difference]:
-    """Pairs up the figures that both runs have."""
-    ours, theirs = _figures(first), _figures(second)
+    """Return the differences of the numbers that both runs have."""
+    ours, theirs = _estimates(first), _estimates(second)
     return {
         name: Difference(ours[name], theirs[name])
         for name in ours
@@ -137,14 +141,14 @@ def _differences(first: Scores, second: Scores) -> dict[str, Difference]:
     }
 
 
-def _figures(scores: Scores) -> dict[str, Estimate]:
-    """A run's figures by name: accuracies, the leading selector's line, then every mIoU."""
-    found: dict[str, Estimate | None] = {}
+def _estimates(scores: Scores) -> dict[str, Estimate]:
+    """Return a run's numbers by name: accuracies, the leading selector's line, then every mIoU."""
+    estimates: dict[str, Estimate | None] = {}
     for protocol, result in scores.accuracy.items():
-        found[f"accuracy.protocol{protocol}.question"] = result.question
-        found[f"accuracy.protocol{protocol}.pair"] = result.pair
+        estimates[f"accuracy.protocol{protocol}.question"] = result.question
+        estimates[f"accuracy.protocol{protocol}.pair"] = result.pair
     lead = scores.lead
-    found |= {"M_dagger": lead.m_dagger, "M": lead.m, "S": lead.s, "grove": lead.grove}
+    estimates |= {"M_dagger": lead.m_dagger, "M": lead.m, "S": lead.s, "grove": lead.grove}
     for (protocol, name), masks in scores.groundings.items():
-        found[f"miou.protocol{protocol}.{name}"] = masks.present
-    return {key: f for key, f in found.items() if f is not None and f.value is not None}
+        estimates[f"miou.protocol{protocol}.{name}"] = masks.present
+    return {key: e for key, e in estimates.items() if e is not None and e.value is not None}

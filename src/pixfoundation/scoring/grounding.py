@@ -1,4 +1,4 @@
-"""How well the chosen masks of one protocol meet the ground truth, selector by selector."""
+"""The overlap of the selected masks with the ground truth, by protocol and selector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pixfoundation.masks import Mask
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import Overlaps, overlaps
-from pixfoundation.selectors import Choice, Selector
+from pixfoundation.selectors import AnswerCandidates, Selector
 from pixfoundation.selectors.base import Pick
 from pixfoundation.types import Protocol, Sample, Selection
 
@@ -26,20 +26,20 @@ class MaskScores:
 
     Attributes:
         protocol: 1, 2 or 3.
-        selector: Its name.
-        all: mIoU over all samples that were asked.
-        present: mIoU over those that have an expression (PixMMVP: 286 of 300).
-        ciou: Sum of intersections over sum of unions, over all.
-        no_choice: Samples whose answer offered no mask, or whose judge picked none.
-        no_mask: Samples for which a model that gives masks of its own gave none.
-        missing: Samples without candidates at all, failed ones included; they count 0.
-        overlaps: By sample.
-        selections: By sample; None where candidates are missing.
+        selector: Name of the selector.
+        all_asked: mIoU over all samples that were asked.
+        present: mIoU over the samples that have an expression (PixMMVP: 286 of 300).
+        ciou: Sum of intersections over sum of unions, over all samples that were asked.
+        no_choice: Number of samples whose answer offered no mask, or whose judge picked none.
+        no_mask: Number of samples for which a model that outputs masks itself output none.
+        missing: Number of samples without candidates, failed ones included; they count 0.
+        overlaps: Overlap of the selected mask with the ground truth, by sample.
+        selections: Selection of each sample; None where candidates are missing.
     """
 
     protocol: Protocol
     selector: str
-    all: Estimate
+    all_asked: Estimate
     present: Estimate
     ciou: Estimate
     no_choice: int
@@ -49,14 +49,14 @@ class MaskScores:
     selections: tuple[Selection | None, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON data."""
+        """Return the numbers as plain JSON data."""
         return {
-            "all": self.all.value,
+            "all": self.all_asked.value,
             "present": self.present.value,
-            "n_all": self.all.n,
+            "n_all": self.all_asked.n,
             "n_present": self.present.n,
             "ciou": self.ciou.value,
-            "all_interval": self.all.to_json()["interval"],
+            "all_interval": self.all_asked.to_json()["interval"],
             "present_interval": self.present.to_json()["interval"],
             "ciou_interval": self.ciou.to_json()["interval"],
             "no_choice": self.no_choice,
@@ -65,33 +65,40 @@ class MaskScores:
         }
 
 
-def build_choices(
+def collect_candidates(
     samples: Sequence[Sample],
     candidates: Mapping[str, CandidateRecord],
     answers: Mapping[str, AnswerRecord],
     picks: Mapping[str, Pick],
-) -> list[Choice | None]:
-    """Return what there is to choose from, sample by sample; None where candidates are missing."""
-    choices: list[Choice | None] = []
+) -> list[AnswerCandidates | None]:
+    """Return what selectors choose from, sample by sample; None where candidates are missing.
+
+    Args:
+        samples: The samples.
+        candidates: The candidates of one protocol by sample id.
+        answers: The answers of the same protocol by sample id.
+        picks: The judge's picks by sample id.
+    """
+    offered: list[AnswerCandidates | None] = []
     for sample in samples:
         record, answer = candidates.get(sample.id), answers.get(sample.id)
         if record is None or record.error is not None or (answer and answer.error is not None):
-            choices.append(None)
+            offered.append(None)
             continue
         native = (answer is not None and answer.masks is not None) or any(
             candidate.source == "native" for candidate in record.candidates
         )
         pick = picks.get(sample.id)
-        choices.append(Choice(sample, record.candidates, record.random, pick, native))
-    return choices
+        offered.append(AnswerCandidates(sample, record.candidates, record.random, pick, native))
+    return offered
 
 
 def picks_from(verdicts: Sequence[VerdictRecord], judge: str | None) -> dict[str, Pick]:
-    """Return a judge's picks by sample: an absent object, or 'none of them', is a pick of nothing.
+    """Return a judge's picks by sample id; an absent object, or 'none of them', picks no mask.
 
     Args:
-        verdicts: Of one protocol, in the order written.
-        judge: Whose; verdicts of others are passed over.
+        verdicts: The verdicts about one protocol, in the order written.
+        judge: Name of the judge; verdicts of others are ignored.
     """
     picks: dict[str, Pick] = {}
     for verdict in verdicts:
@@ -100,12 +107,13 @@ def picks_from(verdicts: Sequence[VerdictRecord], judge: str | None) -> dict[str
         if verdict.kind == "presence" and verdict.value is False:
             picks[verdict.sample] = Pick(None)
         elif verdict.kind == "pick":
-            picks[verdict.sample] = Pick(verdict.value)
+            index = verdict.value
+            picks[verdict.sample] = Pick(index if isinstance(index, int) else None)
     return picks
 
 
 def was_asked(sample: Sample, protocol: Protocol, imported: bool) -> bool:
-    """Whether a run asks about the sample; the published code asks about all, even for 'None'."""
+    """Return whether a run asks about the sample; the published code asks about every sample."""
     if imported:
         return True
     return sample.expression is not None if protocol == 3 else sample.question is not None
@@ -115,16 +123,22 @@ def measure(
     protocol: Protocol,
     selector: Selector,
     samples: Sequence[Sample],
-    choices: Sequence[Choice | None],
+    offered: Sequence[AnswerCandidates | None],
     asked: Sequence[bool],
     bootstrap: Bootstrap,
     *,
     conventions: ScoringConventions = DEFAULT.scoring,
 ) -> MaskScores:
-    """Select for every sample, and measures.
+    """Select a mask for every sample, and measure its overlap with the ground truth.
 
-    An answer that offers no mask shows nothing: an empty mask. The published code counts it 0 even
-    where there is nothing to find.
+    Args:
+        protocol: 1, 2 or 3.
+        selector: Selects the masks.
+        samples: The samples in the bootstrap's order.
+        offered: What there is to select from, by sample; None where candidates are missing.
+        asked: Which samples the model was asked about.
+        bootstrap: The draws of the intervals.
+        conventions: Rules of the scores; those about missing and empty masks are used here.
 
     Raises:
         RunError: If a candidate's mask is not of its image's size.
@@ -132,49 +146,50 @@ def measure(
     shows_nothing = conventions.no_mask is NoMask.EMPTY_MASK
     selections: list[Selection | None] = []
     masks: list[Mask | None] = []
-    for sample, choice in zip(samples, choices, strict=True):
-        if choice is None and conventions.missing_candidates is MissingCandidates.NO_MASK:
-            choice = Choice(sample, ())
-        selection = _select(selector, choice, protocol) if choice is not None else None
+    for sample, answer in zip(samples, offered, strict=True):
+        if answer is None and conventions.missing_candidates is MissingCandidates.NO_MASK:
+            answer = AnswerCandidates(sample, ())
+        selection = _select(selector, answer, protocol) if answer is not None else None
         mask = selection.mask if selection is not None else None
-        if mask is None and choice is not None and not choice.candidates and shows_nothing:
+        if mask is None and answer is not None and not answer.candidates and shows_nothing:
             mask = Mask.empty(sample.size)
         selections.append(selection)
         masks.append(mask)
-    found = _overlaps(samples, masks, asked, protocol)
-    counted = found.counted(conventions.empty_truth)
-    iou = np.where(counted, found.iou, np.nan)
+    measured = _overlaps(samples, masks, asked, protocol)
+    counted = measured.counted(conventions.empty_truth)
+    iou = np.where(counted, measured.iou, np.nan)
     has_expression = np.array([sample.expression is not None for sample in samples], dtype=bool)
-    wanted = [c for c, a in zip(choices, asked, strict=True) if a]
+    expected = [c for c, a in zip(offered, asked, strict=True) if a]
     return MaskScores(
         protocol,
         selector.name,
-        all=bootstrap.mean(iou),
+        all_asked=bootstrap.mean(iou),
         present=bootstrap.mean(np.where(has_expression, iou, np.nan)),
         ciou=bootstrap.ratio(
-            np.where(counted, found.intersection, np.nan), np.where(counted, found.union, np.nan)
+            np.where(counted, measured.intersection, np.nan),
+            np.where(counted, measured.union, np.nan),
         ),
         no_choice=sum(
-            choice is not None and selection is not None and selection.mask is None
-            for choice, selection in zip(choices, selections, strict=True)
+            answer is not None and selection is not None and selection.mask is None
+            for answer, selection in zip(offered, selections, strict=True)
         ),
-        no_mask=sum(c is not None and c.native and not c.candidates for c in wanted),
-        missing=sum(c is None for c in wanted),
-        overlaps=found,
+        no_mask=sum(c is not None and c.native and not c.candidates for c in expected),
+        missing=sum(c is None for c in expected),
+        overlaps=measured,
         selections=tuple(selections),
     )
 
 
 def members(samples: Sequence[Sample], tag: str, value: str) -> NDArray[np.bool_]:
-    """Return which samples carry that value of a tag, bool [n]."""
+    """Return which samples have this value of a tag, bool [samples]."""
     return np.array([sample.tags.get(tag) == value for sample in samples], dtype=bool)
 
 
-def _select(selector: Selector, choice: Choice, protocol: Protocol) -> Selection:
+def _select(selector: Selector, answer: AnswerCandidates, protocol: Protocol) -> Selection:
     try:
-        return selector.select(choice)
+        return selector.select(answer)
     except DataError as error:
-        raise _wrong_size(choice.sample, protocol, error) from error
+        raise _wrong_size(answer.sample, protocol, error) from error
 
 
 def _overlaps(

@@ -1,7 +1,8 @@
-"""Intervals by bootstrap: pairs are drawn with replacement, since a pair is one question.
+"""Estimates with intervals by bootstrap: pairs are drawn with replacement.
 
-All figures of a run are recomputed on the same draws, so that a figure made of others (S, a
-difference between two runs) gets its interval from the same resampling.
+A pair is drawn as one unit, since its two images share one question. All numbers of a run are
+recomputed on the same draws, so that a number made of others (S, a difference between two runs)
+gets its interval from the same resampling.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from pixfoundation.types import Sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """One number of a table.
+    """A number of a table with its interval.
 
     Attributes:
-        value: None if nothing was there to be measured.
-        n: Of how many images, questions or pairs.
-        draws: The number on every bootstrap draw, float64 [replicates].
+        value: The value; None if there was nothing to measure.
+        n: Number of images, questions or pairs that it is over.
+        draws: The value on every bootstrap draw, float64 [replicates].
     """
 
     value: float | None
@@ -50,15 +51,21 @@ class Estimate:
 
 
 class Bootstrap:
-    """Draws of the pairs of a run; a sample without a pair is drawn alone."""
+    """Draws of the pairs of a run; a sample without a pair is drawn alone.
+
+    Attributes:
+        unit: Number of the drawn unit that each sample belongs to, int [samples].
+        units: Number of units: pairs, and samples without a pair.
+    """
 
     def __init__(self, samples: Sequence[Sample], replicates: int = 1000, seed: int = 2024) -> None:
         """Prepare the draws.
 
         Args:
-            samples: In the order in which values will come.
-            replicates: How many draws.
-            seed: The same seed gives the same draws, also over another run of the same samples.
+            samples: The samples in the order in which values will come.
+            replicates: Number of draws.
+            seed: Seed of the draws; the same seed gives the same draws, also over another run of
+                the same samples.
         """
         names = [("pair", s.pair) if s.pair is not None else ("sample", s.id) for s in samples]
         order = {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -77,31 +84,35 @@ class Bootstrap:
         return generator.multinomial(self.units, shares, self._replicates).astype(np.float64)
 
     def mean(self, values: ArrayLike) -> Estimate:
-        """Return the mean of one value a sample; NaN is a sample that does not count."""
+        """Return the mean of one value per sample; a sample with NaN does not count."""
         numbers = np.asarray(values, dtype=np.float64)
         counts = np.where(np.isnan(numbers), 0.0, 1.0)
-        return self._ratio(np.nan_to_num(numbers), counts, int(counts.sum()))
+        return self._of_samples(np.nan_to_num(numbers), counts, int(counts.sum()))
 
     def ratio(self, numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
-        """Return the sum of the one over the sum of the other; NaN does not count."""
+        """Return the sum of the numerators over that of the denominators, one of each per sample.
+
+        A sample with NaN in either does not count.
+        """
         above = np.asarray(numerators, dtype=np.float64)
         below = np.asarray(denominators, dtype=np.float64)
         counted = ~(np.isnan(above) | np.isnan(below))
         above, below = np.where(counted, above, 0.0), np.where(counted, below, 0.0)
-        return self._ratio(above, below, int(counted.sum()))
+        return self._of_samples(above, below, int(counted.sum()))
 
-    def pairs(self, both: NDArray[np.float64]) -> Estimate:
-        """Return the mean of one value a unit, float64 [units]; NaN is one that does not count."""
-        counts = np.where(np.isnan(both), 0.0, 1.0)
-        return self._figure(np.nan_to_num(both), counts, int(counts.sum()))
+    def pairs(self, values: NDArray[np.float64]) -> Estimate:
+        """Return the mean of one value per unit, float64 [units]; one with NaN does not count."""
+        counts = np.where(np.isnan(values), 0.0, 1.0)
+        return self._of_units(np.nan_to_num(values), counts, int(counts.sum()))
 
-    def _ratio(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Estimate:
-        return self._figure(
-            np.bincount(self.unit, above, self.units), np.bincount(self.unit, below, self.units), n
-        )
+    def _of_samples(
+        self, above: NDArray[np.float64], below: NDArray[np.float64], n: int
+    ) -> Estimate:
+        sums = [np.bincount(self.unit, values, self.units) for values in (above, below)]
+        return self._of_units(sums[0].astype(np.float64), sums[1].astype(np.float64), n)
 
-    def _figure(self, above: NDArray[Any], below: NDArray[Any], n: int) -> Estimate:
-        """Make the figure from sums by unit."""
+    def _of_units(self, above: NDArray[np.float64], below: NDArray[np.float64], n: int) -> Estimate:
+        """Return the ratio of two sums over units, with its draws."""
         total = float(below.sum())
         value = float(above.sum()) / total if total else None
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""mIoU, cumulative IoU, and what counts where there is nothing to find.
+"""IoU of one mask per sample, and what counts where there is nothing to find.
 
 Published rule (`eval_iou.py` of MSiam/PixFoundation): the mean over images of each image's IoU;
 both masks empty is 1, one empty is 0; no mask at all is 0.
@@ -19,14 +19,14 @@ from pixfoundation.types import Sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlaps:
-    """How one mask a sample meets the ground truth; NaN where nothing was asked.
+    """The overlap of one mask per sample with the ground truth; NaN where nothing was asked.
 
     Attributes:
-        iou: float64 [n].
-        intersection: Pixels, float64 [n].
-        union: Pixels, float64 [n].
-        share: Of the image that the predicted mask covers, float64 [n].
-        has_target: Whether there is ground truth, bool [n].
+        iou: Intersection over union, float64 [samples].
+        intersection: Number of pixels in both masks, float64 [samples].
+        union: Number of pixels in either mask, float64 [samples].
+        share: Share of the image that the predicted mask covers, float64 [samples].
+        has_target: Whether there is ground truth, bool [samples].
     """
 
     iou: NDArray[np.float64]
@@ -36,7 +36,11 @@ class Overlaps:
     has_target: NDArray[np.bool_]
 
     def counted(self, empty: EmptyTruth) -> NDArray[np.bool_]:
-        """Return which samples enter a mean under a policy, bool [n]."""
+        """Return which samples enter a mean, bool [samples].
+
+        Args:
+            empty: How images without ground truth are scored.
+        """
         asked = ~np.isnan(self.iou)
         return asked & self.has_target if empty is EmptyTruth.SKIP else asked
 
@@ -44,12 +48,12 @@ class Overlaps:
 def overlaps(
     samples: Sequence[Sample], masks: Sequence[Mask | None], asked: Sequence[bool]
 ) -> Overlaps:
-    """Measures one mask a sample.
+    """Measure one mask per sample.
 
     Args:
-        samples: With their ground truth.
-        masks: The predicted masks in the samples' order; None is no mask at all: IoU 0 whatever
-            the ground truth.
+        samples: The samples with their ground truth.
+        masks: The predicted masks in the samples' order; None for no mask at all, which has IoU 0
+            whatever the ground truth.
         asked: Which samples the model was asked about.
 
     Raises:

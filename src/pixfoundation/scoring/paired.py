@@ -1,4 +1,4 @@
-"""Scores that ask for both: the right answer and the right pixels.
+"""Scores of answers and masks together: S, Grove and the failure split.
 
 S: PixFoundation (arXiv 2502.04192). Failure split: `eval_accandiou.py` of its code, whose comment
 swaps two labels; here they name what is counted. Grove: VistaQA (arXiv 2605.20676), the mean over
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pixfoundation.scoring.accuracy import both_right
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.iou import Overlaps
-from pixfoundation.types import Sample
+from pixfoundation.types import Protocol, Sample
 
 SUCCESS_IOU = 0.5
 """A mask succeeds above this IoU (published)."""
@@ -27,13 +27,13 @@ SUCCESS_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How the pairs split; both images of a pair must succeed.
+    """Numbers of pairs by what succeeds in both their images.
 
     Attributes:
-        both: Answer and mask succeed.
-        vqa_only: Only the answers are right.
-        grounding_only: Only the masks are right.
-        neither: Both fail.
+        both: Pairs whose answers and masks succeed.
+        vqa_only: Pairs of which only the answers are right.
+        grounding_only: Pairs of which only the masks succeed.
+        neither: Pairs of which neither succeed.
     """
 
     both: int
@@ -53,21 +53,22 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paired:
-    """One model's line in the published table.
+    """A model's line in the published table.
 
     Attributes:
-        selector: Whose masks.
-        a_dagger: Pairwise accuracy of protocol 1 (by question where the data has no pairs).
-        a: Of protocol 2.
+        selector: Selector of the masks; None for the accuracies of a run without masks.
+        a_dagger: Accuracy of protocol 1 by pair (by question where the dataset has no pairs).
+        a: The same accuracy of protocol 2.
         m_dagger: mIoU of protocol 1.
-        m: Of protocol 3.
+        m: mIoU of protocol 3.
         s: Harmonic mean of max(A†, A) and max(M†, M).
         grove: Mean of sqrt(answer right x IoU), with the protocols that give the maxima.
         failures: The failure split with the same protocols; None without pairs.
-        of: Which protocols the maxima are of: accuracy, masks.
+        accuracy_protocol: Protocol of max(A†, A); None if there is no accuracy.
+        mask_protocol: Protocol of max(M†, M); None if there are no masks.
     """
 
-    selector: str
+    selector: str | None
     a_dagger: Estimate | None
     a: Estimate | None
     m_dagger: Estimate | None
@@ -75,11 +76,12 @@ class Paired:
     s: Estimate | None
     grove: Estimate | None
     failures: Failures | None
-    of: tuple[int | None, int | None]
+    accuracy_protocol: Protocol | None
+    mask_protocol: Protocol | None
 
     def to_json(self) -> dict[str, Any]:
         """Return values and intervals as plain JSON data."""
-        figures = {
+        estimates = {
             "A_dagger": self.a_dagger,
             "A": self.a,
             "M_dagger": self.m_dagger,
@@ -87,10 +89,15 @@ class Paired:
             "S": self.s,
             "grove": self.grove,
         }
-        data: dict[str, Any] = {k: f.value if f else None for k, f in figures.items()}
+        data: dict[str, Any] = {name: e.value if e else None for name, e in estimates.items()}
         data["failures"] = self.failures.to_json() if self.failures else None
-        data["of"] = {"accuracy_protocol": self.of[0], "mask_protocol": self.of[1]}
-        data["intervals"] = {k: f.to_json()["interval"] if f else None for k, f in figures.items()}
+        data["of"] = {
+            "accuracy_protocol": self.accuracy_protocol,
+            "mask_protocol": self.mask_protocol,
+        }
+        data["intervals"] = {
+            name: e.to_json()["interval"] if e else None for name, e in estimates.items()
+        }
         return data
 
 
@@ -107,7 +114,7 @@ def harmonic_mean(a: float, b: float) -> float:
 def s_score(
     accuracies: Sequence[Estimate | None], mious: Sequence[Estimate | None]
 ) -> Estimate | None:
-    """Return S from the figures of the protocols; None if one side has none."""
+    """Return S from the estimates of the protocols; None without an accuracy or without an mIoU."""
     a = [f for f in accuracies if f is not None and f.value is not None]
     m = [f for f in mious if f is not None and f.value is not None]
     if not a or not m:
@@ -126,22 +133,23 @@ def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Boot
     return boot.mean(np.sqrt(right * iou))
 
 
-def grounded(found: Overlaps) -> NDArray[np.float64]:
-    """Return for each sample whether its mask succeeds: 1, 0, or NaN where that cannot be said.
+def mask_success(measured: Overlaps) -> NDArray[np.float64]:
+    """Return for each sample whether its mask succeeds: 1, 0, or NaN where that is unknown.
 
     Where there is nothing to find and nothing was asked, nothing was shown: a success.
     """
-    success = np.where(found.has_target, found.iou > SUCCESS_IOU, ~(found.share >= SUCCESS_SHARE))
-    unknown = found.has_target & np.isnan(found.iou)
+    covered = measured.share >= SUCCESS_SHARE
+    success = np.where(measured.has_target, measured.iou > SUCCESS_IOU, ~covered)
+    unknown = measured.has_target & np.isnan(measured.iou)
     return np.where(unknown, np.nan, success.astype(np.float64))
 
 
 def split_failures(
-    right: NDArray[np.float64], found: Overlaps, samples: Sequence[Sample], boot: Bootstrap
+    right: NDArray[np.float64], measured: Overlaps, samples: Sequence[Sample], boot: Bootstrap
 ) -> Failures | None:
-    """Count the pairs by what succeeds; None if there are none."""
+    """Count the pairs by what succeeds; None if there are no pairs."""
     answered = both_right(right, samples, boot)
-    shown = both_right(grounded(found), samples, boot)
+    shown = both_right(mask_success(measured), samples, boot)
     counted = ~(np.isnan(answered) | np.isnan(shown))
     if not counted.any():
         return None

@@ -1,70 +1,132 @@
-"""From the options of a scoring to its settings: whose verdicts, which parser, which vectors."""
+"""`Settings`: how a run was scored, with everything decided that the options leave open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pixfoundation.conventions import PUBLISHED_PARSERS, Conventions, ParserRule, ScoringConventions
+from pixfoundation.conventions import (
+    DEFAULT,
+    PUBLISHED,
+    PUBLISHED_PARSERS,
+    Conventions,
+    EmptyTruth,
+    NativeMasks,
+    ParserRule,
+    ScoringConventions,
+)
 from pixfoundation.errors import DataError, PrerequisiteError
-from pixfoundation.runs.records import CandidateRecord, VerdictRecord
+from pixfoundation.runs.records import RULES, CandidateRecord, VerdictKind, VerdictRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring import accuracy
-from pixfoundation.scoring.grading import RULES
-from pixfoundation.scoring.scores import Settings
+from pixfoundation.scoring.options import ParserName, ScoreOptions
 from pixfoundation.similarity import PhraseVectors, Similarity
+
+_LAYERS = ("selection", "scoring")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is scored; written into every output.
+
+    Attributes:
+        conventions: The rules of selectors and scores.
+        parser: Option parser of protocol 2.
+        grade_judge: Judge that grades protocol 1; `rules` for the rule-based grades.
+        pick_judge: Judge that picks masks; None if no judge did.
+        vectors: Names of the phrase vectors, or `imported`; None if no similarity was used.
+        replicates: Number of bootstrap draws.
+        seed: Seed of the draws.
+    """
+
+    conventions: Conventions
+    parser: ParserName
+    grade_judge: str
+    pick_judge: str | None
+    vectors: str | None
+    replicates: int
+    seed: int
+
+    @property
+    def published(self) -> bool:
+        """Whether selectors and scores follow the published rules."""
+        return self.conventions.agrees_with(PUBLISHED, *_LAYERS)
+
+    @property
+    def empty(self) -> EmptyTruth:
+        """How an image without ground truth is scored."""
+        return self.conventions.scoring.empty_truth
+
+    @property
+    def native(self) -> NativeMasks:
+        """Which native masks the selector `native` takes."""
+        return self.conventions.selection.native_masks
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON data.
+
+        The key `conventions` is there only if the rules are neither the default nor the published
+        ones; it holds the rules that differ from the default.
+        """
+        data: dict[str, Any] = {
+            "published": self.published,
+            "parser": self.parser.value,
+            "grade_judge": self.grade_judge,
+            "pick_judge": self.pick_judge,
+            "empty": self.empty.value,
+            "native": self.native.value,
+            "vectors": self.vectors,
+            "replicates": self.replicates,
+            "seed": self.seed,
+        }
+        if not (self.published or self.conventions.agrees_with(DEFAULT, *_LAYERS)):
+            data["conventions"] = self.conventions.changed(*_LAYERS)
+        return data
 
 
 def resolve_settings(
-    evidence: RunRecords,
-    similarity: Similarity | None,
-    *,
-    conventions: Conventions,
-    parser: str | None,
-    judge: str | None,
-    replicates: int,
-    seed: int,
+    records: RunRecords, options: ScoreOptions, similarity: Similarity | None
 ) -> Settings:
-    """Decides what the options left open, and refuses values that they do not have.
+    """Decide what the options leave open.
 
     Args:
-        evidence: What there is to score.
-        similarity: Of phrases, if it can be computed here.
-        conventions: The rules.
-        parser: Of option letters; None for what the conventions and the dataset call for.
-        judge: Whose verdicts count; None for the last that wrote.
-        replicates: Bootstrap draws.
-        seed: Of the draws.
+        records: The records of the run.
+        options: What the caller chose.
+        similarity: Similarity of phrases, if it can be computed here.
 
     Raises:
-        DataError: If an option has no such value, or the run nothing of the judge.
+        DataError: If the run holds no verdicts of the judge that was asked for.
     """
-    verdicts = evidence.verdicts
-    _check_judge(evidence.run, verdicts, judge)
+    verdicts = records.verdicts
+    _check_judge(records.run, verdicts, options.judge)
+    rules = options.rules
     return Settings(
-        conventions=conventions,
-        parser=_parser(parser, evidence.run, conventions.scoring),
-        grade_judge=_judge(verdicts, ("grade",), judge) or RULES,
-        pick_judge=_judge(verdicts, ("pick", "presence"), judge),
-        vectors=_vectors_used(evidence.candidates.values(), similarity),
-        replicates=replicates,
-        seed=seed,
+        conventions=rules,
+        parser=options.parser or _parser(records.run, rules.scoring),
+        grade_judge=_judge(verdicts, {"grade"}, options.judge) or RULES,
+        pick_judge=_judge(verdicts, {"pick", "presence"}, options.judge),
+        vectors=_vectors_used(records.candidates.values(), similarity),
+        replicates=options.replicates,
+        seed=options.seed,
     )
 
 
 def find_similarity(
     run: RunDirectory, vectors: str | PhraseVectors | None, required: bool
 ) -> Similarity | None:
-    """The similarity of phrases with what a run remembers of it; None without vectors.
+    """Return the similarity of phrases, with what the run has stored of it.
 
     Args:
-        run: Whose file `similarity.json` is read.
-        vectors: Those to use, or their name; None for the first installed.
+        run: The run, whose file `similarity.json` is read.
+        vectors: The phrase vectors, or their name; None for the first installed.
         required: Whether it is an error if none are installed.
 
+    Returns:
+        The similarity; None if no vectors are installed and none are required.
+
     Raises:
-        PrerequisiteError: If it is required, or vectors were named, and there are none.
+        PrerequisiteError: If vectors are required or named, but not installed.
     """
     try:
         return Similarity.cached(run.path / "similarity.json", vectors)
@@ -74,13 +136,11 @@ def find_similarity(
         return None
 
 
-def _vectors_used(
-    candidates: Iterable[CandidateRecord], similarity: Similarity | None
-) -> str | None:
-    """Names where the similarities come from: imported with the phrases, or computed here."""
+def _vectors_used(records: Iterable[CandidateRecord], similarity: Similarity | None) -> str | None:
+    """Return where similarities come from: imported with the phrases, or computed here."""
     stored = {
         candidate.similarity is not None
-        for record in candidates
+        for record in records
         for candidate in record.candidates
         if candidate.phrase is not None
     }
@@ -90,33 +150,26 @@ def _vectors_used(
     return " and ".join(names) or None
 
 
-def _parser(name: str | None, run: RunDirectory, conventions: ScoringConventions) -> str:
-    if name is None:
-        own = PUBLISHED_PARSERS.get(run.config.dataset.name or "", "published")
-        return own if conventions.option_parser is ParserRule.PUBLISHED else "tolerant"
-    return _one_of("--parser", name, tuple(accuracy.PARSERS))
+def _parser(run: RunDirectory, conventions: ScoringConventions) -> ParserName:
+    if conventions.option_parser is ParserRule.TOLERANT:
+        return ParserName.TOLERANT
+    return ParserName(PUBLISHED_PARSERS.get(run.config.dataset.name or "", "published"))
 
 
-def _check_judge(run: RunDirectory, verdicts: Sequence[VerdictRecord], wanted: str | None) -> None:
+def _check_judge(run: RunDirectory, verdicts: Sequence[VerdictRecord], judge: str | None) -> None:
     names = list(dict.fromkeys(verdict.judge for verdict in verdicts))
-    if wanted not in (None, RULES, *names):
+    if judge not in (None, RULES, *names):
         raise DataError(
-            f"{run.path} has no verdicts of {wanted!r}. "
+            f"{run.path} has no verdicts of {judge!r}. "
             f"It has those of: {'; '.join(names) or 'nobody'}."
         )
 
 
 def _judge(
-    verdicts: Sequence[VerdictRecord], kinds: tuple[str, ...], wanted: str | None
+    verdicts: Sequence[VerdictRecord], kinds: Collection[VerdictKind], judge: str | None
 ) -> str | None:
-    """The judge that was asked for, else the last that wrote a verdict of these kinds."""
+    """Return the judge that was asked for, else the last that gave a verdict of these kinds."""
     names = [verdict.judge for verdict in verdicts if verdict.kind in kinds]
-    if wanted is None:
+    if judge is None:
         return names[-1] if names else None
-    return wanted if wanted in names else None
-
-
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        raise DataError(f"{option} is {' or '.join(known)}, but got {value!r}.")
-    return value
+    return judge if judge in names else None

@@ -1,112 +1,149 @@
-"""What judges said, counted: verdicts, those that are none, and what was not judged."""
+"""Verdicts of judges, counted: those given, those without a verdict, and those still missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from pixfoundation.runs.importing.row_files import IMPORTED
-from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key, VerdictRecord
+from pixfoundation.runs.records import (
+    IMPORTED,
+    AnswerRecord,
+    CandidateRecord,
+    Key,
+    VerdictKind,
+    VerdictRecord,
+)
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.types import Sample
 
-_LACKING = {
-    "grade": "answers of protocol 1; they count as wrong",
-    "presence": "questions whether the object is there; its masks were shown all the same",
-    "pick": "picks; no mask is chosen there",
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What verdicts of one kind are about, for notes.
+
+    Attributes:
+        name: What is judged, in the plural.
+        effect: What happens where there is no verdict.
+    """
+
+    name: str
+    effect: str
+
+
+_SUBJECTS: dict[VerdictKind, _Subject] = {
+    "grade": _Subject("answers of protocol 1", "they count as wrong"),
+    "presence": _Subject(
+        "questions whether the object is there", "its masks were shown all the same"
+    ),
+    "pick": _Subject("picks", "no mask is chosen there"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictCount:
-    """A judge's verdicts of one kind.
+    """The number of a judge's verdicts of one kind.
 
     Attributes:
-        judge: Whose.
-        said: How many there are, those that are none included.
-        no_verdict: How many are none: the judge answered something else, twice.
-        open: How many are still to be had: judging was not finished. 0 for imported verdicts.
-        masks: Of picks: how many masks the judged answers have.
-        spared: Of picks: how many of them were not shown, since near-equal ones were.
+        judge: Name of the judge.
+        total: Number of verdicts, those included in which the judge did not answer.
+        no_verdict: Number of replies that could not be parsed, even after one retry.
+        pending: Number of answers that the judge has not been asked about yet; 0 for imported
+            verdicts.
+        masks: Number of masks that the judged answers offer; 0 for other kinds than `pick`.
+        deduplicated: Number of these masks that were not shown, since near-equal ones were.
     """
 
     judge: str
-    said: int
+    total: int
     no_verdict: int
-    open: int
+    pending: int
     masks: int = 0
-    spared: int = 0
+    deduplicated: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as plain JSON data."""
-        return asdict(self)
+        return {
+            "judge": self.judge,
+            "said": self.total,
+            "no_verdict": self.no_verdict,
+            "open": self.pending,
+            "masks": self.masks,
+            "spared": self.deduplicated,
+        }
 
 
-def count_verdicts(evidence: RunRecords, judges: Mapping[str, str]) -> dict[str, VerdictCount]:
-    """Count the verdicts of the judges that a scoring goes by.
+def count_verdicts(
+    records: RunRecords, judges: Mapping[VerdictKind, str | None]
+) -> dict[VerdictKind, VerdictCount]:
+    """Count the verdicts that the scores of a run use.
+
+    Of several verdicts about the same answer the last counts.
 
     Args:
-        evidence: Of the run; of several verdicts with one key the last counts.
-        judges: The judge by kind of verdict: `grade`, `presence`, `pick`.
+        records: The records of the run.
+        judges: The judge whose verdicts of each kind are used; None for no judge.
     """
-    by_id = {sample.id: sample for sample in evidence.samples}
-    candidates = evidence.candidates
-    counts: dict[str, VerdictCount] = {}
+    samples = {sample.id: sample for sample in records.samples}
+    counts: dict[VerdictKind, VerdictCount] = {}
     for kind, judge in judges.items():
-        said: dict[Key, VerdictRecord] = {
-            (v.sample, v.protocol): v
-            for v in evidence.verdicts
-            if (v.kind, v.judge) == (kind, judge) and v.sample in by_id
+        verdicts: dict[Key, VerdictRecord] = {
+            verdict.key: verdict
+            for verdict in records.verdicts
+            if (verdict.kind, verdict.judge) == (kind, judge) and verdict.sample in samples
         }
-        if not said:
+        if judge is None or not verdicts:
             continue
-        wanted = {
-            key
-            for key, answer in evidence.answers.items()
-            if key[0] in by_id
-            and answer.error is None
-            and judge != IMPORTED
-            and _is_judged(kind, by_id[key[0]], answer, candidates.get(key))
-        }
-        offered = [len(candidates[key].candidates) for key in said if key in candidates]
+        offered = [records.candidates[key] for key in verdicts if key in records.candidates]
         counts[kind] = VerdictCount(
             judge,
-            len(said),
-            sum(not verdict.valid for verdict in said.values()),
-            len(wanted - said.keys()),
-            sum(offered) if kind == "pick" else 0,
-            sum(verdict.spared for verdict in said.values()),
+            total=len(verdicts),
+            no_verdict=sum(not verdict.valid for verdict in verdicts.values()),
+            pending=0 if judge == IMPORTED else len(_judged(kind, records) - verdicts.keys()),
+            masks=sum(len(record.candidates) for record in offered) if kind == "pick" else 0,
+            deduplicated=sum(verdict.deduplicated for verdict in verdicts.values()),
         )
     return counts
 
 
-def verdict_notes(counts: Mapping[str, VerdictCount]) -> list[str]:
-    """Return what must be said of the verdicts beside the numbers."""
-    notes = []
+def verdict_notes(counts: Mapping[VerdictKind, VerdictCount]) -> list[str]:
+    """Return the notes about verdicts that a table must show with its numbers."""
+    notes: list[str] = []
     for kind, count in counts.items():
-        what, _, effect = _LACKING[kind].partition("; ")
+        subject = _SUBJECTS[kind]
         if count.no_verdict:
             notes.append(
                 f"{count.judge}: no verdict, though asked twice, on {count.no_verdict} of "
-                f"{count.said} {what}; {effect}."
+                f"{count.total} {subject.name}; {subject.effect}."
             )
-        if count.open and kind != "presence":
+        if count.pending and kind != "presence":
             notes.append(
-                f"{count.judge}: {count.open} {what} are not judged yet; {effect}. "
-                "`pixfoundation judge` goes on from there."
+                f"{count.judge}: {count.pending} {subject.name} are not judged yet; "
+                f"{subject.effect}. `pixfoundation judge` goes on from there."
             )
-        if count.spared:
+        if count.deduplicated:
             notes.append(
-                f"{count.judge} was shown {count.masks - count.spared} of {count.masks} masks: "
-                f"{count.spared} nearly equal another."
+                f"{count.judge} was shown {count.masks - count.deduplicated} of {count.masks} "
+                f"masks: {count.deduplicated} nearly equal another."
             )
     return notes
 
 
+def _judged(kind: VerdictKind, records: RunRecords) -> set[Key]:
+    """Return the answers that a judge is asked about for verdicts of this kind."""
+    samples = {sample.id: sample for sample in records.samples}
+    return {
+        key
+        for key, answer in records.answers.items()
+        if key[0] in samples
+        and answer.error is None
+        and _is_judged(kind, samples[key[0]], answer, records.candidates.get(key))
+    }
+
+
 def _is_judged(
-    kind: str, sample: Sample, answer: AnswerRecord, found: CandidateRecord | None
+    kind: VerdictKind, sample: Sample, answer: AnswerRecord, record: CandidateRecord | None
 ) -> bool:
     if kind == "grade":
         return answer.protocol == 1 and sample.answer is not None
-    return sample.expression is not None and found is not None and bool(found.candidates)
+    return sample.expression is not None and record is not None and bool(record.candidates)

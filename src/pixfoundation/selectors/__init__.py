@@ -1,8 +1,8 @@
-"""Selectors by name: which of an answer's masks stands for the expression."""
+"""Selectors by name: which of an answer's candidates stands for the expression."""
 
 from pixfoundation.registry import import_submodules
-from pixfoundation.selectors.base import Choice, Selector, selectors
+from pixfoundation.selectors.base import AnswerCandidates, Selector, selectors
 
-__all__ = ["Choice", "Selector", "selectors"]
+__all__ = ["AnswerCandidates", "Selector", "selectors"]
 
 import_submodules(__name__)

@@ -13,7 +13,7 @@ from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.llava_grounding.adapter import LlavaGroundingModel
 from pixfoundation.prompts import build_prompt
 from pixfoundation.report.page import write_report
-from pixfoundation.scoring.score import score
+from pixfoundation.scoring.score import ScoreOptions, score
 from tests.doubles import ListDataset, make_samples
 
 from . import tiny
@@ -41,7 +41,7 @@ def test_run_score_report(rules, boxes, core_of, tmp_path):
     )
     assert run.config.grounding.name == "native"
     assert len(run.answers()) == 12
-    scores = score(run, conventions=rules, selectors=["native", "oracle"])
+    scores = score(run, ScoreOptions(conventions=rules, selectors=["native", "oracle"]))
     ious = []
     for sample in boxes.samples:
         prompt = build_prompt(sample, 3, model.templates)
@@ -49,7 +49,7 @@ def test_run_score_report(rules, boxes, core_of, tmp_path):
         own = [native.mask for native in answer.masks]
         assert run.answers()[sample.id, 3].masks == len(own)
         ious.append((union(own) if own else Mask.empty(sample.size)).iou(sample.mask))
-    assert scores.groundings[3, "native"].all.value == pytest.approx(sum(ious) / len(ious))
+    assert scores.groundings[3, "native"].all_asked.value == pytest.approx(sum(ious) / len(ious))
     page = write_report([run], tmp_path / "page", scores=[scores]).read_text()
     assert "llava-grounding" in page
 
@@ -59,10 +59,10 @@ def test_no_mask_is_counted_and_shown(boxes, core_of, tmp_path):
         make_model(core_of, threshold=0.95), boxes, out=tmp_path / "run", decoding=DECODING
     )
     assert all(record.masks == 0 for record in run.answers().values())
-    scores = score(run, selectors=["native"])
+    scores = score(run, ScoreOptions(selectors=["native"]))
     found = scores.groundings[3, "native"]
     assert (found.no_mask, found.missing) == (4, 0)
-    assert found.all.value == 0.25  # nothing shown is right where there is nothing to show
+    assert found.all_asked.value == 0.25  # nothing shown is right where there is nothing to show
     page = write_report([run], tmp_path / "page", scores=[scores]).read_text()
     assert '"no_mask":true' in page.replace(" ", "")
 

@@ -10,11 +10,8 @@ from typing import Any
 
 from pixfoundation.errors import DataError
 from pixfoundation.runs.importing.issues import Issue, read_rows, read_text
-from pixfoundation.runs.records import AnswerRecord, VerdictRecord
+from pixfoundation.runs.records import IMPORTED, AnswerRecord, VerdictRecord
 from pixfoundation.types import Protocol, Sample
-
-IMPORTED = "imported"
-"""The judge of imported verdicts; the run's imports.json says which files they are from."""
 
 _YES_OR_NO = re.compile(r"^(yes|no)\.*$", re.IGNORECASE)
 

@@ -1,0 +1,100 @@
+"""`ScoreOptions`: what a caller can choose about the scores of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pixfoundation.conventions import DEFAULT, Conventions, EmptyTruth, NativeMasks
+from pixfoundation.errors import DataError
+
+if TYPE_CHECKING:
+    from pixfoundation.similarity import PhraseVectors
+
+
+_SELECTOR_ALIASES = {"judge": "auto"}
+"""Selector by further name: the published tables call a judge's picks automatic."""
+
+
+class ParserName(StrEnum):
+    """Option parsers of `pixfoundation.choice_parsing`, by name."""
+
+    TOLERANT = "tolerant"
+    PUBLISHED = "published"
+    PUBLISHED_CVBENCH = "published-cvbench"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOptions:
+    """How runs are scored; shared by scores, comparisons, tables and reports.
+
+    Plain strings are converted when an instance is made.
+
+    Attributes:
+        conventions: The rules of selectors and scores.
+        parser: Option parser of protocol 2; None for the one that the conventions call for.
+        judge: Judge whose verdicts count where a run holds those of several; `rules` to grade by
+            rules although there are verdicts. None for the last judge that wrote.
+        empty: How an image without ground truth is scored; None for what the conventions say.
+        native: Which native masks the selector `native` takes; None for what the conventions say.
+        vectors: Phrase vectors of the similarity, or their name; None for the first installed.
+        replicates: Number of bootstrap draws of the intervals; 0 for no intervals.
+        seed: Seed of the bootstrap draws.
+        selectors: Selectors to measure; None for those of the published tables that the run has.
+        selector: Selector that leads the tables; None for the first that the run has.
+
+    Raises:
+        DataError: If an option has no such value.
+    """
+
+    conventions: Conventions = DEFAULT
+    parser: ParserName | None = None
+    judge: str | None = None
+    empty: EmptyTruth | None = None
+    native: NativeMasks | None = None
+    vectors: str | PhraseVectors | None = None
+    replicates: int = 1000
+    seed: int = 2024
+    selectors: tuple[str, ...] | None = None
+    selector: str | None = None
+
+    def __post_init__(self) -> None:
+        """Convert plain strings, and check the values."""
+        for name, kind in (("parser", ParserName), ("empty", EmptyTruth), ("native", NativeMasks)):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _member(kind, name, value))
+        if self.selectors is not None:
+            object.__setattr__(self, "selectors", _canonical(self.selectors))
+        if self.selector is not None:
+            object.__setattr__(self, "selector", _canonical([self.selector])[0])
+        if self.replicates < 0:
+            raise DataError(f"replicates must be at least 0, but is {self.replicates}.")
+
+    @property
+    def rules(self) -> Conventions:
+        """The conventions with the rules that have an option of their own."""
+        scoring, selection = self.conventions.scoring, self.conventions.selection
+        if self.empty is not None:
+            scoring = replace(scoring, empty_truth=self.empty)
+        if self.native is not None:
+            selection = replace(selection, native_masks=self.native)
+        return replace(self.conventions, scoring=scoring, selection=selection)
+
+    @property
+    def named_selectors(self) -> tuple[str, ...]:
+        """The selectors that were asked for by name."""
+        leading = () if self.selector is None else (self.selector,)
+        return tuple(dict.fromkeys((*(self.selectors or ()), *leading)))
+
+
+def _canonical(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_SELECTOR_ALIASES.get(name, name) for name in names)
+
+
+def _member(kind: type[StrEnum], name: str, value: str) -> StrEnum:
+    known = [member.value for member in kind]
+    if value not in known:
+        raise DataError(f"{name} must be one of {', '.join(known)}, but is {value!r}.")
+    return kind(value)
