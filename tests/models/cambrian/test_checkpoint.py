@@ -10,7 +10,7 @@ import torch
 
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models.cambrian.aggregator import Aggregator
-from pixfoundation.models.cambrian.checkpoint import load, stop_ids
+from pixfoundation.models.cambrian.checkpoint import load
 from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, read_tower_name
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights
@@ -182,27 +182,6 @@ def test_a_width_that_sixteen_heads_cannot_share_is_refused(made, copy):
     )
     with pytest.raises(CheckpointError, match="40 wide, which 16 attention heads"):
         reload(copy, made)
-
-
-@pytest.mark.parametrize(
-    ("files", "ids"),
-    [
-        ({"generation_config.json": {"eos_token_id": [5, 6]}, "config.json": {}}, (5, 6)),
-        ({"generation_config.json": {}, "config.json": {"eos_token_id": 4}}, ()),
-        ({"config.json": {"eos_token_id": 4}}, (4,)),
-        ({"config.json": {}}, (2,)),
-    ],
-)
-def test_stop_ids_come_from_the_generation_config_first(tmp_path, files, ids):
-    for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
-    assert stop_ids(tmp_path) == ids
-
-
-def test_stop_ids_that_are_no_numbers_are_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"eos_token_id": "end"}')
-    with pytest.raises(CheckpointError, match="should be a number"):
-        stop_ids(tmp_path)
 
 
 def test_eight_bits_answer_nearly_the_same(model, made):

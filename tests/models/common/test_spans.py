@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
-from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.models.common.spans import decode_with_spans, trimmed_span
 from tests.tiny_parts import tokenizer
 
 TEXTS = [
@@ -134,3 +134,8 @@ def test_the_work_grows_with_the_length_not_with_its_square():
         decode_with_spans(counter, ["ab"] * length)
         work.append(counter.decoded)
     assert work[1] <= 2 * work[0] + 10
+
+
+def test_a_span_is_trimmed_to_its_words():
+    assert trimmed_span(" a cat, ", 0, 8) == (1, 7)
+    assert trimmed_span("a   b", 1, 4) is None

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pixfoundation.errors import CheckpointError
 from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.network import Cambrian
@@ -17,10 +16,10 @@ from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, sha
 from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.llm_settings import stop_ids_of_folder
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement, Quantization, quantize
 
-LLAMA_DEFAULT_STOP = 2  # what LlamaConfig assumes where a configuration names none
 _AGGREGATOR = ("mm_projector", "vision_query", "vision_sampler", "image_newline")
 _UNDIVIDED = ("LlamaDecoderLayer",)
 _POSITIONS = 2048  # of the key-value cache that the estimate of memory counts on
@@ -90,7 +89,7 @@ def load(
         for spec, tower_folder in zip(layout.towers, tower_folders, strict=True)
     ]
     _fill(model, checkpoint, plan, first, dtype)
-    return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids(folder))
+    return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids_of_folder(folder))
 
 
 def _room_beside(vision: int) -> dict[int, int]:
@@ -166,21 +165,3 @@ def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int
         if tower.kind == "convnext" and tower.resolution
     ]
     return (cache + max(stages, default=0)) * dtype.itemsize
-
-
-def stop_ids(folder: Path) -> tuple[int, ...]:
-    """Return the ids that end an answer, from generation_config.json, else config.json.
-
-    Raises:
-        CheckpointError: If what is said there are no numbers.
-    """
-    file = folder / "generation_config.json"
-    if file.is_file():
-        said = read_json(file).get("eos_token_id")
-    else:
-        file = folder / "config.json"
-        said = read_json(file).get("eos_token_id", LLAMA_DEFAULT_STOP)
-    ids = [] if said is None else said if isinstance(said, list) else [said]
-    if not all(isinstance(i, int) for i in ids):
-        raise CheckpointError(f"{file}: eos_token_id should be a number or numbers, not {said!r}.")
-    return tuple(ids)

@@ -13,15 +13,30 @@ this kind needs its own vision side and mask decoder, and these three functions:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
-
 IMAGE_TOKEN = -200  # stands for the image in prompt ids; never in a vocabulary
+
+
+class Decoder(Protocol):
+    """A causal language model of transformers, as far as `greedy` uses it.
+
+    Attributes:
+        model: The trunk, final norm included.
+        lm_head: From the states of the trunk to logits.
+        config: The configuration, from which the key-value cache is made.
+    """
+
+    model: Any
+    lm_head: Any
+    config: Any
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        """Return the embedding of token ids."""
+        ...
 
 
 class SegOutput(NamedTuple):
@@ -83,7 +98,7 @@ def spliced_position(input_ids: Tensor, index: int, image_tokens: int) -> int:
 
 @torch.inference_mode()
 def greedy(
-    llm: LlamaForCausalLM,
+    llm: Decoder,
     embeddings: Tensor,
     max_new_tokens: int,
     stop_ids: Collection[int],
@@ -95,7 +110,7 @@ def greedy(
     every token, the vision tower included.
 
     Args:
-        llm: A decoder with `model` (the trunk, final norm included) and `lm_head`.
+        llm: The language model; any decoder of transformers.
         embeddings: [1, prompt, width].
         max_new_tokens: At least 1.
         stop_ids: Decoding ends after any of these.

@@ -11,7 +11,7 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders give for half of a ch
 def decode_with_spans(
     tokenizer: Any, token_ids: Sequence[int]
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Decode an answer and finds the characters of each token, in linear time.
+    """Decode an answer and find the characters of each token, in linear time.
 
     A token that begins with a blank owns the blank. Tokens that are parts of one character share
     its span. Special tokens are skipped and get empty spans.
@@ -35,6 +35,18 @@ def decode_with_spans(
         at = spans[-1][1] if spans else 0
         spans.append((at, at) if token in special else next(remaining))
     return text, tuple(spans)
+
+
+def trimmed_span(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return a span without the white space at its ends; None if nothing is left.
+
+    Example:
+        >>> trimmed_span("the red door ", 3, 13)
+        (4, 12)
+    """
+    words = text[start:end]
+    start += len(words) - len(words.lstrip())
+    return (start, start + len(words.strip())) if words.strip() else None
 
 
 def _spans_behind_predecessor(

@@ -22,6 +22,7 @@ from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
 from pixfoundation.models.common.llama_tokens import LlamaTokens
+from pixfoundation.models.common.spans import trimmed_span
 from pixfoundation.models.llava_grounding.checkpoint import load as load_core
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
 from pixfoundation.models.llava_grounding.network import LlavaGrounding
@@ -229,7 +230,7 @@ class LlavaGroundingModel:
             span = (
                 None
                 if where is None
-                else _trimmed(text, spans[where[0]][0], spans[where[1] - 1][1])
+                else trimmed_span(text, spans[where[0]][0], spans[where[1] - 1][1])
             )
             phrase = None if span is None else text[slice(*span)]
             masks.append(NativeMask(image.mask(found), phrase, span, float(found.scores.max())))
@@ -258,10 +259,3 @@ class _Image:
         """The union of a phrase's queries in pixels of the image."""
         merged = self.core.merge([found.masks], self.image.width, self.image.height)
         return Mask.from_array(merged.numpy())
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Take white space off a span; None if nothing is left."""
-    words = text[start:end]
-    start += len(words) - len(words.lstrip())
-    return (start, start + len(words.strip())) if words.strip() else None

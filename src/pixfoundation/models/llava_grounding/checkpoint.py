@@ -13,6 +13,7 @@ from transformers import CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 from pixfoundation.errors import CheckpointError
 from pixfoundation.hub import resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.clip_tower import load_clip_tower
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.llava_grounding import key_map as layout
@@ -115,13 +116,11 @@ def load(
         device=placement.device_of,
     )
     if clip.weights:
-        load_into(
+        load_clip_tower(
             model.vision_tower,
             clip.weights,
-            rename=tower.rename,
-            ignorable=tower.IGNORABLE,
-            dtype=run_dtype,
-            device=lambda name: placement.device_of(f"vision_tower.{name}"),
+            run_dtype,
+            lambda name: placement.device_of(f"vision_tower.{name}"),
         )
     placement.finish(model)
     return model.eval().requires_grad_(False)

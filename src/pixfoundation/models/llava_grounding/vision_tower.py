@@ -11,14 +11,9 @@ from transformers import CLIPVisionConfig
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.clip_tower import VISION_PREFIX
 
-IGNORABLE = (
-    r"^(text_model|text_projection|visual_projection)\b",  # the other half of a whole CLIP
-    r"^logit_scale$",
-    r"\bposition_ids$",  # computed
-)
 _PREFIX = "model.vision_tower.vision_tower.vision_model."
-_OWN_PREFIX = "vision_model."
 _OPENAI_HEAD = 64  # channels of an attention head in every CLIP of OpenAI
 
 
@@ -69,8 +64,8 @@ def find_tower(
         folder = find_folder(named)
         weights = Checkpoint.open(folder)
         config = CLIPVisionConfig.from_dict(_settings_of(str(folder)))
-        whole = any(key.startswith(_OWN_PREFIX) for key in weights.shapes)
-        told = _config_of_shapes(weights, _OWN_PREFIX if whole else "")
+        whole = any(key.startswith(VISION_PREFIX) for key in weights.shapes)
+        told = _config_of_shapes(weights, VISION_PREFIX if whole else "")
     if _sizes(config) != _sizes(told):
         where = checkpoint.name if weights is None else weights.name
         raise CheckpointError(
@@ -81,11 +76,6 @@ def find_tower(
             f"({settings.get('mm_vision_tower')})."
         )
     return Tower(config, weights)
-
-
-def rename(key: str) -> str:
-    """Return the name in `CLIPVisionModel` of a key of CLIP's own files."""
-    return key.removeprefix(_OWN_PREFIX)
 
 
 def _is_openai(named: Any) -> bool:

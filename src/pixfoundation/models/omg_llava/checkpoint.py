@@ -12,6 +12,7 @@ from torch import nn
 from pixfoundation.errors import CheckpointError
 from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json
+from pixfoundation.models.common.llm_settings import LLAMA_STOP_ID, stop_ids
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.omg_llava.files import PathLike, find_files, read_bank
 from pixfoundation.models.omg_llava.four_bit import round_to_nf4
@@ -183,5 +184,5 @@ def _check_widths(finetuned: Checkpoint, base: Checkpoint) -> None:
 def _stop_ids(folder: Path) -> frozenset[int]:
     """Return the stop tokens that the folder names; InternLM2's </s> if it names none."""
     file = folder / "generation_config.json"
-    stored = read_json(file if file.is_file() else folder / "config.json").get("eos_token_id", 2)
-    return frozenset(stored if isinstance(stored, list) else [stored])
+    file = file if file.is_file() else folder / "config.json"
+    return frozenset(stop_ids(read_json(file).get("eos_token_id", LLAMA_STOP_ID), file))

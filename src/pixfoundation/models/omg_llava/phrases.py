@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pixfoundation.models.common.llama_tokens import Decoded
 from pixfoundation.models.common.llava_sam.prompt import Phrase
+from pixfoundation.models.common.spans import trimmed_span
 from pixfoundation.models.omg_llava.tokenizer import TURN_END
 
 Span = tuple[int, int]
@@ -19,9 +20,7 @@ def characters(phrase: Phrase | None, decoded: Decoded) -> Span | None:
     if phrase is None or phrase.start == phrase.end:
         return None
     start, end = decoded.spans[phrase.start][0], decoded.spans[phrase.end - 1][1]
-    words = decoded.text[start:end]
-    start += len(words) - len(words.lstrip())
-    return (start, start + len(words.strip())) if words.strip() else None
+    return trimmed_span(decoded.text, start, end)
 
 
 def named(phrases: Sequence[str | None], wanted: str) -> list[int]:
