@@ -143,7 +143,7 @@ def test_an_image_is_pasted_in_place_of_the_one_before(page):
 def test_phrases_have_the_colour_of_their_row(page, scene):
     from matplotlib.colors import to_rgb
 
-    from pixfoundation.report.colours import PHRASE_COLOURS
+    from pixfoundation.grounding.colours import PHRASE_COLOURS
 
     upload(page, scene)
     ask(page)

@@ -268,7 +268,7 @@ def test_an_answer_without_attention_is_refused():
 
 
 def test_attention_of_another_image_is_refused():
-    with pytest.raises(DataError, match="but this one has"):
+    with pytest.raises(DataError, match="but this image has"):
         load(Recorder()).ground(Image.new("RGB", (10, 20)), answer((60, 60)))
 
 

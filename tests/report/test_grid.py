@@ -10,9 +10,9 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from pixfoundation.errors import RunError
+from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.masks import Mask
-from pixfoundation.report.colours import PHRASE_COLOURS
 from pixfoundation.report.grid import MOST_ROWS, draw_grid, overlay, save_grid
 from pixfoundation.report.rich_text import DPI
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixfoundation.report.colours import PHRASE_COLOURS
+from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.report.rich_text import Piece, fitted, highlighted, wrap
 from pixfoundation.types import Phrase
 

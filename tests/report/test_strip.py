@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from pixfoundation.report.colours import PHRASE_COLOURS
+from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.report.grid import save_grid
 from pixfoundation.report.rich_text import DPI, missing_glyphs
 from pixfoundation.report.strip import MOST_TOKENS, attention_strip

@@ -12,9 +12,9 @@ from PIL import Image
 
 from pixfoundation.api import GroundingResult
 from pixfoundation.app.assets import asset
+from pixfoundation.grounding.colours import PHRASE_COLOURS, token_colours
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.phrases import cut_at_phrases
-from pixfoundation.report.colours import PHRASE_COLOURS, token_colours
 from pixfoundation.report.grid import draw_grid
 from pixfoundation.report.outcome import why_nothing
 from pixfoundation.report.strip import token_heat, token_texts

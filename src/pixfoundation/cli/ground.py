@@ -109,7 +109,7 @@ def ground_command(
 
 
 def _print(result: GroundingResult) -> None:
-    from pixfoundation.report.colours import phrase_colour
+    from pixfoundation.grounding.colours import phrase_colour
     from pixfoundation.report.outcome import why_nothing
 
     console = Console()

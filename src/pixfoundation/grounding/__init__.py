@@ -15,15 +15,15 @@ grounders.announce(
     "native",
     "pixfoundation.grounding.native",
     "load",
-    summary="masks that the model gave itself",
+    summary="the masks that the model outputs itself",
     uses="masks",
 )
 grounders.announce(
     "words",
     "pixfoundation.grounding.words",
     "load",
-    summary="the words of each noun phrase prompt a segmenter that takes words",
-    uses="nothing but the text",
+    summary="the text of each noun phrase prompts a segmenter that accepts text",
+    uses="text",
 )
 grounders.announce(
     "coordinates",

@@ -1,13 +1,13 @@
-"""Attend and segment: what a model attends to while it says a noun phrase prompts a segmenter.
+"""Attend-and-segment: the attention of each noun phrase to the image prompts a segmenter.
 
 Method: Cao et al., 'Emerging Pixel Grounding in Large Multimodal Models Without Grounding
-Supervision' (arXiv 2410.08209), as used by PixFoundation (arXiv 2502.04192). In order:
+Supervision' (arXiv 2410.08209), as used by PixFoundation (arXiv 2502.04192). The steps are:
 
-  1. each generated token has a map: its attention to the image, averaged over layers and heads;
-  2. the mean map of all tokens is subtracted, since some places are attended to whatever is said;
-  3. the maps of a phrase's tokens are averaged;
-  4. the phrase's map is brought to the pixels of the image, and its maximum is the point;
-  5. the segmenter draws its masks there, all points of an answer in one batch.
+  1. The map of a generated token is its attention to the image, averaged over layers and heads.
+  2. The mean map of all tokens is subtracted, since some places attract attention for any text.
+  3. The maps of a phrase's tokens are averaged.
+  4. The phrase's map is resized to the pixels of the image, and its maximum is the point.
+  5. The segmenter is prompted with all points of an answer in one batch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pixfoundation.segmenters.base import (
 )
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
-Shape = Literal["point", "box", "mask"]
+PromptShape = Literal["point", "box", "mask"]
 PhrasePoint = tuple[Phrase, Peak, Maps]
 """A phrase, one of its points, and its map on the grid, float32 [rows, columns]."""
 
@@ -58,7 +58,7 @@ def load(
     preset: str | None = None,
     pronouns: bool = True,
     fallback: Fallback = "none",
-    prompt: Shape = "point",
+    prompt: PromptShape = "point",
     points: int = 1,
     rank: int = 1,
     threshold: float = 0.5,
@@ -66,25 +66,26 @@ def load(
     """Make the grounder.
 
     Args:
-        segmenter: Draws the masks.
-        conventions: Rules of the grounders; see `docs/grounding.md` for what differs from the
-            published code.
-        preset: Which attention is read, a name of `attention.row_convention.PRESETS`; by default
-            what `conventions.attention_row` says.
-        pronouns: Whether 'it' and the like are phrases.
-        fallback: Units for answers without a noun phrase: 'none', 'words', 'sentences'.
-        prompt: What the segmenter gets: 'point', 'box' or 'mask' (the point and a rough mask).
-        points: How many points (or boxes, or masks) a phrase gives.
-        rank: The rank-th highest pixel instead of the highest.
-        threshold: For boxes and masks, which part of the map's range counts as high.
+        segmenter: A segmenter that accepts points, and boxes or masks if `prompt` asks for them.
+        conventions: Rules of the grounders; `docs/grounding.md` lists where the default rules
+            differ from the published code.
+        preset: Name of a row convention in `attention.row_convention.PRESETS`; by default the one
+            that `conventions.attention_row` selects.
+        pronouns: Whether pronouns ('it', 'they') count as phrases.
+        fallback: Units for answers without a noun phrase: 'none', 'words' or 'sentences'.
+        prompt: Prompt of the segmenter: 'point', 'box' or 'mask' (the point and a rough mask).
+        points: Number of points (or boxes, or masks) per phrase, from 1.
+        rank: Take the rank-th highest pixel of the map instead of the highest, from 1.
+        threshold: For boxes and masks, the height above which a cell belongs to them, between the
+            lowest (0) and the highest value (1) of the map.
 
     Raises:
-        DataError: If there is no segmenter, or none that takes masks and those are wanted, or an
-            option is out of range.
+        DataError: If there is no segmenter, if it does not accept the prompts, or if an option is
+            out of range.
     """
     if segmenter is None:
         raise DataError("Attend-and-segment needs a segmenter: it turns points into masks.")
-    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in get_args(Shape):
+    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in get_args(PromptShape):
         raise DataError(
             "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
             f"'point', 'box' or 'mask', but got {points}, {rank}, {threshold} and {prompt!r}."
@@ -100,7 +101,7 @@ def load(
             f"{', '.join(sorted(accepted_prompts(segmenter)))}."
         )
     published_row = conventions.attention_row is AttentionRow.PUBLISHED
-    usual = "pixfoundation" if published_row else "default"
+    default_preset = "pixfoundation" if published_row else "default"
     return AttendAndSegment(
         segmenter,
         NounPhrases(
@@ -108,7 +109,7 @@ def load(
             fallback=fallback,
             trim=conventions.phrase_edges is PhraseEdges.TRIMMED,
         ),
-        row_convention(preset or usual),
+        row_convention(preset or default_preset),
         conventions,
         prompt,
         points,
@@ -119,25 +120,29 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class AttendAndSegment:
-    """The grounder.
+    """The grounder `attend-and-segment`.
 
     Attributes:
-        segmenter: Draws the masks.
-        phrases: Finds the phrases.
-        reading: Which row of attention is a token's.
-        conventions: Rules of the grounders; the phrases and the row are those given here.
-        prompt: What the segmenter gets: the point; the box of the high part of the map that holds
-            the point; or the point and that part as a rough mask.
-        points: How many points a phrase gives, the highest first, a grid cell apart.
+        segmenter: The segmenter that turns prompts into masks.
+        phrases: Finds the noun phrases.
+        row_convention: Which attention row belongs to a token.
+        conventions: Rules of the grounders; those about phrases and rows are superseded by
+            `phrases` and `row_convention`.
+        prompt: Prompt of the segmenter: the point; the box around the connected high cells that
+            contain the point; or the point and these cells as a rough mask.
+        points: Number of points per phrase, the highest first, at least a grid cell apart.
         rank: Take the rank-th highest pixel instead of the highest, from 1 (a diagnostic).
-        threshold: For boxes and masks, what is high, between the lowest (0) and highest value (1).
+        threshold: Height above which a cell is high, between the lowest (0) and the highest value
+            (1) of the map.
+        name: Name of the grounder.
+        uses: Capabilities of the model that it needs.
     """
 
     segmenter: Segmenter
     phrases: NounPhrases = field(default_factory=NounPhrases)
-    reading: RowConvention = field(default_factory=RowConvention)
+    row_convention: RowConvention = field(default_factory=RowConvention)
     conventions: GroundingConventions = DEFAULT.grounding
-    prompt: Shape = "point"
+    prompt: PromptShape = "point"
     points: int = 1
     rank: int = 1
     threshold: float = 0.5
@@ -145,34 +150,44 @@ class AttendAndSegment:
     uses: frozenset[Capability] = frozenset({"attention"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Return the masks of every phrase of an answer, the masks of one prompt together.
+        """Return the masks of every phrase of an answer.
 
         Args:
             image: The image that the answer is about.
             answer: An answer with its trace.
 
         Returns:
-            Candidates in the order of the phrases; none if there is no phrase.
+            Candidates in the order of the phrases, those of one prompt together; an empty list if
+            the answer has no phrase.
 
         Raises:
-            DataError: If the answer has no trace, or one of another image size.
+            DataError: If the answer has no trace, or the trace belongs to another image size.
         """
         if not answer.token_ids:
             return []
         trace = _trace_for(image, answer)
-        found = self.phrase_maps(trace, answer)
-        if not found:
+        phrase_maps = self.phrase_maps(trace, answer)
+        if not phrase_maps:
             return []
         pointed = [
             (phrase, peak, grid)
-            for phrase, grid in found
+            for phrase, grid in phrase_maps
             for peak in self._peaks(grid, trace, len(answer.token_ids))
         ]
         boxes = self._boxes(pointed, trace.frame) if self.prompt == "box" else []
         return self._candidates(pointed, boxes, self._segment(image, trace.frame, pointed, boxes))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
-        """Return each phrase of an answer with its map on the grid, float32 [rows, columns]."""
+        """Return each phrase of an answer with its map.
+
+        Args:
+            trace: The captured attention of the answer.
+            answer: The answer, with its token ids and spans.
+
+        Returns:
+            The phrases that have tokens, in the order of the text, each with its map on the grid,
+            float32 [grid rows, grid columns].
+        """
         maps = self._token_maps(trace, len(answer.token_ids))  # (tokens, rows, columns)
         return [
             (phrase, maps[list(phrase.tokens)].mean(axis=0))
@@ -183,7 +198,7 @@ class AttendAndSegment:
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings, as JSON data."""
         return {
-            "reading": asdict(self.reading),
+            "reading": asdict(self.row_convention),
             "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)},
             "published": self.conventions == PUBLISHED.grounding,
             "prompt": self.prompt,
@@ -195,12 +210,12 @@ class AttendAndSegment:
     def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
         """Return the centred maps; for a single token its plain map, unless a rule says otherwise.
 
-        A single token less its own mean is zero everywhere.
+        A single token minus its own mean would be zero everywhere.
         """
         centred = tokens > 1 or self.conventions.single_token is SingleToken.CENTRED
-        maps = token_maps(trace, tokens, self.reading, centred=centred)
+        maps = token_maps(trace, tokens, self.row_convention, centred=centred)
         dropped = self.conventions.last_token is LastToken.DROPPED
-        if dropped and self.reading.alignment == "self":
+        if dropped and self.row_convention.alignment == "self":
             return maps[: tokens - 1]  # the published code has no row for the last token
         return maps
 
@@ -208,11 +223,11 @@ class AttendAndSegment:
         pixels = upsample(grid[None], trace.frame)[0]  # (height, width)
         x0, y0, x1, y1 = trace.frame.box
         cell = ((x1 - x0) / trace.frame.columns, (y1 - y0) / trace.frame.rows)
-        found = peaks(pixels, cell, self.points, self.rank)
+        maxima = peaks(pixels, cell, self.points, self.rank)
         at_origin = self.conventions.degenerate_map is DegenerateMap.ORIGIN
-        if at_origin and found[0].degenerate:
+        if at_origin and maxima[0].degenerate:
             return [Peak((0.0, 0.0), degenerate=True)]
-        return [Peak(p.point, p.degenerate or tokens == 1) for p in found]
+        return [Peak(peak.point, peak.degenerate or tokens == 1) for peak in maxima]
 
     def _boxes(self, pointed: Sequence[PhrasePoint], frame: GridFrame) -> list[Box]:
         return [box_around(self._high(grid, frame, peak), frame) for _, peak, grid in pointed]
@@ -236,32 +251,32 @@ class AttendAndSegment:
         return self.segmenter.segment(image, points=points, masks=rough)
 
     def _candidates(
-        self, pointed: Sequence[PhrasePoint], boxes: Sequence[Box], drawn: SegmenterOutput
+        self, pointed: Sequence[PhrasePoint], boxes: Sequence[Box], output: SegmenterOutput
     ) -> list[Candidate]:
         return [
             Candidate(
-                mask=Mask.from_array(drawn.masks[place, index]),
+                mask=Mask.from_array(output.masks[place, index]),
                 phrase=phrase,
                 point=peak.point,
                 box=boxes[place] if boxes else None,
-                score=float(drawn.scores[place, index]),
+                score=float(output.scores[place, index]),
                 index=index,
                 degenerate=peak.degenerate,
             )
             for place, (phrase, peak, _) in enumerate(pointed)
-            for index in range(drawn.masks.shape[1])
+            for index in range(output.masks.shape[1])
         ]
 
 
 def _trace_for(image: Image.Image, answer: Answer) -> AttentionTrace:
     if answer.trace is None:
         raise DataError(
-            "The answer carries no attention. Ask the model with Decoding(attention=True)."
+            "The answer has no attention trace. Ask the model with Decoding(attention=True)."
         )
     size = (image.height, image.width)
     if answer.trace.frame.image_size != size:
         raise DataError(
-            f"The attention is of an image of {answer.trace.frame.image_size} pixels (height, "
-            f"width), but this one has {size}."
+            f"The attention belongs to an image of {answer.trace.frame.image_size} pixels (height, "
+            f"width), but this image has {size}."
         )
     return answer.trace

@@ -1,4 +1,4 @@
-"""What a grounder is to the rest of the package, and which one fits which model."""
+"""The interface of grounders, and their registry."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from pixfoundation.types import Answer, Candidate
 
 
 class Grounder(Protocol):
-    """Turns what a model said and showed into mask candidates.
+    """Turns an answer into candidates.
 
     Attributes:
-        name: What it was loaded as.
-        uses: What it reads from an answer beside the text.
+        name: The name it was loaded by.
+        uses: Capabilities of the model that it needs, in addition to the text of the answer.
     """
 
     name: str
     uses: frozenset[Capability]
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Return the candidates of an answer, the segmenter's masks of one prompt together.
+        """Return the candidates of an answer.
 
         Args:
             image: The RGB image that the answer is about.
-            answer: The answer, with what `uses` names.
+            answer: The answer, with everything that `uses` names.
 
         Returns:
-            The candidates in the order of the answer's phrases; none if it offers nothing.
+            Candidates in the order of the answer's phrases, those of one segmenter prompt together;
+            an empty list if the answer offers none.
         """
         ...
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings, as JSON data for the run's record."""
+        """Return the settings as JSON data, for `run.json`."""
         ...
 
 

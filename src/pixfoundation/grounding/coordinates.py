@@ -1,7 +1,7 @@
-"""Masks at the points and in the boxes that an answer names.
+"""Coordinates: the points and boxes in an answer prompt the segmenter.
 
-The published simple baselines; and Seg-Zero and VisionReasoner (dvlab-research/Seg-Zero), where a
-box and the points beside it are one prompt and the segmenter's best mask counts for each object.
+Used for the simple baselines of PixFoundation (arXiv 2502.04192), and for Seg-Zero and
+VisionReasoner (dvlab-research/Seg-Zero), where a box and its points form one prompt.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pixfoundation.models.base import Capability
 from pixfoundation.segmenters.base import (
     AnySegmenter,
     Box,
+    Point,
     Segmenter,
     SegmenterOutput,
     accepted_prompts,
@@ -40,11 +41,11 @@ def load(
     """Make the grounder.
 
     Args:
-        segmenter: Draws the masks.
+        segmenter: A segmenter that accepts points and boxes.
         conventions: Rules of the grounders; `coordinate_masks` is used here.
 
     Raises:
-        DataError: If there is no segmenter.
+        DataError: If there is no segmenter or it accepts neither points nor boxes.
     """
     if segmenter is None:
         raise DataError("Grounding by coordinates needs a segmenter: it turns them into masks.")
@@ -58,10 +59,10 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """The grounder.
+    """The grounder `coordinates`.
 
     Attributes:
-        segmenter: Draws the masks.
+        segmenter: The segmenter that turns points and boxes into masks.
         conventions: Rules of the grounders.
     """
 
@@ -71,26 +72,35 @@ class Coordinates:
     uses: frozenset[Capability] = frozenset({"coordinates"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Return the masks of every region of an answer, points first, then boxes."""
+        """Return the masks of every region of an answer.
+
+        Args:
+            image: The image that the answer is about.
+            answer: An answer with its regions.
+
+        Returns:
+            Candidates of the points first, then of the boxes, those of one region together.
+
+        Raises:
+            DataError: If boxes come with points and the segmenter does not accept both together.
+        """
         regions = answer.regions or ()
         points = [region for region in regions if len(region.coordinates) == 2]
         boxes = [region for region in regions if len(region.coordinates) == 4]
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         if points:
-            where = [(r.coordinates[0], r.coordinates[1]) for r in points]
-            found += self._candidates(points, self.segmenter.segment(image, points=where), answer)
+            output = self.segmenter.segment(image, points=[_point(region) for region in points])
+            candidates += self._candidates(points, output, answer)
         if boxes:
-            around = [_box(region) for region in boxes]
-            found += self._candidates(boxes, self._segment_boxes(image, boxes, around), answer)
-        return found
+            candidates += self._candidates(boxes, self._segment_boxes(image, boxes), answer)
+        return candidates
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings, as JSON data."""
+        """Return the settings as JSON data, for `run.json`."""
         return {"published": self.conventions == PUBLISHED.grounding}
 
-    def _segment_boxes(
-        self, image: Image.Image, regions: Sequence[Region], boxes: Sequence[Box]
-    ) -> SegmenterOutput:
+    def _segment_boxes(self, image: Image.Image, regions: Sequence[Region]) -> SegmenterOutput:
+        boxes = [_box(region) for region in regions]
         if not any(region.points for region in regions):
             return self.segmenter.segment(image, boxes=boxes)
         if "points_in_boxes" not in accepted_prompts(self.segmenter):
@@ -103,38 +113,41 @@ class Coordinates:
         return self.segmenter.segment(image, boxes=boxes, points_in_boxes=points)
 
     def _candidates(
-        self, regions: list[Region], drawn: SegmenterOutput, answer: Answer
+        self, regions: list[Region], output: SegmenterOutput, answer: Answer
     ) -> list[Candidate]:
         return [
             Candidate(
-                mask=Mask.from_array(np.asarray(drawn.masks[place, index])),
+                mask=Mask.from_array(output.masks[place, index]),
                 phrase=_phrase(region, answer),
-                point=(region.coordinates[0], region.coordinates[1])
-                if len(region.coordinates) == 2
-                else None,
+                point=_point(region) if len(region.coordinates) == 2 else None,
                 box=_box(region) if len(region.coordinates) == 4 else None,
-                score=float(drawn.scores[place, index]),
+                score=float(output.scores[place, index]),
                 index=number,
                 source="coordinates",
             )
             for place, region in enumerate(regions)
-            for number, index in enumerate(self._kept(region, drawn.scores[place]))
+            for number, index in enumerate(self._counted(region, output.scores[place]))
         ]
 
-    def _kept(self, region: Region, scores: NDArray[np.float32]) -> Sequence[int]:
-        """Return which masks of a place count."""
+    def _counted(self, region: Region, scores: NDArray[np.float32]) -> Sequence[int]:
+        """Return the indices of the masks of a region that count as candidates."""
         if self.conventions.coordinate_masks is CoordinateMasks.ALL:
             return range(len(scores))
         return [int(scores.argmax()) if region.points else len(scores) - 1]
 
 
-def _box(region: Region) -> tuple[float, float, float, float]:
+def _point(region: Region) -> Point:
+    x, y = region.coordinates
+    return (x, y)
+
+
+def _box(region: Region) -> Box:
     x0, y0, x1, y1 = region.coordinates
     return (x0, y0, x1, y1)
 
 
 def _phrase(region: Region, answer: Answer) -> Phrase | None:
-    """The label as a phrase, where the text holds it."""
+    """Return the label as a phrase; None if it does not occur in the text."""
     if not region.label:
         return None
     start = answer.text.find(region.label)

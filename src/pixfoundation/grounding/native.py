@@ -1,4 +1,4 @@
-"""Masks that a model gave itself are the candidates, each with the words that it belongs to."""
+"""Native masks: the masks that a model outputs itself are the candidates."""
 
 from __future__ import annotations
 
@@ -18,52 +18,57 @@ from pixfoundation.types import Answer, Candidate, NativeMask, Phrase
 def load(
     segmenter: AnySegmenter | None, *, conventions: GroundingConventions = DEFAULT.grounding
 ) -> NativeMasks:
-    """Make the grounder; neither a segmenter nor the conventions change anything here."""
+    """Make the grounder.
+
+    Args:
+        segmenter: Ignored; part of the common factory signature.
+        conventions: Ignored; part of the common factory signature.
+    """
     return NativeMasks()
 
 
 @dataclass(frozen=True, slots=True)
 class NativeMasks:
-    """The grounder."""
+    """The grounder `native`."""
 
     name: str = "native"
     uses: frozenset[Capability] = frozenset({"masks"})
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Return the answer's own masks, in its order; none if it emitted none.
+        """Return the native masks of an answer in their order.
 
         Args:
             image: The image that the answer is about.
-            answer: An answer of a model that can give masks.
+            answer: An answer of a model with native masks.
 
         Raises:
-            DataError: If a mask has not the size of the image.
+            DataError: If the size of a mask differs from that of the image.
         """
         size = (image.height, image.width)
-        candidates = []
-        for own in answer.masks or ():
-            if own.mask.size != size:
+        masks = answer.masks or ()
+        for native in masks:
+            if native.mask.size != size:
                 raise DataError(
-                    f"The model gave a mask of {own.mask.size} pixels (height, width) for an "
+                    f"The model gave a mask of {native.mask.size} pixels (height, width) for an "
                     f"image of {size}."
                 )
-            candidates.append(
-                Candidate(own.mask, _phrase(own, answer), score=own.score, source="native")
-            )
-        return candidates
+        return [
+            Candidate(native.mask, _phrase(native, answer), score=native.score, source="native")
+            for native in masks
+        ]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings, as JSON data."""
+        """Return the settings as JSON data, for `run.json`."""
         return {}
 
 
-def _phrase(own: NativeMask, answer: Answer) -> Phrase | None:
-    if own.phrase is None:
+def _phrase(native: NativeMask, answer: Answer) -> Phrase | None:
+    if native.phrase is None:
         return None
-    if own.span is None:  # the words are known, but not which of their occurrences is meant
-        start = answer.text.find(own.phrase)
-        span = (start, start + len(own.phrase)) if start >= 0 else (0, 0)
+    if native.span is None:  # the words are known, but not which of their occurrences is meant
+        start = answer.text.find(native.phrase)
+        span = (start, start + len(native.phrase)) if start >= 0 else (0, 0)
     else:
-        span = own.span
+        span = native.span
     (tokens,) = overlapping_tokens([span], answer.spans)
-    return Phrase(own.phrase, span, tokens)
+    return Phrase(native.phrase, span, tokens)

@@ -1,6 +1,6 @@
-"""One image, one expression: the model's answer, and the mask that it grounds the expression with.
+"""Ground an expression in a single image: the model's answer and its candidates.
 
-The same path as a benchmark run, on a single image without ground truth.
+The steps are those of a run over a dataset, on an image without ground truth.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample
 
 HEAT_SIDE = 1000
-"""Longest side in pixels of the maps that are kept for showing."""
+"""Longest side in pixels of the maps that are kept for display."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundedImage:
-    """What a model said about an expression in an image, and the masks it offers.
+    """A model's answer about an expression in an image, with its candidates.
 
     Attributes:
-        image: RGB.
-        sample: The question as a sample without ground truth.
-        prompt: What the model was asked.
-        answer: What it said.
-        candidates: The masks, those of one prompt together.
-        heat: For each phrase its map over the whole image, float32 [height, width] of at most
-            `HEAT_SIDE` pixels a side; for models that are grounded by attention.
+        image: The RGB image.
+        sample: The expression as a sample without ground truth.
+        prompt: The prompt that the model got.
+        answer: The model's answer.
+        candidates: The candidates, those of one segmenter prompt together.
+        heat: For models that are grounded by attention, the map of each phrase over the whole
+            image, by the phrase's span: float32 [height, width] with at most `HEAT_SIDE` pixels
+            per side. Empty for other models.
     """
 
     image: Image.Image
@@ -45,16 +46,18 @@ class GroundedImage:
     prompt: Prompt
     answer: Answer
     candidates: tuple[Candidate, ...]
-    heat: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
+    heat: dict[tuple[int, int], NDArray[np.float32]] = field(
+        default_factory=dict[tuple[int, int], NDArray[np.float32]]
+    )
 
     @property
     def phrases(self) -> list[Phrase]:
         """The phrases with candidates, in the order of the text."""
-        found = {c.phrase.span: c.phrase for c in self.candidates if c.phrase is not None}
-        return [found[span] for span in sorted(found)]
+        phrases = {c.phrase.span: c.phrase for c in self.candidates if c.phrase is not None}
+        return [phrases[span] for span in sorted(phrases)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the pixels as plain JSON data."""
+        """Return everything except the pixels as plain JSON data."""
         return {
             "expression": self.sample.expression,
             "image": str(self.sample.image),
@@ -65,6 +68,14 @@ class GroundedImage:
             "spans": [list(span) for span in self.answer.spans],
             "candidates": [candidate.to_json() for candidate in self.candidates],
         }
+
+    def _repr_html_(self) -> str:
+        """Return the answer, and the image with the best mask of each phrase, for notebooks."""
+        from pixfoundation.grounding.notebook import answer_html, masks_over_image, picture_html
+
+        picture = masks_over_image(self.image, self.candidates, self.phrases)
+        answer = answer_html(self.answer.text, self.phrases)
+        return f"<div>{picture_html(picture)}<p>{answer}</p></div>"
 
 
 def ground_image(
@@ -77,23 +88,24 @@ def ground_image(
     prompt: str | None = None,
     decoding: Decoding | None = None,
 ) -> GroundedImage:
-    """Asks a model about an expression in an image and grounds its answer.
+    """Ask a model about an expression in an image and ground its answer.
 
     Args:
-        image: RGB.
-        expression: What to find: 'the door of the yellow house'.
-        model: Who is asked.
-        grounder: Turns the answer into masks.
-        path: Where the image came from, for the record.
-        prompt: What to ask instead of the model's own wording of protocol 3.
-        decoding: How the answer is decoded; greedy by default.
+        image: The RGB image.
+        expression: Referring expression, such as 'the door of the yellow house'.
+        model: The model to ask.
+        grounder: Turns the answer into candidates.
+        path: Path of the image file, for `to_json`.
+        prompt: Text of the prompt instead of the model's template for protocol 3.
+        decoding: How the answer is decoded; by default greedily, with the attention captured if
+            the grounder needs it.
 
     Raises:
-        DataError: If the expression is empty, or the model has no answer.
+        DataError: If the expression is empty or the model gives no answer.
     """
     expression = expression.strip()
     if not expression:
-        raise DataError("The expression is empty: say in words what to find in the image.")
+        raise DataError("The expression is empty: describe the object to find in the image.")
     size = (image.height, image.width)
     sample = Sample(
         id="image",
@@ -105,23 +117,23 @@ def ground_image(
         expression=expression,
         mask=Mask.empty(size),
     )
-    asked = build_prompt(sample, 3, model.templates)
-    if asked is None or prompt is not None:
-        asked = Prompt(sample.id, 3, prompt or expression, expression)
+    built = build_prompt(sample, 3, model.templates)
+    if built is None or prompt is not None:
+        built = Prompt(sample.id, 3, prompt or expression, expression)
     decoding = decoding or Decoding(attention="attention" in grounder.uses)
-    answer = model.answer([image], [asked], decoding)[0]
+    answer = model.answer([image], [built], decoding)[0]
     if answer.error is not None:
         raise DataError(answer.error)
     candidates = tuple(grounder.ground(image, answer))
-    return GroundedImage(image, sample, asked, answer, candidates, _heat(grounder, answer))
+    return GroundedImage(image, sample, built, answer, candidates, _heat(grounder, answer))
 
 
 def _heat(grounder: Grounder, answer: Answer) -> dict[tuple[int, int], NDArray[np.float32]]:
     if not isinstance(grounder, AttendAndSegment) or answer.trace is None or not answer.token_ids:
         return {}
-    found = grounder.phrase_maps(answer.trace, answer)
-    if not found:
+    phrase_maps = grounder.phrase_maps(answer.trace, answer)
+    if not phrase_maps:
         return {}
     frame = answer.trace.frame.shrunk(HEAT_SIDE)
-    pixels = upsample(np.stack([grid for _, grid in found]), frame)
-    return {phrase.span: heat for (phrase, _), heat in zip(found, pixels, strict=True)}
+    pixels = upsample(np.stack([grid for _, grid in phrase_maps]), frame)
+    return {phrase.span: heat for (phrase, _), heat in zip(phrase_maps, pixels, strict=True)}

@@ -1,4 +1,4 @@
-"""Where a map points to: its highest pixels, and the box around what is high near them."""
+"""Turn a map into prompts: its highest pixels, and the boxes and masks around them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A place on the image.
+    """A maximum of a map.
 
     Attributes:
         point: (x, y) of a pixel.
-        degenerate: The map says nothing (constant or not a number), so the place is arbitrary.
+        degenerate: Whether the map has no maximum (it is constant or not a number), so that the
+            point is arbitrary.
     """
 
     point: tuple[float, float]
@@ -31,24 +32,26 @@ def peaks(
     """Find the highest pixels of a map.
 
     Args:
-        pixels: float32 [height, width]; NaN where the map says nothing.
-        cell: (width, height) in pixels of a cell of the grid that it comes from. Further points
-            are at least a cell away from all before.
-        count: How many at most.
-        rank: Begin with the rank-th highest pixel, from 1.
+        pixels: float32 [height, width]; NaN outside the grid.
+        cell: (width, height) in pixels of a grid cell. Each point is at least one cell away from
+            all earlier points.
+        count: Maximum number of points.
+        rank: Start with the rank-th highest pixel, from 1; of equal pixels the first in row-major
+            order is the higher.
 
     Returns:
-        At least one; the centre of the image, flagged, for a map that is constant or all NaN.
+        1 to `count` peaks. For a map that is constant or all NaN, the centre of the image, marked
+        as degenerate.
     """
     height, width = pixels.shape
     known = pixels[np.isfinite(pixels)]
     if known.size == 0 or known.min() == known.max():
         return [Peak((float(width // 2), float(height // 2)), degenerate=True)]
-    left = np.where(np.isfinite(pixels), pixels, -np.inf)
-    ys, xs = np.arange(height)[:, None], np.arange(width)[None]
-    found: list[Peak] = []
+    remaining = np.where(np.isfinite(pixels), pixels, -np.inf)
+    ys, xs = np.arange(height).reshape(-1, 1), np.arange(width).reshape(1, -1)
+    maxima: list[Peak] = []
     for place in range(count):
-        flat = left.ravel()
+        flat = remaining.ravel()
         if not np.isfinite(flat.max()):
             break
         if place == 0 and rank > 1:
@@ -56,22 +59,28 @@ def peaks(
         else:
             best = int(flat.argmax())
         y, x = divmod(best, width)
-        found.append(Peak((float(x), float(y))))
+        maxima.append(Peak((float(x), float(y))))
         if place + 1 < count:
-            left = np.where((abs(xs - x) < cell[0]) & (abs(ys - y) < cell[1]), -np.inf, left)
-    return found
+            near = (abs(xs - x) < cell[0]) & (abs(ys - y) < cell[1])
+            remaining = np.where(near, -np.inf, remaining)
+    return maxima
 
 
 def high_cells(
     grid: NDArray[np.float32], frame: GridFrame, point: tuple[float, float], threshold: float
 ) -> NDArray[np.bool_]:
-    """Return the connected high cells that hold a point, bool [grid rows, grid columns].
+    """Return the connected high cells around a point.
 
     Args:
         grid: float32 [grid rows, grid columns].
-        frame: Where it lies on the image.
+        frame: Position of the grid on the image.
         point: (x, y) in pixels.
-        threshold: Which cells are high, between the grid's lowest (0) and highest value (1).
+        threshold: Height from which a cell is high, between the lowest (0) and the highest value
+            (1) of the grid.
+
+    Returns:
+        bool [grid rows, grid columns]: the cell of the point and the high cells that are connected
+        to it by edges.
     """
     x0, y0, _, _ = frame.box
     step_x, step_y = _steps(frame)
@@ -84,15 +93,23 @@ def high_cells(
     while frontier:
         r, c = frontier.pop()
         for near in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)):
-            inside = 0 <= near[0] < frame.rows and 0 <= near[1] < frame.columns
-            if inside and high[near] and not reached[near]:
+            on_grid = 0 <= near[0] < frame.rows and 0 <= near[1] < frame.columns
+            if on_grid and high[near] and not reached[near]:
                 reached[near] = True
                 frontier.append(near)
     return reached
 
 
 def box_around(cells: NDArray[np.bool_], frame: GridFrame) -> Box:
-    """Return the box of some cells, inside the image."""
+    """Return the bounding box of cells, clipped to the image.
+
+    Args:
+        cells: bool [grid rows, grid columns] with at least one True.
+        frame: Position of the grid on the image.
+
+    Returns:
+        (x0, y0, x1, y1) in pixels.
+    """
     x0, y0, _, _ = frame.box
     step_x, step_y = _steps(frame)
     rows, columns = np.nonzero(cells)
@@ -106,7 +123,15 @@ def box_around(cells: NDArray[np.bool_], frame: GridFrame) -> Box:
 
 
 def mask_of(cells: NDArray[np.bool_], frame: GridFrame) -> NDArray[np.bool_]:
-    """Return the pixels whose centres lie in some cells, bool [height, width]."""
+    """Return the pixels whose centres lie in the given cells.
+
+    Args:
+        cells: bool [grid rows, grid columns].
+        frame: Position of the grid on the image.
+
+    Returns:
+        bool [height, width].
+    """
     height, width = frame.image_size
     x0, y0, _, _ = frame.box
     step_x, step_y = _steps(frame)
@@ -120,6 +145,6 @@ def mask_of(cells: NDArray[np.bool_], frame: GridFrame) -> NDArray[np.bool_]:
 
 
 def _steps(frame: GridFrame) -> tuple[float, float]:
-    """The (width, height) in pixels of a cell."""
+    """Return the (width, height) of a cell in pixels."""
     x0, y0, x1, y1 = frame.box
     return (x1 - x0) / frame.columns, (y1 - y0) / frame.rows

@@ -1,6 +1,7 @@
-"""The words of each noun phrase prompt a segmenter that takes words: grounding without attention.
+"""Words: the text of each noun phrase prompts a text segmenter, without any attention.
 
-It asks how much of grounding is in the words alone. CLIPSeg makes it a floor, SAM 3 a strong rival.
+It measures how much grounding the words alone achieve. CLIPSeg gives a lower bound, SAM 3 a strong
+baseline.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ def load(
     """Make the grounder.
 
     Args:
-        segmenter: One that takes words.
+        segmenter: A segmenter that accepts text.
         conventions: Ignored; part of the common factory signature.
-        pronouns: Whether 'it' and the like are asked for.
+        pronouns: Whether pronouns ('it', 'they') count as phrases.
 
     Raises:
-        DataError: If the segmenter does not take words.
+        DataError: If the segmenter does not accept text.
     """
     if segmenter is None or not takes_text(segmenter):
         raise DataError(
-            "The grounder 'words' needs a segmenter that takes words: 'clipseg' or 'sam3-text'."
+            "The grounder 'words' needs a segmenter that accepts text: 'clipseg' or 'sam3-text'."
         )
     return Words(segmenter, NounPhrases(pronouns=pronouns))
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The grounder.
+    """The grounder `words`.
 
     Attributes:
-        segmenter: Draws the masks.
-        phrases: Finds the phrases.
+        segmenter: The segmenter that turns text into masks.
+        phrases: Finds the noun phrases.
     """
 
     segmenter: TextSegmenter
@@ -57,28 +58,31 @@ class Words:
     uses: frozenset[Capability] = frozenset()
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
-        """Return the masks that the segmenter gives for each phrase, the best first.
+        """Return the masks that the segmenter gives for each phrase.
 
         Args:
             image: The image that the answer is about.
-            answer: Any answer; only its text is read.
+            answer: An answer; only its text is read.
+
+        Returns:
+            Candidates in the order of the phrases, the best mask of each phrase first.
         """
         phrases = self.phrases.find(answer)
-        drawn = self.segmenter.segment_texts(image, [phrase.text for phrase in phrases])
+        outputs = self.segmenter.segment_texts(image, [phrase.text for phrase in phrases])
         return [
             Candidate(
-                Mask.from_array(found.mask),
+                Mask.from_array(output.mask),
                 phrase,
-                score=found.score,
+                score=output.score,
                 index=index,
                 source="words",
             )
-            for phrase, own in zip(phrases, drawn, strict=True)
-            for index, found in enumerate(own)
+            for phrase, masks in zip(phrases, outputs, strict=True)
+            for index, output in enumerate(masks)
         ]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings, as JSON data."""
+        """Return the settings as JSON data, for `run.json`."""
         return {
             "phrases": {**asdict(self.phrases), "pipeline": pipeline_name(self.phrases.pipeline)}
         }

@@ -17,9 +17,9 @@ from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import shrunk_size
+from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, ious
-from pixfoundation.report.colours import PHRASE_COLOURS
 from pixfoundation.report.embedding import pack_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import RunRecords

@@ -21,8 +21,8 @@ from PIL import Image
 
 from pixfoundation.errors import RunError
 from pixfoundation.geometry import shrunk_size
+from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.colours import phrase_colour
 from pixfoundation.report.rich_text import (
     DPI,
     Piece,

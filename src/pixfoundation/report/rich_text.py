@@ -16,8 +16,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
+from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.phrases import cut_at_phrases
-from pixfoundation.report.colours import phrase_colour
 from pixfoundation.types import Phrase
 
 POINTS = 72

@@ -13,8 +13,8 @@ from pixfoundation.errors import DataError
 from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.colours import token_colours
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.colours import token_colours
 from pixfoundation.report.grid import shrunk
 from pixfoundation.report.rich_text import fitted, highlight
 
@@ -48,7 +48,7 @@ def token_heat(
     trace, tokens = found.answer.trace, len(found.answer.token_ids)
     if not isinstance(grounder, AttendAndSegment) or trace is None or not tokens:
         raise DataError("The answer carries no attention: there is nothing to show by token.")
-    maps = token_maps(trace, tokens, grounder.reading, centred=tokens > 1)
+    maps = token_maps(trace, tokens, grounder.row_convention, centred=tokens > 1)
     return upsample(maps, trace.frame if side is None else trace.frame.shrunk(side))
 
 

@@ -1,4 +1,4 @@
-"""Which colour stands for a noun phrase: the same in figures, report, page and terminal."""
+"""The colour of each noun phrase, the same in figures, reports, notebooks and the terminal."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pixfoundation.types import Phrase
 
 PHRASE_COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-"""Told apart by colour-blind eyes as well (Okabe and Ito, 'Color Universal Design')."""
+"""Colours that colour-blind readers can tell apart (Okabe and Ito, 'Color Universal Design')."""
 
 
 def phrase_colour(number: int) -> str:
-    """Return the colour of the phrase at a place among those of its answer, counted from 0."""
+    """Return the colour of a phrase by its index among the phrases of the answer."""
     return PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
 
 
 def token_colours(phrases: Sequence[Phrase]) -> dict[int, str]:
-    """Return the colour of every token that is in a phrase, by the token's place.
+    """Return the colour of every token that belongs to a phrase, by the index of the token.
 
     Args:
-        phrases: Of one answer, in the order of the text.
+        phrases: The phrases of one answer in the order of the text.
     """
     return {
         token: phrase_colour(number)
