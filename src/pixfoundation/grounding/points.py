@@ -48,7 +48,8 @@ def peaks(
     if known.size == 0 or known.min() == known.max():
         return [Peak((float(width // 2), float(height // 2)), degenerate=True)]
     remaining = np.where(np.isfinite(pixels), pixels, -np.inf)
-    ys, xs = np.arange(height).reshape(-1, 1), np.arange(width).reshape(1, -1)
+    ys = np.arange(height, dtype=np.int64)[:, None]
+    xs = np.arange(width, dtype=np.int64)[None]
     maxima: list[Peak] = []
     for place in range(count):
         flat = remaining.ravel()
