@@ -251,7 +251,7 @@ def test_a_second_long_forward_is_refused():
     ids = torch.arange(1, 9)[None]
     with AttentionCapture(model, torch.arange(3)):
         model(ids)
-        with pytest.raises(AttentionError, match="one token a step"):
+        with pytest.raises(AttentionError, match="one token per step"):
             model(ids)
 
 

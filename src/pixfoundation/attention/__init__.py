@@ -1,11 +1,11 @@
-"""Attention from generated tokens to the image: captured, and laid out on the image.
+"""Capture the attention from generated tokens to the image, and lay it out on the image.
 
-For a model of one's own, three steps (nothing else of this package is needed):
+For your own model three steps are enough:
 
     from pixfoundation.attention import AttentionCapture, to_trace
 
-    # columns: int64 [n], where the image tokens are in the decoder's sequence, in row-major order
-    #          of the grid (leave out separators such as newline tokens)
+    # columns: int64 [n], positions of the image tokens in the decoder's sequence, in row-major
+    #          order of the grid, without separators such as newline tokens
     with AttentionCapture(text_model, columns) as capture:
         output = text_model.generate(inputs_embeds=..., disable_compile=True)
     trace = to_trace(capture.rows()[0], tokens=number_of_new_tokens, frame=grid_frame)

@@ -1,8 +1,8 @@
-"""Captures the attention from each generated token to the image while a model generates.
+"""Capture the attention from each generated token to the image while a model generates.
 
-A function registered with transformers' attention interface computes, beside the model's own
-attention, the rows of the queries that emit tokens and adds their image columns up over heads and
-layers. No attention matrix ever exists, and any attention implementation of the model stays in use.
+A function registered with transformers' attention interface computes, in addition to the model's
+own attention, the rows of the queries that emit tokens, and sums their image columns over heads and
+layers. No attention matrix ever exists, and the model keeps its attention implementation.
 
     with AttentionCapture(model, columns) as capture:
         model.generate(**inputs, past_key_values=None, disable_compile=True)
@@ -31,7 +31,7 @@ from pixfoundation.attention.rows import KeyFrame, apply_rows, attention_rows, g
 from pixfoundation.errors import PixFoundationError
 
 PREFIX = "pixfoundation_over_"
-_ROWS_AT_ONCE = 32  # bounds the memory when many rows of one forward are wanted
+_ROWS_AT_ONCE = 32  # bounds the memory when many rows of one forward pass are recorded
 
 _UNKNOWN_EXTRAS = {
     "s_aux": "attention sinks",
@@ -41,21 +41,22 @@ _UNKNOWN_EXTRAS = {
 _active: ContextVar[AttentionCapture | None] = ContextVar("attention_capture", default=None)
 
 Heads = Sequence[int] | Mapping[int, Sequence[int]] | None
+"""Indices of query heads for all layers, or by layer; None for all heads."""
 
 
 class AttentionError(PixFoundationError):
-    """The attention of a model, or of this way of generating, cannot be captured."""
+    """The attention of this model, or in this way of generating, cannot be captured."""
 
 
 class AttentionCapture(AbstractContextManager["AttentionCapture"]):
-    """Records image columns of attention rows during the forwards inside its `with` block.
+    """Records the image columns of attention rows in the forward passes of its `with` block.
 
-    The first forward holds (the end of) the prompt; its last `prompt_rows` rows are recorded. Each
-    later forward must hold one token a sequence; its row is recorded. Row r of the result then is
-    the query at sequence position `prompt length - prompt_rows + r`: with two prompt rows, row 0
-    is the last but one prompt token, row 1 the query that emitted the first new token, row 2 the
-    query that *is* the first new token and emitted the second, and so on. For teacher forcing,
-    one forward over prompt and answer with `prompt_rows = tokens + 2` gives the same.
+    The first forward pass contains (the end of) the prompt; its last `prompt_rows` rows are
+    recorded. Each later pass must contain one token per sequence; its row is recorded. Row r of the
+    result is the query at sequence position `prompt length - prompt_rows + r`. With two prompt
+    rows, row 0 is the last but one prompt token, row 1 the query that emitted the first new token,
+    row 2 the query that *is* the first new token and emitted the second, and so on. With teacher
+    forcing, one pass over prompt and answer with `prompt_rows = tokens + 2` gives the same rows.
     """
 
     def __init__(
@@ -71,20 +72,20 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         """Prepare a capture.
 
         Args:
-            model: The model that will be called; its attention implementation is wrapped inside
-                the block and restored after it.
-            columns: int64 [n] or [batch, n]: positions of the image tokens in the sequence as the
-                decoder sees it, padding on the left counted.
+            model: The model that will be called. Its attention implementation is wrapped in the
+                block and restored after it.
+            columns: int64 [n] or [batch, n]: positions of the image tokens in the decoder's
+                sequence, including padding on the left.
             layers: Indices of decoder layers, negative ones from the end; all by default.
             heads: Indices of query heads, negative ones from the end, for all layers or by layer;
-                all by default. The result is the mean over all chosen pairs of layer and head.
-            prompt_rows: How many rows of the first forward are recorded, from its end.
-            past_length: Tokens that a given cache already holds before the first forward.
+                all by default. The result is the mean over all selected pairs of layer and head.
+            prompt_rows: Number of rows of the first forward pass to record, counted from its end.
+            past_length: Number of tokens that a cache contains before the first forward pass.
 
         Raises:
             AttentionError: If the model cannot be captured or a layer does not exist.
         """
-        config = model.config.get_text_config()
+        config = _text_config(model)
         depth = config.num_hidden_layers
         if "linear_attention" in (getattr(config, "layer_types", None) or ()):
             raise AttentionError(
@@ -102,19 +103,19 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         )
         self.heads = heads
         self.prompt_rows = prompt_rows
-        self._seen = past_length  # tokens before the running forward
-        self._queries = 0  # queries of the running forward
-        self._visited: set[int] = set()  # layers done in the running forward
-        self._sum: Tensor | None = None  # (B, R, n) of the running forward
+        self._seen = past_length  # tokens before the current forward pass
+        self._queries = 0  # queries of the current forward pass
+        self._visited: set[int] = set()  # layers that the current forward pass has visited
+        self._sum: Tensor | None = None  # (B, R, n) of the current forward pass
         self._pairs = 0  # layer-head pairs in that sum
         self._steps: list[Tensor] = []
 
-    # ---- as a context ------------------------------------------------------------------------
+    # ---- context manager ---------------------------------------------------------------------
 
     def __enter__(self) -> AttentionCapture:
         if _active.get() is not None:
             raise AttentionError("Another attention capture is running in this thread.")
-        self._base = self.model.config.get_text_config()._attn_implementation or "eager"
+        self._base: str = _text_config(self.model)._attn_implementation or "eager"
         _set_implementation(self.model, _wrapped(self._base))
         self._token = _active.set(self)
         return self
@@ -129,11 +130,11 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         _set_implementation(self.model, self._base)
 
     def rows(self) -> Tensor:
-        """Return what was recorded.
+        """Return the recorded rows.
 
         Returns:
             float32 [batch, rows, n] on the CPU, where rows = min(`prompt_rows`, queries of the
-            first forward) + later forwards.
+            first forward pass) + later forward passes.
 
         Raises:
             AttentionError: If nothing was recorded or layers are missing from a step.
@@ -141,35 +142,56 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         if self._visited:
             self._close_step()
         if not self._steps:
-            raise AttentionError("No forward of the model went through the attention capture.")
+            raise AttentionError(
+                "No forward pass of the model went through the attention capture. Call the model "
+                "within its `with` block."
+            )
         return torch.cat([step.cpu() for step in self._steps], dim=1)
 
-    # ---- as called by the attention ----------------------------------------------------------
+    # ---- called by the attention -------------------------------------------------------------
 
     def begin(self, layer: int, queries: int, keys: int) -> KeyFrame:
-        """Note that a layer is about to attend; a layer's second visit starts a new step."""
+        """Register that a layer is about to attend; its second visit starts a new step.
+
+        Args:
+            layer: Index of the layer.
+            queries: Number of queries of this forward pass.
+            keys: Number of keys, including the cache.
+
+        Returns:
+            The position of the keys in the sequence.
+
+        Raises:
+            AttentionError: If more than one token per sequence follows the prompt.
+        """
         if layer in self._visited:
             self._close_step()
         if not self._visited:
             self._queries = queries
             if queries > 1 and self._steps:
                 raise AttentionError(
-                    f"A forward of {queries} tokens followed the prompt. Capture needs one token "
-                    "a step: no assisted decoding, beams or chunked prefill."
+                    f"A forward pass of {queries} tokens followed the prompt. Capture needs one "
+                    "token per step: no assisted decoding, beams or chunked prefill."
                 )
         self._visited.add(layer)
         return KeyFrame(self._seen + queries, queries, keys)
 
-    def wanted_rows(self, queries: int) -> range:
-        """Return which queries of a forward are recorded."""
+    def recorded_rows(self, queries: int) -> range:
+        """Return the indices of the queries of a forward pass that are recorded."""
         return range(max(0, queries - self.prompt_rows), queries)
 
     def record(self, layer: int, weights: Tensor, frame: KeyFrame) -> None:
-        """Add one layer's rows, float32 [batch, heads, rows, keys], to the running step."""
-        chosen = self.heads.get(layer) if isinstance(self.heads, Mapping) else self.heads
-        if chosen is not None:
+        """Add the rows of one layer to the current step.
+
+        Args:
+            layer: Index of the layer.
+            weights: float32 [batch, heads, rows, keys].
+            frame: Position of the keys in the sequence.
+        """
+        selected = self.heads.get(layer) if isinstance(self.heads, Mapping) else self.heads
+        if selected is not None:
             heads = weights.shape[1]
-            weights = weights[:, [_from_start(i, heads, "head") for i in chosen]]
+            weights = weights[:, [_from_start(i, heads, "head") for i in selected]]
         columns = self.columns.to(weights.device, non_blocking=True)
         part = gather_columns(
             weights.sum(dim=1), columns.expand(weights.shape[0], -1), frame
@@ -200,9 +222,9 @@ def _attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """The model's own attention, with wanted rows computed beside it.
+    """Compute the model's own attention, and record rows if a capture is active.
 
-    query [B, H, Q, D]; key, value [B, Hkv, K, D], the cache included; returns [B, Q, H, D].
+    query [B, H, Q, D]; key, value [B, Hkv, K, D], including the cache; returns [B, Q, H, D].
     """
     own = _own_attention(base, module, kwargs)
     capture = _active.get()
@@ -231,10 +253,10 @@ def _attend(
             capture.record(layer, weights, frame)
         return apply_rows(weights, value).contiguous(), None
     if layer in capture.layers:
-        wanted = capture.wanted_rows(queries)
+        rows = capture.recorded_rows(queries)
         parts = [
-            attention_rows(query, key, wanted[i : i + _ROWS_AT_ONCE], frame, **arguments)
-            for i in range(0, len(wanted), _ROWS_AT_ONCE)
+            attention_rows(query, key, rows[i : i + _ROWS_AT_ONCE], frame, **arguments)
+            for i in range(0, len(rows), _ROWS_AT_ONCE)
         ]
         capture.record(layer, parts[0] if len(parts) == 1 else torch.cat(parts, dim=2), frame)
     return own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
@@ -245,16 +267,17 @@ def _own_attention(
 ) -> Callable[..., tuple[Tensor, Tensor | None]]:
     """Return the attention that the model would use without a capture."""
     if base != "eager" and not (base == "sdpa" and kwargs.get("softcap") is not None):
-        return ALL_ATTENTION_FUNCTIONS[base]
-    # The eager function is the model file's own; scaled-dot-product attention knows no softcap.
+        functions: Any = ALL_ATTENTION_FUNCTIONS
+        return functions[base]
+    # The eager function is in the model's file; scaled-dot-product attention has no softcap.
     return sys.modules[type(module).__module__].eager_attention_forward
 
 
 def _wrapped(base: str) -> str:
-    """Register the wrapper of an attention implementation and returns its name.
+    """Register the wrapper of an attention implementation and return its name.
 
-    The mask interface needs the same name: for one that it does not know, transformers builds no
-    mask at all, and padding and sliding windows would silently vanish.
+    The wrapper is registered with the mask interface as well: for an unknown name transformers
+    builds no mask at all, so padding and sliding windows would be ignored silently.
     """
     name = PREFIX + base
     if name not in ALL_ATTENTION_FUNCTIONS.valid_keys():
@@ -262,29 +285,41 @@ def _wrapped(base: str) -> str:
         def attend(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
             return _attend(base, *args, **kwargs)
 
-        AttentionInterface.register(name, attend)
-        AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[base])
+        attentions: Any = AttentionInterface
+        masks: Any = AttentionMaskInterface
+        mask_functions: Any = ALL_MASK_ATTENTION_FUNCTIONS
+        attentions.register(name, attend)
+        masks.register(name, mask_functions[base])
     return name
 
 
 def _set_implementation(model: PreTrainedModel, name: str) -> None:
-    """Set the attention of the text part alone; the vision tower keeps its own."""
-    text = model.config.get_text_config()
+    """Set the attention implementation of the text part; the vision tower keeps its own."""
+    text = _text_config(model)
+    untyped: Any = model
     if text is model.config:
-        model.set_attn_implementation(name)
+        untyped.set_attn_implementation(name)
         return
-    for key in model.config.sub_configs:
+    sub_configs: Mapping[str, Any] = untyped.config.sub_configs
+    for key in sub_configs:
         if getattr(model.config, key, None) is text:
-            model.set_attn_implementation({key: name})
+            untyped.set_attn_implementation({key: name})
             return
     raise AttentionError(
-        f"{type(model).__name__} keeps its text configuration where transformers does not announce "
-        "it, so its attention cannot be switched. Use another model."
+        f"The text configuration of {type(model).__name__} is not among the `sub_configs` of its "
+        "configuration, so its attention cannot be switched. Use another model."
     )
 
 
+def _text_config(model: PreTrainedModel) -> Any:
+    config: Any = model.config
+    return config.get_text_config()
+
+
 def _from_start(index: int, size: int, kind: str) -> int:
-    """Turn an index that may count from the end into one that counts from the start."""
+    """Return a non-negative index for one that may be negative."""
     if not -size <= index < size:
-        raise AttentionError(f"There is no {kind} {index}: the model has {size} {kind}s.")
+        raise AttentionError(
+            f"There is no {kind} {index}: the model has {size} {kind}s, from 0 to {size - 1}."
+        )
     return index % size

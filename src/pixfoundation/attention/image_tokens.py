@@ -1,7 +1,7 @@
-"""Which tokens of a prompt are image tokens, and where they lie on the image: by model family.
+"""Which tokens of a prompt are image tokens and where they lie on the image, by model type.
 
-A family that is not here is refused: a map on the wrong pixels would look as good as a right one.
-Families that show the model an image twice, whole and in tiles, offer both as `view`.
+A model type that is not listed is refused, since a map on the wrong pixels looks as plausible as a
+correct one. Model types that see an image twice, whole and in tiles, offer both as `view`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from pixfoundation.attention.capture import AttentionError
 from pixfoundation.geometry import GridFrame
 
 View = Literal["whole", "tiles"]
+"""Which view of the image is read, for model types that see it whole and in tiles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,8 +27,8 @@ class ImageLayout:
     """The image tokens of one prompt.
 
     Attributes:
-        columns: int64 [rows * columns] positions in the prompt, row-major over the grid.
-        frame: Where the grid lies on the image.
+        columns: int64 [rows * columns] positions in the prompt, in row-major order of the grid.
+        frame: Position of the grid on the image.
     """
 
     columns: Tensor
@@ -36,16 +37,16 @@ class ImageLayout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptImage:
-    """What a layout is worked out from.
+    """The inputs from which a layout is derived.
 
     Attributes:
         at: int64 [n] positions of all image tokens in the prompt.
         size: (height, width) of the image.
         config: The model's configuration.
         processor: The processor that made the prompt.
-        inputs: What the processor gave for this image beside the tokens (`image_grid_thw`).
+        inputs: Further outputs of the processor for this image (`image_grid_thw`).
         padded_square: Whether the image was padded to a square before the processor got it.
-        view: Which of two sights of the image is read.
+        view: Which of the two views of the image is read.
     """
 
     at: Tensor
@@ -58,27 +59,28 @@ class PromptImage:
 
 
 def image_layout(image: PromptImage) -> ImageLayout:
-    """Return the layout of a prompt's image.
+    """Return the layout of the image tokens in a prompt.
 
     Raises:
-        AttentionError: If the family is not known, or its tokens are not what it should have.
+        AttentionError: If the model type is not supported, or the number of image tokens is not
+            the expected one.
     """
-    family = image.config.model_type
-    if family not in LAYOUTS:
+    model_type = image.config.model_type
+    if model_type not in LAYOUTS:
         raise AttentionError(
-            f"Where models of type {family!r} put their image tokens is not known here, so their "
+            f"The layout of image tokens is not known for models of type {model_type!r}, so their "
             f"attention cannot be laid out on the image. Known: {', '.join(sorted(LAYOUTS))}."
         )
-    return LAYOUTS[family](image)
+    return LAYOUTS[model_type](image)
 
 
 def _llava(image: PromptImage) -> ImageLayout:
-    """One grid; a class token before it if the strategy is 'full'."""
+    """Lay out one grid, after a class token if the feature strategy is 'full'."""
     vision = image.config.vision_config
     if vision.model_type not in ("clip_vision_model", "siglip_vision_model"):
         raise AttentionError(
-            f"A LLaVA with a vision tower of type {vision.model_type!r} has a layout that is not "
-            "known here."
+            "The layout of image tokens is not known for a LLaVA with a vision tower of type "
+            f"{vision.model_type!r}."
         )
     side = vision.image_size // vision.patch_size
     at = image.at[1:] if len(image.at) == side * side + 1 else image.at
@@ -102,11 +104,13 @@ def _square_frame(image: PromptImage, side: int) -> GridFrame:
 
 
 def _llava_next(image: PromptImage) -> ImageLayout:
-    """The whole image squeezed to a square, then a finer grid without padding whose rows end in a
-    newline token.
-    """  # noqa: D205
-    from transformers.image_processing_utils import select_best_resolution
+    """Lay out the image stretched to a square, or the finer grid of its tiles after it.
 
+    The finer grid has no padding, and each of its rows ends in a newline token.
+    """
+    from transformers import image_processing_utils
+
+    utilities: Any = image_processing_utils
     vision = image.config.vision_config
     side = vision.image_size // vision.patch_size
     fine_count = len(image.at) - side * side
@@ -114,8 +118,9 @@ def _llava_next(image: PromptImage) -> ImageLayout:
         return _checked(image.at[: side * side], GridFrame.stretched(side, side, image.size))
 
     height, width = image.size
-    canvas = select_best_resolution(image.size, image.config.image_grid_pinpoints)  # (h, w) pixels
-    cells = [edge // vision.image_size * side for edge in canvas]  # of the padded canvas
+    pinpoints = image.config.image_grid_pinpoints
+    canvas: tuple[int, int] = utilities.select_best_resolution(image.size, pinpoints)  # (h, w)
+    cells = [edge // vision.image_size * side for edge in canvas]  # (rows, columns) with padding
     scale = min(canvas[1] / width, canvas[0] / height)
     fits_width = width / height > cells[1] / cells[0]
     resized = (
@@ -129,7 +134,7 @@ def _llava_next(image: PromptImage) -> ImageLayout:
     else:
         dropped = (0, (cells[1] - int(round(width * (cells[0] / height), 7))) // 2)
     rows, columns = (count - 2 * cut for count, cut in zip(cells, dropped, strict=True))
-    edges = []  # (x0, y0), (x1, y1) of what is left, in pixels of the image
+    edges: list[float] = []  # x0, y0, x1, y1 of the remaining grid, in pixels of the image
     for kept_from, kept_to in (
         (dropped[1], dropped[0]),
         (cells[1] - dropped[1], cells[0] - dropped[0]),
@@ -137,28 +142,28 @@ def _llava_next(image: PromptImage) -> ImageLayout:
         x = kept_from * canvas[1] / cells[1] - (canvas[1] - resized[1]) // 2
         y = kept_to * canvas[0] / cells[0] - (canvas[0] - resized[0]) // 2
         edges += [x * width / resized[1], y * height / resized[0]]
-    limit = _limit_of_patches(image)
+    limit = _patch_limit(image)
     if limit is not None:  # LLaVA-OneVision shrinks a grid that is too fine
         ratio = math.sqrt(rows * columns / (limit * side * side))
         if ratio > 1.1:
             rows, columns = int(rows // ratio), int(columns // ratio)
     if fine_count != rows * (columns + 1):
         raise AttentionError(
-            f"Expected {rows} rows of {columns} image tokens and a newline, but the prompt has "
-            f"{fine_count} tokens after the whole image."
+            f"Expected {rows} rows of {columns} image tokens and a newline token, but the prompt "
+            f"has {fine_count} tokens after the whole image."
         )
     grid = image.at[side * side :].view(rows, columns + 1)[:, :columns]
     x0, y0, x1, y1 = edges
     return _checked(grid.reshape(-1), GridFrame(rows, columns, (x0, y0, x1, y1), image.size))
 
 
-def _limit_of_patches(image: PromptImage) -> int | None:
+def _patch_limit(image: PromptImage) -> int | None:
     setting = getattr(image.config, "vision_aspect_ratio", None)
     return None if setting is None else int(setting.removeprefix("anyres_max_"))
 
 
 def _qwen_vl(image: PromptImage) -> ImageLayout:
-    """The image stretched to whole patches, 2 x 2 of them merged into a token."""
+    """Lay out the image stretched to whole patches, 2 x 2 of them merged into one token."""
     frames, height, width = (int(v) for v in image.inputs["image_grid_thw"])
     merge = image.config.vision_config.spatial_merge_size
     if frames != 1:
@@ -167,7 +172,7 @@ def _qwen_vl(image: PromptImage) -> ImageLayout:
 
 
 def _internvl(image: PromptImage) -> ImageLayout:
-    """Tiles of the stretched image; if there are several, the whole image in one more."""
+    """Lay out the tiles of the stretched image, or the whole image that follows several tiles."""
     vision = image.config.vision_config
     rows, columns = (
         int(size // patch * image.config.downsample_ratio)
@@ -189,17 +194,18 @@ def _internvl(image: PromptImage) -> ImageLayout:
 
 
 def _gemma3(image: PromptImage) -> ImageLayout:
-    """The image stretched to a square; crops of pan-and-scan, if any, follow it."""
+    """Lay out the image stretched to a square; crops of pan-and-scan after it are not read."""
     side = math.isqrt(image.config.mm_tokens_per_image)
     if len(image.at) % (side * side):
         raise AttentionError(
-            f"{len(image.at)} image tokens are not whole grids of {side} x {side}."
+            f"Expected grids of {side} x {side} image tokens, but the prompt has {len(image.at)} "
+            "image tokens."
         )
     return _checked(image.at[: side * side], GridFrame.stretched(side, side, image.size))
 
 
 def _idefics3(image: PromptImage) -> ImageLayout:
-    """Tiles of the stretched image with separators, then the whole image squeezed into one."""
+    """Lay out the tiles of the stretched image, or the whole image in one tile after them."""
     vision = image.config.vision_config
     side = vision.image_size // vision.patch_size // image.config.scale_factor
     if len(image.at) == side * side or image.view == "whole":
@@ -209,7 +215,7 @@ def _idefics3(image: PromptImage) -> ImageLayout:
 
 
 def _stitched(image: PromptImage, down: int, across: int, rows: int, columns: int) -> ImageLayout:
-    """Join tiles, given row by row and each row-major, into one grid over the stretched image."""
+    """Join tiles in row-major order, each in row-major order, into one grid over the image."""
     count = down * across * rows * columns
     if len(image.at) not in (count, count + rows * columns):
         raise AttentionError(
@@ -225,14 +231,16 @@ def _checked(at: Tensor, frame: GridFrame) -> ImageLayout:
     if len(at) != frame.rows * frame.columns:
         raise AttentionError(
             f"Expected {frame.rows} x {frame.columns} image tokens, but the prompt has {len(at)}. "
-            "The processor and the model's configuration do not belong together."
+            "The processor does not match the model's configuration."
         )
     return ImageLayout(at.to(torch.int64), frame)
 
 
 def _edge(size: Any, name: str) -> Any:
-    """Read one edge of a size setting, which may be a dictionary or an object."""
-    return size.get(name) if isinstance(size, Mapping) else getattr(size, name, None)
+    """Return one edge of a size setting, which may be a dictionary or an object."""
+    if isinstance(size, Mapping):
+        return cast("Mapping[str, Any]", size).get(name)
+    return getattr(size, name, None)
 
 
 def _two(value: Any) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""From the rows of a trace to one map a token: which row, less the mean of all."""
+"""Turn the rows of a trace into one map per token: which row is read, minus the mean map."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Maps = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class RowConvention:
-    """How the rows of an `AttentionTrace` become the map of a token.
+    """Which attention row belongs to a token.
 
     Attributes:
-        alignment: 'predict' reads the row whose query emitted the token, 'self' the row whose
-            query is the token.
-        first_row: The prompt row that stands for the query which emitted the first token: -1 is
-            that query, -2 the one before it, which the published code takes.
+        alignment: 'predict' reads the row of the query that emitted the token, 'self' the row of
+            the query that is the token.
+        first_row: The prompt row that is read as the query that emitted the first token: -1 is
+            that query, -2 the one before it, which the published code reads.
         heads: Query heads that the model must be loaded with; None for all.
     """
 
@@ -41,54 +41,65 @@ PRESETS = {
     # groundLMM: `x[:, -2:-1]` on [batch, heads, queries, keys] cuts heads, so one head is left.
     "groundlmm": RowConvention(heads=(-2,)),
 }
-"""Readings by name."""
+"""Row conventions by name."""
 
 
 def row_convention(preset: str) -> RowConvention:
-    """Return a preset.
+    """Return the row convention of a name in `PRESETS`.
 
     Raises:
-        DataError: If there is none of that name.
+        DataError: If `PRESETS` has no such name.
     """
     if preset not in PRESETS:
         raise DataError(f"Unknown attention preset {preset!r}. Known: {', '.join(PRESETS)}.")
     return PRESETS[preset]
 
 
-def emitting_rows(trace: AttentionTrace, tokens: int, reading: RowConvention) -> Maps:
-    """Return the rows that emitted the tokens, float32 [tokens, grid rows, grid columns].
-
-    The row that emitted the stop token is one of them.
-
-    Raises:
-        DataError: If the last but one prompt row is wanted but was not captured.
-    """
-    rows = trace.rows[:tokens]
-    if reading.first_row == -1:
-        return rows
-    if trace.first_row is None:
-        raise DataError("The row before the last prompt token is wanted, but was not captured.")
-    return np.concatenate([trace.first_row[None], rows[1:]])
-
-
-def token_maps(
-    trace: AttentionTrace, tokens: int, reading: RowConvention, *, centred: bool = True
-) -> Maps:
-    """Return each token's map.
-
-    The centre is the mean over the rows that emitted the tokens, whichever row a token's own map
-    is read from.
+def emitting_rows(trace: AttentionTrace, tokens: int, convention: RowConvention) -> Maps:
+    """Return the rows of the queries that emitted the tokens, the stop token included.
 
     Args:
         trace: The captured rows.
         tokens: Number of generated tokens, the stop token included.
-        reading: Which row belongs to a token.
+        convention: Which row belongs to a token.
+
+    Returns:
+        float32 [tokens, grid rows, grid columns].
+
+    Raises:
+        DataError: If the convention reads the last but one prompt row and it was not captured.
+    """
+    rows = trace.rows[:tokens]
+    if convention.first_row == -1:
+        return rows
+    if trace.first_row is None:
+        raise DataError(
+            "The row convention reads the row before the last prompt token, but it was not "
+            "captured. Capture with prompt_rows=2."
+        )
+    return np.concatenate([trace.first_row[None], rows[1:]])
+
+
+def token_maps(
+    trace: AttentionTrace, tokens: int, convention: RowConvention, *, centred: bool = True
+) -> Maps:
+    """Return the map of each token.
+
+    The subtracted mean is that of the emitting rows, for both alignments.
+
+    Args:
+        trace: The captured rows.
+        tokens: Number of generated tokens, the stop token included.
+        convention: Which row belongs to a token.
         centred: Whether the mean map is subtracted.
 
     Returns:
-        float32 [readable tokens, grid rows, grid columns]. With 'self' alignment the last token
-        is readable only if its own row was captured, which a stop token's is not.
+        float32 [tokens with a map, grid rows, grid columns]. With 'self' alignment the last token
+        has a map only if its own row was captured, which is not the case for a stop token.
+
+    Raises:
+        DataError: If the convention reads a row that was not captured.
     """
-    emitting = emitting_rows(trace, tokens, reading)
-    own = emitting if reading.alignment == "predict" else trace.rows[1 : tokens + 1]
+    emitting = emitting_rows(trace, tokens, convention)
+    own = emitting if convention.alignment == "predict" else trace.rows[1 : tokens + 1]
     return own - emitting.mean(axis=0) if centred else own

@@ -1,7 +1,7 @@
-"""A few rows of an attention matrix, without the matrix.
+"""Compute a few rows of an attention matrix without the matrix.
 
-The arithmetic of soft-max attention for chosen query rows: grouped key heads are never expanded,
-and the largest tensor is [batch, heads, rows, keys].
+This is soft-max attention for selected query rows: grouped key heads are never expanded, and the
+largest tensor is [batch, heads, rows, keys].
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class KeyFrame:
-    """Where the keys of one attention call lie in the sequence.
+    """The position of the keys of one attention call in the sequence.
 
     Attributes:
-        seen: Tokens of the sequence up to and including this call's queries.
+        seen: Number of tokens in the sequence up to and including the queries of this call.
         queries: Number of queries in this call; the last of them is token `seen - 1`.
-        keys: Number of keys given. Fewer than `seen` if a sliding window dropped the oldest, more
-            if a static cache has room left.
+        keys: Number of keys. It is less than `seen` if a sliding window dropped the oldest keys,
+            and more if a static cache has free space.
     """
 
     seen: int
@@ -49,28 +49,28 @@ def attention_rows(
     window: int | None = None,
     softcap: float | None = None,
 ) -> Tensor:
-    """Compute the attention of chosen query rows.
+    """Compute the attention of selected query rows.
 
     Args:
         query: [batch, heads, queries, dim], rotated.
         key: [batch, key heads, keys, dim]; heads is a multiple of key heads.
-        rows: Which queries.
-        frame: Where the keys lie in the sequence.
-        scaling: Factor on the products.
-        mask: What the model's attention got: boolean (True takes part) or additive
+        rows: Indices of the selected queries.
+        frame: Position of the keys in the sequence.
+        scaling: Factor applied to the products of queries and keys.
+        mask: The mask that the model's attention got: boolean (True takes part) or additive
             [batch or 1, heads or 1, queries, keys or more]; or a padding mask [batch, keys];
             or None.
-        causal: Whether later keys are hidden where the mask does not say it.
-        window: Sliding window in tokens, where the mask does not say it.
-        softcap: Bound on the products, `tanh(x / softcap) * softcap`.
+        causal: Whether later keys are hidden, if the mask is not of the four-dimensional kind.
+        window: Sliding window in tokens, if the mask is not of the four-dimensional kind.
+        softcap: Bound on the products, `tanh(x / softcap) * softcap`; None for no bound.
 
     Returns:
         float32 [batch, heads, rows, keys]; the rows sum to 1 over the keys.
     """
     batch, heads, _, dim = query.shape
     key_heads, keys = key.shape[1], key.shape[2]
-    picked = query[:, :, rows.start : rows.stop]  # (B, H, R, D)
-    grouped = picked.reshape(batch, key_heads, -1, dim)  # (B, Hkv, G * R, D)
+    selected = query[:, :, rows.start : rows.stop]  # (B, H, R, D)
+    grouped = selected.reshape(batch, key_heads, -1, dim)  # (B, Hkv, G * R, D)
     logits = torch.matmul(grouped, key.transpose(2, 3)) * scaling  # (B, Hkv, G * R, K)
     logits = logits.view(batch, heads, len(rows), keys).float()
     if softcap is not None:
@@ -96,7 +96,7 @@ def attention_rows(
 def _hidden(
     rows: range, frame: KeyFrame, causal: bool, window: int | None, device: torch.device
 ) -> Tensor | None:
-    """Return which keys [rows, keys] the shape of the attention hides; None if it hides none."""
+    """Return the keys that causality and window hide, bool [rows, keys]; None if they hide none."""
     first, last = frame.position(rows.start), frame.position(rows.stop - 1)
     future = causal and frame.offset + frame.keys - 1 > first
     past = window is not None and last - frame.offset >= window
@@ -113,7 +113,7 @@ def _hidden(
 
 
 def apply_rows(weights: Tensor, value: Tensor) -> Tensor:
-    """Apply attention rows to the values: the output of attention for these rows.
+    """Apply attention rows to the values, which gives the output of attention for these rows.
 
     Args:
         weights: float32 [batch, heads, rows, keys].
@@ -129,17 +129,17 @@ def apply_rows(weights: Tensor, value: Tensor) -> Tensor:
 
 
 def gather_columns(weights: Tensor, columns: Tensor, frame: KeyFrame) -> Tensor:
-    """Read columns by their position in the sequence; those out of a sliding window are zero.
+    """Select columns by their position in the sequence.
 
     Args:
         weights: [batch, rows, keys].
         columns: int64 [batch, n] positions in the sequence.
-        frame: Where the keys lie in the sequence.
+        frame: Position of the keys in the sequence.
 
     Returns:
-        [batch, rows, n].
+        [batch, rows, n]; zero for positions that a sliding window has dropped.
     """
     index = columns - frame.offset  # (B, n)
-    there = (index >= 0) & (index < frame.keys)
+    present = (index >= 0) & (index < frame.keys)
     expanded = index.clamp(0, frame.keys - 1)[:, None].expand(-1, weights.shape[1], -1)
-    return torch.gather(weights, 2, expanded) * there[:, None]
+    return torch.gather(weights, 2, expanded) * present[:, None]

@@ -1,4 +1,4 @@
-"""From captured rows to the record that travels with an answer."""
+"""Turn captured rows into the trace that an answer carries."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from pixfoundation.types import AttentionTrace
 
 
 def to_trace(rows: Tensor, tokens: int, frame: GridFrame) -> AttentionTrace:
-    """Lays the captured rows of one answer out on its grid.
+    """Lay out the captured rows of one answer on its grid.
 
     Args:
-        rows: float32 [1 + tokens or more, cells]: the last but one prompt row, then one row for
-            each query from the last prompt token on, as `AttentionCapture.rows` gives them with
-            two prompt rows. Rows after the one whose query is the last token are cut off.
+        rows: float32 [1 + tokens or more, cells]: the row of the last but one prompt token, then
+            one row per query from the last prompt token on, as `AttentionCapture.rows` returns
+            them with two prompt rows. Rows after that of the last token are dropped.
         tokens: Number of generated tokens, the stop token included.
-        frame: Where the grid lies on the image; cells in row-major order.
+        frame: Position of the grid on the image; cells are in row-major order.
+
+    Returns:
+        A trace with `rows` float32 [tokens or tokens + 1, grid rows, grid columns].
 
     Raises:
-        AttentionError: If there are too few rows, or not one column a cell.
+        AttentionError: If there are too few rows, or not exactly one column per cell.
     """
     if rows.ndim != 2 or rows.shape[1] != frame.rows * frame.columns or rows.shape[0] < tokens + 1:
         raise AttentionError(
