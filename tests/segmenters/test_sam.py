@@ -244,5 +244,5 @@ def test_a_backbone_of_a_missing_package_is_refused_with_its_name(tmp_path):
 def test_a_device_for_models_that_are_spread_is_the_best_one_here():
     best = load("tiny-sam")._model.device
     assert load("tiny-sam", device="auto")._model.device == best
-    with pytest.raises(DataError, match="no device 'gpu' here"):
+    with pytest.raises(DataError, match="no device 'gpu' on this machine"):
         load("tiny-sam", device="gpu")

@@ -64,7 +64,7 @@ def test_grounders_by_points_refuse_it_and_models_that_take_no_text_are_refused(
     for load_by_points in (load_attend_and_segment, load_coordinates):
         with pytest.raises(DataError, match="takes text, not points or boxes"):
             load_by_points(segmenter)
-    with pytest.raises(DataError, match="'sam', which takes no words"):
+    with pytest.raises(DataError, match="'sam', which does not accept text"):
         load(str(saved("sam")))
 
 

@@ -1,4 +1,4 @@
-"""Segmenters by name; nothing heavy is imported until one is loaded."""
+"""Segmenters by name; torch and transformers are imported when one is loaded."""
 
 from pixfoundation.segmenters.base import segmenters
 from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS

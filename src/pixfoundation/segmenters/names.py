@@ -1,4 +1,4 @@
-"""Short names of segmenters that transformers loads, kept apart so that listing stays light."""
+"""Short names of segmenters, in a module without heavy imports so that listing is fast."""
 
 SEGMENTERS = {
     "sam-vit-h": ("facebook/sam-vit-huge", "SAM ViT-H, the published one", "2.6 GB"),
@@ -16,7 +16,7 @@ TEXT_SEGMENTERS = {
     "clipseg": ("CIDAS/clipseg-rd64-refined", "CLIPSeg, prompted with words: a floor", "0.6 GB"),
     "sam3-text": ("facebook/sam3", "SAM 3, prompted with words (gated)", "3.5 GB"),
 }
-"""The same for those that take words instead of points."""
+"""The same for segmenters that accept text instead of points."""
 
 SHORT_NAMES = {"tiny-sam": "tiny-sam"} | {
     name: known[0] for name, known in (SEGMENTERS | TEXT_SEGMENTERS).items()

@@ -1,4 +1,4 @@
-"""An image as a segmenter's encoder takes it: padded or stretched."""
+"""Prepare an image for the encoder of a segmenter: padded or stretched."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from transformers.image_processing_base import ImageProcessingMixin
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An image as an encoder takes it.
+    """An image that is ready for an encoder.
 
     Attributes:
         pixels: float32 [1, 3, height, width].
-        resized: (height, width) of the image in it, at its top left.
-        padded: Whether the rest is padding.
+        resized: (height, width) of the image within `pixels`, at the top left.
+        padded: Whether the rest of `pixels` is padding.
     """
 
     pixels: Tensor
@@ -31,7 +31,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """SAM and SAM-HQ: the longer side to a fixed length, padding on the right and below."""
+    """SAM and SAM-HQ: resize the longer side to a fixed length, pad on the right and below."""
 
     processor: Any
 
@@ -49,10 +49,15 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Stretching:
-    """SAM 2 and its kin, SAM 3, CLIPSeg: the whole image to a fixed square.
+    """SAM 2, EdgeTAM, SAM 3 and CLIPSeg: stretch the image to a fixed square.
 
-    As in SAM 2's own transforms: scaled to 0..1, resized with an anti-aliased bilinear filter,
-    normalised. The processor that transformers has for it would need torchvision.
+    The steps are those of SAM 2's own transforms: scale to 0..1, resize with an anti-aliased
+    bilinear filter, normalise. The processor in transformers would need torchvision.
+
+    Attributes:
+        size: (height, width) of the square.
+        mean: Mean of each channel, subtracted from the scaled pixels.
+        std: Standard deviation of each channel, by which the result is divided.
     """
 
     size: tuple[int, int]
@@ -62,10 +67,10 @@ class Stretching:
     @classmethod
     def of_checkpoint(cls, location: str, **settings: Any) -> Stretching:
         """Read the settings of a checkpoint."""
-        read, _ = ImageProcessingMixin.get_image_processor_dict(location, **settings)
-        size = read["size"]
+        config, _ = ImageProcessingMixin.get_image_processor_dict(location, **settings)
+        size = config["size"]
         return cls(
-            (size["height"], size["width"]), tuple(read["image_mean"]), tuple(read["image_std"])
+            (size["height"], size["width"]), tuple(config["image_mean"]), tuple(config["image_std"])
         )
 
     def __call__(self, image: Image.Image) -> Prepared:

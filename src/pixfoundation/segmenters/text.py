@@ -1,4 +1,4 @@
-"""Segmenters prompted with words: SAM 3, and CLIPSeg as a floor."""
+"""Text segmenters: SAM 3, and CLIPSeg as a lower bound."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-import transformers
 from PIL import Image
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
+from pixfoundation.hub import Source, explained, read_model_type
 from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask
 from pixfoundation.segmenters.names import SHORT_NAMES
+from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Stretching
 
 _MODELS = {
@@ -25,7 +25,7 @@ _MODELS = {
     "sam3": "Sam3Model",
     "sam3_video": "Sam3Model",
 }
-SAM3_TEXT_LENGTH = 32  # tokens; SAM 3's text encoder takes no more
+SAM3_TEXT_LENGTH = 32  # tokens; limit of SAM 3's text encoder
 
 
 def load(
@@ -36,41 +36,39 @@ def load(
     revision: str | None = None,
     threshold: float = 0.5,
     least_score: float = 0.3,
-) -> WordSegmenter:
-    """Load a segmenter that takes words.
+) -> TransformersTextSegmenter:
+    """Load a text segmenter.
 
     Args:
         name: A short name, a hub id, or a folder in transformers' layout.
-        device: Where to; a GPU if there is one by default.
+        device: Name of a torch device; by default a GPU if there is one.
         dtype: 'float32' (the default), 'float16' or 'bfloat16'.
         revision: Branch, tag or commit on the hub.
-        threshold: Which pixels are inside, as a probability.
-        least_score: Below it, a mask of SAM 3 is not given.
+        threshold: Probability above which a pixel is foreground, 0..1.
+        least_score: Score above which SAM 3 returns a mask, 0..1.
 
     Raises:
         CheckpointError: If the weights are missing or damaged.
-        DataError: If they are of another kind of model.
+        DataError: If the checkpoint belongs to another kind of model.
     """
     source = Source.find(name, SHORT_NAMES, revision)
-    where = resolve_device(device)
+    settings: dict[str, Any] = {"revision": source.revision or "main"}
     with explained(source):
-        settings: dict[str, Any] = {"revision": source.revision or "main"}
-        kind = AutoConfig.from_pretrained(source.location, **settings).model_type
-        if kind not in _MODELS:
+        model_type = read_model_type(source)
+        if model_type not in _MODELS:
             raise DataError(
-                f"{source.location} is a model of type {kind!r}, which takes no words. "
-                f"Those that do: {', '.join(_MODELS)}."
+                f"{source.location} is a model of type {model_type!r}, which does not accept text. "
+                f"Expected one of: {', '.join(_MODELS)}."
             )
         prepare = Stretching.of_checkpoint(source.location, **settings)
         tokenizer = AutoTokenizer.from_pretrained(source.location, **settings)
-    model_class = getattr(transformers, _MODELS[kind])
-    model = load_weights(model_class, source, dtype=resolve_dtype(dtype or "float32", where))
-    made = ClipSeg if kind == "clipseg" else Sam3Text
-    return made(name, source, model.to(where), prepare, tokenizer, threshold, least_score)
+    model = load_network(source, _MODELS[model_type], device, dtype)
+    segmenter_class = ClipSeg if model_type == "clipseg" else Sam3Text
+    return segmenter_class(name, source, model, prepare, tokenizer, threshold, least_score)
 
 
-class WordSegmenter(ABC):
-    """What the two have in common."""
+class TransformersTextSegmenter(ABC):
+    """Common base of the text segmenters that transformers loads."""
 
     prompts: frozenset[PromptKind] = TEXT
 
@@ -94,10 +92,10 @@ class WordSegmenter(ABC):
 
     @abstractmethod
     def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
-        """Segments what each text names; see `TextSegmenter`."""
+        """Segment what each text names; see `TextSegmenter`."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the weights and settings, as JSON data."""
+        """Return what identifies the weights and settings, as JSON data for `run.json`."""
         own = {"threshold": self._threshold, "least_score": self._least_score}
         return {"name": self.name, **self._source.fingerprint(self._model), **own}
 
@@ -105,18 +103,18 @@ class WordSegmenter(ABC):
         return self._prepare(image).pixels.to(self._model.device, self._model.dtype)
 
     def _mask(self, probabilities: Tensor, image: Image.Image) -> np.ndarray:
-        """Brings probabilities [h, w] to a mask of the size of the image."""
+        """Return the mask of probabilities [h, w] at the size of the image."""
         size = (image.height, image.width)
         large = F.interpolate(probabilities[None, None].float(), size, mode="bilinear")[0, 0]
         return (large > self._threshold).cpu().numpy()
 
 
-class ClipSeg(WordSegmenter):
-    """CLIPSeg: one map a text; its score is the mean probability inside the mask."""
+class ClipSeg(TransformersTextSegmenter):
+    """CLIPSeg: one mask per text, whose score is the mean probability of its foreground."""
 
     @torch.inference_mode()
     def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
-        """Segments what each text names; nothing above the threshold is nothing found."""
+        """Segment what each text names; no mask if no pixel is above the threshold."""
         if not texts:
             return []
         words = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(
@@ -128,26 +126,26 @@ class ClipSeg(WordSegmenter):
             attention_mask=words["attention_mask"],
             pixel_values=pixels,
         ).logits.view(len(texts), *pixels.shape[-2:])
-        found: list[list[TextMask]] = []
-        for own in logits.float().sigmoid():
-            inside = own[own > self._threshold]
-            mask = self._mask(own, image)
-            found.append([TextMask(mask, float(inside.mean()))] if mask.any() else [])
-        return found
+        masks: list[list[TextMask]] = []
+        for probabilities in logits.float().sigmoid():
+            foreground = probabilities[probabilities > self._threshold]
+            mask = self._mask(probabilities, image)
+            masks.append([TextMask(mask, float(foreground.mean()))] if mask.any() else [])
+        return masks
 
 
-class Sam3Text(WordSegmenter):
-    """SAM 3: every instance of what a text names, with its score."""
+class Sam3Text(TransformersTextSegmenter):
+    """SAM 3: one mask per instance of what a text names, with its score."""
 
     @torch.inference_mode()
     def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
-        """Segments every instance of what each text names; the image is encoded once."""
+        """Segment every instance of what each text names; the image is encoded once."""
         if not texts:
             return []
-        seen = self._model.get_vision_features(pixel_values=self._pixels(image))
-        return [self._instances(image, seen, text) for text in texts]
+        features = self._model.get_vision_features(pixel_values=self._pixels(image))
+        return [self._instances(image, features, text) for text in texts]
 
-    def _instances(self, image: Image.Image, seen: Any, text: str) -> list[TextMask]:
+    def _instances(self, image: Image.Image, features: Any, text: str) -> list[TextMask]:
         words = self._tokenizer(
             text,
             padding="max_length",
@@ -156,7 +154,7 @@ class Sam3Text(WordSegmenter):
             return_tensors="pt",
         ).to(self._model.device)
         output = self._model(
-            vision_embeds=seen,
+            vision_embeds=features,
             input_ids=words["input_ids"],
             attention_mask=words["attention_mask"],
         )
