@@ -1,4 +1,4 @@
-"""What the port of LISA saves: time of an answer, and memory while loading. Ratios of one run.
+"""Measure what the port of LISA saves: time per answer, and memory while loading.
 
     python perf/pixel_mllms.py answer     # a key-value cache, CLIP once; against neither
     python perf/pixel_mllms.py loading    # shard by shard, against all shards at once
@@ -6,10 +6,10 @@
 
 The model is a random LISA in the published layout: by default Llama with 8 layers of width 1024,
 CLIP with 12 layers of width 512 at 224 pixels (256 image tokens), a small SAM; three times as many
-layers for loading. The original's way is emulated by
-a plain loop over the same modules: no cache, and the vision tower runs again for every token. Time
-is processor time of one thread, the two ways interleaved; the median of the rounds' ratios is
-given. Memory is the peak of a fresh process a way, beyond what it holds before loading.
+layers for loading. The original code is emulated by a plain loop over the same modules: no cache,
+and the vision tower runs again for every token. Time is processor time of one thread, both variants
+interleaved; the median of the rounds' ratios is reported. Memory is the peak of one fresh process
+per variant, beyond what it holds before loading.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # the tests hold the writer of checkpoints in the original layout
+sys.path.insert(0, str(ROOT))  # the tests write checkpoints in the original layout
 
 PROMPT_TOKENS = 60
 WAYS = ("streamed", "whole")
@@ -35,10 +35,10 @@ def write_checkpoint(folder: Path, layers: int, width: int) -> Any:
     """Write a random LISA of moderate size, in six shards; CLIP is half as wide as Llama."""
     from dataclasses import replace
 
-    from tests.models import original_layouts as layouts
+    from tests.models.common.llava_sam import tiny_checkpoint as tiny
 
     moderate = replace(
-        layouts.LISA,
+        tiny.LISA,
         width=width,
         mlp=width * 11 // 4,
         layers=layers,
@@ -48,31 +48,35 @@ def write_checkpoint(folder: Path, layers: int, width: int) -> Any:
         clip_width=width // 2,
         clip_heads=width // 128,
     )
-    return layouts.write(folder, moderate, shards=6)
+    return tiny.write(folder, moderate, shards=6)
 
 
 def answer_benchmark(tokens: int, rounds: int, layers: int, width: int) -> dict[str, Any]:
     """Time an answer with the port's cache and without any."""
     import torch
 
+    from pixfoundation.models.common.llava_sam.pixels import ImagePixels
     from pixfoundation.models.lisa import checkpoint as lisa
 
     with tempfile.TemporaryDirectory() as folder:
         original = write_checkpoint(Path(folder), layers, width)
-        core = lisa.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
-    core.stop_ids = frozenset()  # both ways say as many tokens as asked
+        core = lisa.load(
+            original.folder, lisa.LisaOptions(vision_tower=original.tower, dtype=torch.float32)
+        )
+    core.stop_ids = frozenset()  # both variants generate `tokens` tokens
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(3, 600, (PROMPT_TOKENS,), generator=generator)
     ids[20] = -200
     clip = torch.randn(1, 3, 224, 224, generator=generator)
     sam = torch.randn(1, 3, 64, 64, generator=generator)
+    pixels = ImagePixels(clip, sam, (64, 64), (64, 64))
     seg = 600
     seconds: dict[str, list[float]] = {"port": [], "original way": []}
-    said = {}
+    answers = {}
     for _ in range(rounds):
-        for name, way in (("port", with_cache), ("original way", without_cache)):
+        for name, variant in (("port", with_cache), ("original way", without_cache)):
             start = time.process_time()
-            said[name] = way(core, ids, clip, sam, tokens, seg)
+            answers[name] = variant(core, ids, pixels, tokens, seg)
             seconds[name].append(time.process_time() - start)
     slower = [b / a for a, b in zip(seconds["port"], seconds["original way"], strict=True)]
     return {
@@ -81,16 +85,16 @@ def answer_benchmark(tokens: int, rounds: int, layers: int, width: int) -> dict[
         "width": width,
         "seconds": {name: statistics.median(own) for name, own in seconds.items()},
         "times faster": statistics.median(slower),
-        "same ids": said["port"] == said["original way"],
+        "same ids": answers["port"] == answers["original way"],
     }
 
 
-def with_cache(core: Any, ids: Any, clip: Any, sam: Any, tokens: int, seg: int) -> list[int]:
-    return core.generate(ids, clip, sam, (64, 64), (64, 64), tokens, seg).ids.tolist()
+def with_cache(core: Any, ids: Any, pixels: Any, tokens: int, seg: int) -> list[int]:
+    return core.generate(ids, pixels, tokens, seg).ids.tolist()
 
 
-def without_cache(core: Any, ids: Any, clip: Any, sam: Any, tokens: int, seg: int) -> list[int]:
-    """Everything again for every token, as the original code does it."""
+def without_cache(core: Any, ids: Any, pixels: Any, tokens: int, seg: int) -> list[int]:
+    """Compute everything again for every token, as the original code does."""
     import torch
 
     from pixfoundation.models.common.sam_original import encode_image, masks_from_states
@@ -99,14 +103,14 @@ def without_cache(core: Any, ids: Any, clip: Any, sam: Any, tokens: int, seg: in
     prompt = len(ids)
     with torch.inference_mode():
         for _ in range(tokens):
-            sight = core.look(clip, sam)
-            embeddings = splice(core.llm.get_input_embeddings(), ids, sight.tokens)
+            encoded = core.encode(pixels)
+            embeddings = splice(core.llm.get_input_embeddings(), ids, encoded.tokens)
             states = core.llm.model(inputs_embeds=embeddings, use_cache=False)[0]
             logits = core.llm.lm_head(states)
             ids = torch.cat([ids, logits[0, -1:].argmax(-1)])
-        asked = states[0, -tokens:][ids[prompt:] == seg]
-        image = encode_image(core.sam, sam)
-        masks_from_states(core.sam, image, core.text_hidden_fcs[0](asked))
+        seg_states = states[0, -tokens:][ids[prompt:] == seg]
+        image = encode_image(core.sam, pixels.sam)
+        masks_from_states(core.sam, image, core.text_hidden_fcs[0](seg_states))
     return ids[prompt:].tolist()
 
 
@@ -131,7 +135,7 @@ def loading_benchmark(layers: int, width: int) -> dict[str, Any]:
 
 
 def measure_load(folder: Path, way: str) -> dict[str, float]:
-    """Load once in this process and returns the peak beyond what it held before."""
+    """Load once in this process and return the peak of memory beyond the state before."""
     import torch
     import transformers.models.clip.modeling_clip
     import transformers.models.llama.modeling_llama
@@ -142,39 +146,40 @@ def measure_load(folder: Path, way: str) -> dict[str, float]:
     before = memory("VmRSS")
     checkpoint, tower = folder / "checkpoint", folder / "clip"
     if way == "streamed":
-        lisa.load(checkpoint, vision_tower=tower, dtype=torch.float32)
+        lisa.load(checkpoint, lisa.LisaOptions(vision_tower=tower, dtype=torch.float32))
     else:
         load_whole(checkpoint, tower)
     return {"peak MiB": memory("VmHWM") - before}
 
 
 def memory(entry: str) -> float:
-    """Return MiB of this process by Linux: VmRSS now, VmHWM at its peak since it began."""
+    """Return the MiB of this process as Linux reports them: VmRSS now, VmHWM at the peak."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    (found,) = (line for line in lines if line.startswith(f"{entry}:"))
-    return int(found.split()[1]) / 1024
+    (reported,) = (line for line in lines if line.startswith(f"{entry}:"))
+    return int(reported.split()[1]) / 1024
 
 
 def load_whole(checkpoint: Path, tower: Path) -> Any:
-    """Build the model, reads all shards, then copies: the plain way of torch."""
+    """Build the model, read all shards, then copy: the plain way of torch."""
     import torch
     from safetensors.torch import load_file
     from transformers import CLIPVisionConfig
 
+    from pixfoundation.models.common.llava_sam.key_map import rename
     from pixfoundation.models.common.llava_sam.network import LlavaSam
-    from pixfoundation.models.common.llava_sam.sizes import Layout
+    from pixfoundation.models.common.llava_sam.sizes import LlavaSamSizes
 
     stored: dict[str, Any] = {}
     for shard in sorted(checkpoint.glob("*.bin")):
         stored |= torch.load(shard, weights_only=True)
     shapes = {key: tuple(value.shape) for key, value in stored.items()}
     config = json.loads((checkpoint / "config.json").read_text())
-    layout = Layout(str(checkpoint), config, shapes, "model.visual_model.")
+    sizes = LlavaSamSizes(str(checkpoint), config, shapes, "model.visual_model.")
     vision = json.loads((tower / "config.json").read_text())["vision_config"]
-    model = LlavaSam(layout, CLIPVisionConfig(**vision))
+    model = LlavaSam(sizes, CLIPVisionConfig(**vision))
     renamed: dict[str, Any] = {}
     for key, value in stored.items():
-        names = layout.rename(key)
+        names = rename(key, sizes)
         renamed |= dict.fromkeys([names] if isinstance(names, str) else names or (), value)
     model.load_state_dict(renamed, strict=False)
     clip = {key.removeprefix("vision_model."): value for key, value in load_file(
@@ -193,21 +198,23 @@ def main() -> None:
     parser.add_argument("--way", choices=WAYS, default="streamed")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
-    if given.what == "load":
-        result = measure_load(given.folder, given.way)
-    if given.what in ("answer", "all"):
-        result["answer"] = answer_benchmark(given.tokens, given.rounds, given.layers, given.width)
-    if given.what in ("loading", "all"):
-        result["loading"] = loading_benchmark(3 * given.layers, given.width)
-    text = json.dumps(result, indent=None if given.what == "load" else 2)
+    if options.what == "load":
+        result = measure_load(options.folder, options.way)
+    if options.what in ("answer", "all"):
+        result["answer"] = answer_benchmark(
+            options.tokens, options.rounds, options.layers, options.width
+        )
+    if options.what in ("loading", "all"):
+        result["loading"] = loading_benchmark(3 * options.layers, options.width)
+    text = json.dumps(result, indent=None if options.what == "load" else 2)
     print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from pixfoundation import api
 from pixfoundation.errors import CheckpointError, DataError, UnknownNameError
 from pixfoundation.models import models
 from pixfoundation.models.detection import detect_family, find_entry
-from tests.models import original_layouts as layouts
+from tests.models.common.llava_sam import tiny_checkpoint as llava_sam
 from tests.tiny_checkpoints import saved
 
-from .cambrian import miniature
-from .llava_grounding import tiny as grounding
-from .omg_llava import tiny as omg
+from .cambrian import tiny_checkpoint as cambrian
+from .llava_grounding import tiny_checkpoint as grounding
+from .omg_llava import tiny_checkpoint as omg
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_says_so(name):
 
 @pytest.mark.parametrize("says", ["LlavaLlamaForCausalLM", "LISAForCausalLM"])
 def test_a_folder_of_lisa_is_loaded_as_lisa(tmp_path, says):
-    made = layouts.write(tmp_path / "lisa", layouts.LISA)
+    made = llava_sam.write(tmp_path / "lisa", llava_sam.LISA)
     made.change_config(architectures=[says])
     assert detect_family(str(made.folder)).family == "lisa"
     model = api.load_model(str(made.folder), device="cpu", dtype="float32")
@@ -81,13 +81,13 @@ def test_a_folder_of_lisa_is_loaded_as_lisa(tmp_path, says):
 
 @pytest.mark.parametrize("says", ["LlavaLlamaForCausalLM", "GLaMMForCausalLM"])
 def test_a_folder_of_glamm_is_glamm(tmp_path, says):
-    made = layouts.write(tmp_path / "glamm", layouts.GLAMM)
+    made = llava_sam.write(tmp_path / "glamm", llava_sam.GLAMM)
     made.change_config(architectures=[says])
     assert detect_family(str(made.folder)).family == "glamm"
 
 
 def test_folders_of_the_others_are_recognised(tmp_path):
-    made = miniature.write(tmp_path / "cambrian")
+    made = cambrian.write(tmp_path / "cambrian")
     assert detect_family(str(made.folder)).family == "cambrian"
     folder = grounding.write(tmp_path / "grounding", grounding.Tiny())
     assert detect_family(str(folder)).family == "llava_grounding"
@@ -97,7 +97,7 @@ def test_folders_of_the_others_are_recognised(tmp_path):
 
 def test_tensors_tell_where_the_class_name_does_not(tmp_path):
     for made, name in (
-        (miniature.write(tmp_path / "cambrian").folder, "cambrian"),
+        (cambrian.write(tmp_path / "cambrian").folder, "cambrian"),
         (grounding.write(tmp_path / "grounding", grounding.Tiny()), "llava_grounding"),
     ):
         config = json.loads((made / "config.json").read_text())
@@ -107,9 +107,9 @@ def test_tensors_tell_where_the_class_name_does_not(tmp_path):
 
 
 def test_a_folder_of_the_original_llava_says_what_to_take(tmp_path):
-    made = layouts.write(tmp_path / "llava", layouts.LISA)
+    made = llava_sam.write(tmp_path / "llava", llava_sam.LISA)
     plain = {k: v for k, v in made.weights.items() if not k.startswith("model.visual_model.")}
-    layouts.write_shards(made.folder, plain, 2)
+    llava_sam.write_shards(made.folder, plain, 2)
     with pytest.raises(CheckpointError, match="llava-hf/llava-1.5-7b-hf"):
         api.load_model(str(made.folder))
 

@@ -139,21 +139,27 @@ def tiles(width: int, height: int, seed: int = 0, side: int = 8) -> Image.Image:
 
 def load_lisa(folder: Path) -> Any:
     """Load LISA from a tiny checkpoint that is fond of [SEG]."""
-    layouts = first_of("tests.models.original_layouts")
+    layouts = first_of(
+        "tests.models.common.llava_sam.tiny_checkpoint", "tests.models.original_layouts"
+    )
     made = layouts.write_fond_of(600, folder, layouts.LISA, seed=1)
     return _load_with_tower("lisa-7b", made)
 
 
 def load_glamm(folder: Path) -> Any:
     """Load GLaMM from a tiny checkpoint that is fond of [SEG]."""
-    layouts = first_of("tests.models.original_layouts")
+    layouts = first_of(
+        "tests.models.common.llava_sam.tiny_checkpoint", "tests.models.original_layouts"
+    )
     made = layouts.write_fond_of(604, folder, layouts.GLAMM, seed=2)
     return _load_with_tower("glamm", made)
 
 
 def load_glamm_with_regions(folder: Path) -> Any:
     """Load GLaMM with its region encoder."""
-    layouts = first_of("tests.models.original_layouts")
+    layouts = first_of(
+        "tests.models.common.llava_sam.tiny_checkpoint", "tests.models.original_layouts"
+    )
     made = layouts.write_fond_of(604, folder, layouts.GLAMM_WITH_REGIONS, seed=4)
     return _load_with_tower("glamm", made)
 
@@ -170,7 +176,9 @@ def _load_with_tower(name: str, made: Any) -> Any:
 
 def load_llava_grounding(folder: Path, variant: str, threshold: float) -> Any:
     """Load LLaVA-Grounding from a tiny checkpoint of a variant."""
-    tiny = first_of("tests.models.llava_grounding.tiny")
+    tiny = first_of(
+        "tests.models.llava_grounding.tiny_checkpoint", "tests.models.llava_grounding.tiny"
+    )
     sizes = tiny.VARIANTS[variant]
     if not folder.exists():
         tiny.write(folder, sizes)
@@ -188,7 +196,9 @@ def load_llava_grounding(folder: Path, variant: str, threshold: float) -> Any:
 
 def llava_grounding_cases() -> list[dict[str, Any]]:
     """Return the cases of the stored answers of the original code, with their pictures."""
-    tiny = first_of("tests.models.llava_grounding.tiny")
+    tiny = first_of(
+        "tests.models.llava_grounding.tiny_checkpoint", "tests.models.llava_grounding.tiny"
+    )
     file = Path(tiny.__file__).parent / "golden.json"
     cases = json.loads(file.read_text(encoding="utf-8"))
     return [case | {"image": tiny.picture(*case["size"], case["picture"])} for case in cases]
@@ -196,7 +206,7 @@ def llava_grounding_cases() -> list[dict[str, Any]]:
 
 def load_omg_llava(folder: Path) -> Any:
     """Load OMG-LLaVA from a tiny checkpoint that says '<p> red</p> [SEG] and' for ever."""
-    tiny = first_of("tests.models.omg_llava.tiny")
+    tiny = first_of("tests.models.omg_llava.tiny_checkpoint", "tests.models.omg_llava.tiny")
     helpers = first_of("tests.models.omg_llava.test_adapter")
     ids = (helpers.OPEN, helpers.RED, helpers.CLOSE, helpers.SEG, helpers.AND)
     made = tiny.save(helpers.scripted(tiny.make_tensors(), *ids), folder)
@@ -205,26 +215,26 @@ def load_omg_llava(folder: Path) -> Any:
 
 def load_omg_llava_unscripted(folder: Path) -> Any:
     """Load OMG-LLaVA from a tiny checkpoint of random weights."""
-    tiny = first_of("tests.models.omg_llava.tiny")
+    tiny = first_of("tests.models.omg_llava.tiny_checkpoint", "tests.models.omg_llava.tiny")
     made = tiny.save(tiny.make_tensors(), folder)
     return pf.load_model("omg-llava", checkpoint=str(made), device="cpu", image_side=128)
 
 
 def write_cambrian(folder: Path) -> tuple[Path, Path]:
-    """Write a miniature Cambrian with a tokenizer; return its folder and that of its towers."""
-    miniature = first_of("tests.models.cambrian.miniature")
+    """Write a tiny Cambrian with a tokenizer; return its folder and that of its towers."""
+    tiny = first_of("tests.models.cambrian.tiny_checkpoint", "tests.models.cambrian.miniature")
     words = first_of("tests.models.cambrian.words").tokenizer()
     prompt_ids = first_of(
         "pixfoundation.models.cambrian.prompt:prompt_ids",
         "pixfoundation.models.cambrian.text:prompt_ids",
     )
-    made = miniature.write(folder, position=prompt_ids(words, "").index(-200))
+    made = tiny.write(folder, position=prompt_ids(words, "").index(-200))
     words.save_pretrained(made.folder)
     return made.folder, made.towers
 
 
 def load_cambrian(folder: Path) -> Any:
-    """Load a miniature Cambrian."""
+    """Load a tiny Cambrian."""
     checkpoint, towers = write_cambrian(folder)
     return pf.load_model(
         "cambrian-8b",

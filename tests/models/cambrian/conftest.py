@@ -1,4 +1,4 @@
-"""One miniature Cambrian for all tests, loaded once."""
+"""One tiny Cambrian for all tests, loaded once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from PIL import Image
 from pixfoundation.models.cambrian.checkpoint import load
 from pixfoundation.models.cambrian.network import Cambrian
 from pixfoundation.models.cambrian.prompt import prompt_ids
-from tests.models.cambrian import miniature
-from tests.models.cambrian.miniature import Miniature
+from tests.models.cambrian import tiny_checkpoint as tiny
+from tests.models.cambrian.tiny_checkpoint import TinyCheckpoint
 from tests.models.cambrian.words import tokenizer
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
-    return miniature.write(tmp_path_factory.mktemp("cambrian"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
+    return tiny.write(tmp_path_factory.mktemp("cambrian"))
 
 
 @pytest.fixture(scope="session")
-def model(made: Miniature) -> Cambrian:
+def model(made: TinyCheckpoint) -> Cambrian:
     return load(made.folder, towers=made.towers, dtype=torch.float32)
 
 
 @pytest.fixture(scope="session")
-def speaking(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
-    """A miniature with a tokenizer, its image where the conversation puts it."""
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
+    """A tiny checkpoint with a tokenizer, its image where the conversation puts it."""
     words = tokenizer()
     position = prompt_ids(words, "").index(-200)
-    made = miniature.write(tmp_path_factory.mktemp("speaking"), position=position)
+    made = tiny.write(tmp_path_factory.mktemp("speaking"), position=position)
     words.save_pretrained(made.folder)
     return made
 
@@ -44,5 +44,5 @@ def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
 
 
 def prompt(seed: int = 0, image: bool = True) -> list[int]:
-    ids = np.random.default_rng(seed).integers(2, miniature.VOCABULARY, 9).tolist()
-    return [*ids[: miniature.POSITION], *([-200] if image else []), *ids[miniature.POSITION :]]
+    ids = np.random.default_rng(seed).integers(2, tiny.VOCABULARY, 9).tolist()
+    return [*ids[: tiny.POSITION], *([-200] if image else []), *ids[tiny.POSITION :]]

@@ -21,7 +21,7 @@ from pixfoundation.models.cambrian import adapter
 from pixfoundation.models.cambrian.prompt import prompt_ids
 from pixfoundation.types import Prompt
 from tests.doubles import DiscSegmenter, ListDataset, make_samples
-from tests.models.cambrian import miniature
+from tests.models.cambrian import tiny_checkpoint as tiny
 from tests.models.cambrian.conftest import picture
 
 ATTENTIVE = Decoding(max_new_tokens=4, attention=True)
@@ -110,7 +110,7 @@ PADDING = (122, 116, 104)  # the colour around an image, so that its borders do 
 
 @pytest.fixture(scope="module")
 def bright_lover(folder):
-    """The miniature, taught to attend to bright image tokens.
+    """The tiny checkpoint, taught to attend to bright image tokens.
 
     The direction in which brightness moves an image token is measured on plain pictures; then
     all keys of the first layer are made that direction and all queries constant, in the dimension
@@ -135,10 +135,10 @@ def bright_lover(folder):
     attention, embeddings = layer.self_attn, core.llm.model.embed_tokens.weight.data
     for projection in (attention.q_proj, attention.k_proj):
         projection.weight.data.zero_()
-    slowest = torch.arange(miniature.HEADS) * miniature.HEAD + miniature.HEAD // 2 - 1
+    slowest = torch.arange(tiny.HEADS) * tiny.HEAD + tiny.HEAD // 2 - 1
     embeddings[:, 0] = 8.0  # every text token asks the same question
     attention.q_proj.weight.data[slowest, 0] = 6.0
-    attention.k_proj.weight.data[slowest[: miniature.KEY_HEADS]] = direction / direction.norm()
+    attention.k_proj.weight.data[slowest[: tiny.KEY_HEADS]] = direction / direction.norm()
     return model
 
 

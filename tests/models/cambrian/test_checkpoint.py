@@ -14,7 +14,7 @@ from pixfoundation.models.cambrian.checkpoint import load
 from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, read_tower_name
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights
-from tests.models.cambrian import miniature
+from tests.models.cambrian import tiny_checkpoint as tiny
 
 PUBLISHED = (
     ("siglip/CLIP-ViT-SO400M-14-384", 1152, 24),
@@ -44,7 +44,7 @@ def rewrite(copy, made, without=(), extra=None):
     for file in copy.glob("model*"):
         file.unlink()
     kept = {k: v for k, v in made.weights.items() if not k.startswith(tuple(without))}
-    miniature.save_shards(copy, kept | (extra or {}))
+    tiny.save_shards(copy, kept | (extra or {}))
 
 
 def test_sizes_and_names_of_the_published_checkpoint():
@@ -81,11 +81,11 @@ def test_sizes_and_names_of_the_published_checkpoint():
     assert f"{sampler}.pos_embed_0" not in shapes
 
 
-def test_layout_of_the_miniature(made):
+def test_sizes_of_the_tiny_checkpoint(made):
     layout = read_layout(made.folder, Checkpoint.open(made.folder))
     assert layout.sampled == (0, 2)
     assert layout.connector_depths == (2,)
-    assert (layout.vision_width, layout.width) == (miniature.VISION, miniature.WIDTH)
+    assert (layout.vision_width, layout.width) == (tiny.VISION, tiny.WIDTH)
     assert layout.windows(24) == (1, 1, 1, 4)
     assert [tower.kind for tower in layout.towers] == ["siglip", "clip", "dinov2", "convnext"]
 

@@ -7,7 +7,8 @@ import torch
 
 from pixfoundation.errors import DataError
 from pixfoundation.models.cambrian.checkpoint import load
-from tests.models.cambrian import miniature, plain
+from tests.models.cambrian import plain
+from tests.models.cambrian import tiny_checkpoint as tiny
 from tests.models.cambrian.conftest import picture, prompt
 
 # Square, 4:3, 3:4, 16:9, 16:10, extreme; partly padded windows at 800 x 450, 150 x 107 and
@@ -32,7 +33,7 @@ def test_agrees_with_plain_arithmetic(model, made, size):
     out = model.generate(ids, features, size, 3)
 
     assert out.grid == image.grid
-    assert out.image_column == miniature.POSITION
+    assert out.image_column == tiny.POSITION
     assert out.ids.tolist() == new
     torch.testing.assert_close(out.visual_tokens, image.tokens, atol=2e-5, rtol=0)
     torch.testing.assert_close(out.logits, logits, atol=1e-4, rtol=0)
@@ -109,7 +110,7 @@ def test_an_image_read_once_gives_the_same_answers(model):
 
 
 def test_several_query_groups(tmp_path):
-    made = miniature.write(tmp_path, seed=5, groups=(576, 144))
+    made = tiny.write(tmp_path, seed=5, groups=(576, 144))
     model = load(made.folder, towers=made.towers, dtype=torch.float32)
     size = (800, 450)
     features = model.encode(picture(*size))

@@ -13,7 +13,8 @@ from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.cambrian.sizes import read_tower_name
 from pixfoundation.models.cambrian.tower_files import find_tower, kind_of, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower, resample_positions
-from tests.models.cambrian import miniature, plain
+from tests.models.cambrian import plain
+from tests.models.cambrian import tiny_checkpoint as tiny
 from tests.models.cambrian.conftest import picture
 
 PICTURE = picture(90, 60)
@@ -21,7 +22,7 @@ PICTURE = picture(90, 60)
 
 def test_siglip_with_exact_gelu_padded_with_the_colour_of_clip(model, made):
     image = plain.pixels(PICTURE, 54, plain.CLIP[0], *plain.HALF)
-    features = plain.siglip(made.siglip, image, miniature.SIGLIP["num_heads"])
+    features = plain.siglip(made.siglip, image, tiny.SIGLIP["num_heads"])
     expected = plain.bilinear(features.view(27, 27, -1), 24).flatten(0, 1)
     torch.testing.assert_close(model.encode(PICTURE)[0][0], expected, atol=1e-5, rtol=0)
 
@@ -151,11 +152,11 @@ def test_a_trunk_that_does_not_tell_its_heads_is_refused(model, towers):
 
 def test_a_trunk_with_a_tensor_too_few_or_too_many_is_refused(model, made, towers):
     missing = {k: v for k, v in made.siglip.items() if k != "blocks.1.mlp.fc2.bias"}
-    miniature.save_trunk(towers / "siglip", missing, miniature.SIGLIP)
+    tiny.save_trunk(towers / "siglip", missing, tiny.SIGLIP)
     with pytest.raises(CheckpointError, match=r"layers\.1\.mlp\.fc2\.bias"):
         load_tower(spec_of(model, "siglip"), towers / "siglip", dtype=torch.float32)
     unknown = made.siglip | {"blocks.0.ls1.gamma": torch.zeros(24)}
-    miniature.save_trunk(towers / "siglip", unknown, miniature.SIGLIP)
+    tiny.save_trunk(towers / "siglip", unknown, tiny.SIGLIP)
     with pytest.raises(CheckpointError, match=r"ls1\.gamma"):
         load_tower(spec_of(model, "siglip"), towers / "siglip", dtype=torch.float32)
 

@@ -12,7 +12,7 @@ from pixfoundation.models.common.sam_original import (
     sam_names,
     to_original_size,
 )
-from tests.models.original_layouts import LISA, sam_shapes
+from tests.models.common.llava_sam.tiny_checkpoint import LISA, sam_shapes
 
 
 def test_every_tensor_of_the_original_has_its_place_and_every_place_is_filled():

@@ -1,4 +1,4 @@
-"""GLaMM on tiny checkpoints in the published layout, against `plain_reference`."""
+"""GLaMM on tiny checkpoints in the published layout, against `plain`."""
 
 import pytest
 import torch
@@ -10,17 +10,15 @@ from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel
-from pixfoundation.models.common.llava_sam.prompt import (
-    GLAMM_DIALOGUE,
-    phrase_of_each_seg,
-    phrases,
-)
-from pixfoundation.models.common.llava_sam.regions import roi_align_in_torch
+from pixfoundation.models.common.llava_sam.pixels import ImagePixels
+from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrases
 from pixfoundation.models.glamm import checkpoint as glamm
+from pixfoundation.models.glamm.prompt import DIALOGUE
+from pixfoundation.models.glamm.regions import roi_align_in_torch
 from pixfoundation.types import Prompt
-from tests.models import original_layouts as layouts
-from tests.models.plain_reference import assert_same, pooled_box, random_pixels
-from tests.models.plain_reference import generate as reference
+from tests.models.common.llava_sam import tiny_checkpoint as tiny
+from tests.models.common.llava_sam.plain import assert_same, pooled_box, random_pixels
+from tests.models.common.llava_sam.plain import generate as reference
 
 IM_START, IM_END, BBOX, POINT, SEG, P, END_P = range(600, 607)
 PROMPT = [1, 20, 33, IM_START, -200, IM_END, 45, 300, 77]
@@ -29,23 +27,27 @@ SIZES = (64, 40), (32, 20)
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    return layouts.write_fond_of(SEG, tmp_path_factory.mktemp("glamm"), layouts.GLAMM, seed=2)
+    return tiny.write_fond_of(SEG, tmp_path_factory.mktemp("glamm"), tiny.GLAMM, seed=2)
 
 
 @pytest.fixture(scope="module")
 def core(original):
-    return glamm.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
+    return glamm.load(
+        original.folder, glamm.GlammOptions(vision_tower=original.tower, dtype=torch.float32)
+    )
 
 
 @pytest.fixture(scope="module")
 def with_regions(tmp_path_factory):
-    made = layouts.write(tmp_path_factory.mktemp("regions"), layouts.GLAMM_WITH_REGIONS, seed=4)
-    return made, glamm.load(made.folder, vision_tower=made.tower, dtype=torch.float32)
+    made = tiny.write(tmp_path_factory.mktemp("regions"), tiny.GLAMM_WITH_REGIONS, seed=4)
+    return made, glamm.load(
+        made.folder, glamm.GlammOptions(vision_tower=made.tower, dtype=torch.float32)
+    )
 
 
 @pytest.mark.parametrize("tokens", [1, 12, 70])
 def test_ids_and_masks_equal_the_original_way(original, core, tokens):
-    output = core.generate(torch.tensor(PROMPT), *random_pixels(28), *SIZES, tokens)
+    output = core.generate(torch.tensor(PROMPT), ImagePixels(*random_pixels(28), *SIZES), tokens)
     assert_same(output, reference(original, PROMPT, *random_pixels(28), *SIZES, tokens, SEG))
     assert len(output.masks) == output.ids.tolist().count(SEG)
 
@@ -60,12 +62,16 @@ def test_boxes_in_the_prompt_equal_the_original_way(with_regions, boxes):
     original, core = with_regions
     prompt = [*PROMPT, *([BBOX] * len(boxes)), 91]
     boxes = torch.tensor(boxes, dtype=torch.float32)
-    one = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 1, boxes=boxes)
+    one = core.generate(
+        torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 1, boxes=boxes
+    )
     seg = int(one.ids[0])
-    output = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 4, seg, boxes=boxes)
+    output = core.generate(
+        torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 4, seg, boxes=boxes
+    )
     expected = reference(original, prompt, *random_pixels(56), *SIZES, 4, seg, boxes)
     assert_same(output, expected)
-    unseen = core.generate(torch.tensor(prompt), *random_pixels(56), *SIZES, 4, seg)
+    unseen = core.generate(torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 4, seg)
     assert not torch.equal(unseen.masks, output.masks)
 
 
@@ -74,18 +80,24 @@ def test_boxes_and_their_tokens_must_match(with_regions, boxes):
     _, core = with_regions
     prompt = torch.tensor([*PROMPT, BBOX, BBOX])
     with pytest.raises(DataError, match=f"has 2 <bbox> tokens, but {boxes} boxes"):
-        core.generate(prompt, *random_pixels(56), *SIZES, 1, boxes=torch.rand(boxes, 4))
+        core.generate(
+            prompt, ImagePixels(*random_pixels(56), *SIZES), 1, boxes=torch.rand(boxes, 4)
+        )
 
 
 def test_the_region_encoder_can_be_left_out(with_regions):
     original, _ = with_regions
     core = glamm.load(
-        original.folder, vision_tower=original.tower, dtype=torch.float32, regions=False
+        original.folder,
+        glamm.GlammOptions(vision_tower=original.tower, dtype=torch.float32, regions=False),
     )
     assert core.region_encoder is None
     with pytest.raises(DataError, match="regions=True"):
         core.generate(
-            torch.tensor([*PROMPT, BBOX]), *random_pixels(56), *SIZES, 1, boxes=torch.rand(1, 4)
+            torch.tensor([*PROMPT, BBOX]),
+            ImagePixels(*random_pixels(56), *SIZES),
+            1,
+            boxes=torch.rand(1, 4),
         )
 
 
@@ -100,11 +112,11 @@ def test_the_region_encoder_can_be_left_out(with_regions):
     ],
 )
 def test_a_lost_tensor_is_named(tmp_path, lost, said):
-    made = layouts.write(tmp_path, layouts.GLAMM_WITH_REGIONS)
+    made = tiny.write(tmp_path, tiny.GLAMM_WITH_REGIONS)
     del made.weights[f"model.{lost}"]
-    layouts.write_shards(made.folder, made.weights, 3)
+    tiny.write_shards(made.folder, made.weights, 3)
     with pytest.raises(CheckpointError, match=said):
-        glamm.load(made.folder, vision_tower=made.tower)
+        glamm.load(made.folder, glamm.GlammOptions(vision_tower=made.tower))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +180,7 @@ def test_the_raw_list_of_phrases_holds_those_without_a_mask(tokens):
 
 @pytest.fixture(scope="module")
 def adapter(original, core, tokens):
-    return LlavaSamModel("glamm", core, tokens, GLAMM_DIALOGUE, original.folder)
+    return LlavaSamModel("glamm", core, tokens, DIALOGUE, original.folder)
 
 
 @pytest.fixture
@@ -217,18 +229,23 @@ def test_published_answers_are_stored_without_tags(adapter, tokens, says):
 
 
 def test_published_questions_keep_only_the_ampersand_escaped(tokens):
-    asked = GLAMM_DIALOGUE.prompt_ids(tokens, "a < b & c", escape=True)
-    assert asked == GLAMM_DIALOGUE.prompt_ids(tokens, "a < b &amp; c")
-    template = GLAMM_DIALOGUE.templates.identify
+    asked = DIALOGUE.prompt_ids(tokens, "a < b & c", escape=True)
+    assert asked == DIALOGUE.prompt_ids(tokens, "a < b &amp; c")
+    template = DIALOGUE.templates.identify
     assert template == "Can you please segment {expression} in the given image"
 
 
 def test_boxes_are_given_in_pixels_of_the_image(with_regions, tokens, monkeypatch):
     _, core = with_regions
-    model = LlavaSamModel("glamm", core, tokens, GLAMM_DIALOGUE)
+    model = LlavaSamModel("glamm", core, tokens, DIALOGUE)
     given = []
-    answer = core.answer
-    monkeypatch.setattr(core, "answer", lambda *a, **k: given.append(k["boxes"]) or answer(*a, **k))
+    generate = core.generate
+
+    def record(*inputs, boxes, **options):
+        given.append(boxes)
+        return generate(*inputs, boxes=boxes, **options)
+
+    monkeypatch.setattr(core, "generate", record)
     image = Image.effect_noise((50, 40), 90).convert("RGB")
     decoding = Decoding(max_new_tokens=2)
     model.answer_about_boxes(image, "What is in <bbox>?", [(5, 10, 45, 30)], decoding)

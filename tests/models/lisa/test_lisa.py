@@ -1,4 +1,4 @@
-"""LISA on tiny checkpoints in the published layout, against `plain_reference`."""
+"""LISA on tiny checkpoints in the published layout, against `plain`."""
 
 import json
 from dataclasses import replace
@@ -12,16 +12,18 @@ from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.common.llama_tokens import LlamaTokens
-from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_lisa
+from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel
 from pixfoundation.models.common.llava_sam.checkpoint import UNDIVIDED
-from pixfoundation.models.common.llava_sam.prompt import LISA_DIALOGUE
+from pixfoundation.models.common.llava_sam.pixels import ImagePixels
 from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.glamm import checkpoint as glamm
 from pixfoundation.models.lisa import checkpoint as lisa
+from pixfoundation.models.lisa.adapter import load as load_lisa
+from pixfoundation.models.lisa.prompt import DIALOGUE
 from pixfoundation.types import Prompt
-from tests.models import original_layouts as layouts
-from tests.models.plain_reference import assert_same, random_pixels
-from tests.models.plain_reference import generate as reference
+from tests.models.common.llava_sam import tiny_checkpoint as tiny
+from tests.models.common.llava_sam.plain import assert_same, random_pixels
+from tests.models.common.llava_sam.plain import generate as reference
 
 SEG = 600
 PROMPT = [1, 20, 601, -200, 602, 45, 300, 77]
@@ -34,12 +36,14 @@ SIZES = {  # (height, width) inside SAM's 64 pixels, and of the image
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    return layouts.write_fond_of(SEG, tmp_path_factory.mktemp("lisa"), layouts.LISA, seed=1)
+    return tiny.write_fond_of(SEG, tmp_path_factory.mktemp("lisa"), tiny.LISA, seed=1)
 
 
 @pytest.fixture(scope="module")
 def core(original):
-    return lisa.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
+    return lisa.load(
+        original.folder, lisa.LisaOptions(vision_tower=original.tower, dtype=torch.float32)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,27 +70,31 @@ def length_until(answer, count):
 def test_ids_and_masks_equal_the_original_way(original, core, pixels, answer, count, size):
     resized, whole = SIZES[size]
     tokens = length_until(answer, count)
-    output = core.generate(torch.tensor(PROMPT), *pixels, resized, whole, tokens)
+    output = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, resized, whole), tokens)
     assert output.masks.shape == (count, *whole)
     assert_same(output, reference(original, PROMPT, *pixels, resized, whole, tokens, SEG))
 
 
 def test_no_seg_gives_no_mask(core, pixels, answer):
     never = next(token for token in range(3, 600) if token not in answer)
-    output = core.generate(torch.tensor(PROMPT), *pixels, (64, 64), (30, 20), 12, never)
+    output = core.generate(
+        torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (30, 20)), 12, never
+    )
     assert output.ids.tolist() == answer[:12]
     assert output.masks.shape == (0, 30, 20)
 
 
 def test_seg_as_the_first_token_takes_the_state_of_the_prompt(original, core, pixels, answer):
-    output = core.generate(torch.tensor(PROMPT), *pixels, (64, 40), (32, 20), 1, answer[0])
+    output = core.generate(
+        torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 1, answer[0]
+    )
     assert len(output.masks) == 1
     assert_same(output, reference(original, PROMPT, *pixels, (64, 40), (32, 20), 1, answer[0]))
 
 
 def test_a_batch_dimension_and_a_known_seg_id_change_nothing(core, pixels, answer):
-    flat = core.generate(torch.tensor(PROMPT), *pixels, (64, 64), (9, 9), 12)
-    batched = core.generate(torch.tensor([PROMPT]), *pixels, (64, 64), (9, 9), 12, SEG)
+    flat = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (9, 9)), 12)
+    batched = core.generate(torch.tensor([PROMPT]), ImagePixels(*pixels, (64, 64), (9, 9)), 12, SEG)
     assert flat.ids.tolist() == batched.ids.tolist()
     assert torch.equal(flat.masks, batched.masks)
 
@@ -94,8 +102,8 @@ def test_a_batch_dimension_and_a_known_seg_id_change_nothing(core, pixels, answe
 def test_a_seg_in_the_prompt_counts_only_when_asked(original, core, pixels):
     prompt = [*PROMPT, SEG, 50]
     sizes = (64, 64), (20, 20)
-    without = core.generate(torch.tensor(prompt), *pixels, *sizes, 8)
-    output = core.generate(torch.tensor(prompt), *pixels, *sizes, 8, prompt_masks=True)
+    without = core.generate(torch.tensor(prompt), ImagePixels(*pixels, *sizes), 8)
+    output = core.generate(torch.tensor(prompt), ImagePixels(*pixels, *sizes), 8, prompt_masks=True)
     assert len(output.masks) == len(without.masks) + 1
     torch.testing.assert_close(output.masks[1:], without.masks, rtol=1e-4, atol=1e-5)
     assert_same(output, reference(original, prompt, *pixels, *sizes, 8, SEG, prompt_masks=True))
@@ -104,7 +112,7 @@ def test_a_seg_in_the_prompt_counts_only_when_asked(original, core, pixels):
 def test_decoding_stops_at_the_end_token(original, core, pixels, answer):
     core.stop_ids = frozenset({answer[4]})
     try:
-        output = core.generate(torch.tensor(PROMPT), *pixels, (64, 64), (9, 9), 40)
+        output = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (9, 9)), 40)
     finally:
         core.stop_ids = frozenset({2})
     assert output.ids.tolist() == answer[: answer.index(answer[4]) + 1]
@@ -112,29 +120,29 @@ def test_decoding_stops_at_the_end_token(original, core, pixels, answer):
 
 def test_a_sam_of_another_depth_and_size_loads(tmp_path):
     sizes = replace(
-        layouts.LISA, sam_side=48, sam_depth=3, sam_window=4, sam_global=(0, 2), sam_heads=4
+        tiny.LISA, sam_side=48, sam_depth=3, sam_window=4, sam_global=(0, 2), sam_heads=4
     )
-    made = layouts.write(tmp_path, sizes, seed=3)
-    core = lisa.load(made.folder, vision_tower=made.tower, dtype=torch.float32)
+    made = tiny.write(tmp_path, sizes, seed=3)
+    core = lisa.load(made.folder, lisa.LisaOptions(vision_tower=made.tower, dtype=torch.float32))
     pixels = random_pixels(28, 48, seed=0)
-    seg = int(core.generate(torch.tensor(PROMPT), *pixels, (48, 30), (9, 9), 1).ids[0])
-    output = core.generate(torch.tensor(PROMPT), *pixels, (48, 30), (24, 15), 4, seg)
+    seg = int(core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (48, 30), (9, 9)), 1).ids[0])
+    output = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (48, 30), (24, 15)), 4, seg)
     assert_same(output, reference(made, PROMPT, *pixels, (48, 30), (24, 15), 4, seg))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_runs_with_exact_rotary_tables(original, core, pixels, dtype):
-    half = lisa.load(original.folder, vision_tower=original.tower, dtype=dtype)
+    half = lisa.load(original.folder, lisa.LisaOptions(vision_tower=original.tower, dtype=dtype))
     assert half.embedding.dtype == dtype
     rotary = half.llm.model.rotary_emb.inv_freq
     assert rotary.dtype == torch.float32
     assert torch.equal(rotary, core.llm.model.rotary_emb.inv_freq)
     neck = half.sam.vision_encoder.neck.conv1.weight
     assert neck.dtype == (torch.float32 if dtype == torch.float16 else dtype)
-    exact = core.generate(torch.tensor(PROMPT), *pixels, (64, 64), (64, 64), 1)
+    exact = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1)
     seg = int(exact.ids[0])
-    wanted = core.generate(torch.tensor(PROMPT), *pixels, (64, 64), (64, 64), 1, seg)
-    output = half.generate(torch.tensor(PROMPT), *pixels, (64, 64), (64, 64), 1, seg)
+    wanted = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1, seg)
+    output = half.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1, seg)
     assert output.ids.tolist() == wanted.ids.tolist()
     agreement = ((output.masks > 0) == (wanted.masks > 0)).float().mean()
     assert agreement > 0.95
@@ -143,7 +151,9 @@ def test_half_precision_runs_with_exact_rotary_tables(original, core, pixels, dt
 def test_parts_on_two_devices_are_connected(original, core, pixels, monkeypatch):
     """Two spellings of the CPU stand in for two GPUs, so weights are where they should be."""
     monkeypatch.setattr("accelerate.utils.modeling.check_device_same", lambda *devices: True)
-    model = lisa.load(original.folder, vision_tower=original.tower, dtype=torch.float32)
+    model = lisa.load(
+        original.folder, lisa.LisaOptions(vision_tower=original.tower, dtype=torch.float32)
+    )
     size = sum(p.numel() * 4 for p in model.parameters())
     plan = Placement.plan(
         model, lambda name: torch.float32, "auto", whole=UNDIVIDED, budget={0: size // 3, 1: size}
@@ -156,8 +166,8 @@ def test_parts_on_two_devices_are_connected(original, core, pixels, monkeypatch)
         {part: devices[gpu] for part, gpu in plan.parts.items()},
     ).finish(model)
     assert {str(device) for device in plan.parts.values()} == {"cuda:0", "cuda:1"}
-    wanted = core.generate(torch.tensor(PROMPT), *pixels, (64, 40), (32, 20), 20)
-    output = model.generate(torch.tensor(PROMPT), *pixels, (64, 40), (32, 20), 20)
+    wanted = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 20)
+    output = model.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 20)
     assert output.ids.tolist() == wanted.ids.tolist()
     assert len(output.masks)
     assert torch.equal(output.masks, wanted.masks)
@@ -169,11 +179,13 @@ def test_parts_on_two_devices_are_connected(original, core, pixels, monkeypatch)
 @pytest.fixture
 def broken(tmp_path):
     """A checkpoint of its own for each test, to be damaged."""
-    return layouts.write(tmp_path, layouts.LISA)
+    return tiny.write(tmp_path, tiny.LISA)
 
 
 def load(made, **options):
-    return lisa.load(made.folder, vision_tower=made.tower, dtype=torch.float32, **options)
+    return lisa.load(
+        made.folder, lisa.LisaOptions(vision_tower=made.tower, dtype=torch.float32, **options)
+    )
 
 
 def shards(made):
@@ -182,12 +194,12 @@ def shards(made):
 
 def without(made, *prefixes):
     kept = {k: v for k, v in made.weights.items() if not k.startswith(prefixes)}
-    layouts.write_shards(made.folder, kept, 3)
+    tiny.write_shards(made.folder, kept, 3)
 
 
 def renamed(made, old, new):
     changed = {k.replace(old, new): v for k, v in made.weights.items()}
-    layouts.write_shards(made.folder, changed, 3)
+    tiny.write_shards(made.folder, changed, 3)
 
 
 def cut_short(made):
@@ -266,29 +278,36 @@ def test_a_tower_of_the_wrong_resolution_is_refused(broken, named, side, trained
 
 
 def test_a_tower_is_compared_with_the_local_one_that_the_checkpoint_names(broken, tmp_path):
-    other = layouts.write(tmp_path / "other", replace(layouts.LISA, clip_side=56))
+    other = tiny.write(tmp_path / "other", replace(tiny.LISA, clip_side=56))
     with pytest.raises(CheckpointError, match="sees 56 pixels, but .* trained with 28"):
-        lisa.load(broken.folder, vision_tower=other.tower)
+        lisa.load(broken.folder, lisa.LisaOptions(vision_tower=other.tower))
 
 
 def test_a_tower_of_another_width_is_refused(broken, tmp_path):
-    other = layouts.write(tmp_path / "other", replace(layouts.LISA, clip_width=32))
+    other = tiny.write(tmp_path / "other", replace(tiny.LISA, clip_width=32))
     with pytest.raises(CheckpointError, match="is 32 wide, but the projector .* takes 16"):
-        lisa.load(broken.folder, vision_tower=other.tower)
+        lisa.load(broken.folder, lisa.LisaOptions(vision_tower=other.tower))
 
 
 def test_pixels_of_the_wrong_size_are_refused(core, pixels):
     clip, sam = pixels
     with pytest.raises(CheckpointError, match=r"pixels for CLIP are \[1, 3, 56, 56\]"):
-        core.generate(torch.tensor(PROMPT), torch.zeros(1, 3, 56, 56), sam, (9, 9), (9, 9), 1)
+        core.generate(
+            torch.tensor(PROMPT), ImagePixels(torch.zeros(1, 3, 56, 56), sam, (9, 9), (9, 9)), 1
+        )
     with pytest.raises(CheckpointError, match=r"pixels for SAM are \[1, 3, 32, 32\]"):
-        core.generate(torch.tensor(PROMPT), clip, torch.zeros(1, 3, 32, 32), (9, 9), (9, 9), 1)
+        core.generate(
+            torch.tensor(PROMPT), ImagePixels(clip, torch.zeros(1, 3, 32, 32), (9, 9), (9, 9)), 1
+        )
 
 
 def test_lisa_takes_no_boxes(core, pixels):
     with pytest.raises(DataError, match="no region encoder"):
         core.generate(
-            torch.tensor(PROMPT), *pixels, (9, 9), (9, 9), 1, boxes=torch.tensor([[0, 0, 1, 1.0]])
+            torch.tensor(PROMPT),
+            ImagePixels(*pixels, (9, 9), (9, 9)),
+            1,
+            boxes=torch.tensor([[0, 0, 1, 1.0]]),
         )
 
 
@@ -298,13 +317,16 @@ def test_without_tokenizer_files_the_seg_id_must_be_given(broken, pixels):
     core = load(broken)
     assert core.seg_token_id is None
     with pytest.raises(CheckpointError, match="Give seg_token_id"):
-        core.generate(torch.tensor(PROMPT), *pixels, (9, 9), (9, 9), 1)
-    assert len(core.generate(torch.tensor(PROMPT), *pixels, (9, 9), (9, 9), 1, SEG).ids) == 1
+        core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (9, 9), (9, 9)), 1)
+    assert (
+        len(core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (9, 9), (9, 9)), 1, SEG).ids)
+        == 1
+    )
 
 
 def test_a_lisa_checkpoint_is_no_glamm(broken):
     with pytest.raises(CheckpointError, match="is a LISA checkpoint"):
-        glamm.load(broken.folder, vision_tower=broken.tower)
+        glamm.load(broken.folder, glamm.GlammOptions(vision_tower=broken.tower))
 
 
 # ---- the adapter ------------------------------------------------------------------------------
@@ -313,7 +335,7 @@ def test_a_lisa_checkpoint_is_no_glamm(broken):
 @pytest.fixture(scope="module")
 def adapter(original, core):
     tokens = LlamaTokens.of_folder(original.folder)
-    return LlavaSamModel("lisa-7b", core, tokens, LISA_DIALOGUE, original.folder)
+    return LlavaSamModel("lisa-7b", core, tokens, DIALOGUE, original.folder)
 
 
 @pytest.fixture(scope="module")
@@ -343,21 +365,21 @@ def test_no_mask_is_an_empty_tuple(adapter, photo, monkeypatch):
     assert answer.masks == ()
 
 
-def test_an_image_is_looked_at_once_for_all_its_questions(adapter, photo, monkeypatch):
-    looked = []
-    look = adapter.core.look
-    monkeypatch.setattr(adapter.core, "look", lambda *a: looked.append(1) or look(*a))
+def test_an_image_is_encoded_once_for_all_its_questions(adapter, photo, monkeypatch):
+    encoded = []
+    encode = adapter.core.encode
+    monkeypatch.setattr(adapter.core, "encode", lambda *a: encoded.append(1) or encode(*a))
     other = photo.copy()
     prompts = [Prompt(str(i), 3, f"question {i}") for i in range(3)]
     adapter.answer([other] * 3, prompts, Decoding(max_new_tokens=2))
-    assert len(looked) == 1
+    assert len(encoded) == 1
 
 
 def test_published_prompt_and_answer_are_those_of_the_wrapper(adapter, photo):
     tokens = adapter.tokens
-    asked = LISA_DIALOGUE.prompt_ids(tokens, "a < b & c?", escape=True)
-    assert asked == LISA_DIALOGUE.prompt_ids(tokens, "a &lt; b &amp; c?")
-    assert LISA_DIALOGUE.templates.identify == "Can you segment {expression} in this image?"
+    asked = DIALOGUE.prompt_ids(tokens, "a < b & c?", escape=True)
+    assert asked == DIALOGUE.prompt_ids(tokens, "a &lt; b &amp; c?")
+    assert DIALOGUE.templates.identify == "Can you segment {expression} in this image?"
     prompts = [Prompt("1", 3, "Can you segment the cup in this image?")]
     (answer,) = adapter.answer(
         [photo], prompts, Decoding(max_new_tokens=30, conventions=PUBLISHED.model)
@@ -378,4 +400,4 @@ def test_loading_by_name_says_memory_and_licence_first(original, caplog):
     assert "LLaMA" in said
     assert "GiB for weights" in said
     assert model.fingerprint()["weights"].startswith("sha256:")
-    assert model.templates is LISA_DIALOGUE.templates
+    assert model.templates is DIALOGUE.templates

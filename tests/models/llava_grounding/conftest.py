@@ -10,7 +10,7 @@ import torch
 from pixfoundation.models.common import placement
 from pixfoundation.models.llava_grounding.checkpoint import load
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
 

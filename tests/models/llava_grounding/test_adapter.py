@@ -19,7 +19,7 @@ from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Prompt
 from tests.doubles import make_samples
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 from .conftest import GOLDEN
 
 TOKENS = LlamaTokens(tiny.TOKENIZER, tiny.TAGS)

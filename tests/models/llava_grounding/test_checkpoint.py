@@ -11,7 +11,7 @@ from pixfoundation.models.llava_grounding.checkpoint import load
 from pixfoundation.models.llava_grounding.tags import find_tags
 from pixfoundation.models.llava_grounding.vision_config import find_vision_config
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 
 A = tiny.VARIANTS["a"]
 

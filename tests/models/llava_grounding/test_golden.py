@@ -16,7 +16,7 @@ from pixfoundation.models.llava_grounding.pairing import published_pairing
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 from .conftest import GOLDEN
 
 

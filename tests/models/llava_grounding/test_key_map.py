@@ -15,7 +15,7 @@ from pixfoundation.models.llava_grounding.key_map import (
 )
 from pixfoundation.models.llava_grounding.sizes import segmenter_sizes
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 
 PREDICTOR = "seg_model.model.sem_seg_head.predictor."
 

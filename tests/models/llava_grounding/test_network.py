@@ -9,7 +9,8 @@ from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.segmenter import normalise
 
-from . import plain, tiny
+from . import plain
+from . import tiny_checkpoint as tiny
 
 LETTERS = pytest.mark.parametrize("letter", list(tiny.VARIANTS))
 PROMPT = [1, 300, 301, -200, 305, 310, 13]

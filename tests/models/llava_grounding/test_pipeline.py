@@ -16,7 +16,7 @@ from pixfoundation.report.page import write_report
 from pixfoundation.scoring.score import ScoreOptions, score
 from tests.doubles import ListDataset, make_samples
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 
 DECODING = Decoding(max_new_tokens=12)
 

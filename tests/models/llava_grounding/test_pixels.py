@@ -8,7 +8,7 @@ from PIL import Image
 from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 
-from .tiny import picture
+from .tiny_checkpoint import picture
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pixfoundation.models.llava_grounding.prompt import (
     stopped_at,
 )
 
-from . import tiny
+from . import tiny_checkpoint as tiny
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives "

@@ -9,7 +9,7 @@ import torch
 
 from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.network import OmgLlava
-from tests.models.omg_llava import tiny
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.models.omg_llava import tiny
-from tests.models.omg_llava.tiny import Tensors
+from tests.models.omg_llava import tiny_checkpoint as tiny
+from tests.models.omg_llava.tiny_checkpoint import Tensors
 
 State = tuple[Tensor, list[Tensor]]
 

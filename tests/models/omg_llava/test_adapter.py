@@ -15,17 +15,17 @@ from PIL import Image
 from pixfoundation import api
 from pixfoundation.conventions import PUBLISHED, MaskCrop
 from pixfoundation.errors import DataError, PrerequisiteError
-from pixfoundation.masks import Mask, union
+from pixfoundation.masks import Mask
 from pixfoundation.models import models
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.omg_llava import adapter
-from pixfoundation.models.omg_llava.adapter import _kept, load
-from pixfoundation.models.omg_llava.finishing import finish
+from pixfoundation.models.omg_llava.adapter import load
+from pixfoundation.models.omg_llava.finishing import crop_masks
 from pixfoundation.models.omg_llava.pixels import to_pixels
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.prompts import build_prompt
-from pixfoundation.types import NativeMask, Prompt
-from tests.models.omg_llava import tiny
+from pixfoundation.types import Prompt
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 LLM = "llm.base_model.model"
 SEG, OPEN, CLOSE = tiny.OWN_ROWS, tiny.OWN_ROWS + 1, tiny.OWN_ROWS + 2
@@ -40,7 +40,7 @@ CHECKPOINT = "zhangtao-whu/OMG-LLaVA"
 def scripted(tensors, *ids):
     """A checkpoint that answers with these ids, each followed by the next, the last by the first.
 
-    Embeddings are so large that a state is mostly its own token; the head looks for them.
+    Embeddings are so large that a state is mostly its own token; the head passes for them.
     """
     tuned = dict(tensors.finetuned)
     table = tuned[f"{LLM}.model.tok_embeddings.weight"]
@@ -101,7 +101,7 @@ def test_every_seg_gives_a_mask_with_its_phrase(model):
     assert len(answer.spans) == len(answer.token_ids)
 
 
-def test_masks_lie_where_finish_puts_them(model, checkpoint):
+def test_masks_lie_where_they_are_cropped(model, checkpoint):
     core = model._core
     for width, height in ((40, 24), (24, 40), (30, 30)):
         image = noise(width, height)
@@ -111,9 +111,9 @@ def test_masks_lie_where_finish_puts_them(model, checkpoint):
         inputs = [core.embed(torch.tensor(part)) for part in (before, after)]
         spoken = core.generate(torch.cat((inputs[0], seen.visual_tokens[0], inputs[1])), 11)
         logits = core.segment(core.queries(spoken.seg_states), seen.state)
-        wanted = finish(logits[1:], width, height, mode="first")
-        assert ask(model, image).masks[1].mask == Mask.from_array(wanted)
-        shifted = finish(logits, width, height, mode="first", crop=MaskCrop.TOP_LEFT)
+        (second,) = crop_masks(logits[1:2], width, height)
+        assert ask(model, image).masks[1].mask == Mask.from_array(second)
+        (shifted,) = crop_masks(logits[:1], width, height, MaskCrop.TOP_LEFT)
         published = ask(model, image, Decoding(max_new_tokens=11, conventions=PUBLISHED.model))
         assert [mask.mask for mask in published.masks] == [Mask.from_array(shifted)]
 
@@ -133,34 +133,14 @@ def test_an_answer_without_seg_has_no_mask(tensors, tmp_path):
     assert answer.masks == ()
 
 
-def box(x0, x1):
-    array = np.zeros((8, 32), bool)
-    array[:, x0:x1] = True
-    return Mask.from_array(array)
-
-
-FOUND = [NativeMask(box(0, 4), "the red circle"), NativeMask(box(8, 12), "a blue car")]
-
-
-def test_which_masks_are_given_is_an_option():
-    assert _kept(FOUND, "all", "the car") == tuple(FOUND)
-    assert _kept(FOUND, "first", "the car") == (FOUND[0],)
-    assert _kept(FOUND, "phrase", "the car") == (FOUND[1],)
-    assert _kept(FOUND, "phrase", "a house") == ()
-    assert _kept(FOUND, "phrase", None) == tuple(FOUND)
-    (united,) = _kept(FOUND, "union", None)
-    assert united.mask == union([box(0, 4), box(8, 12)])
-    assert _kept([], "union", None) == ()
-
-
-def test_an_image_is_looked_at_once_for_all_its_prompts(model):
-    looks = []
-    hook = model._core.perception.register_forward_hook(lambda *_: looks.append(1))
+def test_an_image_is_encoded_once_for_all_its_prompts(model):
+    passes = []
+    hook = model._core.perception.register_forward_hook(lambda *_: passes.append(1))
     image, other = noise(40, 24), noise(40, 24, seed=1)
     prompts = [Prompt("1", 1, "What is it?"), Prompt("1", 2, "Is it?"), Prompt("2", 1, "What?")]
     answers = model.answer([image, image, other], prompts, Decoding(max_new_tokens=4))
     hook.remove()
-    assert len(looks) == 2
+    assert len(passes) == 2
     assert len(answers) == 3
 
 

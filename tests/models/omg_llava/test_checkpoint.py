@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from pixfoundation.errors import CheckpointError, PrerequisiteError
 from pixfoundation.models.common.pickles import convert
 from pixfoundation.models.omg_llava.checkpoint import load
-from tests.models.omg_llava import tiny
+from pixfoundation.models.omg_llava.files import FilePaths
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 LLM = "llm.base_model.model"
 
@@ -35,11 +36,11 @@ def rewrite(file, change):
     torch.save(content, file)
 
 
-def refused(folder, error=CheckpointError, **options):
+def refused(folder, error=CheckpointError, **paths):
     """Loads what must be refused; returns the message, which is one line."""
-    with pytest.raises(error) as found:
-        load(folder, **options)
-    message = str(found.value)
+    with pytest.raises(error) as error_info:
+        load(folder, FilePaths(**paths))
+    message = str(error_info.value)
     assert "\n" not in message
     return message
 
@@ -72,11 +73,13 @@ def test_sizes_come_from_the_files(core):
 
 def test_everything_may_be_named_instead_of_found(folder, core):
     again = load(
-        finetuned=folder / tiny.FINETUNED,
-        head=folder / tiny.HEAD,
-        bank=folder / tiny.BANK,
-        trunk=folder / tiny.TRUNK,
-        llm=folder / tiny.LLM,
+        paths=FilePaths(
+            finetuned=folder / tiny.FINETUNED,
+            head=folder / tiny.HEAD,
+            bank=folder / tiny.BANK,
+            trunk=folder / tiny.TRUNK,
+            llm=folder / tiny.LLM,
+        )
     )
     weights = weights_of(again)
     assert all(torch.equal(weights[name], value) for name, value in weights_of(core).items())

@@ -8,7 +8,7 @@ import torch
 from pixfoundation.errors import PrerequisiteError
 from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.four_bit import round_to_nf4
-from tests.models.omg_llava import tiny
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 INSTALLED = importlib.util.find_spec("bitsandbytes") is not None
 needs_bitsandbytes = pytest.mark.skipif(not INSTALLED, reason="bitsandbytes is not installed")

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
-from tests.models.omg_llava import tiny
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 

@@ -9,7 +9,8 @@ import torch
 
 from pixfoundation.models.omg_llava.checkpoint import load
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
-from tests.models.omg_llava import plain, tiny
+from tests.models.omg_llava import plain
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 

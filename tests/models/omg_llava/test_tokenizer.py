@@ -9,7 +9,7 @@ import sentencepiece
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
-from tests.models.omg_llava import tiny
+from tests.models.omg_llava import tiny_checkpoint as tiny
 
 START, END = tiny.OWN_ROWS - 1, tiny.OWN_ROWS - 2
 SEG, OPEN, CLOSE = tiny.OWN_ROWS, tiny.OWN_ROWS + 1, tiny.OWN_ROWS + 2

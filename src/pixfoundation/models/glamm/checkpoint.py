@@ -8,16 +8,19 @@ Method: Rasheed et al., 'GLaMM: Pixel Grounding Large Multimodal Model' (arXiv 2
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from pixfoundation.models.common.llava_sam.checkpoint import Family, load_checkpoint
+from pixfoundation.models.common.llava_sam.checkpoint import (
+    Family,
+    LoadOptions,
+    OtherFamily,
+    load_checkpoint,
+)
 from pixfoundation.models.common.llava_sam.network import LlavaSam
-from pixfoundation.models.common.llava_sam.regions import RegionEncoder
-from pixfoundation.models.common.llava_sam.sizes import Layout
-from pixfoundation.models.common.placement import Quantization
+from pixfoundation.models.common.llava_sam.sizes import LlavaSamSizes
+from pixfoundation.models.glamm.regions import RegionEncoder
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionConfig
@@ -27,53 +30,41 @@ GLAMM = Family(
     sam_prefix="model.grounding_encoder.",
     tower="openai/clip-vit-large-patch14-336",
     example="MBZUAI/GLaMM-FullScope",
-    stranger=("model.visual_model.", "LISA"),
+    other_family=OtherFamily("LISA", "model.visual_model."),
 )
 _REGIONS = "model.region_encoder."
 
 
-def load(
-    checkpoint_dir: str | Path,
-    *,
-    vision_tower: str | Path | None = None,
-    dtype: torch.dtype | str | None = torch.bfloat16,
-    device: torch.device | str | None = "cpu",
-    quantization: Quantization | None = None,
-    regions: bool = True,
-    revision: str | None = None,
-) -> LlavaSam:
-    """Load a GLaMM checkpoint; `.generate` of what it returns is the whole model.
+@dataclass(frozen=True, kw_only=True)
+class GlammOptions(LoadOptions):
+    """How a GLaMM checkpoint is loaded.
+
+    Attributes:
+        regions: Whether to load the region encoder, which only questions about boxes need.
+    """
+
+    regions: bool = True
+
+
+def load(checkpoint_dir: str | Path, options: GlammOptions | None = None) -> LlavaSam:
+    """Load a GLaMM checkpoint.
 
     Args:
         checkpoint_dir: Folder in the published layout, or a hub id.
-        vision_tower: Folder or hub id of CLIP ViT-L/14 at 336 pixels; what the checkpoint names by
-            default.
-        dtype: Of the weights and of the run; None for bfloat16 on a GPU, float32
-            elsewhere.
-        device: A device, 'auto' to fill all GPUs, None for a GPU if there is one.
-        quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
-        regions: Whether to load the region encoder, which only questions about boxes need.
-        revision: Branch, tag or commit of the hub repository.
+        options: How it is loaded; bfloat16 on the CPU by default.
 
     Raises:
-        CheckpointError: If a file is missing, truncated, or of another model.
+        CheckpointError: If a file is missing, truncated or belongs to another model.
         PrerequisiteError: If a package or memory is missing.
     """
+    options = options or GlammOptions()
+    with_regions = options.regions
 
-    def build(layout: Layout, tower: CLIPVisionConfig) -> LlavaSam:
-        shapes = layout.under(_REGIONS)
-        model = LlavaSam(layout, tower, RegionEncoder(shapes) if regions and shapes else None)
-        model.bbox_token_id = layout.config.get("bbox_token_idx", 32002)
+    def build(sizes: LlavaSamSizes, tower: CLIPVisionConfig) -> LlavaSam:
+        shapes = sizes.under(_REGIONS)
+        model = LlavaSam(sizes, tower, RegionEncoder(shapes) if with_regions and shapes else None)
+        model.bbox_token_id = sizes.config.get("bbox_token_idx", 32002)
         return model
 
-    return load_checkpoint(
-        GLAMM,
-        build,
-        checkpoint_dir,
-        vision_tower=vision_tower,
-        dtype=dtype,
-        device=device,
-        quantization=quantization,
-        revision=revision,
-        ignorable=() if regions else (rf"^{_REGIONS}",),
-    )
+    ignorable = () if with_regions else (rf"^{_REGIONS}",)
+    return load_checkpoint(GLAMM, checkpoint_dir, options, build=build, ignorable=ignorable)

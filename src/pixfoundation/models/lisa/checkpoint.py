@@ -8,59 +8,51 @@ Method: Lai et al., 'LISA: Reasoning Segmentation via Large Language Model' (arX
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from pixfoundation.models.common.llava_sam.checkpoint import Family, load_checkpoint
+from pixfoundation.models.common.llava_sam.checkpoint import (
+    Family,
+    LoadOptions,
+    OtherFamily,
+    load_checkpoint,
+)
 from pixfoundation.models.common.llava_sam.network import LlavaSam
-from pixfoundation.models.common.placement import Quantization
 
 LISA = Family(
     name="LISA",
     sam_prefix="model.visual_model.",
     tower="openai/clip-vit-large-patch14",
     example="xinlai/LISA-7B-v1",
-    stranger=("model.grounding_encoder.", "GLaMM"),
+    other_family=OtherFamily("GLaMM", "model.grounding_encoder."),
 )
+_NOT_QUANTIZED = ("tower", "sam", "region_encoder")
 
 
-def load(
-    checkpoint_dir: str | Path,
-    *,
-    vision_tower: str | Path | None = None,
-    dtype: torch.dtype | str | None = torch.bfloat16,
-    device: torch.device | str | None = "cpu",
-    quantization: Quantization | None = None,
-    quantize_heads: bool = False,
-    revision: str | None = None,
-) -> LlavaSam:
-    """Load a LISA checkpoint; `.generate` of what it returns is the whole model.
+@dataclass(frozen=True, kw_only=True)
+class LisaOptions(LoadOptions):
+    """How a LISA checkpoint is loaded.
+
+    Attributes:
+        quantize_heads: Whether to quantise the output head and the two projections too, as the
+            published evaluation of LISA does; masks get worse.
+    """
+
+    quantize_heads: bool = False
+
+
+def load(checkpoint_dir: str | Path, options: LisaOptions | None = None) -> LlavaSam:
+    """Load a LISA checkpoint.
 
     Args:
         checkpoint_dir: Folder in the published layout, or a hub id.
-        vision_tower: Folder or hub id of CLIP ViT-L/14 at 224 pixels; what the checkpoint names by
-            default.
-        dtype: Of the weights and of the run; None for bfloat16 on a GPU, float32
-            elsewhere.
-        device: A device, 'auto' to fill all GPUs, None for a GPU if there is one.
-        quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
-        quantize_heads: Quantise the output head and the two projections too, as the published
-            evaluation of LISA does; masks get worse.
-        revision: Branch, tag or commit of the hub repository.
+        options: How it is loaded; bfloat16 on the CPU by default.
 
     Raises:
-        CheckpointError: If a file is missing, truncated, or of another model.
+        CheckpointError: If a file is missing, truncated or belongs to another model.
         PrerequisiteError: If a package or memory is missing.
     """
-    return load_checkpoint(
-        LISA,
-        LlavaSam,
-        checkpoint_dir,
-        vision_tower=vision_tower,
-        dtype=dtype,
-        device=device,
-        quantization=quantization,
-        quantize_heads=quantize_heads,
-        revision=revision,
-    )
+    options = options or LisaOptions()
+    if options.quantize_heads:
+        return load_checkpoint(LISA, checkpoint_dir, options, not_quantized=_NOT_QUANTIZED)
+    return load_checkpoint(LISA, checkpoint_dir, options)

@@ -1,4 +1,4 @@
-"""LLaVA-Grounding as the rest of the package sees it: images and questions in, answers out."""
+"""LLaVA-Grounding as a model of PixFoundation: images and questions in, answers with masks out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
+from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
 from pixfoundation.models.common.llama_tokens import LlamaTokens
-from pixfoundation.models.common.spans import trimmed_span
+from pixfoundation.models.common.seg_phrases import phrase_span
+from pixfoundation.models.llava_grounding.card import CARD
 from pixfoundation.models.llava_grounding.checkpoint import load as load_core
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
 from pixfoundation.models.llava_grounding.network import LlavaGrounding
@@ -37,12 +39,7 @@ from pixfoundation.types import Answer, NativeMask, Prompt
 TEMPLATES = PromptTemplates(
     identify="Can you identify {expression} in this image? (with grounding)"
 )
-LICENCE = (
-    "LLaVA-Grounding: the code is Apache-2.0. Its authors call the demo a research preview for "
-    "non-commercial use, subject to the LLaMA model licence, the terms of use of the data that "
-    "OpenAI generated, and the privacy practices of ShareGPT. The weights derive from LLaMA and "
-    "Vicuna; read their model card before you use them."
-)
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -58,44 +55,44 @@ def load(
     queries: int | None = None,
     vision_config: str | None = None,
 ) -> LlavaGroundingModel:
-    """Load LLaVA-Grounding; the licences are said first.
+    """Load LLaVA-Grounding; its licence is logged first.
 
     Args:
         name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
-        device: Where to ('auto' to divide the model between GPUs); a GPU if there is one by
+        device: Device of the model ('auto' divides it between GPUs); a GPU if there is one by
             default.
-        dtype: Of the language model and CLIP: 'float32', 'float16' or 'bfloat16'; half on a GPU by
-            default. The segmenter is always float32.
+        dtype: Precision of the language model and CLIP: 'float32', 'float16' or 'bfloat16'; half
+            precision on a GPU by default. The segmenter is always float32.
         revision: Branch, tag or commit on the hub.
-        checkpoint: A folder or hub id for the weights, where `name` is the short name.
-        vision_tower: Folder or hub id of CLIP; what the checkpoint names by default.
+        checkpoint: Folder or hub id of the weights, if `name` is the short name.
+        vision_tower: Folder or hub id of CLIP; the one that the checkpoint names by default.
         threshold: A query shows a phrase if its share of the softmax over all queries is larger.
             0.05 in PixFoundation's wrapper; the authors' own evaluation uses 0.2.
-        image_side: Side of the segmenter's square in pixels; by default what the vision
-            configuration says.
-        queries: Object queries an image; likewise.
+        image_side: Side of the segmenter's square in pixels; that of the vision configuration by
+            default.
+        queries: Object queries per image; the number of the vision configuration by default.
         vision_config: The original's YAML file with the settings of the segmenter; by default the
             one in the checkpoint's folder, or the published settings (1024, 300) if there is none.
 
     Raises:
-        CheckpointError: If a file is missing, damaged or of another model.
-        DataError: If an option has no meaning.
+        CheckpointError: If a file is missing, damaged or belongs to another model.
+        DataError: If an option has an invalid value.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     if not isinstance(threshold, int | float) or not 0 <= threshold < 1:
-        raise DataError(f"The matching threshold is a number in 0..1, but got {threshold!r}.")
+        raise DataError(f"The threshold must be a number in 0..1, but got {threshold!r}.")
     if image_side is not None and image_side < 64:
-        raise DataError(f"The segmenter's square needs 64 pixels or more, but got {image_side}.")
-    where = resolve_device(device)
-    logging.getLogger(__name__).warning(LICENCE)
+        raise DataError(f"image_side must be at least 64 pixels, but got {image_side}.")
+    target = resolve_device(device)
+    logger.warning(CARD.licence)
     folder = find_folder(checkpoint or location_of(name), revision)
     tokens = LlamaTokens.of_folder(folder)
     settings = find_vision_config(folder, vision_config)
     core = load_core(
         folder,
         vision_tower=vision_tower,
-        dtype=resolve_dtype(dtype, where),
-        device=device if device == "auto" else where,
+        dtype=resolve_dtype(dtype, target),
+        device=device if device == "auto" else target,
         queries=queries or settings.queries,
     )
     return LlavaGroundingModel(
@@ -112,9 +109,9 @@ class LlavaGroundingModel:
     """LLaVA-Grounding: text with phrases, and a mask for each phrase that it finds.
 
     Attributes:
-        name: What it was loaded as.
+        name: The name under which it was loaded.
         capabilities: `masks`.
-        templates: How it is asked.
+        templates: Prompt templates of the protocols.
     """
 
     capabilities: frozenset[Capability] = frozenset({"masks"})
@@ -140,45 +137,44 @@ class LlavaGroundingModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers each prompt about the image at the same place.
+        """Answer each prompt about the image with the same index.
 
-        The state behind a `<seg>` selects queries together with those of the other phrases, so an
-        answer is segmented at once. A phrase that no query shows has no mask; an answer without
-        any has an empty tuple of masks.
+        The states of all `<seg>` of an answer select queries together, so an answer is segmented
+        in one pass. A phrase that no query shows has no mask; if this is so for all phrases, the
+        answer has an empty tuple of masks.
 
         Args:
             images: RGB images; the same object in consecutive places is encoded once.
-            prompts: One an image.
-            decoding: How; greedily only.
+            prompts: One prompt per image.
+            decoding: How answers are decoded; greedily only. Its conventions say where an answer
+                ends and how masks are paired with phrases.
 
         Raises:
-            DataError: If sampling or attention is asked for, or a prompt leaves no room for an
+            DataError: If sampling or attention is requested, or if a prompt leaves no room for an
                 answer.
         """
         greedy_only(self.name, decoding)
-        answers = []
-        seen: _Image | None = None
-        for image, prompt in zip(images, prompts, strict=True):
-            if seen is None or seen.image is not image:
-                seen = _Image(image, self._core, self._image_side)
-            answers.append(self._answer(seen, prompt.text, decoding))
-        return answers
+        encode = LastImage(lambda image: _EncodedImage(image, self._core, self._image_side))
+        return [
+            self._answer(encode(image), prompt.text, decoding)
+            for image, prompt in zip(images, prompts, strict=True)
+        ]
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
         core: Any = self._core
-        own = {}
+        source = {}
         if self._folder is not None:
-            own = Source(self.name, str(self._folder)).fingerprint(core)
+            source = Source(self.name, str(self._folder)).fingerprint(core)
         return {
             "name": self.name,
-            **own,
+            **source,
             "threshold": self._threshold,
             "image_side": self._image_side,
             "queries": self._core.segmenter.query_decoder.queries,
         }
 
-    def _answer(self, image: _Image, question: str, decoding: Decoding) -> Answer:
+    def _answer(self, image: _EncodedImage, question: str, decoding: Decoding) -> Answer:
         core = self._core
         inputs = core.embed(prompt_ids(self._tokens, question), image.projected)
         positions = core.language_model.config.max_position_embeddings
@@ -200,46 +196,41 @@ class LlavaGroundingModel:
             text, spans = decode(self._tokens, tokens, hidden=core.tags)
             return Answer(text, tuple(tokens), spans, tuple(masks))
         stored, _ = self._stored(tokens, matches)
-        return Answer(stored, tuple(tokens), (), tuple(replace(own, span=None) for own in masks))
+        return Answer(stored, tuple(tokens), (), tuple(replace(mask, span=None) for mask in masks))
 
     def _stored(self, ids: list[int], matches: list[Match]) -> tuple[str, list[str | None]]:
         """Return the answer as the published wrapper stores it, and the phrase of each `<seg>`."""
-        shown = [bool(len(found.queries)) for found in matches]
+        shown = [bool(len(match.queries)) for match in matches]
         return published_pairing(decode(self._tokens, ids).text, shown)
 
     def _paired_by_text(
-        self, image: _Image, ids: list[int], matches: list[Match]
+        self, image: _EncodedImage, ids: list[int], matches: list[Match]
     ) -> list[NativeMask]:
         """Return each mask with the phrase in its piece of the text, as published."""
         _, phrases = self._stored(ids, matches)
         return [
-            NativeMask(image.mask(found), phrase, None, float(found.scores.max()))
-            for found, phrase in zip(matches, phrases, strict=True)
-            if len(found.queries)
+            NativeMask(image.mask(match), phrase, None, float(match.scores.max()))
+            for match, phrase in zip(matches, phrases, strict=True)
+            if len(match.queries)
         ]
 
     def _paired_by_ids(
-        self, image: _Image, ids: list[int], matches: list[Match]
+        self, image: _EncodedImage, ids: list[int], matches: list[Match]
     ) -> list[NativeMask]:
         """Return each mask with the phrase whose `<seg>` asked for it."""
-        text, spans = decode(self._tokens, ids, hidden=self._core.tags)
+        decoded = decode(self._tokens, ids, hidden=self._core.tags)
         masks: list[NativeMask] = []
-        for found, where in zip(matches, phrase_ranges(ids, self._core.tags), strict=True):
-            if not len(found.queries):
-                continue
-            span = (
-                None
-                if where is None
-                else trimmed_span(text, spans[where[0]][0], spans[where[1] - 1][1])
-            )
-            phrase = None if span is None else text[slice(*span)]
-            masks.append(NativeMask(image.mask(found), phrase, span, float(found.scores.max())))
+        for match, phrase in zip(matches, phrase_ranges(ids, self._core.tags), strict=True):
+            if len(match.queries):
+                span = phrase_span(phrase, decoded)
+                words = None if span is None else decoded.text[slice(*span)]
+                masks.append(NativeMask(image.mask(match), words, span, float(match.scores.max())))
         return masks
 
 
 @dataclass(frozen=True, eq=False)
-class _Image:
-    """An image, encoded for each side of the model once and when it is first needed."""
+class _EncodedImage:
+    """An image, encoded once for each encoder of the model when it is first needed."""
 
     image: Image.Image
     core: LlavaGrounding
@@ -247,15 +238,15 @@ class _Image:
 
     @cached_property
     def projected(self) -> Tensor:
-        """What the language model sees."""
+        """The image as the language model sees it."""
         return self.core.encode_image(clip_pixels(self.image, self.core.clip_side))
 
     @cached_property
     def encoded(self) -> EncodedPixels:
-        """What the segmenter sees."""
+        """The image as the segmenter sees it."""
         return self.core.encode_pixels(segmenter_pixels(self.image, self.side))
 
-    def mask(self, found: Match) -> Mask:
-        """The union of a phrase's queries in pixels of the image."""
-        merged = self.core.merge([found.masks], self.image.width, self.image.height)
+    def mask(self, match: Match) -> Mask:
+        """Return the union of a phrase's queries in pixels of the image."""
+        merged = self.core.merge([match.masks], self.image.width, self.image.height)
         return Mask.from_array(merged.numpy())

@@ -1,4 +1,4 @@
-"""Loads OMG-LLaVA from its published files, with an account of every key in them."""
+"""Loads OMG-LLaVA from its published files; every key in them must have its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json
 from pixfoundation.models.common.llm_settings import LLAMA_STOP_ID, stop_ids
 from pixfoundation.models.common.loading import empty_weights, load_into
-from pixfoundation.models.omg_llava.files import PathLike, find_files, read_bank
+from pixfoundation.models.omg_llava.files import FilePaths, PathLike, find_files, read_bank
 from pixfoundation.models.omg_llava.four_bit import round_to_nf4
 from pixfoundation.models.omg_llava.key_map import (
     CLIP_UNUSED,
@@ -36,69 +36,60 @@ Base = Literal["exact", "nf4"]
 
 def load(
     checkpoint_dir: PathLike | None = None,
+    paths: FilePaths | None = None,
     *,
-    finetuned: PathLike | None = None,
-    head: PathLike | None = None,
-    bank: PathLike | None = None,
-    trunk: PathLike | None = None,
-    llm: PathLike | None = None,
     dtype: torch.dtype | str | None = torch.float32,
     device: torch.device | str | None = "cpu",
     base: Base = "exact",
     lora_scale: float = LORA_SCALE,
 ) -> OmgLlava:
-    """Load the model; sizes come from the files.
+    """Load the model; its sizes are read from the files.
 
     Args:
         checkpoint_dir: Folder in which the published files are found by name.
-        finetuned: The fine-tuned file, if it is elsewhere.
-        head: The OMG-Seg file, if it is elsewhere.
-        bank: The class embeddings, if they are elsewhere.
-        trunk: The OpenCLIP file, if it is elsewhere; not needed if the OMG-Seg file holds it.
-        llm: The InternLM2 folder, if it is elsewhere.
-        dtype: Of the language model; None for half precision on a GPU. Perception and projectors
-            are float32, as published.
-        device: Where the model goes and the update is merged; None for a GPU if there is one.
-        base: `exact` merges the update into the weights as stored; `nf4` into what the published
-            4-bit rounding leaves of them (needs bitsandbytes).
+        paths: Paths of files that lie elsewhere.
+        dtype: Precision of the language model; None for half precision on a GPU. Perception and
+            projectors are float32, as published.
+        device: Device of the model, on which the update is merged too; None for a GPU if there is
+            one.
+        base: `exact` merges the update into the stored weights; `nf4` into weights that went
+            through the published 4-bit rounding (needs bitsandbytes).
         lora_scale: Factor of the low-rank update.
 
     Raises:
         PrerequisiteError: If a file or bitsandbytes is missing.
-        CheckpointError: If a file is damaged, or a key has no place or a place no key.
+        CheckpointError: If a file is damaged, or if keys and model do not match one to one.
     """
-    files = find_files(
-        checkpoint_dir, finetuned=finetuned, head=head, bank=bank, trunk=trunk, llm=llm
-    )
-    place = device if isinstance(device, torch.device) else resolve_device(device)
-    precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, place)
+    files = find_files(checkpoint_dir, paths)
+    target = device if isinstance(device, torch.device) else resolve_device(device)
+    precision = dtype if isinstance(dtype, torch.dtype) else resolve_dtype(dtype, target)
     tuned = Checkpoint.open(files.finetuned)
     language_base = Checkpoint.open(files.llm)
-    found = read_vocabulary(tuned, language_base)
+    stored = read_vocabulary(tuned, language_base)
     _check_widths(tuned, language_base)
-    perception = _load_perception(files.head, files.trunk, files.bank, place)
-    projector, text_to_vision = _load_projectors(tuned, place)
+    perception = _load_perception(files.head, files.trunk, files.bank, target)
+    projector, text_to_vision = _load_projectors(tuned, target)
     model = load_language_model(
         files.llm,
         language_base,
         tuned,
-        rows=found.rows,
+        rows=stored.rows,
         dtype=precision,
-        device=place,
+        device=target,
         lora_scale=lora_scale,
         base_precision=round_to_nf4 if base == "nf4" else None,
     )
-    if found.note is not None:
-        warnings.warn(found.note, stacklevel=2)
+    if stored.note is not None:
+        warnings.warn(stored.note, stacklevel=2)
     return OmgLlava(
         perception=perception,
         projector=projector,
         text_to_vision=text_to_vision,
         llm=model,
-        vocabulary=found.vocabulary,
+        vocabulary=stored.vocabulary,
         stop_ids=_stop_ids(files.llm),
         files=files,
-        notes=() if found.note is None else (found.note,),
+        notes=() if stored.note is None else (stored.note,),
     )
 
 
@@ -141,15 +132,14 @@ def _load_projectors(
 ) -> tuple[VisualProjector, TextToVision]:
     sizes = projector_sizes(finetuned)
     with empty_weights():
-        both = nn.ModuleDict(
-            {"projector": VisualProjector(sizes), "projector_text2vision": TextToVision(sizes)}
-        )
+        projector, text_to_vision = VisualProjector(sizes), TextToVision(sizes)
+    both = nn.ModuleDict({"projector": projector, "projector_text2vision": text_to_vision})
     load_into(
         both,
         finetuned,
         rename=lambda key: key.replace("projector.model.", "projector.", 1),
         ignorable=[
-            # what `load_language_model` takes and accounts for
+            # filled and checked by `load_language_model`
             rf"^{FINETUNED_LLM}.*\.lora_[AB]\.",
             rf"^{FINETUNED_LLM}model\.tok_embeddings\.weight$",
             rf"^{output_key(finetuned)}$",
@@ -158,9 +148,6 @@ def _load_projectors(
         device=device,
     )
     both.eval()
-    projector, text_to_vision = both["projector"], both["projector_text2vision"]
-    assert isinstance(projector, VisualProjector)
-    assert isinstance(text_to_vision, TextToVision)
     return projector, text_to_vision
 
 
@@ -171,18 +158,18 @@ def _check_widths(finetuned: Checkpoint, base: Checkpoint) -> None:
     if head != embeddings:
         raise CheckpointError(
             f"{finetuned.name}: the head 'output' is {list(head or ())}, the embedding "
-            f"{list(embeddings)}; both must have one row a token. Download the file again."
+            f"{list(embeddings)}; both must have one row per token. Download the file again."
         )
     hidden = base.shapes["model.tok_embeddings.weight"][1]
     if embeddings[1] != hidden:
         raise CheckpointError(
             f"{finetuned.name} is {embeddings[1]} wide, InternLM2 in {base.name} {hidden}: they "
-            "are of different models."
+            "belong to different models."
         )
 
 
 def _stop_ids(folder: Path) -> frozenset[int]:
-    """Return the stop tokens that the folder names; InternLM2's </s> if it names none."""
+    """Return the stop tokens that the folder names; by default InternLM2's </s>."""
     file = folder / "generation_config.json"
     file = file if file.is_file() else folder / "config.json"
     return frozenset(stop_ids(read_json(file).get("eos_token_id", LLAMA_STOP_ID), file))

@@ -1,4 +1,4 @@
-"""The files that make up a published OMG-LLaVA: found by name, or given one by one."""
+"""The files that make up a published OMG-LLaVA: found by name, or given individually."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pixfoundation.models.common.pickles import BARE
 
 PathLike = str | os.PathLike[str]
 
-_DEPTH = 3  # folders below the given one that are searched
+_DEPTH = 3  # levels of sub-folders that are searched
 _WEIGHTS = (".safetensors", ".pth", ".pt", ".bin")  # the safe format first
 
 _FINETUNED = ("omg_llava_7b_finetune_8gpus", "omg_llava*finetune*", "finetuned_*")
@@ -26,14 +26,34 @@ _TRUNK = ("open_clip_pytorch_model", "open_clip_model", "*CLIP-convnext*", "*con
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Where the parts of OMG-LLaVA lie.
+class FilePaths:
+    """Paths of files that are not searched for; None for a file to be found by its name.
 
     Attributes:
-        finetuned: Low-rank updates, vocabulary, projectors.
-        head: OMG-Seg.
-        bank: Its class embeddings.
-        trunk: OpenCLIP ConvNeXt-L; None if the OMG-Seg file holds the trunk itself.
+        finetuned: `omg_llava_7b_finetune_8gpus.pth`.
+        head: `omg_seg_convl.pth`.
+        bank: `convnext_large_d_320_CocoPanopticOVDataset.pth`.
+        trunk: `open_clip_pytorch_model.bin` of CLIP-convnext_large_d_320; not needed if the OMG-Seg
+            file holds the trunk.
+        llm: The folder `internlm2-chat-7b`.
+    """
+
+    finetuned: PathLike | None = None
+    head: PathLike | None = None
+    bank: PathLike | None = None
+    trunk: PathLike | None = None
+    llm: PathLike | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of OMG-LLaVA.
+
+    Attributes:
+        finetuned: File with the low-rank updates, the vocabulary and the projectors.
+        head: File of OMG-Seg.
+        bank: File of its class embeddings.
+        trunk: File of OpenCLIP ConvNeXt-L; None if the OMG-Seg file holds the trunk.
         llm: Folder of InternLM2.
     """
 
@@ -44,53 +64,42 @@ class Files:
     llm: Path
 
 
-def find_files(
-    folder: PathLike | None = None,
-    *,
-    finetuned: PathLike | None = None,
-    head: PathLike | None = None,
-    bank: PathLike | None = None,
-    trunk: PathLike | None = None,
-    llm: PathLike | None = None,
-) -> Files:
-    """Find the published files by their names, except those that are given.
+def find_files(folder: PathLike | None = None, paths: FilePaths | None = None) -> Files:
+    """Find the published files by their names, except those with a path.
 
     A file converted to safetensors is taken before the pickled one of the same name.
 
     Args:
-        folder: Where to look, sub-folders included. Not needed if all are given.
-        finetuned: `omg_llava_7b_finetune_8gpus.pth`.
-        head: `omg_seg_convl.pth`.
-        bank: `convnext_large_d_320_CocoPanopticOVDataset.pth`.
-        trunk: `open_clip_pytorch_model.bin` of CLIP-convnext_large_d_320.
-        llm: The folder `internlm2-chat-7b`.
+        folder: Folder to search, sub-folders included. Not needed if all paths are given.
+        paths: Paths of files that lie elsewhere.
 
     Raises:
-        PrerequisiteError: If one of them is not there; says which and where it is published.
-        CheckpointError: If the folder does not exist, or several files could be meant.
+        PrerequisiteError: If a file is missing; the message says where it is published.
+        CheckpointError: If the folder does not exist, or if several files match.
     """
+    paths = paths or FilePaths()
     root = None if folder is None else Path(folder).expanduser()
     if root is not None and not root.is_dir():
         raise CheckpointError(f"There is no folder {root}. Give the folder of OMG-LLaVA's files.")
-    found_head = _one(root, head, _HEAD, "the OMG-Seg weights", "omg_seg_convl.pth")
+    head = _find_file(root, paths.head, _HEAD, "the OMG-Seg weights", "omg_seg_convl.pth")
     return Files(
-        finetuned=_one(
+        finetuned=_find_file(
             root,
-            finetuned,
+            paths.finetuned,
             _FINETUNED,
             "the fine-tuned OMG-LLaVA weights",
             "omg_llava_7b_finetune_8gpus.pth",
         ),
-        head=found_head,
-        bank=_one(
+        head=head,
+        bank=_find_file(
             root,
-            bank,
+            paths.bank,
             _BANK,
             "the class embeddings",
             "convnext_large_d_320_CocoPanopticOVDataset.pth",
         ),
-        trunk=_trunk(root, trunk, found_head),
-        llm=_language_folder(root, llm),
+        trunk=_find_trunk(root, paths.trunk, head),
+        llm=_find_language_model(root, paths.llm),
     )
 
 
@@ -98,7 +107,7 @@ def read_bank(file: Path) -> Tensor:
     """Read the class bank, float32 [classes, wordings, D] of unit vectors.
 
     Raises:
-        CheckpointError: If the file does not hold that.
+        CheckpointError: If the file does not hold such a tensor.
     """
     if file.suffix == ".safetensors":
         bank = Checkpoint.open(file).tensor(BARE)
@@ -130,32 +139,32 @@ def _bare_tensor(file: Path) -> Tensor:
     return content
 
 
-def _one(
-    root: Path | None, given: PathLike | None, patterns: Sequence[str], what: str, published: str
+def _find_file(
+    root: Path | None, path: PathLike | None, patterns: Sequence[str], title: str, published: str
 ) -> Path:
-    if given is not None:
-        return _given(given, what)
+    if path is not None:
+        return _existing(path, title)
     for pattern in patterns:
         matches = list(_weights(root, pattern))
         stems = {match.with_suffix("") for match in matches}
         if len(stems) > 1:
             raise CheckpointError(
-                f"Several files could be {what}: {', '.join(str(m) for m in sorted(matches))}. "
-                "Say which one is meant."
+                f"Several files could be {title}: {', '.join(str(m) for m in sorted(matches))}. "
+                "Give the path of the right one."
             )
         if matches:
             return min(matches, key=lambda match: _WEIGHTS.index(match.suffix))
-    where = f"in {root}" if root is not None else "and no folder to look in was given"
+    place = f"in {root}" if root is not None else "and no folder to search was given"
     raise PrerequisiteError(
-        f"There is no {published} ({what}) {where}. It is published with OMG-LLaVA; download it "
+        f"There is no {published} ({title}) {place}. It is published with OMG-LLaVA; download it "
         "with: hf download zhangtao-whu/OMG-LLaVA"
     )
 
 
-def _trunk(root: Path | None, given: PathLike | None, head: Path) -> Path | None:
+def _find_trunk(root: Path | None, given: PathLike | None, head: Path) -> Path | None:
     if given is not None:
-        path = _given(given, "the OpenCLIP weights")
-        return path if path.is_file() else _one(path, None, _TRUNK, "the trunk", _TRUNK[0])
+        path = _existing(given, "the OpenCLIP weights")
+        return path if path.is_file() else _find_file(path, None, _TRUNK, "the trunk", _TRUNK[0])
     if any(key.startswith("backbone.stem.") for key in Checkpoint.open(head).shapes):
         return None
     for pattern in _TRUNK:
@@ -169,7 +178,7 @@ def _trunk(root: Path | None, given: PathLike | None, head: Path) -> Path | None
     )
 
 
-def _language_folder(root: Path | None, given: PathLike | None) -> Path:
+def _find_language_model(root: Path | None, given: PathLike | None) -> Path:
     if given is not None:
         path = Path(given).expanduser()
         if not path.is_dir():
@@ -185,11 +194,11 @@ def _language_folder(root: Path | None, given: PathLike | None) -> Path:
     )
 
 
-def _given(given: PathLike, what: str) -> Path:
-    path = Path(given).expanduser()
-    if not path.exists():
-        raise PrerequisiteError(f"There is no file {path} ({what}).")
-    return path
+def _existing(path: PathLike, title: str) -> Path:
+    expanded = Path(path).expanduser()
+    if not expanded.exists():
+        raise PrerequisiteError(f"There is no file {expanded} ({title}).")
+    return expanded
 
 
 def _weights(root: Path | None, pattern: str) -> Iterator[Path]:

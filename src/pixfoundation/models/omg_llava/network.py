@@ -1,4 +1,4 @@
-"""OMG-LLaVA as functions of tensors: see, speak, segment, finish.
+"""OMG-LLaVA as functions of tensors: see an image, generate, segment, crop masks.
 
 Example:
     Without preprocessing and text::
@@ -7,7 +7,7 @@ Example:
         seen = core.vision(pixels)
         spoken = core.generate(torch.cat((before, seen.visual_tokens[0], after)), 64)
         logits = core.segment(core.queries(spoken.seg_states), seen.state)
-        mask = core.finish(logits, width, height)
+        masks = core.crop(logits, width, height)
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from pixfoundation.models.omg_llava import finishing, language
+from pixfoundation.models.omg_llava import language
 from pixfoundation.models.omg_llava.files import Files
+from pixfoundation.models.omg_llava.finishing import crop_masks
 from pixfoundation.models.omg_llava.language import Generation
 from pixfoundation.models.omg_llava.perception import ImageState, OmgSeg
 from pixfoundation.models.omg_llava.prior import perception_prior, pixel_shuffle
@@ -187,4 +188,4 @@ class OmgLlava:
         state = image_state.select(images.to(self.device))
         return self.perception.decode(seg_queries.to(self.device, torch.float32), state)
 
-    finish = staticmethod(finishing.finish)
+    crop = staticmethod(crop_masks)

@@ -1,1 +1,1 @@
-"""What LISA and GLaMM share: CLIP, a projector, Llama, `[SEG]` and SAM."""
+"""The architecture that LISA and GLaMM share: CLIP, a projector, Llama, `[SEG]` and SAM."""

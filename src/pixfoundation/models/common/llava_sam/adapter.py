@@ -1,12 +1,12 @@
-"""LISA and GLaMM as the rest of the package sees them: images and questions in, answers out."""
+"""LISA and GLaMM as models of PixFoundation: images and questions in, answers with masks out."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -16,75 +16,63 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.card import location_of
+from pixfoundation.models.card import ModelCard, location_of
 from pixfoundation.models.common.checkpoints import find_folder
-from pixfoundation.models.common.clip_square import clip_pixels
+from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import greedy_only
-from pixfoundation.models.common.llama_tokens import LlamaTokens
-from pixfoundation.models.common.llava_sam.network import LlavaSam, Sight
-from pixfoundation.models.common.llava_sam.pixels import sam_pixels
-from pixfoundation.models.common.llava_sam.prompt import (
-    GLAMM_DIALOGUE,
-    LISA_DIALOGUE,
-    SEG,
-    Dialogue,
-    answer_as_stored,
-    phrase_of_each_seg,
-)
-from pixfoundation.registry import check_options
+from pixfoundation.models.common.llama_tokens import Decoded, LlamaTokens
+from pixfoundation.models.common.llava_sam.checkpoint import LoadOptions
+from pixfoundation.models.common.llava_sam.network import EncodedImage, LlavaSam
+from pixfoundation.models.common.llava_sam.pixels import ImagePixels
+from pixfoundation.models.common.llava_sam.prompt import Dialogue
+from pixfoundation.models.common.seg_phrases import SEG, Phrase, phrase_of_each_seg
 from pixfoundation.types import Answer, NativeMask, Prompt
 
-LICENCE = (
-    "{name}: the code is Apache-2.0. Its authors state no licence for the weights, which derive "
-    "from LLaMA and Vicuna or Llama 2 (whose terms apply), CLIP and SAM; read the model card "
-    "before you use them."
-)
+Box = tuple[float, float, float, float]
+Options = TypeVar("Options", bound=LoadOptions)
 logger = logging.getLogger(__name__)
 
 
-def load_lisa(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
-    """Load LISA by a short name, a hub id or a folder; the licences are said first.
+def load_adapter(
+    card: ModelCard,
+    name: str,
+    checkpoint: str | None,
+    options: Options,
+    load: Callable[[Path, Options], LlavaSam],
+    dialogue: Dialogue,
+) -> LlavaSamModel:
+    """Load a model of the family; its licence is logged first.
 
     Args:
-        name: A short name, or what `checkpoint` says.
-        checkpoint: Folder or hub id of the weights, where `name` is a short name.
-        options: Of `pixfoundation.models.lisa.checkpoint.load`.
+        card: The card of the family.
+        name: A short name, a hub id or a folder.
+        checkpoint: Folder or hub id of the weights, if `name` is a short name.
+        options: How the checkpoint is loaded.
+        load: Loads the network from a folder.
+        dialogue: How the family is prompted.
 
     Raises:
-        CheckpointError: If a file is missing, damaged or of another model.
+        CheckpointError: If a file is missing, damaged or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    from pixfoundation.models.lisa import checkpoint as lisa
-
-    return _load(name, checkpoint, lisa.load, LISA_DIALOGUE, options)
-
-
-def load_glamm(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
-    """Load GLaMM by a short name, a hub id or a folder; the licences are said first.
-
-    Args:
-        name: A short name, or what `checkpoint` says.
-        checkpoint: Folder or hub id of the weights, where `name` is a short name.
-        options: Of `pixfoundation.models.glamm.checkpoint.load`.
-
-    Raises:
-        CheckpointError: If a file is missing, damaged or of another model.
-        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
-    """
-    from pixfoundation.models.glamm import checkpoint as glamm
-
-    return _load(name, checkpoint, glamm.load, GLAMM_DIALOGUE, options)
+    logger.warning(card.licence)
+    folder = find_folder(checkpoint or location_of(name), options.revision)
+    core = load(folder, replace(options, revision=None))
+    tokens = LlamaTokens.of_folder(folder)
+    recorded = ("quantization", "quantize_heads", "vision_tower")
+    settings = {key: str(value) for key in recorded if (value := getattr(options, key, None))}
+    return LlavaSamModel(name, core, tokens, dialogue, folder, settings)
 
 
 class LlavaSamModel:
     """A model that answers with text and masks.
 
     Attributes:
-        name: What it was loaded as.
+        name: The name under which it was loaded.
         capabilities: `masks`.
-        templates: How it is asked.
-        core: The model as a function of tensors.
-        tokens: Its tokenizer.
+        templates: Prompt templates of the protocols.
+        core: The network.
+        tokens: The tokenizer.
     """
 
     capabilities: frozenset[Capability] = frozenset({"masks"})
@@ -106,27 +94,27 @@ class LlavaSamModel:
         self._dialogue = dialogue
         self._folder = folder
         self._settings = settings or {}
-        self._view: _View | None = None  # of the last image
+        self._encoded: LastImage[EncodedImage] = LastImage(self._encode)
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers each prompt about the image at the same place.
+        """Answer each prompt about the image with the same index.
 
         `masks` of an answer is an empty tuple where the model emitted no `[SEG]`.
 
         Args:
             images: RGB images; the same object again is encoded once.
-            prompts: One an image.
+            prompts: One prompt per image.
             decoding: How answers are decoded; greedily only. Its conventions say whether questions
                 are HTML-escaped and answers stored as the model's wrapper does it.
 
         Raises:
-            DataError: If sampling or attention is asked for.
+            DataError: If sampling or attention is requested.
         """
         greedy_only(self.name, decoding)
         return [
-            self._answer(self._look(image), prompt.text, decoding)
+            self._answer(image, prompt.text, decoding)
             for image, prompt in zip(images, prompts, strict=True)
         ]
 
@@ -134,19 +122,20 @@ class LlavaSamModel:
         self,
         image: Image.Image,
         question: str,
-        boxes: Sequence[tuple[float, float, float, float]],
+        boxes: Sequence[Box],
         decoding: Decoding | None = None,
     ) -> Answer:
-        """Answers a question about regions (GLaMM).
+        """Answer a question about regions (GLaMM).
 
         Args:
-            image: In mode RGB.
-            question: With one `<bbox>` for each box, in order.
+            image: An RGB image.
+            question: The question, with one `<bbox>` for each box, in order.
             boxes: (x0, y0, x1, y1) in pixels of the image.
-            decoding: How; greedily by default.
+            decoding: How the answer is decoded; greedily by default.
 
         Raises:
-            DataError: If boxes and `<bbox>` do not match in number, or a box is empty or outside.
+            DataError: If the numbers of boxes and of `<bbox>` differ, or if a box is empty or
+                reaches outside the image.
         """
         for box in boxes:
             x0, y0, x1, y1 = box
@@ -158,80 +147,54 @@ class LlavaSamModel:
         sides = torch.tensor([image.width, image.height] * 2, dtype=torch.float64)
         shares = torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4) / sides
         rounded = shares.half()  # as the published scripts round them, whatever the run's dtype
-        return self._answer(self._look(image), question, decoding or Decoding(), rounded)
+        return self._answer(image, question, decoding or Decoding(), rounded)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
-        core: Any = self.core.llm
-        own = {}
+        llm: Any = self.core.llm
+        source = {}
         if self._folder is not None:
-            own = Source(self.name, str(self._folder)).fingerprint(core)
-        return {"name": self.name, **own, **self._settings}
+            source = Source(self.name, str(self._folder)).fingerprint(llm)
+        return {"name": self.name, **source, **self._settings}
 
-    def _look(self, image: Image.Image) -> _View:
-        if self._view is None or self._view.image is not image:
-            pixels, resized = sam_pixels(image, self.core.sam_side)
-            sight = self.core.look(clip_pixels(image, self.core.clip_side), pixels)
-            self._view = _View(image, sight, resized)
-        return self._view
+    def _encode(self, image: Image.Image) -> EncodedImage:
+        return self.core.encode(ImagePixels.of(image, self.core.clip_side, self.core.sam_side))
 
     def _answer(
         self,
-        view: _View,
+        image: Image.Image,
         question: str,
         decoding: Decoding,
         boxes: torch.Tensor | None = None,
     ) -> Answer:
         escape = decoding.conventions.question_escaping is QuestionEscaping.HTML
         ids = self._dialogue.prompt_ids(self.tokens, question, escape)
-        output = self.core.answer(
+        output = self.core.generate(
             torch.tensor(ids),
-            view.sight,
-            view.resized,
-            (view.image.height, view.image.width),
+            self._encoded(image),
             decoding.max_new_tokens,
             self._seg,
             boxes=boxes,
         )
         generated = output.ids.tolist()
         decoded = self.tokens.decode(generated, hidden=self.tokens.added.values())
-        pairs = phrase_of_each_seg(generated, self.tokens, self._seg)
-        masks = []
-        for logits, pair in zip(output.masks, pairs, strict=True):
-            mask = Mask.from_array((logits > 0).numpy())
-            inside = [] if pair is None else decoded.spans[pair.start : pair.end]
-            inside = [(start, end) for start, end in inside if start < end]
-            if inside:
-                start, end = inside[0][0], inside[-1][1]
-                masks.append(NativeMask(mask, decoded.text[start:end], (start, end)))
-            else:
-                masks.append(NativeMask(mask))
+        phrases = phrase_of_each_seg(generated, self.tokens, self._seg)
+        masks = [
+            _native_mask(Mask.from_array((logits > 0).numpy()), phrase, decoded)
+            for logits, phrase in zip(output.masks, phrases, strict=True)
+        ]
         if decoding.conventions.answer_text is AnswerText.PLAIN:
             return Answer(decoded.text, tuple(generated), decoded.spans, tuple(masks))
-        stored = answer_as_stored(self._dialogue, self.tokens, generated, decoded.text)
-        moved = tuple(NativeMask(own.mask, own.phrase) for own in masks)
-        return Answer(stored, tuple(generated), masks=moved)
+        stored = self._dialogue.answer_as_stored(self.tokens, generated, decoded.text)
+        without_spans = tuple(NativeMask(mask.mask, mask.phrase) for mask in masks)
+        return Answer(stored, tuple(generated), masks=without_spans)
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """An image that was looked at."""
-
-    image: Image.Image
-    sight: Sight
-    resized: tuple[int, int]
-
-
-def _load(
-    name: str, checkpoint: str | None, load: Any, dialogue: Dialogue, options: dict[str, Any]
-) -> LlavaSamModel:
-    check_options(f"The model {name!r}", load, options)
-    options = {"device": None, "dtype": None, **options}
-    location = checkpoint or location_of(name)
-    logger.warning(LICENCE.format(name=location))
-    folder = find_folder(location, options.pop("revision", None))
-    core = load(folder, **options)
-    tokens = LlamaTokens.of_folder(folder)
-    kept = ("quantization", "quantize_heads", "vision_tower")
-    settings = {key: str(options[key]) for key in kept if options.get(key)}
-    return LlavaSamModel(name, core, tokens, dialogue, folder, settings)
+def _native_mask(mask: Mask, phrase: Phrase | None, decoded: Decoded) -> NativeMask:
+    """Return a mask with its phrase, hidden tokens at the phrase's ends left out."""
+    spans = [] if phrase is None else decoded.spans[phrase.start : phrase.end]
+    visible = [(start, end) for start, end in spans if start < end]
+    if not visible:
+        return NativeMask(mask)
+    start, end = visible[0][0], visible[-1][1]
+    return NativeMask(mask, decoded.text[start:end], (start, end))

@@ -1,13 +1,16 @@
-"""From an image to the pixels of SAM, which sees all of it where CLIP sees the middle square."""
+"""From an image to the pixels of CLIP, which sees the middle square, and of SAM, which sees all."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from pixfoundation.models.common.clip_square import clip_pixels
 
 SAM_MEAN = (123.675, 116.28, 103.53)
 SAM_STD = (58.395, 57.12, 57.375)
@@ -25,14 +28,43 @@ class SamPixels(NamedTuple):
     resized: tuple[int, int]
 
 
+@dataclass(frozen=True, eq=False)
+class ImagePixels:
+    """An image as the two encoders take it.
+
+    Attributes:
+        clip: float [1, 3, side, side] or [3, side, side], normalised for CLIP.
+        sam: The same for SAM: resized, normalised, then padded with zeros.
+        resized: (height, width) of the image inside SAM's square.
+        original: (height, width) of the image.
+    """
+
+    clip: Tensor
+    sam: Tensor
+    resized: tuple[int, int]
+    original: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: Image.Image, clip_side: int, sam_side: int) -> ImagePixels:
+        """Prepare an image.
+
+        Args:
+            image: An RGB image.
+            clip_side: Side of the square that CLIP sees, in pixels.
+            sam_side: Side of the padded square that SAM sees, in pixels.
+        """
+        sam, resized = sam_pixels(image, sam_side)
+        return cls(clip_pixels(image, clip_side), sam, resized, (image.height, image.width))
+
+
 def sam_pixels(image: Image.Image, side: int) -> SamPixels:
-    """Fits the longer edge to the square (bilinear, small images grow), normalises, then pads.
+    """Fit the longer edge to the square (bilinear, small images grow), normalise, then pad.
 
     The padding is zero after normalisation: the mean colour.
 
     Args:
-        image: In mode RGB.
-        side: Of the square in pixels.
+        image: An RGB image.
+        side: Side of the square in pixels.
     """
     scale = side / max(image.size)
     width, height = (max(int(edge * scale + 0.5), 1) for edge in image.size)

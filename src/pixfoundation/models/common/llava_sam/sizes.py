@@ -1,4 +1,4 @@
-"""What an original LISA or GLaMM checkpoint says about its model, and loading it.
+"""The sizes of an original LISA or GLaMM checkpoint, and the modules in these sizes.
 
 `config.json` of these checkpoints is a flat Llama configuration although its `model_type` is
 `llava`, which now means something else in transformers; it is read as plain JSON.
@@ -14,20 +14,13 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.common.sam_original import sam_names
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
 
-IGNORABLE = (
-    r"\.rotary_emb\.inv_freq$",  # recomputed; transformers 4.31 stored it
-    r"\.pixel_(mean|std)$",  # SAM's constants
-    r"^model\.vision_tower\.",  # the tower comes from its own checkpoint
-)
-
 
 class Shapes(dict[str, tuple[int, ...]]):
-    """Shapes of the tensors under a prefix; asking for one that is not there is an error."""
+    """Shapes of the tensors under a prefix; a missing one raises `CheckpointError`."""
 
     def __init__(self, checkpoint: str, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
         cut = len(prefix)
@@ -42,14 +35,14 @@ class Shapes(dict[str, tuple[int, ...]]):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What the config and the tensor shapes of an original checkpoint say about its sizes.
+class LlavaSamSizes:
+    """Sizes of an original checkpoint, from its config and the shapes of its tensors.
 
     Attributes:
-        name: What messages call the checkpoint.
+        name: Name of the checkpoint in messages.
         config: `config.json`: a flat Llama configuration, whatever its `model_type` says.
-        shapes: Of all tensors, by key.
-        sam_prefix: Under which SAM lies.
+        shapes: Shapes of all tensors, by key.
+        sam_prefix: Prefix of the keys of SAM's tensors.
     """
 
     name: str
@@ -71,14 +64,14 @@ class Layout:
         """Rows of the embedding.
 
         Raises:
-            CheckpointError: If the config disagrees.
+            CheckpointError: If the config disagrees with the weights.
         """
         rows = self.shapes["model.embed_tokens.weight"][0]
         if self.config.get("vocab_size") != rows:
             raise CheckpointError(
                 f"{self.name}: config.json says vocab_size {self.config.get('vocab_size')}, but "
-                f"the weights hold {rows} token embeddings. Config and weights are of different "
-                "checkpoints; download both again."
+                f"the weights hold {rows} token embeddings. Config and weights belong to "
+                "different checkpoints; download both again."
             )
         return rows
 
@@ -91,8 +84,8 @@ class Layout:
         """
         from transformers import LlamaConfig
 
-        taken = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-        absent = [key for key in taken if key not in self.config]
+        required = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        absent = [key for key in required if key not in self.config]
         if absent:
             raise CheckpointError(
                 f"{self.name}/config.json lacks {', '.join(absent)}. Give a checkpoint in the "
@@ -102,7 +95,7 @@ class Layout:
         rope = {"rope_type": "default", **(self.config.get("rope_scaling") or {})}
         rope["rope_type"] = rope.pop("type", rope["rope_type"])
         return LlamaConfig(
-            **{key: self.config[key] for key in taken},
+            **{key: self.config[key] for key in required},
             num_key_value_heads=self.config.get("num_key_value_heads") or heads,
             vocab_size=self.vocabulary,
             max_position_embeddings=self.config.get("max_position_embeddings", 2048),
@@ -120,7 +113,7 @@ class Layout:
 
     @property
     def feature_layer(self) -> int:
-        """Which of CLIP's hidden states Llama sees."""
+        """Index of the hidden state of CLIP that Llama sees."""
         return self.config.get("mm_vision_select_layer", -2)
 
     @property
@@ -142,21 +135,10 @@ class Layout:
         return nn.Sequential(_linear(shapes["0.weight"]), nn.ReLU(), _linear(shapes["2.weight"]))
 
     @cached_property
-    def _iou_head_depth(self) -> int:
+    def iou_head_depth(self) -> int:
+        """Number of layers of the head of SAM's decoder that predicts IoU."""
         head = "mask_decoder.iou_prediction_head.layers."
         return sum(key.startswith(head) and key.endswith("weight") for key in self.sam_shapes)
-
-    def rename(self, key: str) -> str | tuple[str, ...] | None:
-        """Return where a checkpoint key goes in `LlavaSam`."""
-        if key.startswith(self.sam_prefix):
-            names = sam_names(key[len(self.sam_prefix) :], self._iou_head_depth)
-            return tuple(f"sam.{name}" for name in names)
-        for part in ("mm_projector.", "text_hidden_fcs.", "region_encoder."):
-            if key.startswith(f"model.{part}"):
-                return key.removeprefix("model.")
-        if key.startswith(("model.", "lm_head.")):
-            return f"llm.{key}"
-        return None
 
 
 def _linear(shape: tuple[int, ...]) -> nn.Linear:

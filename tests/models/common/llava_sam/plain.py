@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixfoundation.models.common.seg_token import SegOutput
-from tests.models.original_layouts import Original
+from tests.models.common.llava_sam.tiny_checkpoint import Original
 
 Weights = dict[str, Tensor]
 

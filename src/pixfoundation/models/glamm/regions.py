@@ -1,7 +1,7 @@
 """GLaMM's region encoder: a box on the image becomes one state of the language model.
 
-Four levels of CLIP features are enlarged to four scales, mixed, and pooled inside the box. Names of
-the modules are those of the published tensors.
+Four levels of CLIP features are enlarged to four scales, mixed, and pooled inside the box. The
+modules have the names of the published tensors.
 
 Source: GLaMM (arXiv 2311.03356), after GPT4ROI (arXiv 2307.03601).
 """
@@ -17,24 +17,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PATCH = 14  # pixels of CLIP's patches, whatever the tower: the strides are made from it
-BOX_FRAME = 224  # boxes are scaled by this although the published tower sees 336: trained so
+PATCH = 14  # side of CLIP's patches in pixels, whatever the tower: the strides derive from it
+BOX_FRAME = 224  # scale of boxes in pixels, as in training, although the tower sees 336
 NORM_GROUPS = 64
-SAMPLES = 2  # points an axis in every bin of the pooling
+SAMPLES = 2  # points per axis in every bin of the pooling
 
 
 class RegionEncoder(nn.Module):
-    """Boxes and CLIP features in, states of the language model out."""
+    """Turns boxes and CLIP features into states of the language model."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Build the modules with the sizes of stored tensors, by their names below this module."""
+        """Build the modules.
+
+        Args:
+            shapes: Shapes of the stored tensors, by their names in this module.
+        """
         super().__init__()
         self.mlvl_fuse = LevelFusion(shapes)
         self.roi_align = RegionPooling(shapes)
 
     @property
     def levels(self) -> int:
-        """How many levels of CLIP features it takes."""
+        """Number of levels of CLIP features that it takes."""
         return len(self.mlvl_fuse.input_conv)
 
     def forward(self, features: Sequence[Tensor], boxes: Tensor) -> Tensor:
@@ -42,7 +46,7 @@ class RegionEncoder(nn.Module):
 
         Args:
             features: For each level [1, patches, width], the lowest layer first.
-            boxes: [boxes, 4], xyxy between 0 and 1 of the original image's sides.
+            boxes: [boxes, 4], xyxy as shares (0..1) of the original image's sides.
 
         Returns:
             [boxes, width of the language model].
@@ -58,19 +62,19 @@ class RegionEncoder(nn.Module):
 
 
 class LevelFusion(nn.Module):
-    """Mixes neighbouring levels: half of the channels are a level's own, a quarter each theirs."""
+    """Mixes levels: half of a level's channels are its own, a quarter come from each neighbour."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__()
-        width, taken = shapes["mlvl_fuse.input_conv.0.weight"][:2]
+        width, inputs = shapes["mlvl_fuse.input_conv.0.weight"][:2]
         levels = _count(shapes, "mlvl_fuse.input_conv.{}.weight")
         rounds = _count(shapes, "mlvl_fuse.fuse_convs.{}.conv.weight")
-        self.input_conv = nn.ModuleList(nn.Conv2d(taken, width, 1) for _ in range(levels))
+        self.input_conv = nn.ModuleList(nn.Conv2d(inputs, width, 1) for _ in range(levels))
         self.fuse_convs = nn.ModuleList(FusionRound(width) for _ in range(rounds))
         self.borrowed = width // 4
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the levels, mixed."""
+        """Return the mixed levels."""
         mixed = [
             conv(torch.cat([feature, _coordinates(feature)], dim=1))
             for conv, feature in zip(self.input_conv, features, strict=True)
@@ -80,15 +84,15 @@ class LevelFusion(nn.Module):
         return mixed
 
     def _with_neighbours(self, features: Sequence[Tensor], level: int) -> Tensor:
-        """Own channels, then the next level's last quarter, then the previous level's third."""
+        """Join own channels, the next level's last quarter and the previous level's third one."""
         own = features[level]
         after = features[min(level + 1, len(features) - 1)]
         before = features[max(level - 1, 0)]
-        kept = own.shape[1] - 2 * self.borrowed
+        first = own.shape[1] - 2 * self.borrowed  # number of own channels
         side = own.shape[-1]
-        from_after = _resize(after[:, kept + self.borrowed :], side).to(own)
-        from_before = _resize(before[:, kept : kept + self.borrowed], side).to(own)
-        return torch.cat([own[:, :kept], from_after, from_before], dim=1)
+        from_after = _resize(after[:, first + self.borrowed :], side).to(own)
+        from_before = _resize(before[:, first : first + self.borrowed], side).to(own)
+        return torch.cat([own[:, :first], from_after, from_before], dim=1)
 
 
 class FusionRound(nn.Module):
@@ -100,12 +104,12 @@ class FusionRound(nn.Module):
         self.gn = nn.GroupNorm(NORM_GROUPS, width)
 
     def forward(self, feature: Tensor) -> Tensor:
-        """Return the same shape."""
+        """Return a tensor of the same shape."""
         return F.relu(self.gn(self.conv(feature)))
 
 
 class RegionPooling(nn.Module):
-    """Pools each level inside each box, sums the levels, and adds where the box is."""
+    """Pools each level inside each box, sums the levels, and adds the position of the box."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__()
@@ -132,20 +136,20 @@ class RegionPooling(nn.Module):
         pooled = []
         for level, (conv, feature) in enumerate(zip(self.pconvs, features, strict=True)):
             scale = 2 ** (len(features) - 1 - level) / PATCH
-            inside = roi_align(feature.float(), pixels, self.size, scale)
-            pooled.append(conv(inside.to(feature)))  # (boxes, width, size, size)
+            bins = roi_align(feature.float(), pixels, self.size, scale)
+            pooled.append(conv(bins.to(feature)))  # (boxes, width, size, size)
         flat = F.relu(sum(pooled[1:], pooled[0])).flatten(1)
         return self.updims(self.flatten_linear(flat) + self.pos_embedd(boxes))
 
 
 def roi_align(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor:
-    """Pools boxes of one image to a square, by torchvision if it is installed.
+    """Pool boxes of one image to a square, by torchvision if it is installed.
 
     Args:
         feature: float32 [1, width, height, width].
         boxes: float32 [boxes, 4], xyxy in pixels.
-        size: Bins an axis.
-        scale: Pixels to cells of the feature.
+        size: Number of bins per axis.
+        scale: Factor from pixels to cells of the feature.
 
     Returns:
         float32 [boxes, width, size, size].
@@ -157,7 +161,7 @@ def roi_align(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor
 
 
 def roi_align_in_torch(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor:
-    """Does what `roi_align` does in plain torch.
+    """Do the same as `roi_align` in plain torch.
 
     Bilinear sampling and the mean over a bin both separate into the two axes, so a box is two
     small matrices around the feature.
@@ -169,18 +173,18 @@ def roi_align_in_torch(feature: Tensor, boxes: Tensor, size: int, scale: float) 
 
 
 def _bins(start: Tensor, end: Tensor, size: int, cells: int) -> Tensor:
-    """Return [boxes, size, cells]: how much each cell counts in each bin along one axis."""
+    """Return [boxes, size, cells]: the weight of each cell in each bin along one axis."""
     steps = torch.arange(size * SAMPLES, device=start.device) + 0.5
     width = (end - start)[:, None] / (size * SAMPLES)
-    at = start[:, None] + steps * width  # (boxes, size * samples)
-    inside = (at >= -1) & (at <= cells)
-    at = at.clamp(0, cells - 1)
-    low = at.floor()
+    positions = start[:, None] + steps * width  # (boxes, size * samples)
+    on_feature = (positions >= -1) & (positions <= cells)
+    positions = positions.clamp(0, cells - 1)
+    low = positions.floor()
     high = (low + 1).clamp(max=cells - 1)
-    share = at - low
-    weights = at.new_zeros(*at.shape, cells)
-    weights.scatter_add_(2, low.long()[..., None], ((1 - share) * inside)[..., None])
-    weights.scatter_add_(2, high.long()[..., None], (share * inside)[..., None])
+    share = positions - low
+    weights = positions.new_zeros(*positions.shape, cells)
+    weights.scatter_add_(2, low.long()[..., None], ((1 - share) * on_feature)[..., None])
+    weights.scatter_add_(2, high.long()[..., None], (share * on_feature)[..., None])
     return weights.unflatten(1, (size, SAMPLES)).mean(2)
 
 

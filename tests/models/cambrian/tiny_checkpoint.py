@@ -20,7 +20,7 @@ POSITION = 5
 
 
 @dataclass
-class Miniature:
+class TinyCheckpoint:
     """What was written, for tests to compute with."""
 
     folder: Path
@@ -68,13 +68,15 @@ def write(
     seed: int = 0,
     groups: tuple[int, ...] = (SIDE * SIDE,),
     position: int = POSITION,
-) -> Miniature:
+) -> TinyCheckpoint:
     """Writes checkpoint and towers.
 
     `groups` are the numbers of queries of the connector, `position` is the image's in the prompt.
     """
     config = make_config(groups) | {"image_position": position}
-    made = Miniature(root / "checkpoint", root / "towers", config, draw_checkpoint(seed, groups))
+    made = TinyCheckpoint(
+        root / "checkpoint", root / "towers", config, draw_checkpoint(seed, groups)
+    )
     save_shards(made.folder, made.weights)
     (made.folder / "config.json").write_text(json.dumps(config))
     (made.folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [1]}))
@@ -222,7 +224,7 @@ def save_trunk(folder: Path, weights: dict[str, Tensor], arguments: dict) -> Non
     (folder / "trunk.json").write_text(json.dumps(arguments))
 
 
-def save_transformers_towers(made: Miniature, seed: int) -> None:
+def save_transformers_towers(made: TinyCheckpoint, seed: int) -> None:
     from transformers import CLIPVisionConfig, CLIPVisionModel, Dinov2Config, Dinov2Model
 
     clip = CLIPVisionConfig(

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 LISA_TOKENS = ["[SEG]", "<im_start>", "<im_end>"]
 GLAMM_TOKENS = ["<im_start>", "<im_end>", "<bbox>", "<point>", "[SEG]", "<p>", "</p>"]
 FIRST_ADDED = 600  # the pieces of data/tokenizer.model

@@ -1,0 +1,30 @@
+"""LISA as a model of PixFoundation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_adapter
+from pixfoundation.models.lisa.card import CARD
+from pixfoundation.models.lisa.checkpoint import LisaOptions
+from pixfoundation.models.lisa.checkpoint import load as load_network
+from pixfoundation.models.lisa.prompt import DIALOGUE
+from pixfoundation.registry import check_options
+
+
+def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
+    """Load LISA by a short name, a hub id or a folder; its licence is logged first.
+
+    Args:
+        name: A short name, a hub id or a folder.
+        checkpoint: Folder or hub id of the weights, if `name` is a short name.
+        options: The fields of `LisaOptions`; by default the device is a GPU if there is one.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged or belongs to another model.
+        DataError: If there is no such option.
+        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
+    """
+    check_options(f"The model {name!r}", LisaOptions, options)
+    chosen = LisaOptions(**{"device": None, "dtype": None, **options})
+    return load_adapter(CARD, name, checkpoint, chosen, load_network, DIALOGUE)
