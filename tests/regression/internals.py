@@ -52,6 +52,9 @@ def ask(
     """Ask one question about each image and return the answers as JSON data."""
     prompt = first_of("pixfoundation.types:Prompt")
     how = first_of("pixfoundation.models.base:Decoding")
+    by_boolean = "published" in how.__dataclass_fields__  # before there were conventions
+    if not by_boolean and decoding.pop("published", False):
+        decoding["conventions"] = first_of("pixfoundation.conventions:PUBLISHED").model
     prompts = [
         prompt(str(number), protocol, question, expression)
         for number, question in enumerate(questions)

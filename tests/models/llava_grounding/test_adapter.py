@@ -190,7 +190,7 @@ def test_loading_says_the_licences_first_and_records_what_it_used(folder_of, cap
     [
         ({"threshold": 1.0}, "number in 0..1"),
         ({"threshold": "low"}, "number in 0..1, but got 'low'"),
-        ({"image_side": 8}, "64 pixels or more"),
+        ({"image_side": 8}, "at least 64 pixels"),
     ],
 )
 def test_options_without_a_meaning_are_refused(options, message):

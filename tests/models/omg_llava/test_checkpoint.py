@@ -271,7 +271,7 @@ def test_the_configuration_must_fit_the_base(copied):
 def test_a_base_of_another_width_is_refused(copied, tensors):
     base = {key: value[..., :24] for key, value in tensors.base.items()}
     tiny.save_llm(base, copied / tiny.LLM)
-    assert "are of different models" in refused(copied)
+    assert "belong to different models" in refused(copied)
 
 
 def test_a_head_of_another_model_is_refused(copied):
@@ -327,7 +327,7 @@ def test_the_head_has_as_many_rows_as_the_embedding(copied):
         tensors[key] = tensors[key][:-1].clone()
 
     rewrite(copied / tiny.FINETUNED, cut)
-    assert "both must have one row a token" in refused(copied)
+    assert "both must have one row per token" in refused(copied)
 
 
 # ---- pickles and safetensors --------------------------------------------------------------------

@@ -12,11 +12,10 @@ import torch
 from pixfoundation.errors import CheckpointError
 from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
+from pixfoundation.models.common.clip_tower import load_clip_tower
 from pixfoundation.models.common.llama_tokens import added_tokens
 from pixfoundation.models.common.llava_sam.key_map import (
-    CLIP_IGNORABLE,
     IGNORABLE,
-    clip_name,
     rename,
 )
 from pixfoundation.models.common.llava_sam.network import LlavaSam
@@ -139,13 +138,11 @@ def load_checkpoint(
         dtype=dtype_of,
         device=placement.device_of,
     )
-    load_into(
+    load_clip_tower(
         model.tower,
         Checkpoint.open(tower_folder),
-        rename=clip_name,
-        ignorable=CLIP_IGNORABLE,
-        dtype=dtype,
-        device=lambda name: placement.device_of(f"tower.{name}"),
+        dtype,
+        lambda name: placement.device_of(f"tower.{name}"),
     )
     placement.finish(model)
     if dtype == torch.float16:

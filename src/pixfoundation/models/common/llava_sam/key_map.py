@@ -10,11 +10,6 @@ IGNORABLE = (
     r"\.pixel_(mean|std)$",  # SAM's constants
     r"^model\.vision_tower\.",  # the tower comes from its own checkpoint
 )
-CLIP_IGNORABLE = (
-    r"^(text_model|text_projection|visual_projection)\b",
-    r"^logit_scale$",
-    r"position_ids$",
-)
 
 
 def rename(key: str, sizes: LlavaSamSizes) -> str | tuple[str, ...] | None:
@@ -28,8 +23,3 @@ def rename(key: str, sizes: LlavaSamSizes) -> str | tuple[str, ...] | None:
     if key.startswith(("model.", "lm_head.")):
         return f"llm.{key}"
     return None
-
-
-def clip_name(key: str) -> str:
-    """Return the name in `CLIPVisionModel` of a key of CLIP's own files."""
-    return key.removeprefix("vision_model.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.models.common.llm_settings import LLAMA_STOP_ID, rope_parameters, stop_ids
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
@@ -92,8 +93,6 @@ class LlavaSamSizes:
                 "published layout, whose config.json is a flat Llama configuration."
             )
         heads = self.config["num_attention_heads"]
-        rope = {"rope_type": "default", **(self.config.get("rope_scaling") or {})}
-        rope["rope_type"] = rope.pop("type", rope["rope_type"])
         return LlamaConfig(
             **{key: self.config[key] for key in required},
             num_key_value_heads=self.config.get("num_key_value_heads") or heads,
@@ -101,15 +100,14 @@ class LlavaSamSizes:
             max_position_embeddings=self.config.get("max_position_embeddings", 2048),
             rms_norm_eps=self.config.get("rms_norm_eps", 1e-6),
             hidden_act=self.config.get("hidden_act", "silu"),
-            rope_parameters={**rope, "rope_theta": float(self.config.get("rope_theta", 10000.0))},
+            rope_parameters=rope_parameters(self.config),
             tie_word_embeddings=False,
         )
 
     @property
     def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer."""
-        stop = self.config.get("eos_token_id", 2)
-        return frozenset(stop if isinstance(stop, list) else [stop])
+        return frozenset(stop_ids(self.config.get("eos_token_id", LLAMA_STOP_ID), self.name))
 
     @property
     def feature_layer(self) -> int:
