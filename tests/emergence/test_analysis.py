@@ -141,13 +141,17 @@ def test_a_judge_s_labels_count_where_they_are_and_agreement_is_said(tmp_path):
     ]
     run = planted_run(tmp_path, lambda i: 0, verdicts=verdicts)
     found = analyse(run)
-    assert (found.labels.by, found.labels.count) == ("gpt", 60)
+    assert (found.labels.author, found.labels.n_labelled) == ("gpt", 60)
     assert found.concepts["color and appearance"] == 30
     assert found.concepts["object part"] == found.concepts["object or entity"] == 30
-    assert (found.labels.agreement, found.labels.compared) == (0.5, 60)
+    assert (found.labels.agreement, found.labels.n_compared) == (0.5, 60)
     rules = analyse(run, judge="rules")
     assert rules.concepts["color and appearance"] == 60
-    assert (rules.labels.by, rules.labels.judge, rules.labels.agreement) == ("rules", "gpt", 0.5)
+    assert (rules.labels.author, rules.labels.judge, rules.labels.agreement) == (
+        "rules",
+        "gpt",
+        0.5,
+    )
     with pytest.raises(RunError, match="no concept labels by 'other'"):
         analyse(run, judge="other")
 

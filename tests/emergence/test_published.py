@@ -7,9 +7,9 @@ from tests.datasets.layouts import write_pixmmvp
 
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.datasets.pixmmvp import load
-from pixfoundation.emergence.analysis import analyse, chosen
-from pixfoundation.emergence.best import grounded_answers
+from pixfoundation.emergence.analysis import analyse, best_indices
 from pixfoundation.emergence.nulls import published_histogram
+from pixfoundation.emergence.overlaps import answer_overlaps
 from pixfoundation.runs.importing import Outputs, import_outputs
 
 
@@ -64,7 +64,8 @@ def test_the_last_of_equal_masks_wins(tmp_path, data):
         },
     )
     picks = [
-        e.phrases[i].span[0] for e, i in zip(found.answers, chosen(found.answers), strict=True)
+        e.phrases[i].span[0]
+        for e, i in zip(found.answers, best_indices(found.answers), strict=True)
     ]
     assert picks == [10, 18, 4]
     assert found.bins.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 1]
@@ -95,7 +96,7 @@ def test_the_length_is_that_of_the_text_before_the_first_dash_and_blank(
     tmp_path, data, text, length
 ):
     run, _ = when(tmp_path, data, {3: (text, [("cup", 2, (1, 1, 1))])})
-    (each,) = grounded_answers(run, 3, conventions=PUBLISHED.emergence)
+    (each,) = answer_overlaps(run, 3, conventions=PUBLISHED.emergence)
     assert each.places.tolist() == [2 / length]
 
 

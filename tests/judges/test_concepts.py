@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from pixfoundation.cli import app
 from pixfoundation.emergence.analysis import analyse
-from pixfoundation.emergence.best import best_phrases
+from pixfoundation.emergence.overlaps import best_phrases
 from pixfoundation.judges.asking import CachedJudge
 from pixfoundation.judges.endpoint import load
 from pixfoundation.judges.wording import concept_question, read_letters
@@ -88,7 +88,7 @@ def test_the_best_phrase_of_each_answer_is_labelled_and_counts(run, tmp_path):
         name_concepts(run, server, tmp_path / "elsewhere")
         assert len(server.requests) == before, "what is on disk is not asked again"
     found = analyse(run)
-    assert found.labels.by == "openai:m"
+    assert found.labels.author == "openai:m"
     assert found.concepts["color and appearance"] == 3
     assert found.concepts["object or entity"] == 6
     assert found.labels.agreement == 0.5, "the rules say colour, and location"

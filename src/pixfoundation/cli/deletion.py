@@ -31,8 +31,8 @@ def deletion_command(
     """
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
-    from pixfoundation.emergence.best import best_points
     from pixfoundation.emergence.deletion import deletion_test
+    from pixfoundation.emergence.overlaps import best_points
     from pixfoundation.report.page import percent
     from pixfoundation.runs.deleting import collect_deletions
     from pixfoundation.runs.store import RunDirectory

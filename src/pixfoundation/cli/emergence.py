@@ -15,8 +15,8 @@ from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_convent
 
 if TYPE_CHECKING:
     from pixfoundation.emergence.analysis import Emergence
-    from pixfoundation.emergence.labels import Labels
-    from pixfoundation.emergence.nulls import Band
+    from pixfoundation.emergence.labels import ConceptLabels
+    from pixfoundation.emergence.nulls import ChanceBand
 
 
 def emergence_command(
@@ -124,18 +124,18 @@ def _concepts(found: Emergence) -> Table:
     return table
 
 
-def _spans(band: Band) -> list[str]:
+def _spans(band: ChanceBand) -> list[str]:
     return [f"{low:.0f}-{high:.0f}" for low, high in zip(band.low, band.high, strict=True)]
 
 
-def _labels(labels: Labels, phrases: int) -> str:
-    text = f"Labelled by {labels.by}: {labels.count} of {phrases}."
-    if labels.by != "rules":
+def _labels(labels: ConceptLabels, phrases: int) -> str:
+    text = f"Labelled by {labels.author}: {labels.n_labelled} of {phrases}."
+    if labels.author != "rules":
         text += " Chance and p are by the rules' labels."
     if labels.agreement is not None:
         text += (
             f" Rules and {labels.judge} agree on {100 * labels.agreement:.0f} % "
-            f"of {labels.compared}."
+            f"of {labels.n_compared}."
         )
     return escape(text)
 

@@ -42,7 +42,7 @@ def judge_command(
 
       pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct
     """
-    from pixfoundation.emergence.best import best_phrases
+    from pixfoundation.emergence.overlaps import best_phrases
     from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
     from pixfoundation.runs.run_records import RunRecords
 

@@ -1,4 +1,4 @@
-"""The analysis: location and concept of the best masks, beside what chance gives."""
+"""The emergence analysis: place and concept of the best phrases, compared with chance."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from pixfoundation.conventions import (
     EmergenceConventions,
     PlaceBins,
 )
-from pixfoundation.emergence.best import AnswerOverlap, grounded_answers
-from pixfoundation.emergence.concepts import CONCEPTS, count_concepts, label_by_rules, numbers
+from pixfoundation.emergence.concepts import (
+    CONCEPTS,
+    concept_numbers,
+    count_concepts,
+    label_by_rules,
+)
 from pixfoundation.emergence.deletion import deletion_test
-from pixfoundation.emergence.labels import Labels, choose_labels
+from pixfoundation.emergence.labels import ConceptLabels, choose_labels
 from pixfoundation.emergence.nulls import (
-    Band,
+    ChanceBand,
     concept_band,
     draw_nulls,
     histogram,
     location_band,
-    picked,
     published_histogram,
+    values_at,
 )
+from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
 from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.phrases import head_word
@@ -42,19 +47,19 @@ from pixfoundation.types import Protocol
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Null:
-    """What an oracle without any emergence gives, see `emergence.nulls`.
+    """What one null of `emergence.nulls` gives.
 
     Attributes:
         name: `uniform`, `shuffled` or `random`.
-        location: For the location histogram.
-        concept: For the concept histogram, phrases labelled by the rules.
-        coincides: How often its pick is the referring expression.
-        miou: Mean IoU of its picks.
+        location: Band for the location histogram.
+        concept: Band for the concept histogram, with phrases labelled by the rules.
+        coincides: Share of picks that are the referring expression.
+        miou: Mean IoU of the picks.
     """
 
     name: str
-    location: Band
-    concept: Band
+    location: ChanceBand
+    concept: ChanceBand
     coincides: float
     miou: float
 
@@ -72,26 +77,26 @@ class Emergence:
     """When grounding emerged in one run.
 
     Attributes:
-        name: What the run is called.
-        protocol: Of the answers.
+        name: Name of the run.
+        protocol: The protocol of the answers.
         conventions: Rules of the analysis.
-        answers: The answers with a best phrase, which all counts are over.
-        without_overlap: Answers none of whose masks overlaps the ground truth.
-        without_candidates: Samples with something to find whose answer offers no phrase.
-        bins: Best phrases by place in the answer, ten bins of a tenth, in characters.
-        token_bins: The same in tokens, of the answers that hold tokens.
+        answers: The answers with a best phrase, over which everything is counted.
+        without_overlap: Number of answers without a mask that overlaps the ground truth.
+        without_candidates: Number of samples with an object to find whose answer offers no phrase.
+        bins: Best phrases by place in the answer, in ten bins, in characters.
+        token_bins: The same in tokens, over the answers whose tokens are known.
         nulls: What chance gives for both histograms.
-        location_p: Two-sided p of the mean place against masks dealt out anew in each answer.
-        shape_p: p of the whole location histogram against the same.
-        labels: Concept letters of each best phrase, and whose they are.
-        concepts: Counts by concept.
-        concept_p: By concept, two-sided p of its share against masks dealt out anew, adjusted for
-            six tests; phrases labelled by the rules.
-        coincides: Whether the best phrase is the referring expression, articles aside.
-        coincides_by_head: Whether it has the expression's head word, whatever stands around it.
+        location_p: Two-sided p of the mean place, masks shuffled within each answer.
+        shape_p: p of the whole location histogram, masks shuffled within each answer.
+        labels: Concept letters of each best phrase.
+        concepts: Number of best phrases by concept.
+        concept_p: By concept, two-sided p of its share, masks shuffled within each answer, adjusted
+            for six tests; phrases labelled by the rules.
+        coincides: Share of best phrases that are the referring expression, articles aside.
+        coincides_by_head: Share of best phrases with the head word of the expression.
         hits: Point accuracy of the best phrases, of all phrases, and of random points.
         deletion: How often the answer to protocol 2 changes when the place that the best phrase
-            attends to is covered, when another is, and the difference; empty where not measured.
+            attends to is covered, when another place is, and the difference; empty if not measured.
     """
 
     name: str
@@ -105,7 +110,7 @@ class Emergence:
     nulls: tuple[Null, ...]
     location_p: float
     shape_p: float
-    labels: Labels
+    labels: ConceptLabels
     concepts: Mapping[str, int]
     concept_p: Mapping[str, float]
     coincides: Estimate
@@ -127,8 +132,8 @@ class Emergence:
                 "without_candidates": self.without_candidates,
             },
             "concept": dict(self.concepts),
-            "labelled_by": self.labels.by,
-            "labelled": self.labels.count,
+            "labelled_by": self.labels.author,
+            "labelled": self.labels.n_labelled,
             "rules_agree_with_judge": self.labels.agreement,
             "coincides_with_expression": self.coincides.value,
             "coincides_interval": self.coincides.to_json()["interval"],
@@ -141,15 +146,15 @@ class Emergence:
             "deletion": {name: figure.to_json() for name, figure in self.deletion.items()},
             "best": [
                 {
-                    "sample": each.sample.id,
-                    "phrase": each.phrases[index].text,
-                    "place": float(each.places[index]),
-                    "token_place": _number(each.token_places[index]),
-                    "iou": float(each.iou[index]),
+                    "sample": answer.sample.id,
+                    "phrase": answer.phrases[index].text,
+                    "place": float(answer.places[index]),
+                    "token_place": _number(answer.token_places[index]),
+                    "iou": float(answer.iou[index]),
                     "concept": list(letters),
                 }
-                for each, index, letters in zip(
-                    self.answers, chosen(self.answers), self.labels.letters, strict=True
+                for answer, index, letters in zip(
+                    self.answers, best_indices(self.answers), self.labels.letters, strict=True
                 )
             ],
         }
@@ -168,48 +173,48 @@ def analyse(
     """Find when grounding emerged in a run.
 
     Args:
-        run: Own or imported, with candidates that have phrases; or its records.
-        protocol: Of the answers.
+        run: A run directory with candidates that have phrases, or its records.
+        protocol: The protocol of the answers.
         conventions: Rules of the analysis.
-        judge: Whose concept labels count; None for the last that wrote, or rules if none did;
-            `rules` for rules though there are labels.
-        draws: How often chance is drawn.
-        seed: Of the draws.
-        name: What the run is called; its model's name by default.
+        judge: The judge whose concept labels count; `rules` for the rules; None for the judge that
+            wrote last, or the rules if none did.
+        draws: Number of draws per null.
+        seed: Seed of the draws.
+        name: Name of the run; the name of its model by default.
 
     Raises:
-        RunError: If the run has no phrase with a mask anywhere, or no labels by that judge.
+        RunError: If the run has no phrase with a mask, or no labels by that judge.
         PrerequisiteError: If no spaCy pipeline is installed.
     """
     records = RunRecords.of(run)
     run = records.run
-    found = grounded_answers(records, protocol, conventions=conventions)
-    if not found:
+    overlaps = answer_overlaps(records, protocol, conventions=conventions)
+    if not overlaps:
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
-            "to say about when grounding emerges. Models with masks of their own name no phrase."
+            "to analyse. Models with native masks name no phrase."
         )
-    answers = tuple(each for each in found if each.best is not None)
-    picks = np.array(chosen(answers), dtype=np.int64)
+    answers = tuple(overlap for overlap in overlaps if overlap.best is not None)
+    picks = np.array(best_indices(answers), dtype=np.int64)
     rng = np.random.default_rng([seed, zlib.crc32(b"emergence")])
     drawn = {null.name: null for null in draw_nulls(answers, draws, rng, conventions.ties)}
     shuffled = drawn["shuffled"].picks
-    places = [each.places for each in answers]
-    by_rules = [label_by_rules(each.answer.text, each.phrases) for each in answers]
-    concepts = [numbers(row) for row in by_rules]
-    same = [_is_expression(each) for each in answers]
+    places = [answer.places for answer in answers]
+    by_rules = [label_by_rules(answer.answer.text, answer.phrases) for answer in answers]
+    concepts = [concept_numbers(row) for row in by_rules]
+    same = [_is_expression(answer) for answer in answers]
     labels = choose_labels(records, answers, by_rules, judge)
-    tokens = picked([each.token_places for each in answers], picks[None])[0]
+    tokens = values_at([answer.token_places for answer in answers], picks[None])[0]
     half_open = conventions.place_bins is PlaceBins.HALF_OPEN
     count = published_histogram if half_open else histogram
-    bins = count(picked(places, picks[None])[0])
+    bins = count(values_at(places, picks[None])[0])
     return Emergence(
         name=name or run_names([run])[0],
         protocol=protocol,
         conventions=conventions,
         answers=answers,
-        without_overlap=len(found) - len(answers),
-        without_candidates=_targets(run) - len(found),
+        without_overlap=len(overlaps) - len(answers),
+        without_candidates=_targets(run) - len(overlaps),
         bins=bins,
         token_bins=histogram(tokens[~np.isnan(tokens)]),
         nulls=tuple(
@@ -217,31 +222,31 @@ def analyse(
                 null.name,
                 location_band(null, places, count),
                 concept_band(null, concepts, len(CONCEPTS)),
-                float(picked(same, null.picks).mean()),
+                float(values_at(same, null.picks).mean()),
                 null.miou,
             )
             for null in drawn.values()
             if answers
         ),
         location_p=_mean_p(places, picks, shuffled),
-        shape_p=shape_p(bins, np.array([count(row) for row in picked(places, shuffled)])),
+        shape_p=shape_p(bins, np.array([count(row) for row in values_at(places, shuffled)])),
         labels=labels,
         concepts=count_concepts(labels.letters),
         concept_p=_concept_p(concepts, picks, shuffled),
-        coincides=_bootstrap(answers, seed).mean(picked(same, picks[None])[0]),
+        coincides=_bootstrap(answers, seed).mean(values_at(same, picks[None])[0]),
         coincides_by_head=_bootstrap(answers, seed).mean(_has_head(answers, picks)),
         hits=_hits(answers, picks, seed),
         deletion=deletion_test(records, seed),
     )
 
 
-def chosen(answers: Sequence[AnswerOverlap]) -> list[int]:
-    """Return the index of each answer's best phrase.
+def best_indices(answers: Sequence[AnswerOverlap]) -> list[int]:
+    """Return the index of the best phrase of each answer.
 
     Raises:
-        DataError: If an answer has none.
+        DataError: If an answer has no best phrase.
     """
-    picks = [each.best for each in answers if each.best is not None]
+    picks = [answer.best for answer in answers if answer.best is not None]
     if len(picks) != len(answers):
         raise DataError("Some of the answers have no best phrase.")
     return picks
@@ -252,8 +257,8 @@ def _mean_p(
 ) -> float:
     if not values:
         return 1.0
-    observed = float(picked(values, picks[None]).mean())
-    return two_sided_p(observed, picked(values, shuffled).mean(axis=1))
+    observed = float(values_at(values, picks[None]).mean())
+    return two_sided_p(observed, values_at(values, shuffled).mean(axis=1))
 
 
 def _concept_p(
@@ -266,16 +271,17 @@ def _concept_p(
     return dict(zip(CONCEPTS.values(), holm(own), strict=True))
 
 
-def _is_expression(each: AnswerOverlap) -> NDArray[np.float64]:
+def _is_expression(answer: AnswerOverlap) -> NDArray[np.float64]:
     """Return 1 for each phrase that is the referring expression, articles aside, else 0."""
-    wanted = normalised(each.sample.expression or "")
-    return np.array([float(normalised(phrase.text) == wanted) for phrase in each.phrases])
+    expression = normalised(answer.sample.expression or "")
+    return np.array([float(normalised(phrase.text) == expression) for phrase in answer.phrases])
 
 
 def _has_head(answers: Sequence[AnswerOverlap], picks: NDArray[np.int64]) -> list[float]:
+    indices: list[int] = picks.tolist()
     return [
-        float(each.phrases[i].core.lower() == head_word(each.sample.expression or "").lower())
-        for each, i in zip(answers, picks, strict=True)
+        float(answer.phrases[i].core.lower() == head_word(answer.sample.expression or "").lower())
+        for answer, i in zip(answers, indices, strict=True)
     ]
 
 
@@ -283,9 +289,9 @@ def _hits(
     answers: Sequence[AnswerOverlap], picks: NDArray[np.int64], seed: int
 ) -> dict[str, Estimate]:
     bootstrap = _bootstrap(answers, seed)
-    best = [each.hit[i] for each, i in zip(answers, picks, strict=True)]
-    every = [_mean(each.hit) for each in answers]
-    random = [_mean(each.random_hit) for each in answers]
+    best = [answer.hit[i] for answer, i in zip(answers, picks, strict=True)]
+    every = [_mean(answer.hit) for answer in answers]
+    random = [_mean(answer.random_hit) for answer in answers]
     return {
         "best_phrase": bootstrap.mean(best),
         "all_phrases": bootstrap.mean(every),
@@ -294,7 +300,7 @@ def _hits(
 
 
 def _bootstrap(answers: Sequence[AnswerOverlap], seed: int) -> Bootstrap:
-    return Bootstrap([each.sample for each in answers], seed=seed)
+    return Bootstrap([answer.sample for answer in answers], seed=seed)
 
 
 def _targets(run: RunDirectory) -> int:

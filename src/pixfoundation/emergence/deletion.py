@@ -1,4 +1,4 @@
-"""Whether a model uses what it attends to: does its answer change when that place is covered?"""
+"""The deletion test: does an answer change when the attended place is covered?"""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ def deletion_test(run: RunRecords | RunDirectory, seed: int = 2024) -> Mapping[s
     """Compare covering the attended place with covering as much elsewhere, sample by sample.
 
     Args:
-        run: With the lines that `runs.deleting.collect_deletions` wrote, or its records.
-        seed: Of the bootstrap.
+        run: A run with lines written by `runs.deleting.collect_deletions`, or its records.
+        seed: Seed of the bootstrap draws.
 
     Returns:
-        `deleted` and `control`, the shares of changed answers, and `difference`, their paired
-        difference; empty if nothing was covered yet.
+        `deleted` and `control`, the shares of changed answers, and `difference`, the paired
+        difference of the two; empty if nothing was covered yet.
     """
-    source = RunRecords.of(run)
-    known = source.run.samples
-    records = [record for id, record in source.deletions.items() if id in known]
+    all_records = RunRecords.of(run)
+    known = all_records.run.samples
+    records = [record for id, record in all_records.deletions.items() if id in known]
     if not records:
         return {}
     samples = [known[record.sample] for record in records]
     changed = np.zeros((len(records), 2))
     for row, record, sample in zip(changed, records, samples, strict=True):
         whole, *covered = (parse_tolerant(text, sample.options) for text in record.answers)
-        row[:] = [said != whole for said in covered]
+        row[:] = [answer != whole for answer in covered]
     bootstrap = Bootstrap(samples, seed=seed)
     return {
         "deleted": bootstrap.mean(changed[:, 0]),

@@ -1,4 +1,4 @@
-"""The open lexicon of the rule-based concept labels, read from `lexicon.toml`."""
+"""The lexicon of the rule-based concept labels, read from `lexicon.toml`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 
 @cache
-def words(group: str) -> frozenset[str]:
-    """Return the words of a group, as `state_words`."""
+def lexicon_words(group: str) -> frozenset[str]:
+    """Return the words of a group such as `state_words`."""
     text = (files("pixfoundation.emergence") / "lexicon.toml").read_text(encoding="utf-8")
     return frozenset(tomllib.loads(text)[group].split())

@@ -1,13 +1,13 @@
-"""What chance finds: an oracle over N phrases x 3 masks always finds something.
+"""What chance finds: an oracle over N phrases with 3 masks each always finds something.
 
-Three nulls, each drawn many times:
-  * uniform: a phrase picked uniformly from each answer;
-  * shuffled: the masks of an answer's phrases dealt out anew among them, then the oracle;
-  * random: the masks at random points of the image dealt out to the phrases, then the oracle.
+Three null hypotheses, each drawn many times:
+  * uniform: a phrase is picked uniformly from each answer;
+  * shuffled: the masks are shuffled among the phrases of their answer, then the oracle picks;
+  * random: the masks at random points of the image are dealt to the phrases, then the oracle picks.
 A best mask that has nothing to do with its phrase falls on the places that an answer offers, and
-long answers offer more late places. Phrases of one answer often share their best mask; then a rule
-decides (the first wins, or as published the last), and favours a place by itself. The two oracles
-break ties by the same rule, so what the rule does is in the null too.
+long answers offer more late places. Phrases of one answer often share their best mask; then the
+tie rule decides (by default the first wins, in the published code the last), which by itself
+favours a place. The oracles of the nulls break ties by the same rule, so its effect is in them too.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.conventions import Ties
-from pixfoundation.emergence.best import AnswerOverlap, oracle
+from pixfoundation.emergence.overlaps import AnswerOverlap, oracle
 
 BINS = 10
+"""Number of bins of a location histogram."""
 Count = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """What a null picks, draw by draw.
+class NullDraws:
+    """What a null picks in each draw.
 
     Attributes:
         name: `uniform`, `shuffled` or `random`.
-        picks: Index of the phrase that is picked in each answer, int64 [draws, answers].
-        miou: Mean IoU of what is picked.
+        picks: Index of the phrase picked in each answer, int64 [draws, answers].
+        miou: Mean IoU of the picks.
     """
 
     name: str
@@ -42,14 +43,14 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """A null's counts: what lies between the percentiles is what chance gives.
+class ChanceBand:
+    """Counts under a null: what lies between the percentiles may be chance.
 
     Attributes:
         name: `uniform`, `shuffled` or `random`.
         mean: Expected count in each bin or category, float64 [bins].
         low: Percentile 2.5 of the counts, float64 [bins].
-        high: Percentile 97.5, float64 [bins].
+        high: Percentile 97.5 of the counts, float64 [bins].
     """
 
     name: str
@@ -63,7 +64,7 @@ class Band:
 
 
 def histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count places in ten bins of a tenth; a place of 1 is in the last, so nothing is dropped."""
+    """Count places in ten equal bins; a place of 1 is in the last bin, so nothing is dropped."""
     index = np.clip((places * BINS).astype(np.int64), 0, BINS - 1)
     return np.bincount(index, minlength=BINS)
 
@@ -71,7 +72,7 @@ def histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
 def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
     """Count places in ten half-open bins; 1 and above are dropped, as published.
 
-    In percent, as the published script has them: the edges of ten percents are exact numbers.
+    Places are compared in percent, as in the published script, so that the edges are exact numbers.
     """
     percents = places * 100
     edges = np.arange(BINS + 1) * (100 // BINS)
@@ -79,60 +80,65 @@ def published_histogram(places: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def draw_nulls(
-    found: Sequence[AnswerOverlap], draws: int, rng: np.random.Generator, ties: Ties = Ties.FIRST
-) -> list[Draws]:
-    """Draws the three nulls; `random` only if every answer has masks at random points.
+    answers: Sequence[AnswerOverlap],
+    draws: int,
+    rng: np.random.Generator,
+    ties: Ties = Ties.FIRST,
+) -> list[NullDraws]:
+    """Draw the three nulls; `random` only if every answer has masks at random points.
 
     Args:
-        found: The answers, each with a best phrase.
-        draws: How often each null is drawn.
-        rng: Where chance comes from.
+        answers: Answers with a best phrase.
+        draws: Number of draws per null.
+        rng: Generator of the draws.
         ties: Which of equal masks wins.
     """
     nulls = {"uniform": _uniform, "shuffled": _shuffled}
-    if all(len(each.random_iou) for each in found):
+    if all(len(answer.random_iou) for answer in answers):
         nulls["random"] = _random
-    drawn = []
+    drawn: list[NullDraws] = []
     for name, null in nulls.items():
-        picks = np.zeros((draws, len(found)), np.int64)
+        picks = np.zeros((draws, len(answers)), np.int64)
         total = 0.0
-        for column, each in enumerate(found):
-            picks[:, column], iou = null(each, draws, rng, ties)
+        for column, answer in enumerate(answers):
+            picks[:, column], iou = null(answer, draws, rng, ties)
             total += float(iou.mean())
-        drawn.append(Draws(name, picks, total / max(len(found), 1)))
+        drawn.append(NullDraws(name, picks, total / max(len(answers), 1)))
     return drawn
 
 
 def _uniform(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
+    answer: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    picks = rng.integers(len(each.phrases), size=draws)
-    return picks, each.iou[picks]
+    picks = rng.integers(len(answer.phrases), size=draws)
+    return picks, answer.iou[picks]
 
 
 def _shuffled(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
+    answer: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    dealt = rng.permuted(np.tile(each.iou, (draws, 1)), axis=1)  # (draws, phrases)
+    dealt = rng.permuted(np.tile(answer.iou, (draws, 1)), axis=1)  # (draws, phrases)
     return oracle(dealt, ties), dealt.max(axis=1)
 
 
 def _random(
-    each: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
+    answer: AnswerOverlap, draws: int, rng: np.random.Generator, ties: Ties
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    phrases, points = len(each.phrases), len(each.random_iou)
-    # With fewer points than phrases some phrases go without, and lose to any mask.
-    held = np.concatenate([each.random_iou, np.full(max(phrases - points, 0), -1.0)])
-    dealt = rng.permuted(np.tile(held, (draws, 1)), axis=1)[:, :phrases]
+    phrases, points = len(answer.phrases), len(answer.random_iou)
+    # With fewer points than phrases some phrases have no mask, and lose to any that has one.
+    masks = np.concatenate([answer.random_iou, np.full(max(phrases - points, 0), -1.0)])
+    dealt = rng.permuted(np.tile(masks, (draws, 1)), axis=1)[:, :phrases]
     return oracle(dealt, ties), dealt.max(axis=1)
 
 
-def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the values of what was picked.
+def values_at(
+    values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the values of the phrases that were picked.
 
     Args:
-        values: Of the phrases that each answer offers, float64 [phrases] each.
-        picks: int64 [draws, answers].
+        values: One array per answer, with one value per phrase, float64 [phrases].
+        picks: Index of the phrase picked in each answer, int64 [draws, answers].
 
     Returns:
         float64 [draws, answers].
@@ -143,29 +149,33 @@ def picked(values: Sequence[NDArray[np.float64]], picks: NDArray[np.int64]) -> N
     return table[np.arange(len(values)), picks]
 
 
-def location_band(drawn: Draws, places: Sequence[NDArray[np.float64]], count: Count) -> Band:
-    """Return what a null gives for the location histogram.
+def location_band(
+    drawn: NullDraws, places: Sequence[NDArray[np.float64]], count: Count
+) -> ChanceBand:
+    """Return the band of a null for the location histogram.
 
     Args:
-        drawn: A null.
-        places: Of the phrases of each answer.
-        count: How places become bins: as in the histogram that the band is for.
+        drawn: The draws of the null.
+        places: One array per answer, with the place of each phrase.
+        count: Counts places in bins, as in the histogram that the band belongs to.
     """
-    return _band(drawn.name, np.array([count(row) for row in picked(places, drawn.picks)]))
+    return _band(drawn.name, np.array([count(row) for row in values_at(places, drawn.picks)]))
 
 
-def concept_band(drawn: Draws, concepts: Sequence[NDArray[np.float64]], categories: int) -> Band:
-    """Return what a null gives for the concept histogram.
+def concept_band(
+    drawn: NullDraws, concepts: Sequence[NDArray[np.float64]], categories: int
+) -> ChanceBand:
+    """Return the band of a null for the concept histogram.
 
     Args:
-        drawn: A null.
-        concepts: Number of the category of each phrase of each answer.
-        categories: How many there are.
+        drawn: The draws of the null.
+        concepts: One array per answer, with the number of the concept of each phrase.
+        categories: Number of concepts.
     """
-    rows = picked(concepts, drawn.picks)
+    rows = values_at(concepts, drawn.picks)
     return _band(drawn.name, np.stack([(rows == k).sum(axis=1) for k in range(categories)], 1))
 
 
-def _band(name: str, counts: NDArray[np.int64]) -> Band:
+def _band(name: str, counts: NDArray[np.int64]) -> ChanceBand:
     low, high = np.percentile(counts, [2.5, 97.5], axis=0)
-    return Band(name, counts.mean(axis=0), low, high)
+    return ChanceBand(name, counts.mean(axis=0), low, high)

@@ -1,8 +1,8 @@
-"""Whether the best phrases stand elsewhere than chance puts them: permutation tests.
+"""Permutation tests: do the best phrases stand elsewhere than chance would put them?
 
-The null is that an answer's masks have nothing to do with its phrases: dealt out anew among the
-phrases that the answer offers, they would be as good. The picks under it are those of
-`nulls.draw_nulls`, `shuffled`.
+The null hypothesis is that the masks of an answer have nothing to do with its phrases: shuffled
+among the phrases of the answer, they would be as good. The picks under it are those of the null
+`shuffled` of `nulls.draw_nulls`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 1e-9
-"""Equal statistics count as equal whatever the order of summation."""
+"""Statistics closer than this are equal; the order of summation makes no difference."""
 
 
 def two_sided_p(observed: float, drawn: NDArray[np.float64]) -> float:
-    """Return the share of draws that lie as far from the draws' mean as what was observed.
+    """Return the share of draws at least as far from the mean of the draws as the observed value.
 
     Args:
-        observed: The statistic.
-        drawn: The same under the null, float64 [draws].
+        observed: The observed statistic.
+        drawn: The statistic under the null hypothesis, float64 [draws].
 
     Returns:
-        p, at least 1 / (draws + 1): what was observed counts as a draw.
+        p, at least 1 / (draws + 1), since the observed value counts as a draw.
     """
     if not len(drawn):
         return 1.0
@@ -34,31 +34,31 @@ def two_sided_p(observed: float, drawn: NDArray[np.float64]) -> float:
 
 
 def shape_p(observed: NDArray[np.int64], drawn: NDArray[np.int64]) -> float:
-    """Test a whole histogram: finds what lies in the middle too, which no mean shows.
+    """Test a whole histogram, which also finds a peak in the middle that no mean shows.
 
     Args:
-        observed: Counts, int64 [bins].
-        drawn: The same under the null, int64 [draws, bins].
+        observed: Observed counts, int64 [bins].
+        drawn: Counts under the null hypothesis, int64 [draws, bins].
 
     Returns:
-        p of the chi-squared distance to the null's mean counts, at least 1 / (draws + 1).
+        p of the chi-squared distance to the mean counts of the null, at least 1 / (draws + 1).
     """
     if not len(drawn):
         return 1.0
-    every = np.concatenate([observed[None], drawn])
-    expected = every.mean(axis=0)  # what was observed counts as a draw, so no bin divides by zero
+    counts = np.concatenate([observed[None], drawn])
+    expected = counts.mean(axis=0)  # the observed one is a draw, so no bin divides by zero
     used = expected > 0
-    distances = ((every[:, used] - expected[used]) ** 2 / expected[used]).sum(axis=1)
+    distances = ((counts[:, used] - expected[used]) ** 2 / expected[used]).sum(axis=1)
     extreme = int((distances[1:] >= distances[0] - TOLERANCE).sum())
     return (extreme + 1) / (len(drawn) + 1)
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Adjust the p of several tests so that any below 0.05 is chance in 5 % of the runs only.
+    """Adjust the p of several tests, so that under the null any is below 0.05 in 5 % of cases only.
 
     Holm, Scandinavian Journal of Statistics 6 (1979).
     """
-    order = np.argsort(values, kind="stable")
+    order: list[int] = np.argsort(values, kind="stable").tolist()
     adjusted = np.zeros(len(values))
     highest = 0.0
     for rank, index in enumerate(order):

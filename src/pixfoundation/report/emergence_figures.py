@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
 from matplotlib.ticker import MaxNLocator
 
-from pixfoundation.emergence.analysis import Emergence, chosen
+from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
 from pixfoundation.errors import RunError
 from pixfoundation.runs.records import RULES
@@ -112,7 +112,7 @@ def concept_histogram(found: Sequence[Emergence]) -> Plot:
     for number, each in enumerate(found):
         places = np.arange(len(names)) + (number - len(found) / 2) * slot
         counts = [each.concepts[name] for name in names]
-        label = f"{_name(each)} ({each.labels.count} labels by {each.labels.by})"
+        label = f"{_name(each)} ({each.labels.n_labelled} labels by {each.labels.author})"
         bars = axis.bar(places, counts, 0.6 * slot, align="edge", label=label, **_fill(number))
         axis.bar_label(bars, padding=2, fontsize=7 if len(found) < 4 else 6)
         nulls = [null for null in each.nulls if len(found) <= 2 or null.name == "shuffled"]
@@ -133,8 +133,10 @@ def concept_histogram(found: Sequence[Emergence]) -> Plot:
     axis.set_ylim(0, max(axis.get_ylim()[1], 1))
     _whole_numbers(axis)
     _plain(axis)
-    judged = " Chance is by the rules' labels." if any(e.labels.by != RULES for e in found) else ""
-    plot.supxlabel(CAUTION + judged, fontsize=8)
+    judged = (
+        " Chance is by the rules' labels." if any(e.labels.author != RULES for e in found) else ""
+    )
+    plot.supxlabel(CAUTION + (" Chance is by the rules' labels." if judged else ""), fontsize=8)
     _legend(plot, axis)
     return plot
 
@@ -143,7 +145,7 @@ def iou_by_position(found: Sequence[Emergence]) -> Plot:
     """Draws every phrase's best IoU against its place; the best phrase of each answer is filled."""
     plot, panels = _panels(len(found))
     for number, (axis, each) in enumerate(zip(panels, found, strict=True)):
-        picks = chosen(each.answers)
+        picks = best_indices(each.answers)
         others = [
             np.delete(np.arange(len(a.iou)), i) for a, i in zip(each.answers, picks, strict=True)
         ]

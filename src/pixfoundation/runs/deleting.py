@@ -116,9 +116,10 @@ def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> B
     Args:
         point: (x, y) in pixels.
         size: (width, height) of the image.
-        share: Of the image's area.
+        share: Share of the image's area.
     """
-    starts, ends = [], []
+    starts: list[int] = []
+    ends: list[int] = []
     for place, length in zip(point, size, strict=True):
         side = max(round(length * share**0.5), 1)
         start = min(max(round(place - side / 2), 0), length - side)

@@ -98,7 +98,7 @@ def judge_run(
         judge: Who is asked; wrap it in `CachedJudge`, so that nothing is asked twice.
         tasks: `grade`, `pick` and `concept`, or some of them.
         phrases: For `concept`, the phrase of each answer to be named: see
-            `emergence.best.best_phrases`.
+            `emergence.overlaps.best_phrases`.
         at_once: Questions under way at a time.
         conventions: Rules of judging: the request for a mask, and the judge's temperature.
         seed: Of the shuffled places in the tournament.

@@ -16,7 +16,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,7 +89,9 @@ class RunLog:
 
 
 @contextmanager
-def run_log(run: RunDirectory, stage: str, shard: str | None = None) -> Iterator[RunLog]:
+def run_log(
+    run: RunDirectory, stage: str, shard: str | None = None
+) -> Generator[RunLog, None, None]:
     """Keep a log in the run directory for as long as a stage works.
 
     Args:
@@ -141,7 +143,7 @@ def _open(path: Path) -> logging.Handler | None:
 
 
 @contextmanager
-def _attached(handler: logging.Handler | None) -> Iterator[None]:
+def _attached(handler: logging.Handler | None) -> Generator[None, None, None]:
     """Let the handler receive what the package logs."""
     package = logging.getLogger(PACKAGE_LOGGER)
     handlers = [] if handler is None else [handler]

@@ -16,10 +16,10 @@ Processes that share a run each append to files of their own, as `answers.2-of-4
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -219,7 +219,7 @@ def _read_config(path: Path) -> RunConfig:
 
 
 @contextmanager
-def _locked(file: Path, run: Path, patience: float = 0) -> Iterator[None]:
+def _locked(file: Path, run: Path, patience: float = 0) -> Generator[None, None, None]:
     """Hold a lock.
 
     Args:
@@ -257,8 +257,9 @@ def _differences(existing: RunConfig, new: RunConfig) -> list[str]:
 
 def _compare(name: str, existing: Any, new: Any) -> Iterator[str]:
     if isinstance(existing, dict) and isinstance(new, dict):
-        for key in sorted(existing.keys() | new.keys()):
+        before, after = cast("dict[str, Any]", existing), cast("dict[str, Any]", new)
+        for key in sorted(before.keys() | after.keys()):
             path = f"{name}.{key}" if name else key
-            yield from _compare(path, existing.get(key), new.get(key))
+            yield from _compare(path, before.get(key), after.get(key))
     elif existing != new:
         yield f"{name} ({existing!r} there, {new!r} now)"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.errors import DataError
@@ -53,7 +54,7 @@ class MaskFolder:
     """
 
     candidates: bool
-    masks: dict[str, list[MaskFile]] = field(default_factory=dict)
+    masks: dict[str, list[MaskFile]] = field(default_factory=dict[str, list[MaskFile]])
 
 
 def read_folder(
@@ -183,21 +184,21 @@ def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask
     return Mask.from_array(inside)
 
 
-def shrink_to_full(inside: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a mask as PixCV-Bench's evaluation does: bilinear, then cut to whole numbers.
+def shrink_to_full(inside: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Resize a mask as PixCV-Bench's evaluation does: bilinear, then cut to whole numbers.
 
     So a pixel stays only if all that it is mixed from is inside.
 
     Args:
-        inside: Boolean [height, width].
-        size: The (height, width) to bring it to.
+        inside: The mask, bool [height, width].
+        size: The new (height, width).
     """
     result = inside
     for axis in (0, 1):
         old, new = result.shape[axis], size[axis]
         centres = (np.arange(new) + 0.5) * old / new - 0.5
         low = np.floor(centres).astype(int)
-        high = np.where(centres > low, low + 1, low)
+        high = low + (centres > low)
         result = np.take(result, np.clip(low, 0, old - 1), axis) & np.take(
             result, np.clip(high, 0, old - 1), axis
         )

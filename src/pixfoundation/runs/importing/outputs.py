@@ -294,7 +294,10 @@ def _remember(
 
 def _names_before(out: Path, protocol: Protocol) -> dict[str, list[str]]:
     entries = _imports(out).get(f"protocol{protocol}", [])
-    return next((entry["names"] for entry in reversed(entries) if entry.get("names")), {})
+    for entry in reversed(entries):
+        if entry.get("names"):
+            return entry["names"]
+    return {}
 
 
 def _imports(out: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pixfoundation.errors import DataError
 from pixfoundation.runs.importing.issues import Issue, read_rows, read_text
@@ -118,7 +118,7 @@ def read_grades(
         rows = _graded_rows(path, lookup, issues)
     else:
         rows = _graded_table(path, order, issues)
-    verdicts = []
+    verdicts: list[VerdictRecord] = []
     for number, id, value, reply in rows:
         if value is None:
             issues.append(Issue(path, f"the grade of sample {id} is neither 0 nor 1.", number))
@@ -192,7 +192,7 @@ def _check_truth(
             )
         )
     options = row.get("text_options")
-    if isinstance(options, list) and tuple(options) != sample.options:
+    if isinstance(options, list) and tuple(cast("list[Any]", options)) != sample.options:
         issues.append(
             Issue(
                 path,
