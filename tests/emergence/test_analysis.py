@@ -163,7 +163,7 @@ def test_a_label_of_another_phrase_does_not_count(tmp_path):
     assert analyse(run).concepts["color and appearance"] == 1
     published = analyse(run, conventions=PUBLISHED.emergence)
     assert sum(published.concepts.values()) == 0
-    assert (published.labels.by, published.labels.count) == ("gpt", 0)
+    assert (published.labels.author, published.labels.n_labelled) == ("gpt", 0)
 
 
 @pytest.mark.parametrize(
