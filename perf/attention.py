@@ -1,6 +1,6 @@
 """What capturing attention costs, and what a shared prefix saves: ratios measured in one run.
 
-    python perf/attention.py capture   # time and memory beside plain and eager generation
+    python perf/attention.py capture   # time and memory next to plain and eager generation
     python perf/attention.py prefix    # 30 questions about one image
     python perf/attention.py all --out result.json
 
@@ -280,21 +280,21 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[16, 64, 256])
     parser.add_argument("--way", choices=WAYS, default="plain")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
-    if given.what == "memory":
-        result = measure_memory(given.way, given.tokens[0])
-    if given.what in ("capture", "all"):
-        result["capture"] = capture_benchmark(given.rounds, given.tokens)
-    if given.what in ("prefix", "all"):
-        result["prefix"] = prefix_benchmark(given.rounds)
-    text = json.dumps(result, indent=None if given.what == "memory" else 2)
+    if arguments.what == "memory":
+        result = measure_memory(arguments.way, arguments.tokens[0])
+    if arguments.what in ("capture", "all"):
+        result["capture"] = capture_benchmark(arguments.rounds, arguments.tokens)
+    if arguments.what in ("prefix", "all"):
+        result["prefix"] = prefix_benchmark(arguments.rounds)
+    text = json.dumps(result, indent=None if arguments.what == "memory" else 2)
     print(text)
-    if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

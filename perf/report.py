@@ -233,10 +233,10 @@ def main() -> None:
             return
         start = time.perf_counter()
         page = write_report(runs, folder / "page")
-        found: dict[str, Any] = {"written, s": time.perf_counter() - start}
-        found["size, MB"] = sum(f.stat().st_size for f in page.parent.rglob("*")) / 1e6
-        found |= measure(page.as_uri(), str(chromium), options.rounds)
-    print(json.dumps({name: round(value, 1) for name, value in found.items()}, indent=2))
+        result: dict[str, Any] = {"written, s": time.perf_counter() - start}
+        result["size, MB"] = sum(f.stat().st_size for f in page.parent.rglob("*")) / 1e6
+        result |= measure(page.as_uri(), str(chromium), options.rounds)
+    print(json.dumps({name: round(value, 1) for name, value in result.items()}, indent=2))
 
 
 def _write_once(folder: Path, images: int, candidates: int, seed: int) -> RunDirectory:

@@ -1,4 +1,4 @@
-"""What scoring costs beside decoding every mask: ratios measured in one run.
+"""What scoring costs compared with decoding every mask: ratios measured in one run.
 
     python perf/scoring.py                      # 300 images, 15 phrases x 3 masks: 13,500
     python perf/scoring.py --phrases 5 15 45 --out result.json
@@ -114,9 +114,9 @@ def measure(images: int, phrases: int, rounds: int) -> dict[str, Any]:
             oracle.append(seconds)
             seconds, value = clocked(lambda: decode_everything(RunDirectory(run.path)))
             plain.append(seconds)
-            found = only.groundings[3, "oracle"].all_asked.value
-            assert found is not None
-            assert abs(found - value) < 1e-9
+            mean = only.groundings[3, "oracle"].all_asked.value
+            assert mean is not None
+            assert abs(mean - value) < 1e-9
         del scores
     return {
         "candidates": images * phrases * 3,

@@ -199,8 +199,8 @@ def further_questions(
 ) -> tuple[Pair, ...]:
     """Questions of any pattern about one picture; `late` asks the slow patterns more often."""
     shares = LATE_SHARES if late else _SHARES
-    found = (ask(rng, side.scene, sample_pattern(rng, shares)) for _ in range(count))
-    return tuple(pair for pair in found if pair is not None)
+    pairs = (ask(rng, side.scene, sample_pattern(rng, shares)) for _ in range(count))
+    return tuple(pair for pair in pairs if pair is not None)
 
 
 def draw_pairs(rng: np.random.Generator, count: int) -> list[Pair]:

@@ -131,10 +131,10 @@ def answer_loss(
     """
     where = batch.labels != IGNORE
     logits = model.lm_head(hidden[where].float())
-    wanted, tasks = batch.labels[where], batch.tasks[where]
-    each = F.cross_entropy(logits, wanted, reduction="none")
+    targets, tasks = batch.labels[where], batch.tasks[where]
+    each = F.cross_entropy(logits, targets, reduction="none")
     factor = torch.tensor(weights)[tasks]
-    right = logits.argmax(-1) == wanted
+    right = logits.argmax(-1) == targets
     sums = {
         int(t): (
             float(each[tasks == t].detach().sum()),

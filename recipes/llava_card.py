@@ -112,8 +112,8 @@ def phrase_truth(answers: Mapping[str, str], scenes: Mapping[str, Scene]) -> Phr
     for sample, text in answers.items():
         phrases = finder.find(Answer(text))
         counts.append(len(phrases))
-        found = (is_true(phrase.text, scenes[sample]) for phrase in phrases)
-        verdicts += [verdict for verdict in found if verdict is not None]
+        judged = (is_true(phrase.text, scenes[sample]) for phrase in phrases)
+        verdicts += [verdict for verdict in judged if verdict is not None]
     return PhraseTruth(sum(counts) / len(counts), sum(verdicts) / max(1, len(verdicts)))
 
 

@@ -95,7 +95,7 @@ def save_folder(
 ) -> None:
     """Write weights in float16, configuration, tokenizer, processor and model card.
 
-    The folder is written beside its place and then moved there, so that it is never half done.
+    The folder is written under a temporary name and then renamed, so that it is never incomplete.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -55,10 +55,10 @@ def _mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
     large photographs' objects, says next to nothing about a part of one percent of it.
     """
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    inside = logits.sigmoid()
+    probabilities = logits.sigmoid()
     area = targets.sum(dim=(-2, -1))
-    overlap = (inside * targets).sum(dim=(-2, -1))
-    dice = 1 - (2 * overlap + 1) / (inside.sum(dim=(-2, -1)) + area + 1)
+    overlap = (probabilities * targets).sum(dim=(-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probabilities.sum(dim=(-2, -1)) + area + 1)
     return dice + entropy.sum(dim=(-2, -1)) / (area + 10)
 
 

@@ -64,8 +64,8 @@ def background_of(drawing: Drawing) -> NDArray[np.bool_]:
 
 def random_pixel(rng: np.random.Generator, mask: NDArray[np.bool_]) -> tuple[int, int]:
     """Return (x, y) of a pixel drawn uniformly from a mask that is not empty."""
-    inside = np.flatnonzero(mask)
-    y, x = divmod(int(inside[rng.integers(len(inside))]), mask.shape[1])
+    pixels = np.flatnonzero(mask)
+    y, x = divmod(int(pixels[rng.integers(len(pixels))]), mask.shape[1])
     return x, y
 
 

@@ -49,7 +49,7 @@ class SegmenterReport:
         on_thing_best: The same for the best of the masks.
         background_points: Points on the background.
         background_clear: Share of them for which none of the masks is a thing or part.
-        background_first_clear: Share of them for which the highest-scored mask is none.
+        background_first_clear: Share of them for which the highest-scored mask is neither.
     """
 
     scenes: int
@@ -88,7 +88,7 @@ def evaluate(
     Args:
         segmenter: What is measured, through the same interface as everywhere.
         drawings: Scenes with their masks.
-        seed: Of the points.
+        seed: Seed of the random points.
         background_points: Points on the background of each scene.
 
     Returns:
@@ -120,7 +120,7 @@ def evaluate(
         for row in range(len(names), len(points)):
             background.add(ious[row].max(axis=1), leaders[row])
     if "" not in tallies or "part" not in tallies:
-        raise DataError("A segmenter is measured on scenes with things and parts; there are none.")
+        raise DataError("A segmenter is measured on scenes with things and parts, but got neither.")
     scores = {name: tally.score() for name, tally in sorted(tallies.items())}
     return SegmenterReport(
         scenes=scenes,
@@ -137,8 +137,8 @@ def evaluate(
 
 def _ious(masks: NDArray[np.bool_], truths: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return [P, 3, N]: the IoU of masks [P, 3, H, W] with truths [N, H, W], 0 if both empty."""
-    found = masks.reshape(*masks.shape[:2], -1).astype(np.float32)  # (P, 3, HW)
+    flat = masks.reshape(*masks.shape[:2], -1).astype(np.float32)  # (P, 3, HW)
     right = truths.reshape(len(truths), -1).astype(np.float32)  # (N, HW)
-    shared = found @ right.T
-    union = found.sum(axis=-1)[..., None] + right.sum(axis=-1) - shared
+    shared = flat @ right.T
+    union = flat.sum(axis=-1)[..., None] + right.sum(axis=-1) - shared
     return shared / np.maximum(union, 1)

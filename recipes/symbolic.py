@@ -75,8 +75,8 @@ def symbolic_layout(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
             if part in {"chimney", "flag"} and thing.trait(part) == "no":
                 continue
             areas = np.where(owners == index, _overlap(thing, _WHERE[part]), 0)
-            inside = (areas > 0.1) | ((areas == areas.max()) & (areas > 0))
-            bits[inside] |= np.uint32(1 << PARTS.index(part))
+            covered = (areas > 0.1) | ((areas == areas.max()) & (areas > 0))
+            bits[covered] |= np.uint32(1 << PARTS.index(part))
     return owners, bits
 
 

@@ -135,8 +135,8 @@ def label_patches(
         index, _, part = name.partition("/")
         if part:
             areas = np.where(owners == int(index), _patch_sums(mask), 0)
-            inside = (areas >= least_part * area) | ((areas == areas.max()) & (areas > 0))
-            bits[inside] |= np.uint32(1 << PARTS.index(part))
+            covered = (areas >= least_part * area) | ((areas == areas.max()) & (areas > 0))
+            bits[covered] |= np.uint32(1 << PARTS.index(part))
     return PatchLabels(
         classes=describe_things(scene),
         owners=owners,
@@ -158,10 +158,10 @@ def patch_classes(classes: np.ndarray, owners: np.ndarray, parts: np.ndarray) ->
         uint8 [..., patches, groups]; NOTHING where a patch has no owner, where a group does not
         apply, and for `LOCAL` groups away from their part.
     """
-    there = owners != NOTHING
-    index = np.where(there, owners, 0).astype(np.int64)[..., None]
+    owned = owners != NOTHING
+    index = np.where(owned, owners, 0).astype(np.int64)[..., None]
     result = np.take_along_axis(classes, index, axis=-2).copy()
-    result[~there] = NOTHING
+    result[~owned] = NOTHING
     for group, name in enumerate(GROUPS):
         if name in LOCAL:
             bits = sum(1 << PARTS.index(part) for part in LOCAL[name])

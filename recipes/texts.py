@@ -287,6 +287,6 @@ def sample_expression(rng: np.random.Generator, scene: Scene) -> tuple[str, Targ
     nouns = [n for kind, n in PART_WORDS if kind == thing.kind and n in KINDS[kind].parts]
     if draw < 0.5 and nouns:
         noun = nouns[int(rng.integers(len(nouns)))]
-        there = has_part(thing, noun)
-        return f"the {noun} of {name}", Target(index, noun) if there else None
+        present = has_part(thing, noun)
+        return f"the {noun} of {name}", Target(index, noun) if present else None
     return name, Target(index)

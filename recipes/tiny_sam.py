@@ -44,14 +44,14 @@ class Recipe:
 
     Attributes:
         steps: Optimiser steps of the first cycle, whose learning rate falls to zero.
-        seed: Of the initial weights, the points and the augmentation.
-        images: Scenes a step.
-        points: Points a scene.
+        seed: Seed of the initial weights, the points and the augmentation.
+        images: Scenes per step.
+        points: Points per scene.
         learning_rate: The highest of the first cycle; AdamW.
         refine_steps: Steps of a second cycle, which multiplies in bfloat16: a third faster.
         refine_rate: The highest learning rate of the second cycle.
         warm_up: Steps of either cycle until its highest rate is reached.
-        weight_decay: Of matrices; vectors have none.
+        weight_decay: Weight decay of matrices; vectors have none.
         width: Channels of the image encoder.
         decoder_width: Channels of its output and of the decoder; not more than `width`.
         layers: Layers of the image encoder; every third has global attention.
@@ -315,7 +315,7 @@ def export_checkpoint(trained: str | Path, folder: str | Path) -> int:
         The number of steps that it has done.
 
     Raises:
-        CheckpointError: If there is none.
+        CheckpointError: If there is no training state.
     """
     source = Path(trained)
     try:

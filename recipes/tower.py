@@ -125,7 +125,7 @@ class DenseTargets:
 def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
     """Targets of the given scenes."""
     owners = store.owners[rows].astype(np.int64)  # [B, P]
-    there = owners != NOTHING
+    owned = owners != NOTHING
     classes = patch_classes(store.classes[rows], store.owners[rows], store.parts[rows])
     per_patch = classes.astype(np.int64)
     per_patch[classes == NOTHING] = -100
@@ -133,10 +133,10 @@ def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
     weights = np.minimum(store.shares[rows].astype(np.float32) / 255 * 3, 1)
     return DenseTargets(
         torch.from_numpy(per_patch),
-        torch.from_numpy(there.astype(np.float32)),
+        torch.from_numpy(owned.astype(np.float32)),
         torch.from_numpy(bits.astype(np.float32)),
         torch.from_numpy(store.backgrounds[rows].astype(np.int64)),
-        torch.from_numpy(np.where(there, weights, 0).astype(np.float32)),
+        torch.from_numpy(np.where(owned, weights, 0).astype(np.float32)),
         torch.from_numpy(
             multi_hot(
                 store.classes[rows], store.owners[rows], store.parts[rows], store.backgrounds[rows]
@@ -158,18 +158,18 @@ def dense_loss(
     part_loss = F.binary_cross_entropy_with_logits(parts, targets.parts, reduction="none")
     loss = loss + (part_loss.sum(-1) * targets.owned).sum() / targets.owned.sum().clamp(min=1)
     for group, logits in enumerate(classes):
-        wanted = targets.classes[..., group].flatten()
-        each = F.cross_entropy(logits.flatten(0, 1), wanted, ignore_index=-100, reduction="none")
-        weights = targets.weights.flatten() * (wanted != -100)
+        labels = targets.classes[..., group].flatten()
+        each = F.cross_entropy(logits.flatten(0, 1), labels, ignore_index=-100, reduction="none")
+        weights = targets.weights.flatten() * (labels != -100)
         # Groups that few things have still count: the mean runs over their own patches,
         # damped so that a handful of patches does not dominate a batch.
-        loss = loss + (each * weights).sum() / (weights.sum() + 0.02 * len(wanted))
+        loss = loss + (each * weights).sum() / (weights.sum() + 0.02 * len(labels))
     return loss
 
 
-def alignment_loss(written: Tensor, wanted: Tensor) -> Tensor:
+def alignment_loss(written: Tensor, target: Tensor) -> Tensor:
     """Squared error of the projected patches as a share of the variance, both means over all."""
-    return F.mse_loss(written.float(), wanted) / wanted.var()
+    return F.mse_loss(written.float(), target) / target.var()
 
 
 @torch.no_grad()
@@ -186,9 +186,9 @@ def dense_accuracy(
         same = ((parts > 0).float() == targets.parts).all(-1)
         right["parts"] += same[clear].float().tolist()
         for group, (name, logits) in enumerate(zip(GROUPS, classes, strict=True)):
-            wanted = targets.classes[..., group]
-            mask = clear & (wanted != -100)
-            right[name] += (logits.argmax(-1)[mask] == wanted[mask]).float().tolist()
+            labels = targets.classes[..., group]
+            mask = clear & (labels != -100)
+            right[name] += (logits.argmax(-1)[mask] == labels[mask]).float().tolist()
     return {name: float(np.mean(values)) if values else math.nan for name, values in right.items()}
 
 

@@ -18,7 +18,7 @@ from recipes.symbols import GROUPS, PARTS
 
 def words_of_symbols() -> dict[str, list[int]]:
     """Numbers of the symbols that each word stands for."""
-    found: dict[str, list[int]] = defaultdict(list)
+    numbers: dict[str, list[int]] = defaultdict(list)
     number = 0
     for group, values in GROUPS.items():
         for value in values:
@@ -29,12 +29,12 @@ def words_of_symbols() -> dict[str, list[int]]:
                 words = [NUMBERS[int(value)]]
             if value not in {"yes", "no"}:
                 for word in words:
-                    found[word].append(number)
+                    numbers[word].append(number)
             number += 1
     for part in PARTS:
-        found[part].append(number)
+        numbers[part].append(number)
         number += 1
-    return dict(found)
+    return dict(numbers)
 
 
 @torch.no_grad()

@@ -186,13 +186,13 @@ class _Reader:
         source: _Source,
         path: Path,
         annotations: list[Annotation],
-        said: tuple[int, int] | None,
+        claimed_size: tuple[int, int] | None,
     ) -> tuple[int, int]:
         """Return the image's own size; without the image the one that all run lengths agree on."""
         if path.exists():
             return image_size(path)
-        if said is not None:
-            return said
+        if claimed_size is not None:
+            return claimed_size
         sizes = {annotation.own_size for annotation in annotations}
         if len(sizes) == 1 and None not in sizes:
             return next(size for size in sizes if size is not None)

@@ -66,8 +66,8 @@ class PixScenes:
 
     Attributes:
         name: 'pixscenes'.
-        samples: two samples a pair, ids '1', '2', ...; tags `pattern` and `topic`.
-        notes: what a table must say beside the numbers.
+        samples: two samples per pair, ids '1', '2', ...; tags `pattern` and `topic`.
+        notes: what a table must state next to the numbers.
         split: 'test' or 'train'.
         folder: where the pictures are.
     """

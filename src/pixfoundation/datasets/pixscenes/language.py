@@ -181,10 +181,10 @@ def _true_of(words: list[str], things: tuple[Thing, ...]) -> bool:
         return any(set(words) <= set(PLACES[(t.row, t.column)].split()) for t in things)
     if words and words[0] in NUMBERS:
         number, rest = NUMBERS.index(words[0]), words[1:]
-        found = _described(rest, things)
-        if number == 0 and found is None and rest and rest[-1] in _PART_NOUNS:
+        described = _described(rest, things)
+        if number == 0 and described is None and rest and rest[-1] in _PART_NOUNS:
             return True
-        return found is not None and len(found) == number
+        return described is not None and len(described) == number
     if words and words[0] in {"letter", "character", "digit"}:
         written = {t.trait("text") for t in things}
         return len(words) == 2 and words[1].upper() in written & set(CHARACTERS)

@@ -105,7 +105,7 @@ def both(scene: Scene, changed: Scene, first: int, name: str, index: int) -> tup
         changed: The other.
         first: Index of the right option in the one.
         name: What the thing is called.
-        index: Of the thing.
+        index: Index of the thing in the scene.
     """
     return (
         Side(scene, first, name, Target(index), index),
@@ -125,5 +125,5 @@ def order(rng: np.random.Generator, first: str, second: str) -> tuple[tuple[str,
 
 def some(rng: np.random.Generator, scene: Scene, allowed: Callable[[Thing], bool]) -> int | None:
     """Return a random thing that is allowed, or None."""
-    found = tuple(i for i, thing in enumerate(scene.things) if allowed(thing))
-    return pick(rng, found) if found else None
+    indices = tuple(i for i, thing in enumerate(scene.things) if allowed(thing))
+    return pick(rng, indices) if indices else None

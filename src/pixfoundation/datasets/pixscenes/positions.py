@@ -20,10 +20,10 @@ def ask_side(rng: np.random.Generator, scene: Scene) -> Pair | None:
     row = thing.row if across else 2 - thing.row
     column = 2 - thing.column if across else thing.column
     name = named(rng, scene, index)
-    there = [i for i, t in enumerate(scene.things) if (t.row, t.column) == (row, column)]
+    occupants = [i for i, t in enumerate(scene.things) if (t.row, t.column) == (row, column)]
     changed = (
-        _swapped(scene, index, there[0])
-        if there
+        _swapped(scene, index, occupants[0])
+        if occupants
         else scene.with_thing(index, _moved(thing, row, column))
     )
     low, high = ("Left", "Right") if across else ("Top", "Bottom")

@@ -51,11 +51,11 @@ def ask_presence(rng: np.random.Generator, scene: Scene) -> Pair | None:
     other = _stand_in(rng, scene, thing)
     options, first = order(rng, "Yes", "No")
     expression = None if rng.random() < 0.08 else f"the {thing.kind}"
-    there = Side(scene, first, expression, Target(index) if expression else None, index)
+    present = Side(scene, first, expression, Target(index) if expression else None, index)
     gone = Side(scene.with_thing(index, other), 1 - first, expression, None, None)
     article = "an" if thing.kind[0] in "aeiou" else "a"
     question = f"Is there {article} {thing.kind} in the picture?"
-    sides = (there, gone) if rng.random() < 0.5 else (gone, there)
+    sides = (present, gone) if rng.random() < 0.5 else (gone, present)
     return Pair(PRESENCE, "thing", question, options, sides)
 
 
@@ -125,8 +125,8 @@ def _stand_in(rng: np.random.Generator, scene: Scene, thing: Thing) -> Thing:
     return replace(other, size=thing.size, dx=thing.dx, dy=thing.dy, angle=thing.angle)
 
 
-def _trait_asker(wanted: TraitQuestion) -> Asker:
-    return lambda rng, scene: ask_trait(rng, scene, wanted)
+def _trait_asker(question: TraitQuestion) -> Asker:
+    return lambda rng, scene: ask_trait(rng, scene, question)
 
 
 def _askers() -> dict[str, tuple[tuple[tuple[str, ...], Asker], ...]]:
@@ -142,8 +142,8 @@ def _askers() -> dict[str, tuple[tuple[tuple[str, ...], Asker], ...]]:
         STRUCTURE: [],
         TEXT: [(("sign",), ask_text)],
     }
-    for wanted in TRAIT_QUESTIONS:
-        table[wanted.pattern].append(((wanted.kind,), _trait_asker(wanted)))
+    for question in TRAIT_QUESTIONS:
+        table[question.pattern].append(((question.kind,), _trait_asker(question)))
     return {pattern: tuple(askers) for pattern, askers in table.items()}
 
 

@@ -16,7 +16,7 @@ CANVAS = 160
 """Side of the square picture in pixels."""
 
 GRID = 3
-"""Things sit on a GRID x GRID layout, at most one a cell, so that they never overlap."""
+"""Things sit on a GRID x GRID layout, at most one per cell, so that they never overlap."""
 
 COLOURS: tuple[str, ...] = (
     "red",

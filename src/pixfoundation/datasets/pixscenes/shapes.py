@@ -151,18 +151,18 @@ def draw_umbrella(b: Brush) -> None:
 
 def draw_cup(b: Brush) -> None:
     """Cup from the side or from above, full or empty; the handle is on the right."""
-    inside = COFFEE if b.thing.trait("content") == "full" else (250, 246, 232)
+    filling = COFFEE if b.thing.trait("content") == "full" else (250, 246, 232)
     if b.thing.trait("view") == "side":
         ring = [(0.74 + 0.26 * math.sin(t), 0.1 - 0.36 * math.cos(t))
                 for t in [math.pi * i / 8 for i in range(9)]]  # fmt: skip
         b.stroke([(0.4, -0.26), *ring, (0.4, 0.46)], 0.19, shade(b.colour, 0.86), "handle")
         b.polygon([(-0.74, -0.5), (0.62, -0.5), (0.46, 0.86), (-0.58, 0.86)], b.colour)
         b.ellipse((-0.06, -0.5), (0.68, 0.26), b.colour)
-        b.ellipse((-0.06, -0.49), (0.56, 0.18), inside, None)
+        b.ellipse((-0.06, -0.49), (0.56, 0.18), filling, None)
         return
     b.stroke([(0.3, 0), (0.96, 0)], 0.34, shade(b.colour, 0.86), "handle", outline=True)
     b.ellipse((-0.2, 0), (0.76, 0.76), b.colour)
-    b.ellipse((-0.2, 0), (0.56, 0.56), inside, None)
+    b.ellipse((-0.2, 0), (0.56, 0.56), filling, None)
 
 
 def draw_lamp(b: Brush) -> None:

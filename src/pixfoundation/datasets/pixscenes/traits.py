@@ -34,7 +34,7 @@ class TraitQuestion:
         question: text with {name} for the thing.
         options: option text of each value.
         part: the part that the expression names; None for the whole thing.
-        given: (trait, value) that must hold for the trait to be visible.
+        requires: (trait, value) that must hold for the trait to be visible.
     """
 
     pattern: str
@@ -43,7 +43,7 @@ class TraitQuestion:
     question: str
     options: Mapping[str, str]
     part: str | None = None
-    given: tuple[str, str] | None = None
+    requires: tuple[str, str] | None = None
 
 
 def _cap(*values: str) -> dict[str, str]:
@@ -126,34 +126,36 @@ TRAIT_QUESTIONS: tuple[TraitQuestion, ...] = (
 )  # fmt: skip
 
 
-def ask_trait(rng: np.random.Generator, scene: Scene, wanted: TraitQuestion) -> Pair | None:
+def ask_trait(rng: np.random.Generator, scene: Scene, question: TraitQuestion) -> Pair | None:
     """Ask about a trait; the other picture has its other value."""
 
     def allowed(thing: Thing) -> bool:
-        fits = wanted.given is None or thing.trait(wanted.given[0]) == wanted.given[1]
-        return thing.kind == wanted.kind and fits
+        fits = (
+            question.requires is None or thing.trait(question.requires[0]) == question.requires[1]
+        )
+        return thing.kind == question.kind and fits
 
     index = some(rng, scene, allowed)
     if index is None:
         return None
     thing = scene.things[index]
-    value = thing.trait(wanted.trait)
-    other = next(v for v in wanted.options if v != value)
+    value = thing.trait(question.trait)
+    other = next(v for v in question.options if v != value)
     name = named(rng, scene, index)
-    options, first = order(rng, wanted.options[str(value)], wanted.options[other])
-    changed = scene.with_thing(index, thing.with_trait(wanted.trait, other))
-    expression = name if wanted.part is None else f"the {wanted.part} of {name}"
+    options, first = order(rng, question.options[str(value)], question.options[other])
+    changed = scene.with_thing(index, thing.with_trait(question.trait, other))
+    expression = name if question.part is None else f"the {question.part} of {name}"
 
     def side(picture: Scene, answer: int, seen: str) -> Side:
         # A part that is asked for by its presence is absent from one of the pictures.
-        gone = wanted.part is not None and seen == "no"
-        target = None if gone else Target(index, wanted.part)
+        gone = question.part is not None and seen == "no"
+        target = None if gone else Target(index, question.part)
         return Side(picture, answer, expression, target, index)
 
     return Pair(
-        wanted.pattern,
-        f"{wanted.kind} {wanted.trait}",
-        wanted.question.format(name=name),
+        question.pattern,
+        f"{question.kind} {question.trait}",
+        question.question.format(name=name),
         options,
         (side(scene, first, str(value)), side(changed, 1 - first, other)),
     )
