@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.judges.base import Judge
-from pixfoundation.models.base import Decoding, Model
+from pixfoundation.models.base import Decoding, HasPublishedRowConvention, Model
 from pixfoundation.models.detection import find_entry
 from pixfoundation.registry import check_options
 from pixfoundation.runs.collect import Progress, collect
@@ -48,6 +49,8 @@ from pixfoundation.types import PROTOCOLS, Protocol, Selection
 if TYPE_CHECKING:
     from pixfoundation.grounding.one_image import GroundedImage
     from pixfoundation.judges.picking import Picking
+
+logger = logging.getLogger(__name__)
 
 
 def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Dataset:
@@ -80,8 +83,11 @@ def load_model(name: str, **options: Any) -> Model:
         DataError: If it does not take one of the options.
         PrerequisiteError: If a package is missing.
     """
-    factory = find_entry(name, options.get("revision")).load()
+    entry = find_entry(name, options.get("revision"))
+    factory = entry.load()
     check_options(f"The model {name!r}", factory, options)
+    if licence := entry.details.get("licence"):
+        logger.info(licence)
     return factory(name, **options)
 
 
@@ -142,10 +148,10 @@ def load_grounder(
         )
         if name is None:
             return None
-    reading = getattr(model, "published_row_convention", None)
     published_row = conventions.attention_row is AttentionRow.PUBLISHED
-    if name == "attend-and-segment" and published_row and reading is not None:
-        options.setdefault("preset", reading)
+    reads_rows = name == "attend-and-segment" and published_row
+    if reads_rows and isinstance(model, HasPublishedRowConvention):
+        options.setdefault("preset", model.published_row_convention)
     factory = grounders.get(name)
     check_options(f"The grounder {name!r}", factory, options)
     grounder = factory(segmenter, conventions=conventions, **options)

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pixfoundation.cli import app
+from pixfoundation.cli.licence import show_licence
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.models import models
 from pixfoundation.models.card import known_checkpoints
@@ -73,3 +74,9 @@ def test_a_word_narrows_the_list_and_one_that_nobody_has_is_an_error():
         listing("models", "lisa7b")
     assert "tiny-sam" in listing("segmenters", "tiny")
     assert "pixscenes" in listing("datasets", "pixscenes")
+
+
+def test_the_licence_of_a_model_is_shown_before_it_is_loaded(capsys):
+    show_licence("lisa-7b")
+    show_licence("tiny-llava")
+    assert capsys.readouterr().err.count("LISA: the code is Apache-2.0") == 1

@@ -37,5 +37,5 @@ def test_an_option_that_the_model_does_not_take_is_named(tmp_path):
 
 
 def test_an_original_checkpoint_is_named_before_anything_is_loaded(tmp_path):
-    with pytest.raises(CheckpointError, match="--model llava-1.5-7b"):
+    with pytest.raises(CheckpointError, match="load 'llava-1.5-7b'"):
         run("--model", "liuhaotian/llava-v1.5-7b", "--out", tmp_path)

@@ -69,6 +69,7 @@ def ground_command(
       pixfoundation ground street.jpg "the red car" --selector judge --judge-model gpt-4o
     """
     from pixfoundation import api
+    from pixfoundation.cli.licence import show_licence
     from pixfoundation.report.grid import draw_grid, save_grid
     from pixfoundation.report.strip import SIDE, attention_strip, token_heat
     from pixfoundation.runs.jsonl import write_json
@@ -79,6 +80,7 @@ def ground_command(
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: name a folder with --out.")
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
+    show_licence(model)
     result = api.ground(
         image,
         expression,

@@ -85,6 +85,7 @@ def run_command(
       pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --shard 1/4 --device cuda:0
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
+    from pixfoundation.cli.licence import show_licence
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
     from pixfoundation.runs.shards import Shard
@@ -99,6 +100,7 @@ def run_command(
     settings = given(
         device=device, dtype=dtype, attn=attn, quantization=quantization, revision=revision
     )
+    show_licence(model)
     loaded = api.load_model(model, **{**settings, **parse_options(model_option)})
     loaded_segmenter = (
         None

@@ -15,7 +15,15 @@ from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Prompt
 
-__all__ = ["Capability", "Decoding", "KeepsLog", "Model", "ModelFactory", "models"]
+__all__ = [
+    "Capability",
+    "Decoding",
+    "HasPublishedRowConvention",
+    "KeepsLog",
+    "Model",
+    "ModelFactory",
+    "models",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,17 @@ class KeepsLog(Protocol):
     def log_in(self, folder: Path) -> None:
         """Keep the log in a folder from now on."""
         ...
+
+
+@runtime_checkable
+class HasPublishedRowConvention(Protocol):
+    """A model whose published evaluation reads attention by a convention of its own.
+
+    Attributes:
+        published_row_convention: The name of that convention, see `attention.row_convention`.
+    """
+
+    published_row_convention: str
 
 
 ModelFactory = Callable[..., Model]

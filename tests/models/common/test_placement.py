@@ -77,7 +77,8 @@ def test_auto_needs_a_gpu():
 
 def test_the_need_is_said_with_what_is_free(caplog):
     placement = Placement({CPU: 15 << 30}, 2 << 30, {"": CPU})
-    said = placement.announce("LISA", free={CPU: 20 << 30})
+    with caplog.at_level("INFO", logger="pixfoundation.models.common.placement"):
+        said = placement.announce("LISA", free={CPU: 20 << 30})
     assert said == (
         "LISA needs 15.0 GiB for weights and about 2.0 GiB to work on cpu (20.0 GiB free)."
     )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pixfoundation import api
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models import models
@@ -18,7 +19,6 @@ from pixfoundation.models.common.llava_sam.pixels import ImagePixels
 from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.glamm import checkpoint as glamm
 from pixfoundation.models.lisa import checkpoint as lisa
-from pixfoundation.models.lisa.adapter import load as load_lisa
 from pixfoundation.models.lisa.prompt import DIALOGUE
 from pixfoundation.types import Prompt
 from tests.models.common.llava_sam import tiny_checkpoint as tiny
@@ -392,12 +392,13 @@ def test_sampling_is_refused(adapter, photo):
         adapter.answer([photo], [Prompt("1", 3, "?")], Decoding(temperature=0.2))
 
 
-def test_loading_by_name_says_memory_and_licence_first(original, caplog):
-    model = load_lisa(
+def test_loading_by_name_logs_licence_and_memory(original, caplog):
+    caplog.set_level("INFO", logger="pixfoundation")
+    model = api.load_model(
         "lisa-7b", checkpoint=str(original.folder), vision_tower=str(original.tower), device="cpu"
     )
-    said = caplog.text
-    assert "LLaMA" in said
-    assert "GiB for weights" in said
+    logged = caplog.text
+    assert "LLaMA" in logged
+    assert "GiB for weights" in logged
     assert model.fingerprint()["weights"].startswith("sha256:")
     assert model.templates is DIALOGUE.templates

@@ -140,14 +140,14 @@ class Placement:
         return cls(weights, working, parts)
 
     def announce(self, name: str, free: Mapping[torch.device, int] | None = None) -> str:
-        """Says what the model needs, and refuses if it is not there.
+        """Log the memory that the model needs; refuse if a device has less.
 
         Args:
-            name: Of the model.
+            name: Name of the model.
             free: Free bytes by device; what is free now by default.
 
         Returns:
-            What was said.
+            The sentence that was logged.
 
         Raises:
             PrerequisiteError: If a device has less memory than its part needs.
@@ -156,19 +156,19 @@ class Placement:
         for device, size in self.weights.items():
             if not size:
                 continue
-            there = _free_on(device) if free is None else free.get(device)
+            available = _free_on(device) if free is None else free.get(device)
             need = f"{_gib(size)} for weights and about {_gib(self.working)} to work"
-            if there is not None and there < size + self.working:
+            if available is not None and available < size + self.working:
                 raise PrerequisiteError(
-                    f"{name} needs {need} on {device}, where {_gib(there)} are free. Load it in "
-                    "half precision or with quantization '8bit' or '4bit', divide it between GPUs "
-                    "with device 'auto', or free memory."
+                    f"{name} needs {need} on {device}, where {_gib(available)} are free. Load it "
+                    "in half precision or with quantization '8bit' or '4bit', divide it between "
+                    "GPUs with device 'auto', or free memory."
                 )
-            known = "" if there is None else f" ({_gib(there)} free)"
+            known = "" if available is None else f" ({_gib(available)} free)"
             lines.append(f"{need} on {device}{known}")
-        said = f"{name} needs {'; '.join(lines)}."
-        logger.warning(said)  # at this level it is seen without any set-up of logging
-        return said
+        sentence = f"{name} needs {'; '.join(lines)}."
+        logger.info(sentence)
+        return sentence
 
     def device_of(self, name: str) -> torch.device:
         """Return the device of a parameter, by its name."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_adapter
-from pixfoundation.models.glamm.card import CARD
 from pixfoundation.models.glamm.checkpoint import GlammOptions
 from pixfoundation.models.glamm.checkpoint import load as load_network
 from pixfoundation.models.glamm.prompt import DIALOGUE
@@ -13,7 +12,7 @@ from pixfoundation.registry import check_options
 
 
 def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
-    """Load GLaMM by a short name, a hub id or a folder; its licence is logged first.
+    """Load GLaMM by a short name, a hub id or a folder.
 
     Args:
         name: A short name, a hub id or a folder.
@@ -27,4 +26,4 @@ def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSa
     """
     check_options(f"The model {name!r}", GlammOptions, options)
     chosen = GlammOptions(**{"device": None, "dtype": None, **options})
-    return load_adapter(CARD, name, checkpoint, chosen, load_network, DIALOGUE)
+    return load_adapter(name, checkpoint, chosen, load_network, DIALOGUE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_adapter
-from pixfoundation.models.lisa.card import CARD
 from pixfoundation.models.lisa.checkpoint import LisaOptions
 from pixfoundation.models.lisa.checkpoint import load as load_network
 from pixfoundation.models.lisa.prompt import DIALOGUE
@@ -13,7 +12,7 @@ from pixfoundation.registry import check_options
 
 
 def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
-    """Load LISA by a short name, a hub id or a folder; its licence is logged first.
+    """Load LISA by a short name, a hub id or a folder.
 
     Args:
         name: A short name, a hub id or a folder.
@@ -27,4 +26,4 @@ def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSa
     """
     check_options(f"The model {name!r}", LisaOptions, options)
     chosen = LisaOptions(**{"device": None, "dtype": None, **options})
-    return load_adapter(CARD, name, checkpoint, chosen, load_network, DIALOGUE)
+    return load_adapter(name, checkpoint, chosen, load_network, DIALOGUE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +23,6 @@ from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
 from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.common.seg_phrases import phrase_span
-from pixfoundation.models.llava_grounding.card import CARD
 from pixfoundation.models.llava_grounding.checkpoint import load as load_core
 from pixfoundation.models.llava_grounding.matching import PUBLISHED_THRESHOLD, Match
 from pixfoundation.models.llava_grounding.network import LlavaGrounding
@@ -39,7 +37,6 @@ from pixfoundation.types import Answer, NativeMask, Prompt
 TEMPLATES = PromptTemplates(
     identify="Can you identify {expression} in this image? (with grounding)"
 )
-logger = logging.getLogger(__name__)
 
 
 def load(
@@ -55,7 +52,7 @@ def load(
     queries: int | None = None,
     vision_config: str | None = None,
 ) -> LlavaGroundingModel:
-    """Load LLaVA-Grounding; its licence is logged first.
+    """Load LLaVA-Grounding.
 
     Args:
         name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
@@ -84,7 +81,6 @@ def load(
     if image_side is not None and image_side < 64:
         raise DataError(f"image_side must be at least 64 pixels, but got {image_side}.")
     target = resolve_device(device)
-    logger.warning(CARD.licence)
     folder = find_folder(checkpoint or location_of(name), revision)
     tokens = LlamaTokens.of_folder(folder)
     settings = find_vision_config(folder, vision_config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import greedy_only, room_for_answer
 from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrase_span
-from pixfoundation.models.omg_llava.card import CARD
 from pixfoundation.models.omg_llava.checkpoint import Base
 from pixfoundation.models.omg_llava.checkpoint import load as load_core
 from pixfoundation.models.omg_llava.files import FilePaths
@@ -36,8 +34,6 @@ from pixfoundation.types import Answer, NativeMask, Prompt
 INTERNLM = "internlm/internlm2-chat-7b"
 CONVNEXT = "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
 TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
-
-logger = logging.getLogger(__name__)
 
 
 def load(
@@ -56,7 +52,7 @@ def load(
     masks: str = "all",
     image_side: int = SIDE,
 ) -> OmgLlavaModel:
-    """Load OMG-LLaVA; its licence is logged first.
+    """Load OMG-LLaVA.
 
     Args:
         name: 'omg-llava', a hub id, or the folder that holds the published files.
@@ -88,7 +84,6 @@ def load(
         raise DataError(f"The option base is 'exact' or 'nf4', but got {base!r}.")
     if image_side < STRIDE or image_side % STRIDE:
         raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
-    logger.warning(CARD.licence)
     source = checkpoint or location_of(name)
     folder = find_folder(source, revision)
     if not Path(source).is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.card import ModelCard, location_of
+from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import greedy_only
@@ -30,21 +29,18 @@ from pixfoundation.types import Answer, NativeMask, Prompt
 
 Box = tuple[float, float, float, float]
 Options = TypeVar("Options", bound=LoadOptions)
-logger = logging.getLogger(__name__)
 
 
 def load_adapter(
-    card: ModelCard,
     name: str,
     checkpoint: str | None,
     options: Options,
     load: Callable[[Path, Options], LlavaSam],
     dialogue: Dialogue,
 ) -> LlavaSamModel:
-    """Load a model of the family; its licence is logged first.
+    """Load a model of the family.
 
     Args:
-        card: The card of the family.
         name: A short name, a hub id or a folder.
         checkpoint: Folder or hub id of the weights, if `name` is a short name.
         options: How the checkpoint is loaded.
@@ -55,7 +51,6 @@ def load_adapter(
         CheckpointError: If a file is missing, damaged or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    logger.warning(card.licence)
     folder = find_folder(checkpoint or location_of(name), options.revision)
     core = load(folder, replace(options, revision=None))
     tokens = LlamaTokens.of_folder(folder)

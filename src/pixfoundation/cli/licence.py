@@ -1,0 +1,13 @@
+"""Shows the terms of a model's code and weights before it is loaded."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def show_licence(model: str) -> None:
+    """Print the licence on the card of a model to standard error; nothing if the card has none."""
+    from pixfoundation.models.detection import find_entry
+
+    if licence := find_entry(model).details.get("licence"):
+        Console(stderr=True).print(licence, style="dim", highlight=False, soft_wrap=True)
