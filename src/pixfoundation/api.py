@@ -294,7 +294,7 @@ class GroundingResult:
                 "vectors": self.vectors,
                 "mask": None if self.selection.mask is None else self.selection.mask.to_json(),
             },
-            "judge": None if self.picking is None else asdict(self.picking),
+            "judge": None if self.picking is None else self.picking.to_json(),
         }
 
 
@@ -383,25 +383,18 @@ def ground(
 
 
 def _pick(judge: Judge, found: GroundedImage, conventions: JudgingConventions) -> Picking:
-    from pixfoundation.judges.picking import pick_mask
+    from pixfoundation.judges.picking import MaskChoice, pick_mask
 
-    return pick_mask(
-        judge,
-        found.image,
-        found.sample.expression or "",
-        [candidate.mask for candidate in found.candidates],
-        temperature=conventions.temperature,
-        rng=np.random.default_rng(2024),
-        request=conventions.pick_request,
-    )
+    masks = [candidate.mask for candidate in found.candidates]
+    choice = MaskChoice(found.image, found.sample.expression or "", masks)
+    return pick_mask(judge, choice, conventions, np.random.default_rng(2024))
 
 
 def _said(picking: Picking | None) -> Pick | None:
     """The judge's pick; None if it gave no verdict or was not asked."""
     if picking is None or not picking.pick.valid:
         return None
-    index = picking.pick.value
-    return Pick(index if isinstance(index, int) else None)
+    return Pick(picking.pick.value)
 
 
 def default_segmenter(model: str) -> str:

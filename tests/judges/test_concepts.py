@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 from pixfoundation.cli import app
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.emergence.overlaps import best_phrases
-from pixfoundation.judges.asking import CachedJudge
+from pixfoundation.judges.cache import CachedJudge
 from pixfoundation.judges.endpoint import load
-from pixfoundation.judges.wording import concept_question, read_letters
+from pixfoundation.judges.prompts import concept_question
+from pixfoundation.judges.replies import read_letters
 from pixfoundation.runs.judging import judge_run
 from pixfoundation.runs.store import RunDirectory
 

@@ -53,8 +53,8 @@ def test_the_wait_that_the_server_asks_for_is_kept():
         ("429 600", "after all retries. It asks to wait 600 seconds"),
         ("hang", "did not answer in time"),
         ("cut", "cannot be reached"),
-        ("nonsense", "none of the protocol's"),
-        ("empty", "none of the protocol's"),
+        ("nonsense", "does not follow the API"),
+        ("empty", "does not follow the API"),
     ],
 )
 def test_a_lasting_fault_is_one_sentence(trouble, message):

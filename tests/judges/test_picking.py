@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 from pixfoundation.judges.picking import (
-    ask_yes_no,
+    MaskChoice,
     distinct,
+    pick_by_single_request,
     pick_by_tournament,
-    pick_published,
     red_overlay,
 )
-from pixfoundation.judges.wording import grading_question, presence_question
+from pixfoundation.judges.prompts import grading_question, presence_question
+from pixfoundation.judges.questions import ask_yes_no
 from pixfoundation.masks import Mask
 
 SIZE = (20, 60)
@@ -22,6 +23,10 @@ COLUMNS = [
     Mask.from_array(np.add.outer(np.zeros(20), np.arange(60)) // 2 == column)
     for column in range(30)
 ]
+
+
+def cats(masks):
+    return MaskChoice(IMAGE, "a cat", masks)
 
 
 class ScriptedJudge:
@@ -60,7 +65,7 @@ def test_the_questions_are_the_published_ones():
         "Does this image have a cat? Answer yes/no only."
     )
     judge = ScriptedJudge("2")
-    pick_published(judge, IMAGE, "a cat", COLUMNS[:3], 0.2)
+    pick_by_single_request(judge, cats(COLUMNS[:3]), 0.2)
     assert judge.questions[0].text == (
         "Select the image that has a cat best highlighted in red color than the others? "
         "Answer with a number from 1 to 3. Mention the number only."
@@ -75,7 +80,7 @@ def test_an_overlay_is_half_red_inside_and_untouched_outside():
 
 def test_one_request_in_order_as_published():
     judge = ScriptedJudge("The best is 3.")
-    verdict = pick_published(judge, IMAGE, "a cat", COLUMNS[:5], 0.2)
+    verdict = pick_by_single_request(judge, cats(COLUMNS[:5]), 0.2)
     assert (verdict.value, verdict.valid) == (2, True)
     assert len(judge.questions) == 1
 
@@ -83,10 +88,10 @@ def test_one_request_in_order_as_published():
 @pytest.mark.parametrize("nonsense", ["", "0", "9", "I cannot help with that.", "2 or 3"])
 def test_nonsense_is_asked_again_once_and_then_no_verdict(nonsense):
     judge = ScriptedJudge(nonsense, "2")
-    assert pick_published(judge, IMAGE, "a cat", COLUMNS[:5], 0.2).value == 1
+    assert pick_by_single_request(judge, cats(COLUMNS[:5]), 0.2).value == 1
     assert "must be one number from 1 to 5" in judge.questions[1].text
     judge = ScriptedJudge(nonsense, nonsense)
-    verdict = pick_published(judge, IMAGE, "a cat", COLUMNS[:5], 0.2)
+    verdict = pick_by_single_request(judge, cats(COLUMNS[:5]), 0.2)
     assert (verdict.value, verdict.valid, verdict.reply) == (None, False, nonsense)
     assert ask_yes_no(ScriptedJudge("Perhaps", "Yes."), judge.questions[0]).value is True
     assert not ask_yes_no(ScriptedJudge("Perhaps", "Maybe"), judge.questions[0]).valid
@@ -95,21 +100,21 @@ def test_nonsense_is_asked_again_once_and_then_no_verdict(nonsense):
 @pytest.mark.parametrize("column", [0, 13, 29])
 def test_the_tournament_finds_the_best_in_rounds_of_twelve(column):
     judge = ScriptedJudge(then=finds(column))
-    verdict = pick_by_tournament(judge, IMAGE, "it", COLUMNS, 0.0, np.random.default_rng(0))
+    verdict = pick_by_tournament(judge, cats(COLUMNS), 0.0, np.random.default_rng(0))
     assert (verdict.value, verdict.valid) == (column, True)
     assert max(len(question.images) for question in judge.questions) <= 12
 
 
 def test_the_tournament_may_find_nothing():
     judge = ScriptedJudge(then=lambda question: "0")
-    verdict = pick_by_tournament(judge, IMAGE, "it", COLUMNS, 0.0, np.random.default_rng(0))
+    verdict = pick_by_tournament(judge, cats(COLUMNS), 0.0, np.random.default_rng(0))
     assert (verdict.value, verdict.valid) == (None, True)
 
 
 def test_places_are_shuffled_by_the_seed():
     def order(seed):
         judge = ScriptedJudge(then=lambda question: "0")
-        pick_by_tournament(judge, IMAGE, "it", COLUMNS[:6], 0.0, np.random.default_rng(seed))
+        pick_by_tournament(judge, cats(COLUMNS[:6]), 0.0, np.random.default_rng(seed))
         return judge.questions[0].images
 
     assert order(1) == order(1)
@@ -124,6 +129,6 @@ def test_near_equal_masks_are_shown_once():
     masks = [Mask.from_array(big), Mask.from_array(nearly), Mask.from_array(~big)]
     assert distinct(masks) == [0, 2]
     judge = ScriptedJudge(then=lambda question: "0")
-    verdict = pick_by_tournament(judge, IMAGE, "it", masks, 0.0, np.random.default_rng(0))
-    assert verdict.spared == 1
+    verdict = pick_by_tournament(judge, cats(masks), 0.0, np.random.default_rng(0))
+    assert verdict.deduplicated == 1
     assert len(judge.questions[0].images) == 2

@@ -17,12 +17,12 @@ from pixfoundation import api
 from pixfoundation.errors import JudgeError
 from pixfoundation.hub import EMBEDDED
 from pixfoundation.images import load_image
-from pixfoundation.judges.asking import CachedJudge
 from pixfoundation.judges.base import Question
+from pixfoundation.judges.cache import CachedJudge
 from pixfoundation.judges.endpoint import load
 from pixfoundation.judges.local import load as load_local
 from pixfoundation.judges.picking import to_png
-from pixfoundation.judges.wording import picking_question, presence_question
+from pixfoundation.judges.prompts import picking_question, presence_question
 from pixfoundation.models.base import Decoding
 from pixfoundation.runs.judging import judge_run
 from pixfoundation.scoring.score import score

@@ -9,8 +9,9 @@ from PIL import Image
 
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError, JudgeError
-from pixfoundation.judges.asking import CachedJudge, concurrently
 from pixfoundation.judges.base import Question
+from pixfoundation.judges.cache import CachedJudge
+from pixfoundation.judges.concurrency import concurrently
 from pixfoundation.judges.endpoint import load
 from pixfoundation.report.page import write_report
 from pixfoundation.runs.judging import judge_run
@@ -122,8 +123,8 @@ def test_masks_that_were_not_shown_are_reported(run, tmp_path):
             file.append(twice.to_json())
     with judge_server(reply) as server:
         final = judge_run(run, asker(server, tmp_path / "kept"))
-        assert final.spared == 12
-        assert judge_run(run, asker(server, tmp_path / "kept")).spared == 12, "the second time too"
+        assert final.deduplicated == 12
+        assert judge_run(run, asker(server, tmp_path / "kept")).deduplicated == 12
     assert "openai:m was shown 12 of 24 masks: 12 nearly equal another." in score(run).notes
 
 
@@ -225,3 +226,10 @@ def test_a_key_covers_everything_that_the_reply_depends_on():
         Question("text", "system", (b"a", b"b"), 0.0, 9),
     ]
     assert len({question.key("m") for question in [base, *others]} | {base.key("n")}) == 7
+
+
+def test_replies_cached_by_former_versions_are_found():
+    question = Question("text", "system", (b"a", b"b"), 0.2, 8)
+    assert question.key("openai:m") == (
+        "70d53ebe22f4cb8af2d6eb8cad636609bd8fd9f83612d64dc532cc7bfce51c2b"
+    )

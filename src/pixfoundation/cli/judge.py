@@ -43,12 +43,12 @@ def judge_command(
       pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct
     """
     from pixfoundation.emergence.overlaps import best_phrases
-    from pixfoundation.runs.judging import TASKS, JudgingProgress, judge_run
+    from pixfoundation.runs.judging import JudgingProgress, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
 
-    wanted = tuple(task for task in TASKS if task in {part.strip() for part in tasks.split(",")})
+    wanted = tuple(task for task in Task if task in {part.strip() for part in tasks.split(",")})
     if not wanted or len(wanted) != len(set(tasks.split(","))):
-        raise typer.BadParameter(f"tasks are {', '.join(TASKS)}, but got {tasks!r}.")
+        raise typer.BadParameter(f"tasks are {', '.join(Task)}, but got {tasks!r}.")
     rules = choose_conventions(published, conventions)
     judging = rules.judging
     if temperature is not None:
@@ -66,7 +66,7 @@ def judge_command(
     ) as bar:
         task = bar.add_task(backend.name, total=None, bad="")
 
-        def report(progress: JudgingProgress) -> None:
+        def show(progress: JudgingProgress) -> None:
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
@@ -76,15 +76,15 @@ def judge_command(
         final = judge_run(
             records,
             backend,
-            tasks=wanted,  # type: ignore[arg-type] - each is one of TASKS
+            tasks=wanted,
             phrases=phrases,
             at_once=at_once,
             conventions=judging,
-            report=report,
+            on_progress=show,
         )
     Console().print(
         f"{final.done} answers judged by {backend.name} with {backend.asked} requests; "
-        f"{final.no_verdict} without a verdict, {final.spared} near-equal masks not shown.",
+        f"{final.no_verdict} without a verdict, {final.deduplicated} near-equal masks not shown.",
         highlight=False,
         soft_wrap=True,
     )

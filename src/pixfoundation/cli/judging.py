@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 from pixfoundation.cli.options import given, parse_options
 
 if TYPE_CHECKING:
-    from pixfoundation.judges.asking import CachedJudge
+    from pixfoundation.judges.cache import CachedJudge
 
 MODEL_REQUIRED = typer.Option(
     help="The judge's model: its name at the endpoint, or a hub id.",
@@ -52,7 +52,7 @@ class JudgeOptions:
         """
         from pixfoundation.errors import DataError
         from pixfoundation.judges import judges
-        from pixfoundation.judges.asking import CachedJudge
+        from pixfoundation.judges.cache import CachedJudge
         from pixfoundation.registry import check_options
 
         if self.model is None:

@@ -214,7 +214,7 @@ class PickRequest(Choice):
 
     TOURNAMENT = (
         "tournament",
-        "a tournament of at most 12 shuffled overlays per request, near-equal masks once, with "
+        "a tournament: at most 12 overlays per request, shuffled, near-equal masks shown once, "
         "'none of them' on offer",
     )
     SINGLE = "single", "one request with all overlays in their order (499 at most)"

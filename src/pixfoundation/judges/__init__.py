@@ -1,4 +1,4 @@
-"""Judges by name: who grades answers, picks masks and names concepts."""
+"""Judges by name: backends that grade answers, pick masks and label concepts."""
 
 from pixfoundation.judges.base import judges
 

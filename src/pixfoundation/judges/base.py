@@ -1,4 +1,4 @@
-"""What a judge is to the rest of the package, and where judges are found by name."""
+"""The interface of judges, and the registry in which they are found by name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pixfoundation.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a judge is asked, complete: the same question may be answered from a cache.
+    """A question to a judge, complete, so that its reply can be cached.
 
     Attributes:
         text: The user's message.
         system: The system message.
         images: PNG files, in the order in which the text counts them.
-        temperature: Of the judge's decoding.
-        max_tokens: Upper bound on its reply.
+        temperature: Temperature of the judge's decoding.
+        max_tokens: Greatest number of tokens of the reply.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Question:
         """Return the hash of everything that the reply depends on.
 
         Args:
-            judge: The judge's name, which holds its model.
+            judge: Name of the judge, which includes that of its model.
         """
         digest = hashlib.sha256()
         parts = [judge, self.system, self.text, repr(self.temperature), str(self.max_tokens)]
@@ -43,10 +43,10 @@ class Question:
 
 
 class Judge(Protocol):
-    """Answers questions about answers and masks.
+    """A backend that gives verdicts about answers and masks.
 
     Attributes:
-        name: Which judge and which model; written beside every verdict.
+        name: Name of the backend and its model; written with every verdict.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Judge(Protocol):
         """Return the reply as text.
 
         Raises:
-            JudgeError: If the judge cannot be reached, or refuses to work.
+            JudgeError: If the judge cannot be reached, or refuses to answer.
         """
         ...
 
@@ -64,3 +64,4 @@ JudgeFactory = Callable[..., Judge]
 """`factory(model=..., **options) -> Judge`."""
 
 judges: Registry[JudgeFactory] = Registry("judge", group="pixfoundation.judges")
+"""The registered judges."""

@@ -1,7 +1,7 @@
 """A judge behind an OpenAI-compatible endpoint: a vendor's, or one that serves a local model.
 
 The client library retries with exponential back-off and obeys Retry-After. The key stays in memory:
-it is in no run directory, no cache, no log and no message.
+it is written to no run directory, cache, log or error message.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ URL_VARIABLES = ("PIXFOUNDATION_JUDGE_URL", "OPENAI_BASE_URL")
 NO_KEY = "none"  # what local servers that check no key are given
 
 NEGOTIABLE = ("max_tokens", "temperature")
-"""Parameters that some of a vendor's models refuse; such a model is asked without them."""
+"""Parameters that some models refuse; such a model is asked without them."""
 ROOM_TO_THINK = 4096
-"""Tokens granted beside the reply's to a model that counts its hidden reasoning."""
+"""Number of tokens added to the reply's for a model that counts its hidden reasoning."""
 FILTERED = ("content_filter", "content_policy_violation")
-"""Codes of a 400 that is the model's refusal of this one question."""
+"""Error codes of a 400 by which the model refuses a single question."""
 
 REFUSED = (400, 413, 422)
-"""Codes that are about one request, not about the endpoint."""
+"""Status codes that are about a single request, not about the endpoint."""
 
 logger = logging.getLogger(__name__)
 
 
 class RequestRefused(JudgeError):
-    """The endpoint works, but does not take this one request."""
+    """The endpoint works, but does not accept a single request."""
 
 
 def load(
@@ -47,7 +47,7 @@ def load(
     retries: int = 6,
     timeout: float = 120.0,
 ) -> Endpoint:
-    """Make the judge; nothing is sent yet.
+    """Return the judge; nothing is sent yet.
 
     Args:
         model: The model's name at the endpoint.
@@ -55,9 +55,9 @@ def load(
             variable PIXFOUNDATION_JUDGE_URL or OPENAI_BASE_URL, else the vendor's.
         key_file: A file whose first word is the key; if None the environment variable
             PIXFOUNDATION_JUDGE_KEY or OPENAI_API_KEY.
-        retries: How often a request is tried again after 408, 409, 429, 5xx, a lost connection or
-            a time-out.
-        timeout: Seconds that one try may take.
+        retries: Number of times that a request is repeated after 408, 409, 429, 5xx, a lost
+            connection or a time-out.
+        timeout: Seconds that one attempt may take.
 
     Raises:
         JudgeError: If the key file cannot be read, or there is no key for the vendor's endpoint.
@@ -77,7 +77,11 @@ def load(
 
 
 class Endpoint:
-    """The judge."""
+    """A judge behind an endpoint.
+
+    Attributes:
+        name: `openai:` and the name of the model.
+    """
 
     def __init__(self, client: openai.OpenAI, model: str) -> None:
         """Wrap a client.
@@ -94,16 +98,16 @@ class Endpoint:
     def ask(self, question: Question) -> str:
         """Return the reply; an empty text if the model refuses or says nothing.
 
-        A reply that is not of the protocol is asked for once more.
+        A reply that does not follow the API is requested once more.
 
         Raises:
-            RequestRefused: If the endpoint does not take this one request.
+            RequestRefused: If the endpoint does not accept this request.
             JudgeError: If the endpoint rejects the key, or stays out of reach.
         """
         for _ in range(2):
             if (reply := self._ask(question)) is not None:
                 return reply
-        raise JudgeError(f"{self._where} sent a reply that is none of the protocol's, twice.")
+        raise JudgeError(f"{self._where} sent a reply that does not follow the API, twice.")
 
     def _ask(self, question: Question) -> str | None:
         try:
@@ -140,7 +144,7 @@ class Endpoint:
             return None
 
     def _negotiated(self, question: Question) -> str:
-        """Send the question, leaving out what the model turns out not to take."""
+        """Send the question without the parameters that the model turns out to refuse."""
         while True:
             without = frozenset(self._refused)
             try:
@@ -172,14 +176,14 @@ class Endpoint:
         return content or ""
 
     def _safe(self, words: str) -> str:
-        """What the other side said, shortened, without the key."""
+        """Return the words of the server, shortened and without the key."""
         if self._client.api_key != NO_KEY:
             words = words.replace(self._client.api_key, "...")
         return words if len(words) <= 300 else f"{words[:300]} ..."
 
 
 def _reason(error: openai.APIStatusError) -> str:
-    """The server's own words, wherever it put them."""
+    """Return the server's reason, whichever field holds it."""
     body: Any = error.body
     if isinstance(body, dict):
         body = body.get("message") or body.get("detail") or body
@@ -203,7 +207,7 @@ def _key(file: Path | str | None) -> str | None:
 
 
 def _without_secrets(url: str) -> str:
-    """The address as far as it may be shown: without user, password and query."""
+    """Return the address without user, password and query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

@@ -27,14 +27,15 @@ def load(
 
     Args:
         model: A hub id, a folder, or the name of a model that comes with the package.
-        device: Where it runs, or 'auto' to spread it over all GPUs; a GPU if there is one.
-        dtype: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
+        device: Device of the model, or 'auto' to spread it over all GPUs; by default a GPU if there
+            is one.
+        dtype: 'float32', 'float16' or 'bfloat16'; half precision on a GPU by default.
         revision: Branch, tag or commit of the hub repository.
 
     Raises:
         CheckpointError: If the weights are missing, damaged or incomplete.
         DataError: If an option has no such value.
-        JudgeError: If it has no chat template.
+        JudgeError: If the model has no chat template.
     """
     source = Source.find(model, {}, revision)
     where = resolve_device(device)
@@ -43,21 +44,25 @@ def load(
         options["device_map"] = "auto"
     processor = load_processor(source)
     if processor.chat_template is None:
-        raise JudgeError(f"{model} has no chat template; take a model that was made to be asked.")
+        raise JudgeError(f"{model} has no chat template. Use an instruction-tuned model.")
     loaded = load_weights(AutoModelForImageTextToText, source, **options)
     return LocalJudge(model, loaded if device == "auto" else loaded.to(where), processor)
 
 
 class LocalJudge:
-    """The judge; one question at a time, greedily unless the question has a temperature."""
+    """A judge on this machine: one question at a time, greedy unless it has a temperature.
+
+    Attributes:
+        name: `local:` and the name of the model.
+    """
 
     def __init__(self, name: str, model: Any, processor: Any) -> None:
         """Wrap a loaded model.
 
         Args:
-            name: What it was loaded as.
-            model: With `generate`.
-            processor: Its processor, with a chat template.
+            name: The name that the model was loaded by.
+            model: The model, with a method `generate`.
+            processor: The processor of the model, with a chat template.
         """
         self.name = f"local:{name}"
         self._model, self._processor = model, processor
@@ -67,7 +72,7 @@ class LocalJudge:
         """Return the reply.
 
         Raises:
-            JudgeError: If the model does not take the question, as it may with several images.
+            JudgeError: If the model does not accept the question, for example several images.
         """
         images = [Image.open(io.BytesIO(png)).convert("RGB") for png in question.images]
         with self._turn, torch.inference_mode():

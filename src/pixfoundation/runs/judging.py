@@ -1,7 +1,7 @@
-"""The stage that needs a judge: grades, picked masks, concepts, appended to `verdicts.jsonl`.
+"""The stage that needs a judge: it grades answers, picks masks and labels concepts.
 
-Each verdict is on disk before the next is waited for; what a judge has said of an answer it is not
-asked again.
+Each verdict is appended to `verdicts.jsonl` before the next is waited for. A judge is not asked
+again for a verdict that the run holds.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 
 from pixfoundation.conventions import DEFAULT, JudgingConventions, PickRequest
+from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
-from pixfoundation.judges import wording
-from pixfoundation.judges.asking import concurrently
+from pixfoundation.judges import prompts
 from pixfoundation.judges.base import Judge
-from pixfoundation.judges.picking import Verdict, ask_concept, ask_yes_no, pick_mask
+from pixfoundation.judges.concurrency import concurrently
+from pixfoundation.judges.picking import MaskChoice, pick_mask
+from pixfoundation.judges.questions import Verdict, ask_concept, ask_yes_no
 from pixfoundation.masks import Mask
 from pixfoundation.runs.log import run_log
 from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
@@ -27,175 +29,220 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Sample
 
-Task = Literal["grade", "pick", "concept"]
-TASKS: tuple[Task, ...] = ("grade", "pick", "concept")
-USUAL_TASKS: tuple[Task, ...] = ("grade", "pick")
-"""Concepts are asked for on demand: they are one request an answer, for `when` alone."""
+
+class Task(StrEnum):
+    """What a judge can be asked to do with a run."""
+
+    GRADE = "grade"
+    PICK = "pick"
+    CONCEPT = "concept"
+
+
+USUAL_TASKS = (Task.GRADE, Task.PICK)
+"""Concepts are labelled on demand: they cost one request per answer, for the emergence analysis."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgingProgress:
-    """How far the judging is.
+    """The state of the judging of a run.
 
     Attributes:
-        done: Answers judged, by this or an earlier call.
-        total: Answers to judge.
-        no_verdict: Verdicts that are none, since the judge answered something else twice.
-        spared: Overlays that were not shown, since near-equal ones were.
+        done: Number of answers judged, by this or an earlier call.
+        total: Number of answers to judge.
+        no_verdict: Number of verdicts in which the judge did not answer what was asked.
+        deduplicated: Number of masks that were not shown, since near-equal ones were.
     """
 
     done: int
     total: int
     no_verdict: int
-    spared: int
+    deduplicated: int
+
+
+AnyVerdict = Verdict[bool] | Verdict[int] | Verdict[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Grading:
+class _Job:
+    """An answer to be judged.
+
+    Attributes:
+        kind: The kind of verdict that shows that the job is done.
+        sample: The sample.
+        answer: The answer.
+    """
+
+    kind: ClassVar[VerdictKind]
+    sample: Sample
+    answer: AnswerRecord
+
+    @property
+    def phrase(self) -> str | None:
+        """The phrase that the verdict is about; None if it is about the whole answer."""
+        return None
+
+    @property
+    def key(self) -> tuple[VerdictKind, Key, str | None]:
+        """What no second verdict is needed for."""
+        return (self.kind, self.answer.key, self.phrase)
+
+    def ask(
+        self, judge: Judge, conventions: JudgingConventions, seed: int
+    ) -> list[tuple[VerdictKind, AnyVerdict]]:
+        """Ask the judge, and return its verdicts with their kinds."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Grading(_Job):
     """An answer of protocol 1 to grade."""
 
-    sample: Sample
-    answer: AnswerRecord
+    kind = "grade"
+
+    def ask(
+        self, judge: Judge, conventions: JudgingConventions, seed: int
+    ) -> list[tuple[VerdictKind, AnyVerdict]]:
+        truth = f"({self.sample.answer})"
+        question = prompts.grading_question(
+            self.answer.prompt, truth, self.answer.text, conventions.temperature
+        )
+        return [("grade", ask_yes_no(judge, question))]
 
 
 @dataclass(frozen=True, slots=True)
-class _Picking:
+class _Picking(_Job):
     """An answer whose mask is to be picked."""
 
-    sample: Sample
+    kind = "pick"
     expression: str
-    answer: AnswerRecord
     masks: tuple[Mask, ...]
+
+    def ask(
+        self, judge: Judge, conventions: JudgingConventions, seed: int
+    ) -> list[tuple[VerdictKind, AnyVerdict]]:
+        place = [seed, zlib.crc32(self.sample.id.encode()), self.answer.protocol]
+        choice = MaskChoice(load_image(self.sample.image), self.expression, self.masks)
+        picking = pick_mask(judge, choice, conventions, np.random.default_rng(place))
+        return [("presence", picking.presence), ("pick", picking.pick)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Naming:
-    """A phrase whose concept is to be named, in its answer."""
+class _Labelling(_Job):
+    """A phrase of an answer whose concept is to be labelled.
 
-    sample: Sample
-    phrase: str
-    answer: AnswerRecord
+    The phrase is part of the key, since other rules may call another phrase the best.
+    """
 
+    kind = "concept"
+    text: str
 
-_Job = _Grading | _Picking | _Naming
+    @property
+    def phrase(self) -> str | None:
+        return self.text
+
+    def ask(
+        self, judge: Judge, conventions: JudgingConventions, seed: int
+    ) -> list[tuple[VerdictKind, AnyVerdict]]:
+        temperature = conventions.temperature
+        return [("concept", ask_concept(judge, self.text, self.answer.text, temperature))]
 
 
 def judge_run(
     run: RunRecords | RunDirectory,
     judge: Judge,
     *,
-    tasks: Sequence[Task] = USUAL_TASKS,
+    tasks: Sequence[Task | str] = USUAL_TASKS,
     phrases: Mapping[Key, str] | None = None,
     at_once: int = 4,
     conventions: JudgingConventions = DEFAULT.judging,
     seed: int = 2024,
-    report: Callable[[JudgingProgress], None] = lambda progress: None,
+    on_progress: Callable[[JudgingProgress], None] = lambda progress: None,
 ) -> JudgingProgress:
-    """Has a judge grade answers of protocol 1, pick masks in 1 and 3, and name concepts.
+    """Have a judge grade answers of protocol 1, pick masks in 1 and 3, and label concepts.
 
     Args:
         run: A run directory with answers, or its records; verdicts are read under the lock.
-        judge: Who is asked; wrap it in `CachedJudge`, so that nothing is asked twice.
-        tasks: `grade`, `pick` and `concept`, or some of them.
-        phrases: For `concept`, the phrase of each answer to be named: see
+        judge: The judge; wrap it in `CachedJudge`, so that nothing is asked twice.
+        tasks: Any of `grade`, `pick` and `concept`.
+        phrases: For `concept`, the phrase of each answer to label; see
             `emergence.overlaps.best_phrases`.
-        at_once: Questions under way at a time.
-        conventions: Rules of judging: the request for a mask, and the judge's temperature.
-        seed: Of the shuffled places in the tournament.
-        report: Called after every verdict.
+        at_once: Number of concurrent questions.
+        conventions: How the judge is asked.
+        seed: Seed of the shuffled places in the tournament.
+        on_progress: Called after every judged answer.
 
     Raises:
-        JudgeError: If the judge fails; what was judged before is safe.
-        RunError: If the directory is held by another process or cannot be written.
+        DataError: If there is no such task.
+        JudgeError: If the judge fails; the verdicts before that are safe.
+        RunError: If another process writes to the directory, or it cannot be written.
     """
+    wanted = _known_tasks(tasks)
     records = RunRecords.of(run)
     with (
         records.run.locked(),
         run_log(records.run, "judge") as log,
         records.run.appender("verdicts") as file,
     ):
-        name = named(judge, conventions)
-        log.write(f"judge: {name}; tasks: {', '.join(tasks)}")
-        held = [verdict for verdict in records.verdicts if verdict.judge == name]
-        said = {(v.kind, v.sample, v.protocol, v.phrase) for v in held}
-        jobs = list(_jobs(records, tasks, phrases or {}))
-        open_jobs = [job for job in jobs if (_kind(job), *job.answer.key, _phrase(job)) not in said]
-        done, bad = len(jobs) - len(open_jobs), sum(not verdict.valid for verdict in held)
-        spared = sum(verdict.deduplicated for verdict in held)
-        work = partial(_judge_one, judge, conventions=conventions, seed=seed)
-        for job, verdicts in concurrently(work, open_jobs, at_once):
+        name = author_name(judge, conventions)
+        log.write(f"judge: {name}; tasks: {', '.join(wanted)}")
+        existing = [verdict for verdict in records.verdicts if verdict.judge == name]
+        judged = {(verdict.kind, verdict.key, verdict.phrase) for verdict in existing}
+        jobs = list(_jobs(records, wanted, phrases or {}))
+        pending = [job for job in jobs if job.key not in judged]
+        progress = JudgingProgress(
+            done=len(jobs) - len(pending),
+            total=len(jobs),
+            no_verdict=sum(not verdict.valid for verdict in existing),
+            deduplicated=sum(verdict.deduplicated for verdict in existing),
+        )
+        results = concurrently(lambda job: job.ask(judge, conventions, seed), pending, at_once)
+        for job, verdicts in results:
             for kind, verdict in verdicts:
                 file.append(_record(job, kind, verdict, name).to_json())
-                bad += not verdict.valid
-                spared += verdict.spared
-            done += 1
-            log.progress(done, len(jobs), bad)
-            report(JudgingProgress(done, len(jobs), bad, spared))
-        log.end(done, len(jobs), bad)
-        return JudgingProgress(done, len(jobs), bad, spared)
+            progress = JudgingProgress(
+                progress.done + 1,
+                progress.total,
+                progress.no_verdict + sum(not verdict.valid for _, verdict in verdicts),
+                progress.deduplicated + sum(verdict.deduplicated for _, verdict in verdicts),
+            )
+            log.progress(progress.done, progress.total, progress.no_verdict)
+            on_progress(progress)
+        log.end(progress.done, progress.total, progress.no_verdict)
+        return progress
 
 
-def named(judge: Judge, conventions: JudgingConventions) -> str:
-    """Return what stands beside a verdict: the judge, and how it was asked if not by default."""
-    asked = [judge.name]
+def author_name(judge: Judge, conventions: JudgingConventions) -> str:
+    """Return the name written with verdicts: the judge, and how it was asked if not by default."""
+    parts = [judge.name]
     if conventions.pick_request is PickRequest.SINGLE:
-        asked.append("published")
+        parts.append("published")
     if conventions.temperature > 0:
-        asked.append(f"temperature {conventions.temperature:g}")
-    return ", ".join(asked)
+        parts.append(f"temperature {conventions.temperature:g}")
+    return ", ".join(parts)
+
+
+def _known_tasks(tasks: Sequence[Task | str]) -> list[Task]:
+    known = [task.value for task in Task]
+    if unknown := [task for task in tasks if task not in known]:
+        raise DataError(f"tasks must be any of {', '.join(known)}, but hold {unknown[0]!r}.")
+    return [Task(task) for task in tasks]
 
 
 def _jobs(records: RunRecords, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
     for answer in records.answers.values():
-        sample, found = records.run.samples[answer.sample], records.candidates.get(answer.key)
+        sample, record = records.run.samples[answer.sample], records.candidates.get(answer.key)
         if answer.error is not None:
             continue
-        if "grade" in tasks and answer.protocol == 1 and sample.answer is not None:
+        if Task.GRADE in tasks and answer.protocol == 1 and sample.answer is not None:
             yield _Grading(sample, answer)
-        if "pick" in tasks and sample.expression is not None and found and found.candidates:
-            masks = tuple(candidate.mask for candidate in found.candidates)
-            yield _Picking(sample, sample.expression, answer, masks)
-        if "concept" in tasks and answer.key in phrases:
-            yield _Naming(sample, phrases[answer.key], answer)
+        if Task.PICK in tasks and sample.expression is not None and record and record.candidates:
+            masks = tuple(candidate.mask for candidate in record.candidates)
+            yield _Picking(sample, answer, sample.expression, masks)
+        if Task.CONCEPT in tasks and answer.key in phrases:
+            yield _Labelling(sample, answer, phrases[answer.key])
 
 
-def _kind(job: _Job) -> VerdictKind:
-    """The verdict that says that a job is done."""
-    if isinstance(job, _Grading):
-        return "grade"
-    return "pick" if isinstance(job, _Picking) else "concept"
-
-
-def _phrase(job: _Job) -> str | None:
-    """The phrase that a concept is of: under the published rule another one may be the best."""
-    return job.phrase if isinstance(job, _Naming) else None
-
-
-def _judge_one(
-    judge: Judge, job: _Job, *, conventions: JudgingConventions, seed: int
-) -> list[tuple[VerdictKind, Verdict]]:
-    temperature = conventions.temperature
-    if isinstance(job, _Grading):
-        question = wording.grading_question(
-            job.answer.prompt, f"({job.sample.answer})", job.answer.text, temperature
-        )
-        return [("grade", ask_yes_no(judge, question))]
-    if isinstance(job, _Naming):
-        return [("concept", ask_concept(judge, job.phrase, job.answer.text, temperature))]
-    rng = np.random.default_rng([seed, zlib.crc32(job.sample.id.encode()), job.answer.protocol])
-    picking = pick_mask(
-        judge,
-        load_image(job.sample.image),
-        job.expression,
-        job.masks,
-        temperature=temperature,
-        rng=rng,
-        request=conventions.pick_request,
-    )
-    return [("presence", picking.presence), ("pick", picking.pick)]
-
-
-def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> VerdictRecord:
+def _record(job: _Job, kind: VerdictKind, verdict: AnyVerdict, judge: str) -> VerdictRecord:
     return VerdictRecord(
         job.sample.id,
         job.answer.protocol,
@@ -204,6 +251,6 @@ def _record(job: _Job, kind: VerdictKind, verdict: Verdict, judge: str) -> Verdi
         verdict.value,
         verdict.valid,
         verdict.reply,
-        _phrase(job),
-        verdict.spared,
+        job.phrase,
+        verdict.deduplicated,
     )

@@ -1,0 +1,65 @@
+"""Questions with a single reply: yes or no, and the concepts of a phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pixfoundation.judges import prompts, replies
+from pixfoundation.judges.base import Judge, Question
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Generic[T]):
+    """A judge's verdict.
+
+    Attributes:
+        value: What was read from the reply; None for 'none of them' if `valid`.
+        valid: Whether the judge answered what was asked, at once or after one retry.
+        reply: The judge's last reply.
+        deduplicated: Number of masks that were not shown, since near-equal ones were.
+    """
+
+    value: T | None
+    valid: bool
+    reply: str
+    deduplicated: int = 0
+
+
+def ask(
+    judge: Judge, question: Question, read: Callable[[str], T | None], expected: str
+) -> Verdict[T]:
+    """Ask a question, and once more with a reminder if the reply cannot be parsed.
+
+    Args:
+        judge: The judge.
+        question: The question.
+        read: Parser of the reply; returns None for a reply that is not what was asked.
+        expected: What the reply must be, for the reminder.
+    """
+    value = read(reply := judge.ask(question))
+    if value is None:
+        value = read(reply := judge.ask(prompts.with_reminder(question, expected)))
+    return Verdict(value, value is not None, reply)
+
+
+def ask_yes_no(judge: Judge, question: Question) -> Verdict[bool]:
+    """Ask for yes or no."""
+    return ask(judge, question, replies.read_yes_no, "'yes' or 'no'")
+
+
+def ask_concept(judge: Judge, phrase: str, text: str, temperature: float) -> Verdict[list[str]]:
+    """Ask which concepts a phrase names: one or two letters from a to f.
+
+    Args:
+        judge: The judge.
+        phrase: The noun phrase.
+        text: The answer that contains it.
+        temperature: Temperature of the judge.
+    """
+    question = prompts.concept_question(phrase, text, temperature)
+    expected = "one or two of the letters a, b, c, d, e, f"
+    return ask(judge, question, replies.read_letters, expected)
