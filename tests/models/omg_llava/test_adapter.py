@@ -22,6 +22,7 @@ from pixfoundation.models.omg_llava import adapter
 from pixfoundation.models.omg_llava.adapter import load
 from pixfoundation.models.omg_llava.finishing import crop_masks
 from pixfoundation.models.omg_llava.pixels import to_pixels
+from pixfoundation.models.omg_llava.prompt import prompt_ids
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Prompt
@@ -107,7 +108,7 @@ def test_masks_lie_where_they_are_cropped(model, checkpoint):
         image = noise(width, height)
         seen = core.vision(to_pixels(image, 128))
         tokens = InternTokens.of_checkpoint(checkpoint / tiny.LLM, core.vocabulary)
-        before, after = tokens.prompt("Can you please segment it in the given image")
+        before, after = prompt_ids(tokens, "Can you please segment it in the given image")
         inputs = [core.embed(torch.tensor(part)) for part in (before, after)]
         spoken = core.generate(torch.cat((inputs[0], seen.visual_tokens[0], inputs[1])), 11)
         logits = core.segment(core.queries(spoken.seg_states), seen.state)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pixfoundation.models.omg_llava.phrases import most_similar, published_text
+from pixfoundation.models.omg_llava.phrases import most_similar
+from pixfoundation.models.omg_llava.prompt import published_text
 
 
 @pytest.mark.parametrize(

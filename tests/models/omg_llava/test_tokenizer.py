@@ -7,6 +7,7 @@ import pytest
 import sentencepiece
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.models.omg_llava.prompt import prompt_ids
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
 from tests.models.omg_llava import tiny_checkpoint as tiny
@@ -26,7 +27,7 @@ def tokens(folder):
 
 
 def test_a_question_stands_between_the_image_and_the_answers_header(tokens, pieces):
-    prompt = tokens.prompt("Can you please segment the red circle in the given image")
+    prompt = prompt_ids(tokens, "Can you please segment the red circle in the given image")
     assert prompt.before == [pieces.bos_id(), START, *pieces.encode("user\n")]
     question = "\nCan you please segment the red circle in the given image"
     assert prompt.after == [

@@ -25,15 +25,13 @@ from pixfoundation.models.omg_llava.checkpoint import load as load_core
 from pixfoundation.models.omg_llava.files import FilePaths
 from pixfoundation.models.omg_llava.finishing import Keep, crop_masks, keep_masks
 from pixfoundation.models.omg_llava.network import STRIDE, OmgLlava, Perception
-from pixfoundation.models.omg_llava.phrases import published_text
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
+from pixfoundation.models.omg_llava.prompt import TEMPLATES, prompt_ids, published_text
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
-from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 INTERNLM = "internlm/internlm2-chat-7b"
 CONVNEXT = "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
-TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
 
 
 def load(
@@ -179,7 +177,7 @@ class OmgLlavaModel:
         self, image: Image.Image, perception: Perception, prompt: Prompt, decoding: Decoding
     ) -> Answer:
         core, tokens = self._core, self._tokens
-        before, after = tokens.prompt(prompt.text)
+        before, after = prompt_ids(tokens, prompt.text)
         inputs = torch.cat(
             (
                 core.embed(torch.tensor(before)).float(),

@@ -161,14 +161,14 @@ def _find_file(
     )
 
 
-def _find_trunk(root: Path | None, given: PathLike | None, head: Path) -> Path | None:
-    if given is not None:
-        path = _existing(given, "the OpenCLIP weights")
-        return path if path.is_file() else _find_file(path, None, _TRUNK, "the trunk", _TRUNK[0])
+def _find_trunk(root: Path | None, path: PathLike | None, head: Path) -> Path | None:
+    if path is not None:
+        trunk = _existing(path, "the OpenCLIP weights")
+        return trunk if trunk.is_file() else _find_file(trunk, None, _TRUNK, "the trunk", _TRUNK[0])
     if any(key.startswith("backbone.stem.") for key in Checkpoint.open(head).shapes):
         return None
     for pattern in _TRUNK:
-        matches = [path for path in _weights(root, pattern) if "OVDataset" not in path.stem]
+        matches = [file for file in _weights(root, pattern) if "OVDataset" not in file.stem]
         if matches:
             return min(matches, key=lambda match: _WEIGHTS.index(match.suffix))
     raise PrerequisiteError(
@@ -178,12 +178,12 @@ def _find_trunk(root: Path | None, given: PathLike | None, head: Path) -> Path |
     )
 
 
-def _find_language_model(root: Path | None, given: PathLike | None) -> Path:
-    if given is not None:
-        path = Path(given).expanduser()
-        if not path.is_dir():
-            raise PrerequisiteError(f"There is no folder {path} (the InternLM2 folder).")
-        return path
+def _find_language_model(root: Path | None, path: PathLike | None) -> Path:
+    if path is not None:
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise PrerequisiteError(f"There is no folder {folder} (the InternLM2 folder).")
+        return folder
     if root is not None:
         for config in sorted(_walk(root, "config.json")):
             if "internlm2" in str(read_json(config).get("model_type", "")).lower():

@@ -15,13 +15,13 @@ BLOCK = 64  # weights that share one scale
 
 
 def round_to_nf4(weight: Tensor) -> Tensor:
-    """Round a weight matrix to what bitsandbytes' NF4 keeps of it.
+    """Quantise a weight matrix to bitsandbytes' NF4 and back.
 
     Args:
         weight: The fused matrix as stored; it is cast to float16 first, as published.
 
     Returns:
-        The matrix after quantising and back, float16.
+        The rounded matrix, float16.
 
     Raises:
         PrerequisiteError: If bitsandbytes is not installed.

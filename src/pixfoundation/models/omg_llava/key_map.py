@@ -1,4 +1,4 @@
-"""Where the tensors of the published files go: key maps, and what is skipped by intent."""
+"""Names in the network of the keys of the published files, and the keys that are skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRUNK = (
     (r"\.blocks\.(\d+)\.gamma$", r".layers.\1.layer_scale_parameter"),
 )
 CLIP_UNUSED = (
-    # the text tower, and what CLIP puts behind the trunk
+    # the text tower and the layers of CLIP after the trunk
     r"^(?:transformer|token_embedding|ln_final|text)\.",
     r"^(?:positional_embedding|text_projection|logit_scale|logit_bias|attn_mask)$",
     r"^visual\.head\.",
@@ -30,9 +30,9 @@ CLIP_UNUSED = (
 
 
 def trunk_name(key: str) -> str | None:
-    """Return the place of a ConvNeXt key in `OmgSeg`; None if it is not one."""
-    name, found = re.subn(TRUNK_PREFIX, "", key)
-    if not found:
+    """Return the name in `OmgSeg` of a ConvNeXt key; None for other keys."""
+    name, replaced = re.subn(TRUNK_PREFIX, "", key)
+    if not replaced:
         return None
     name = re.sub(r"^layer(\d)\.", lambda match: f"stages.{int(match[1]) - 1}.", name)
     return f"trunk.{_apply(_TRUNK, name)}"
@@ -73,7 +73,7 @@ _HEAD = (
 )
 _FUSED = re.compile(r"^(transformer\.decoder\.layers\.\d+\.self_attn)\.in_proj_(weight|bias)$")
 HEAD_UNUSED = (
-    r"^panoptic_head\.iou_embed\.",  # predicted, and read by nobody
+    r"^panoptic_head\.iou_embed\.",  # predicted but never used
     r"^panoptic_head\.(?:mask_tokens|pb_embedding|pos_linear)\.",  # prompts by points and boxes
     r"^backbone\.(?:head|norm_pre)\.",
     r"^data_preprocessor\.",
@@ -81,7 +81,7 @@ HEAD_UNUSED = (
 
 
 def head_name(key: str) -> str | tuple[str, ...] | None:
-    """Return the place(s) of a key of the OMG-Seg file in `OmgSeg`; None if there is none."""
+    """Return the name(s) in `OmgSeg` of a key of the OMG-Seg file; None for other keys."""
     if key.startswith("backbone."):
         return trunk_name(key)
     if not key.startswith("panoptic_head."):
@@ -94,7 +94,7 @@ def head_name(key: str) -> str | tuple[str, ...] | None:
 
 
 def split_fused(key: str, tensor: Tensor) -> Sequence[Tensor]:
-    """Split a fused query-key-value projection of the mask decoder; leaves others whole."""
+    """Split a fused query-key-value projection of the mask decoder; keep other tensors whole."""
     if ".self_attn.attn.in_proj_" in key:
         return tensor.chunk(3)
     return [tensor]
@@ -116,7 +116,7 @@ _LANGUAGE = (
 
 
 def language_name(key: str) -> str | tuple[str, ...]:
-    """Return the place(s) of an InternLM2 key in a Llama; fused ones go to three."""
+    """Return the name(s) in a Llama of an InternLM2 key; a fused key has three names."""
     layer, fused, _ = key.partition(".attention.wqkv.")
     if fused:
         return tuple(f"{layer}.self_attn.{part}_proj.weight" for part in "qkv")

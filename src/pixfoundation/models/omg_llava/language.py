@@ -1,7 +1,7 @@
 """InternLM2 as a Llama: fused weights split, the low-rank update merged, decoding with states.
 
-InternLM2 has the norms, rotary embedding and gated feed-forward of Llama; only its query, key and
-value projections are fused, one group a key-value head: the group's queries, its key, its value.
+InternLM2 has the norms, rotary embedding and gated feed-forward of Llama. Only its query, key and
+value projections are fused, in one group per key-value head: the group's queries, key and value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.common.seg_token import greedy
 from pixfoundation.models.omg_llava.key_map import FINETUNED_LLM, language_name
 
-LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; in none of the files
+LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; not stored in the files
 ADAPTED = (
     "attention.wqkv",
     "attention.wo",
@@ -33,13 +33,13 @@ VOCABULARY = ("model.tok_embeddings.weight", "output.weight")
 
 
 class Generation(NamedTuple):
-    """What greedy decoding gave.
+    """Result of greedy decoding.
 
     Attributes:
         ids: Generated ids, int64 [n], the stop token included.
-        states: Normed last state at the position where each id was itself the input, float
-            [n - 1, hidden]: the last id is never fed back.
-        seg_states: Those of them that belong to [SEG], float [masks, hidden].
+        states: Normed last state at the position where each id is itself the input, float
+            [n - 1, hidden]; the last id is never fed back.
+        seg_states: The rows of `states` at [SEG], float [masks, hidden].
     """
 
     ids: Tensor
@@ -48,12 +48,13 @@ class Generation(NamedTuple):
 
 
 def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
-    """Make the Llama that an InternLM2 folder describes.
+    """Read the configuration of an InternLM2 folder as that of a Llama.
 
     Args:
-        folder: Holds config.json: numbers of heads, rotary base, norm epsilon, stop token.
-        base: The folder's weights, which tell the other sizes.
-        rows: Rows of the vocabulary after fine-tuning.
+        folder: Folder with config.json, from which numbers of heads, rotary base, norm epsilon and
+            stop token are read.
+        base: The folder's weights, from whose shapes the other sizes are read.
+        rows: Number of vocabulary rows after fine-tuning.
 
     Raises:
         CheckpointError: If the configuration is incomplete or does not fit the weights.
@@ -74,7 +75,7 @@ def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
     if heads % groups or hidden % heads or fused != (heads + 2 * groups) * (hidden // heads):
         raise CheckpointError(
             f"{file}: {heads} heads in {groups} groups do not fit the fused projection of {fused} "
-            f"rows at hidden size {hidden}. Configuration and weights are of different models."
+            f"rows at hidden size {hidden}. Configuration and weights belong to different models."
         )
     layers = {key.split(".")[2] for key in base.shapes if key.startswith("model.layers.")}
     return LlamaConfig(
@@ -110,18 +111,18 @@ def load_language_model(
     """Build the fine-tuned language model.
 
     Args:
-        folder: Of InternLM2.
-        base: Its weights.
-        finetuned: The fine-tuned file: low-rank updates, vocabulary.
-        rows: Which rows of the stored vocabulary are kept; None for all.
-        dtype: Of the model; merging is done in float32.
-        device: Where merging is done and the model stays.
+        folder: Folder of InternLM2.
+        base: Weights of InternLM2.
+        finetuned: The fine-tuned file with the low-rank updates and the vocabulary.
+        rows: Indices of the stored vocabulary rows that are kept; None for all.
+        dtype: Precision of the model; updates are merged in float32.
+        device: Device of the model, on which updates are merged too.
         lora_scale: Factor of the low-rank updates.
-        base_precision: What the base's adapted weights go through before merging (4-bit rounding);
-            None for nothing.
+        base_precision: Rounding of the base's adapted weights before merging (4-bit); None for
+            weights as stored.
 
     Raises:
-        CheckpointError: If base and update do not fit each other key by key.
+        CheckpointError: If base and update do not match key by key.
         PrerequisiteError: If there is not enough memory.
     """
     stored = finetuned.shapes[f"{FINETUNED_LLM}model.tok_embeddings.weight"][0]
@@ -173,8 +174,8 @@ def read_updates(finetuned: Checkpoint, base: Checkpoint) -> dict[str, tuple[Ten
     """Read the low-rank updates (A [rank, inputs], B [outputs, rank]) by InternLM2 module name.
 
     Raises:
-        CheckpointError: If an adapted module of the base has none, one has no module, or their
-            shapes do not multiply.
+        CheckpointError: If an adapted module has no update, if an update has no module, or if its
+            shape does not fit the module's weight.
     """
     adapted = {
         key.removesuffix(".weight"): shape
@@ -213,13 +214,13 @@ def split_groups(weight: Tensor, heads: int, groups: int) -> tuple[Tensor, Tenso
     """Split a fused projection into those of queries, keys and values.
 
     Args:
-        weight: [(heads + 2 groups) * head size, inputs].
-        heads: Query heads.
-        groups: Key-value heads.
+        weight: Fused weight, [(heads + 2 groups) * head size, inputs].
+        heads: Number of query heads.
+        groups: Number of key-value heads.
     """
-    each = heads // groups
-    parts = weight.view(groups, each + 2, -1, weight.shape[-1])  # [groups, slots, head, inputs]
-    query, key, value = parts.split((each, 1, 1), dim=1)
+    queries = heads // groups  # per group
+    parts = weight.view(groups, queries + 2, -1, weight.shape[-1])  # [groups, slots, head, inputs]
+    query, key, value = parts.split((queries, 1, 1), dim=1)
     return (
         query.reshape(-1, weight.shape[-1]),
         key.reshape(-1, weight.shape[-1]),
@@ -236,8 +237,8 @@ def generate(
 ) -> Generation:
     """Decode greedily.
 
-    Other models of this kind ask for a mask with the state that emitted [SEG]; this one with the
-    state one row later, where [SEG] is itself the input.
+    Other models with [SEG] decode a mask from the state that emitted the token; this model uses the
+    next state, at which [SEG] is the input.
 
     Args:
         model: The language model.
@@ -247,20 +248,23 @@ def generate(
         stop_ids: Ids that end the answer.
 
     Returns:
-        Ids and states. A [SEG] that the length limit makes the very last id has no state.
+        Ids and states. A [SEG] that is the last id, by the length limit, has no state.
 
     Raises:
-        ValueError: If no token may be generated.
+        ValueError: If `max_new_tokens` is below 1.
     """
     prompt = inputs_embeds.reshape(1, -1, inputs_embeds.shape[-1]).to(model.device, model.dtype)
     generated = greedy(model, prompt, max_new_tokens, stop_ids)
     states = generated.states[1:]
-    asks = generated.ids[:-1] == seg_token_id
-    return Generation(generated.ids, states, states[asks.to(states.device)])
+    is_seg = generated.ids[:-1] == seg_token_id
+    return Generation(generated.ids, states, states[is_seg.to(states.device)])
 
 
 def _working(model: LlamaForCausalLM, dtype: torch.dtype) -> int:
-    """Bytes beside the weights: merging the largest matrix in float32, or a cache of 4,096 ids."""
+    """Estimate the bytes needed in addition to the weights.
+
+    The larger of merging the largest matrix in float32 and of a key-value cache of 4,096 ids.
+    """
     config = model.config
     groups = config.num_key_value_heads or config.num_attention_heads
     width = groups * config.hidden_size // config.num_attention_heads

@@ -1,12 +1,12 @@
-"""OMG-LLaVA as functions of tensors: see an image, generate, segment, crop masks.
+"""OMG-LLaVA as functions of tensors: perceive, generate, segment, crop.
 
 Example:
     Without preprocessing and text::
 
         core = load("OMG-LLaVA")
-        seen = core.vision(pixels)
-        spoken = core.generate(torch.cat((before, seen.visual_tokens[0], after)), 64)
-        logits = core.segment(core.queries(spoken.seg_states), seen.state)
+        perception = core.vision(pixels)
+        answer = core.generate(torch.cat((before, perception.visual_tokens[0], after)), 64)
+        logits = core.segment(core.queries(answer.seg_states), perception.state)
         masks = core.crop(logits, width, height)
 """
 
@@ -29,21 +29,21 @@ from pixfoundation.models.omg_llava.prior import perception_prior, pixel_shuffle
 from pixfoundation.models.omg_llava.projector import TextToVision, VisualProjector
 from pixfoundation.models.omg_llava.vocabulary import Vocabulary
 
-STRIDE = 64  # pixels of the network's input a visual token is wide
+STRIDE = 64  # pixels of the network's input per visual token, along a side
 
 
 class Perception(NamedTuple):
-    """What the model sees in a batch of images.
+    """Perception of a batch of images.
 
     Attributes:
         class_logits: float [B, Q, classes + 1]; the last is 'no object'.
         masks: Mask logits of the object queries, float [B, Q, H / 4, W / 4].
         query_features: Object queries after the decoder, float [B, Q, C].
         prior: Mixture of queries under each cell, float [B, H / 64 * W / 64, 2 C].
-        valid: Which queries are given to the language model, bool [B, Q].
-        visual_tokens: For each image what stands in for it in the prompt, float
+        valid: Whether a query becomes a visual token, bool [B, Q].
+        visual_tokens: For each image its embeddings in the prompt, float
             [cells + 1 + valid queries, hidden].
-        state: What `segment` needs.
+        state: Image state for `segment`.
     """
 
     class_logits: Tensor
@@ -61,13 +61,13 @@ class OmgLlava:
 
     Attributes:
         perception: OMG-Seg, float32.
-        projector: Into the language model, float32.
-        text_to_vision: Back, float32.
+        projector: Projector from OMG-Seg to the language model, float32.
+        text_to_vision: Projector from the language model to queries of OMG-Seg, float32.
         llm: InternLM2 with the update merged.
         vocabulary: Ids of the added tokens.
         stop_ids: Ids that end an answer.
-        files: Where everything came from.
-        notes: What was repaired while loading.
+        files: Paths of the files that were loaded.
+        notes: Repairs made while loading.
     """
 
     perception: OmgSeg
@@ -81,19 +81,19 @@ class OmgLlava:
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """Device of the language model."""
         return self.llm.device
 
     @torch.inference_mode()
     def vision(self, pixels: Tensor) -> Perception:
-        """Look at images.
+        """Perceive a batch of images.
 
         Args:
             pixels: Normalised pixels, float [B, 3, H, W] (published: 1024 x 1024); sides a
                 multiple of 64.
 
         Raises:
-            ValueError: If the shape is another.
+            ValueError: If the shape is invalid.
         """
         if pixels.ndim != 4 or pixels.shape[2] % STRIDE or pixels.shape[3] % STRIDE:
             raise ValueError(
@@ -133,16 +133,16 @@ class OmgLlava:
     def generate(
         self, inputs_embeds: Tensor, max_new_tokens: int, *, stop_ids: Collection[int] | None = None
     ) -> Generation:
-        """Answers a prompt greedily.
+        """Answer a prompt greedily.
 
         Args:
             inputs_embeds: The prompt with the visual tokens in place, float [length, hidden] or
                 [1, length, hidden].
             max_new_tokens: Upper bound on the answer's length, stop token included.
-            stop_ids: Ids that end it; the model's own by default.
+            stop_ids: Ids that end the answer; those of the model by default.
 
         Returns:
-            Ids, the states at their own input positions, and those of them at [SEG].
+            Ids, the states at their input positions, and the states at [SEG].
         """
         stops = self.stop_ids if stop_ids is None else frozenset(stop_ids)
         return language.generate(
@@ -151,26 +151,27 @@ class OmgLlava:
 
     @torch.inference_mode()
     def queries(self, seg_states: Tensor) -> Tensor:
-        """Projects states at [SEG], float [N, hidden], to queries for `segment`, [N, 2 C]."""
+        """Project states at [SEG], float [N, hidden], to queries for `segment`, [N, 2 C]."""
         return self.text_to_vision(seg_states.to(self.device, torch.float32))
 
     @torch.inference_mode()
     def segment(
         self, seg_queries: Tensor, image_state: ImageState, images: Tensor | None = None
     ) -> Tensor:
-        """Decode one mask a query.
+        """Decode one mask per query.
 
         Args:
-            seg_queries: What `queries` gave, float [N, 2 C]; or the states at [SEG] themselves,
+            seg_queries: Queries from `queries`, float [N, 2 C]; or the states at [SEG],
                 [N, hidden], which are projected first unless the two widths are the same.
-            image_state: Of the batch that `vision` saw.
-            images: int64 [N], the image that each query belongs to; the first by default.
+            image_state: State of the batch, from `vision`.
+            images: int64 [N], index of the image that each query belongs to; the first image by
+                default.
 
         Returns:
             Mask logits, float [N, 1, H / 4, W / 4].
 
         Raises:
-            ValueError: If the queries are of neither width.
+            ValueError: If the queries have neither width.
         """
         width = 2 * image_state.memories[0].shape[1]
         hidden = self.llm.config.hidden_size

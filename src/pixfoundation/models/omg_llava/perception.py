@@ -1,8 +1,8 @@
 """OMG-Seg, the frozen universal segmenter in OMG-LLaVA: from pixels to queries, classes and masks.
 
-ConvNeXt, the deformable pixel decoder and the masked-attention decoder are those of transformers:
-the arithmetic is the same as in mmdet. What they lack is here: the class head with mask pooling and
-a bank of text embeddings, and the second use of the decoder with one query a [SEG] token.
+ConvNeXt, the deformable pixel decoder and the masked-attention decoder are those of transformers,
+with the same arithmetic as in mmdet. This module adds the class head with mask pooling and a bank
+of text embeddings, and the second use of the decoder with one query per [SEG] token.
 
 Source: lxtGH/OMG-Seg, folder omg_llava (arXiv 2406.19389).
 """
@@ -23,11 +23,11 @@ from transformers.models.mask2former.modeling_mask2former import (
 
 from pixfoundation.models.omg_llava.sizes import PerceptionSizes
 
-LOGIT_SCALE = 4.6052  # the logarithm of 100, a constant of OMG-Seg and in none of its files
+LOGIT_SCALE = 4.6052  # the logarithm of 100, a constant of OMG-Seg that its files do not hold
 
 
 class ImageState(NamedTuple):
-    """What the mask decoder needs of an image, kept from perception for the [SEG] tokens.
+    """Image features for the mask decoder, kept from perception for the [SEG] tokens.
 
     Attributes:
         mask_features: float [B, C, H / 4, W / 4].
@@ -38,14 +38,14 @@ class ImageState(NamedTuple):
     memories: tuple[Tensor, ...]
 
     def select(self, images: Tensor) -> ImageState:
-        """Return the state of the images with these indices [N], repeated as they are."""
+        """Return the state of the images with these indices [N]; an index may repeat."""
         return ImageState(
             self.mask_features[images], tuple(memory[images] for memory in self.memories)
         )
 
 
 class Objects(NamedTuple):
-    """What OMG-Seg finds in a batch of images.
+    """Object queries of OMG-Seg for a batch of images.
 
     Attributes:
         class_logits: float [B, Q, classes + 1]; the last class is 'no object'.
@@ -61,7 +61,7 @@ class Objects(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """ConvNeXt up to its four stages; their outputs are used raw, without a norm."""
+    """The four stages of ConvNeXt; their outputs are used without a norm."""
 
     def __init__(self, sizes: PerceptionSizes) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Trunk(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Map pixels [B, 3, H, W] to four maps at strides 4, 8, 16 and 32."""
+        """Return four maps, at strides 4, 8, 16 and 32, of pixels [B, 3, H, W]."""
         maps = []
         current = self.embeddings(pixels)
         for stage in self.stages:
@@ -91,7 +91,7 @@ class Trunk(nn.Module):
 
 
 class ClassHead(nn.Module):
-    """Open-vocabulary classes: query plus pooled mask features, against text embeddings.
+    """Open-vocabulary classes: query plus pooled mask features, compared with text embeddings.
 
     Attributes:
         bank: Unit text embeddings of each class and wording, float [classes, wordings, D].
@@ -113,19 +113,19 @@ class ClassHead(nn.Module):
         self.register_buffer("bank", torch.empty(sizes.bank), persistent=False)
 
     def forward(self, queries: Tensor, masks: Tensor, mask_features: Tensor) -> Tensor:
-        """Scores every query against every class.
+        """Score every query against every class.
 
         Args:
             queries: Normed decoder output, float [B, Q, C].
             masks: Mask logits, float [B, Q, h, w].
-            mask_features: float [B, C, h, w].
+            mask_features: Per-pixel features, float [B, C, h, w].
 
         Returns:
             Logits, float [B, Q, classes + 1]: a hundred times the cosine to the nearest wording;
             exactly 0 for 'no object', whose embedding is the zero vector.
         """
-        inside = (masks > 0).to(masks.dtype)
-        shares = inside / (inside.sum((-2, -1), keepdim=True) + 1e-8)  # [B, Q, h, w]
+        foreground = (masks > 0).to(masks.dtype)
+        shares = foreground / (foreground.sum((-2, -1), keepdim=True) + 1e-8)  # [B, Q, h, w]
         pooled = torch.einsum("bchw,bqhw->bqc", mask_features, shares)
         embeddings = self.class_projection(self.pool_projection(pooled) + queries)  # [B, Q, D]
         cosines = torch.einsum("bqd,kpd->bqkp", F.normalize(embeddings, dim=-1), self.bank)
@@ -134,7 +134,7 @@ class ClassHead(nn.Module):
 
 
 class OmgSeg(nn.Module):
-    """The segmenter, used twice: with its own queries, then with those of the language model."""
+    """The segmenter, used with its own queries first, then with those of the language model."""
 
     def __init__(self, sizes: PerceptionSizes) -> None:
         super().__init__()
@@ -163,28 +163,28 @@ class OmgSeg(nn.Module):
             pixels: Normalised pixels, float [B, 3, H, W]; sides a multiple of 64.
 
         Returns:
-            The trunk's four maps, the objects, and the state that `decode` needs.
+            The trunk's four maps, the objects, and the image state for `decode`.
         """
         maps = self.trunk(pixels)
         decoded = self.pixel_decoder(maps)
         state = ImageState(decoded.mask_features, tuple(decoded.multi_scale_features))
-        found = self.transformer(list(state.memories), state.mask_features)
-        queries = found.intermediate_hidden_states[-1].transpose(0, 1)  # [B, Q, C], normed
-        masks = found.masks_queries_logits[-1]  # [B, Q, H/4, W/4]
+        output = self.transformer(list(state.memories), state.mask_features)
+        queries = output.intermediate_hidden_states[-1].transpose(0, 1)  # [B, Q, C], normed
+        masks = output.masks_queries_logits[-1]  # [B, Q, H/4, W/4]
         objects = Objects(
             class_logits=self.class_head(queries, masks, state.mask_features),
             masks=masks,
-            features=found.last_hidden_state,
+            features=output.last_hidden_state,
             positions=self.transformer.queries_embedder.weight,
         )
         return maps, objects, state
 
     def decode(self, queries: Tensor, state: ImageState) -> Tensor:
-        """Decode one mask a query, each on its own image state, so that none sees another.
+        """Decode one mask per query, each with its own image state and independent of the others.
 
         Args:
-            queries: Content and position side by side, float [N, 2 C].
-            state: Of N images.
+            queries: Content and position, concatenated, float [N, 2 C].
+            state: State of N images.
 
         Returns:
             Mask logits, float [N, 1, H / 4, W / 4].

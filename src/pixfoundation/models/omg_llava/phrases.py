@@ -1,11 +1,9 @@
-"""The masks whose phrase is most like an expression, and answers as the wrapper cleans them."""
+"""Finds the masks whose phrase is most like an expression."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-from pixfoundation.models.omg_llava.tokenizer import TURN_END
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -28,14 +26,6 @@ def most_similar(phrases: Sequence[str | None], expression: str) -> list[int]:
     ]
     best = max(shares, default=0.0)
     return [index for index, share in enumerate(shares) if share == best and best > 0]
-
-
-def published_text(text: str) -> str:
-    """Clean an answer, given with its tags, as the published wrapper does before judging."""
-    text = text.replace("\n", "").replace("  ", " ")
-    for tag in ("<s>", TURN_END, "[SEG]", "<p>", "</p>"):
-        text = text.replace(tag, "")
-    return text.strip()
 
 
 def _words(text: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""From an image to what the network takes: a centred square, resized, normalised."""
+"""Makes the network's input from an image: a centred square, resized and normalised."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ STD = (0.2686, 0.2613, 0.2757)
 
 
 def to_pixels(image: Image.Image, side: int = SIDE) -> Tensor:
-    """Pad an image to a square of the mean colour, resizes it bicubically and normalises it.
+    """Pad an image to a square of the mean colour, resize it bicubically and normalise it.
 
     Args:
-        image: RGB.
-        side: Of the network's input in pixels.
+        image: An RGB image.
+        side: Side of the network's input in pixels.
 
     Returns:
         float32 [1, 3, side, side].

@@ -1,7 +1,8 @@
-"""The perception prior: which objects lie under each visual token, and which are worth a token.
+"""The perception prior: the objects under each visual token, and the objects that get a token.
 
-Every cell of the coarse grid (one a visual token) holds a mixture of the object queries, weighted
-by how surely each query covers the cell. A query is valid if it wins at least one cell.
+Every cell of the coarse grid, one per visual token, holds a mixture of the object queries, weighted
+by the probability that each query covers the cell. A query is valid if its weight is the largest in
+at least one cell.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ class Prior(NamedTuple):
     """The prior of one image.
 
     Attributes:
-        mixture: The queries' mean under each cell, float [cells, D], cells row by row.
-        valid: Which queries win a cell, bool [Q].
+        mixture: Weighted mean of the queries under each cell, float [cells, D], cells row by row.
+        valid: Whether a query has the largest weight in some cell, bool [Q].
     """
 
     mixture: Tensor
@@ -31,25 +32,26 @@ def perception_prior(
     image_size: tuple[int, int],
     grid: tuple[int, int],
 ) -> Prior:
-    """Mixes the queries into the cells of the grid.
+    """Mix the queries into the cells of the grid.
 
-    A query covers a cell with the probability of its mask there, times a half to one by how
-    surely it is an object. The weights of the mixture are the softmax of these coverages over the
-    queries, without a temperature, hence nearly uniform: so it was trained.
+    A query's coverage of a cell is the probability of its mask in the cell times a factor of 0.5 to
+    1, which grows with the probability that it is an object. The weights of the mixture are the
+    softmax of the coverages over the queries, without a temperature and hence nearly uniform, as in
+    training.
 
     Args:
-        class_logits: float [Q, classes + 1]; the last is 'no object'.
+        class_logits: Class logits, float [Q, classes + 1]; the last is 'no object'.
         masks: Mask logits, float [Q, h, w].
-        queries: What is mixed, float [Q, D].
+        queries: Queries that are mixed, float [Q, D].
         image_size: (height, width) of the network's input, to which masks are enlarged first.
         grid: (rows, columns) of cells.
 
     Returns:
-        The mixture of every cell, and the valid queries.
+        The mixture under every cell, and the valid queries.
     """
-    surety = class_logits.softmax(-1)[:, :-1].amax(-1)  # [Q]
-    coverage = sample_probabilities(masks, image_size, grid) * (0.5 + 0.5 * surety)[:, None, None]
-    coverage = coverage.flatten(1)  # [Q, cells]
+    certainty = class_logits.softmax(-1)[:, :-1].amax(-1)  # [Q]
+    factor = (0.5 + 0.5 * certainty)[:, None, None]
+    coverage = (sample_probabilities(masks, image_size, grid) * factor).flatten(1)  # [Q, cells]
     winners = coverage.argmax(0)
     valid = torch.zeros(len(queries), dtype=torch.bool, device=queries.device)
     valid[winners] = True
@@ -59,11 +61,11 @@ def perception_prior(
 def sample_probabilities(
     masks: Tensor, image_size: tuple[int, int], grid: tuple[int, int]
 ) -> Tensor:
-    """Enlarges mask logits to the image, takes the sigmoid, and shrinks the result to the grid.
+    """Enlarge mask logits to the image, take the sigmoid, and shrink the result to the grid.
 
     Both resizings are bilinear without antialiasing, so a cell depends on at most two enlarged
-    rows and columns: only those are made. The published code enlarges everything, which takes
-    1.3 GB at 300 queries of 1024 x 1024 pixels.
+    rows and columns, and only these are computed. The published code enlarges the masks in full,
+    which takes 1.3 GB at 300 queries of 1024 x 1024 pixels.
 
     Args:
         masks: Logits, float [Q, h, w].
@@ -82,11 +84,11 @@ def sample_probabilities(
 
 
 def _two_step(cells: int, enlarged: int, original: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Along one axis: which enlarged positions each cell reads, and how it weighs them.
+    """Return the two resizing steps along one axis.
 
     Returns:
-        A matrix [2 cells, original] that enlarges at those positions only, and the weights
-        [cells, 2] of the second step.
+        A matrix [2 cells, original] that enlarges only at the positions that the cells read, and
+        the weights [cells, 2] of these positions in the second step.
     """
     low, high, weight = _bilinear(cells, enlarged)
     positions = torch.stack((low, high), 1).flatten()  # [2 cells]
@@ -100,19 +102,19 @@ def _two_step(cells: int, enlarged: int, original: int, like: Tensor) -> tuple[T
 
 
 def _bilinear(outputs: int, inputs: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a bilinear resizing (half-pixel centres) reads: lower, upper index, upper's weight."""
+    """Return lower index, upper index and upper weight of a resizing with half-pixel centres."""
     centre = ((torch.arange(outputs) + 0.5) * (inputs / outputs) - 0.5).clamp(min=0)
     low = centre.long().clamp(max=inputs - 1)
     return low, (low + 1).clamp(max=inputs - 1), centre - low
 
 
 def pixel_shuffle(features: Tensor) -> Tensor:
-    """Folds every 2 x 2 block of a map into channels, the place in the block before the channel.
+    """Fold every 2 x 2 block of a map into channels, ordered by place in the block, then channel.
 
     This is not the order of `torch.nn.functional.pixel_unshuffle`.
 
     Args:
-        features: float [B, C, h, w], even sides.
+        features: The map, float [B, C, h, w], with even sides.
 
     Returns:
         float [B, h / 2 * w / 2, 4 C], cells row by row.

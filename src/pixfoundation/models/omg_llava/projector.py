@@ -16,23 +16,23 @@ def _two_layers(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class VisualProjector(nn.Module):
-    """Turns cells and object queries into vectors of the language model."""
+    """Projects cells and object queries to visual tokens of the language model."""
 
     def __init__(self, sizes: ProjectorSizes) -> None:
         super().__init__()
         self.query_proj = nn.Linear(sizes.query, sizes.cell)
         self.model = _two_layers(sizes.cell, sizes.hidden)
         self.model_feat = _two_layers(sizes.cell + sizes.query, sizes.hidden)
-        self.seperate_embed = nn.Embedding(1, sizes.hidden)  # spelled so in the checkpoint
+        self.seperate_embed = nn.Embedding(1, sizes.hidden)  # the spelling of the checkpoint
 
     def forward(self, cells: Tensor, mixture: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
-        """Lines up the visual tokens of one image.
+        """Return the visual tokens of one image.
 
         Args:
             cells: Folded trunk features, float [cells, 4 C].
             mixture: The perception prior, float [cells, D].
             queries: Content and position of every query, float [Q, D].
-            valid: Which queries become tokens, bool [Q].
+            valid: Whether a query becomes a token, bool [Q].
 
         Returns:
             float [cells + 1 + valid queries, hidden]: the cells row by row, a separator, the valid
@@ -44,12 +44,12 @@ class VisualProjector(nn.Module):
 
 
 class TextToVision(nn.Module):
-    """Turns the state at a [SEG] token into a query of the mask decoder."""
+    """Projects the state at a [SEG] token to a query of the mask decoder."""
 
     def __init__(self, sizes: ProjectorSizes) -> None:
         super().__init__()
         self.model = _two_layers(sizes.hidden, sizes.query)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map states [N, hidden] to content and position side by side, [N, 2 C]."""
+        """Return content and position, concatenated to [N, 2 C], of states [N, hidden]."""
         return self.model(states)

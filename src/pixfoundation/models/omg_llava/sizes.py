@@ -1,7 +1,7 @@
 """The sizes of OMG-LLaVA's parts, read from the shapes of its checkpoint files.
 
-Nothing is taken from the published configuration but what no shape tells: the pixel decoder's three
-levels and four sampling points, and that both decoders have the same number of heads.
+Three facts follow from no shape and are taken from the published configuration: the pixel decoder's
+three levels, its four sampling points, and that both decoders have the same number of heads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 LEVELS = 3
 POINTS = 4
-GROUPS = 32  # of the pixel decoder's group norms
+GROUPS = 32  # groups in the pixel decoder's group norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class PerceptionSizes:
 
     Attributes:
         widths: Channels of the trunk's four stages.
-        depths: Blocks of each stage.
+        depths: Number of blocks in each stage.
         features: Channels of queries and memories.
         mask_features: Channels of the mask features.
         queries: Number of object queries.
         heads: Attention heads of the pixel decoder and of the mask decoder.
-        encoder_layers: Layers of the pixel decoder.
-        encoder_width: Width of their feed-forward part.
-        decoder_layers: Layers of the mask decoder.
-        decoder_width: Width of their feed-forward part.
-        bank: Shape of the class bank: classes, wordings, embedding.
+        encoder_layers: Number of layers in the pixel decoder.
+        encoder_width: Width of the pixel decoder's feed-forward parts.
+        decoder_layers: Number of layers in the mask decoder.
+        decoder_width: Width of the mask decoder's feed-forward parts.
+        bank: Shape of the class bank: classes, wordings, embedding width.
     """
 
     widths: tuple[int, ...]
@@ -73,11 +73,11 @@ def perception_sizes(
 
     Args:
         head: The OMG-Seg file.
-        trunk: The file that holds the ConvNeXt; may be the same.
+        trunk: The file that holds the ConvNeXt; may be the OMG-Seg file.
         bank: Shape of the class bank.
 
     Raises:
-        CheckpointError: If a tensor that tells a size is missing, or the sizes cannot be built.
+        CheckpointError: If a tensor that gives a size is missing, or if the sizes are inconsistent.
     """
     widths, depths = _trunk_sizes(trunk)
 
@@ -93,7 +93,7 @@ def perception_sizes(
         raise CheckpointError(
             f"{head.name}: an OMG-Seg head has {LEVELS} levels, {POINTS} sampling points and a "
             f"multiple of {GROUPS} features, but this one has {levels} levels, {offsets} sampling "
-            f"offsets and {features} features. It is of another model."
+            f"offsets and {features} features. It belongs to another model."
         )
     return PerceptionSizes(
         widths=widths,
@@ -111,7 +111,11 @@ def perception_sizes(
 
 
 def projector_sizes(finetuned: Checkpoint) -> ProjectorSizes:
-    """Read the projectors' sizes from the fine-tuned file; raises `CheckpointError`."""
+    """Read the projectors' sizes from the fine-tuned file.
+
+    Raises:
+        CheckpointError: If a tensor that gives a size is missing.
+    """
     cell, query = _shape(finetuned, "projector.model.query_proj.weight")
     return ProjectorSizes(cell, query, _shape(finetuned, "projector.model.model.0.weight")[0])
 
@@ -143,12 +147,12 @@ def _shape(checkpoint: Checkpoint, key: str) -> Shape:
     shapes: Mapping[str, Shape] = checkpoint.shapes
     if key not in shapes:
         raise CheckpointError(
-            f"{checkpoint.name} has no tensor {key!r}, which tells a size of the model. "
+            f"{checkpoint.name} has no tensor {key!r}, which gives a size of the model. "
             "Check that it is the published file."
         )
     return shapes[key]
 
 
 def _count(checkpoint: Checkpoint, pattern: str) -> int:
-    found = {int(match[1]) for key in checkpoint.keys() if (match := re.match(pattern, key))}  # noqa: SIM118
-    return max(found) + 1
+    indices = {int(match[1]) for key in checkpoint.keys() if (match := re.match(pattern, key))}  # noqa: SIM118
+    return max(indices) + 1

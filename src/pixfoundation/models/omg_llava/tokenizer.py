@@ -1,14 +1,13 @@
 """InternLM2's tokenizer without its remote code: SentencePiece, and special tokens kept whole.
 
-White space around a special token is text like any other here, and decoded pieces are joined as
-they are; that is where InternLM2 differs from the Llama tokenizer of 2023.
+In contrast to the Llama tokenizer of 2023, white space around a special token is ordinary text, and
+decoded pieces are joined without a change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.common.llama_tokens import Decoded, LlamaTokens, added_tokens
@@ -16,18 +15,6 @@ from pixfoundation.models.omg_llava.vocabulary import Vocabulary
 
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
-
-
-class PromptIds(NamedTuple):
-    """Ids on both sides of the image.
-
-    Attributes:
-        before: BOS and the user's header.
-        after: The question, and the header of the answer.
-    """
-
-    before: list[int]
-    after: list[int]
 
 
 class InternTokens(LlamaTokens):
@@ -38,12 +25,12 @@ class InternTokens(LlamaTokens):
         """Open the tokenizer of an InternLM2 folder.
 
         Args:
-            folder: Holds `tokenizer.model` and `tokenizer_config.json`.
-            vocabulary: Where the added tokens are, by the checkpoint's rows.
+            folder: Folder with `tokenizer.model` and `tokenizer_config.json`.
+            vocabulary: Ids of the added tokens, by the checkpoint's rows.
 
         Raises:
-            CheckpointError: If a file is missing or damaged, or if the tokenizer's own ids reach
-                to where the added ones are.
+            CheckpointError: If a file is missing or damaged, or if ids of the tokenizer overlap
+                those of the added tokens.
             PrerequisiteError: If the package sentencepiece is not installed.
         """
         own = dict(added_tokens(folder) or {})
@@ -67,7 +54,7 @@ class InternTokens(LlamaTokens):
 
     @property
     def unknown_id(self) -> int:
-        """Id of what the vocabulary does not know."""
+        """Id of the unknown token."""
         return self._pieces.unk_id()
 
     @property
@@ -75,15 +62,8 @@ class InternTokens(LlamaTokens):
         """Id of the token that ends a turn."""
         return self.added[TURN_END]
 
-    def prompt(self, question: str) -> PromptIds:
-        """Put a question into InternLM2's conversation, without a system message."""
-        return PromptIds(
-            self.encode(f"{TURN_START}user\n"),
-            self.encode(f"\n{question}{TURN_END}\n{TURN_START}assistant\n", bos=False),
-        )
-
     def encode(self, text: str, bos: bool = True) -> list[int]:
-        """Return the ids of a text; the pieces between special tokens are encoded alone."""
+        """Return the ids of a text; each piece between special tokens is encoded on its own."""
         ids = [self.bos_id] if bos else []
         for piece in self._splitter.split(text):
             if piece in self._marks:
@@ -93,11 +73,11 @@ class InternTokens(LlamaTokens):
         return ids
 
     def decode(self, ids: Sequence[int], hidden: Collection[int] = ()) -> Decoded:
-        """Return the text of generated ids, without control tokens and its very first blank.
+        """Return the text of generated ids, without control tokens and without a leading blank.
 
         Args:
-            ids: Generated tokens.
-            hidden: Tokens to leave out.
+            ids: Generated ids.
+            hidden: Ids to leave out of the text.
         """
         names = {number: token for token, number in self.added.items()}
         text, spans, at = "", [], 0

@@ -1,8 +1,8 @@
-"""The added tokens: their ids follow from the checkpoint's rows, never from a tokenizer.
+"""The added tokens, with ids that follow from the checkpoint's rows and not from a tokenizer.
 
-The published vocabulary has 92,548 rows: InternLM2's 92,544, then [SEG], <p>, </p>, <region>. Built
-under a later transformers, the same training code makes 92,554, because six of InternLM2's special
-tokens are counted twice before the four are added; their rows are never used.
+The published vocabulary has 92,548 rows: InternLM2's 92,544, then [SEG], <p>, </p>, <region>. Under
+a later transformers, the same training code makes 92,554 rows, because six of InternLM2's special
+tokens are counted twice before the four are added; their second rows are never used.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ COUNTED_TWICE = 6
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Ids of the added tokens, directly behind those of InternLM2.
+    """Ids of the added tokens, which follow those of InternLM2.
 
     Attributes:
-        base: Number of InternLM2's own ids.
+        base: Number of ids of InternLM2.
     """
 
     base: int
@@ -54,12 +54,12 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class ReadVocabulary:
-    """What the files say about the vocabulary.
+    """Vocabulary as the files hold it.
 
     Attributes:
         vocabulary: The ids that are used.
-        rows: Which stored rows make it up; None for all.
-        note: What had to be repaired; None for nothing.
+        rows: Indices of the stored rows that are used; None for all.
+        note: Description of a repair; None if the file needs no repair.
     """
 
     vocabulary: Vocabulary
