@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
 from pixfoundation.report.embedding import embed_json
@@ -17,6 +18,7 @@ from pixfoundation.report.page import write_report
 from pixfoundation.runs.collect import collect
 from pixfoundation.runs.config import ModelDescription, RunConfig
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.types import Answer
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
@@ -118,6 +120,19 @@ def test_failures_are_listed(tmp_path):
     assert "0.png is not an image" in text
 
 
+def test_the_page_names_the_rules(tmp_path):
+    run = make_run(tmp_path)
+    own = Conventions.from_mapping({"scoring": {"empty_truth": "skip"}})
+    for conventions, sentence in (
+        (DEFAULT, "Scored under the default rules."),
+        (PUBLISHED, "Scored under the published rules."),
+        (own, "Scored under the default rules, except scoring.empty_truth = skip."),
+    ):
+        options = ScoreOptions(conventions=conventions)
+        page = write_report([run], tmp_path / "page", options=options)
+        assert f'<p class="note">{sentence}</p>' in page.read_text()
+
+
 def test_two_runs_stand_side_by_side(tmp_path):
     first = make_run(tmp_path / "a", samples=make_samples(tmp_path / "images", 2))
     second = make_run(tmp_path / "b", samples=make_samples(tmp_path / "images", 1))
@@ -129,7 +144,7 @@ def test_two_runs_stand_side_by_side(tmp_path):
 
 def test_what_cannot_be_shown_is_refused(tmp_path):
     run = make_run(tmp_path)
-    with pytest.raises(DataError, match="none is given"):
+    with pytest.raises(DataError, match="at least one run"):
         write_report([], tmp_path)
     other = make_run(
         tmp_path / "other",

@@ -80,7 +80,7 @@ def test_published_s_follows_from_the_other_columns(dataset):
 
 def test_wrong_wishes_are_refused(runs, tmp_path):
     other = score(write_run(tmp_path / "c", four_samples(), dataset="doors"))
-    with pytest.raises(DataError, match="of one data set"):
+    with pytest.raises(DataError, match="runs on one dataset"):
         render_table([runs[0], other])
     with pytest.raises(DataError, match="no published rows for 'doors'"):
         render_table([other], published_rows=True)

@@ -1,6 +1,7 @@
-"""The figures of 'when': location histogram with its chance bands, concepts, IoU against position.
+"""Figures of the emergence analysis: location histogram, concepts, IoU against place.
 
-They stand beside Figure 6 of arXiv 2502.04192. Luminance and hatches differ, so they read in print.
+They correspond to Figure 6 of arXiv 2502.04192, with bands for chance. Luminance and hatches
+differ, so that they can be read in grey print.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pixfoundation.errors import RunError
 from pixfoundation.runs.records import RULES
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
-"""Dark and light in turn: neighbours differ in grey too."""
+"""Dark and light in turn, so that neighbours differ in grey too."""
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx")
 BAND_STYLES = {
     "uniform": ("#b3b3b3", ":"),
@@ -31,15 +32,15 @@ BAND_MARKERS = {"uniform": "o", "shuffled": "D", "random": "s"}
 LINE = "#1c1c1c"
 PANEL = (4.4, 3.3)
 COLUMNS = 3
-"""Panels side by side; more runs go below."""
+"""Number of panels side by side; further runs go below."""
 CAUTION = "An oracle picks the best of all masks: part of every bar is chance, as the bands show."
 
 
-def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
+def write_figures(runs: Sequence[Emergence], out: Path) -> list[Path]:
     """Write all figures as PNG and PDF.
 
     Args:
-        found: One analysis a run.
+        runs: One analysis per run.
         out: The folder.
 
     Returns:
@@ -49,9 +50,9 @@ def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
         RunError: If the folder cannot be written.
     """
     plots = {
-        "location": location_histogram(found),
-        "concept": concept_histogram(found),
-        "iou_by_position": iou_by_position(found),
+        "location": location_histogram(runs),
+        "concept": concept_histogram(runs),
+        "iou_by_position": iou_by_position(runs),
     }
     paths = [out / f"{name}.{kind}" for name in plots for kind in ("png", "pdf")]
     try:
@@ -65,14 +66,14 @@ def write_figures(found: Sequence[Emergence], out: Path) -> list[Path]:
     return paths
 
 
-def location_histogram(found: Sequence[Emergence]) -> Plot:
-    """Draws how many best phrases stand where in the answers, one panel a run, with chance."""
-    plot, panels = _panels(len(found))
+def location_histogram(runs: Sequence[Emergence]) -> Plot:
+    """Draw a histogram of the places of the best phrases with chance bands, one panel per run."""
+    plot, panels = _panels(len(runs))
     edges = np.arange(BINS + 1) * 100 / BINS
     middles = (edges[:-1] + edges[1:]) / 2
-    for number, (axis, each) in enumerate(zip(panels, found, strict=True)):
-        axis.bar(middles, each.bins, width=8.4, label="best phrase", zorder=2, **_fill(number))
-        for null in each.nulls:
+    for number, (axis, run) in enumerate(zip(panels, runs, strict=True)):
+        axis.bar(middles, run.bins, width=8.4, label="best phrase", zorder=2, **_fill(number))
+        for null in run.nulls:
             shade, line = BAND_STYLES[null.name]
             band = null.location
             axis.fill_between(
@@ -84,14 +85,12 @@ def location_histogram(found: Sequence[Emergence]) -> Plot:
                 color=LINE, linewidth=1.1, zorder=4, label=f"chance: {null.name}",
             )  # fmt: skip
         axis.set_title(
-            f"{_name(each)}\nn = {each.bins.sum()}, {_p(each.location_p)} (mean), "
-            f"{_p(each.shape_p)} (all bins)",
+            f"{_name(run)}\nn = {run.bins.sum()}, {_p(run.location_p)} (mean), "
+            f"{_p(run.shape_p)} (all bins)",
             fontsize=9,
         )
         axis.set_xticks(edges)
-        axis.set_ylim(
-            0, 1.12 * max(each.bins.max(), *(n.location.high.max() for n in each.nulls), 1)
-        )
+        axis.set_ylim(0, 1.12 * max(run.bins.max(), *(n.location.high.max() for n in run.nulls), 1))
         _whole_numbers(axis)
         _plain(axis)
     _label(plot, panels, "place of the phrase in the answer, % of characters", "answers")
@@ -99,23 +98,23 @@ def location_histogram(found: Sequence[Emergence]) -> Plot:
     return plot
 
 
-def concept_histogram(found: Sequence[Emergence]) -> Plot:
-    """Draws the concepts of the best phrases as grouped bars, one colour a run.
+def concept_histogram(runs: Sequence[Emergence]) -> Plot:
+    """Draw the concepts of the best phrases as grouped bars, one colour per run.
 
-    Beside each bar is what chance gives, mean and 95 % of the draws: all nulls for one run or two,
+    Beside run bar is what chance gives, mean and 95 % of the draws: all nulls for one run or two,
     masks dealt out anew for more.
     """
-    names = list(found[0].concepts)
-    plot = Plot(figsize=(max(7.4, 2.6 + 1.7 * len(found)), 3.8), layout="constrained")
+    names = list(runs[0].concepts)
+    plot = Plot(figsize=(max(7.4, 2.6 + 1.7 * len(runs)), 3.8), layout="constrained")
     axis = plot.subplots()
-    slot = 0.88 / len(found)
-    for number, each in enumerate(found):
-        places = np.arange(len(names)) + (number - len(found) / 2) * slot
-        counts = [each.concepts[name] for name in names]
-        label = f"{_name(each)} ({each.labels.n_labelled} labels by {each.labels.author})"
+    slot = 0.88 / len(runs)
+    for number, run in enumerate(runs):
+        places = np.arange(len(names)) + (number - len(runs) / 2) * slot
+        counts = [run.concepts[name] for name in names]
+        label = f"{_name(run)} ({run.labels.n_labelled} labels by {run.labels.author})"
         bars = axis.bar(places, counts, 0.6 * slot, align="edge", label=label, **_fill(number))
-        axis.bar_label(bars, padding=2, fontsize=7 if len(found) < 4 else 6)
-        nulls = [null for null in each.nulls if len(found) <= 2 or null.name == "shuffled"]
+        axis.bar_label(bars, padding=2, fontsize=7 if len(runs) < 4 else 6)
+        nulls = [null for null in run.nulls if len(runs) <= 2 or null.name == "shuffled"]
         for step, null in enumerate(nulls, start=1):
             band = null.concept
             axis.errorbar(
@@ -134,34 +133,34 @@ def concept_histogram(found: Sequence[Emergence]) -> Plot:
     _whole_numbers(axis)
     _plain(axis)
     judged = (
-        " Chance is by the rules' labels." if any(e.labels.author != RULES for e in found) else ""
+        " Chance is by the rules' labels." if any(e.labels.author != RULES for e in runs) else ""
     )
     plot.supxlabel(CAUTION + (" Chance is by the rules' labels." if judged else ""), fontsize=8)
     _legend(plot, axis)
     return plot
 
 
-def iou_by_position(found: Sequence[Emergence]) -> Plot:
-    """Draws every phrase's best IoU against its place; the best phrase of each answer is filled."""
-    plot, panels = _panels(len(found))
-    for number, (axis, each) in enumerate(zip(panels, found, strict=True)):
-        picks = best_indices(each.answers)
+def iou_by_position(runs: Sequence[Emergence]) -> Plot:
+    """Draw every phrase's best IoU against its place; the best phrase of run answer is filled."""
+    plot, panels = _panels(len(runs))
+    for number, (axis, run) in enumerate(zip(panels, runs, strict=True)):
+        picks = best_indices(run.answers)
         others = [
-            np.delete(np.arange(len(a.iou)), i) for a, i in zip(each.answers, picks, strict=True)
+            np.delete(np.arange(len(a.iou)), i) for a, i in zip(run.answers, picks, strict=True)
         ]
         axis.plot(
-            [100 * x for a, rest in zip(each.answers, others, strict=True) for x in a.places[rest]],
-            [y for a, rest in zip(each.answers, others, strict=True) for y in a.iou[rest]],
+            [100 * x for a, rest in zip(run.answers, others, strict=True) for x in a.places[rest]],
+            [y for a, rest in zip(run.answers, others, strict=True) for y in a.iou[rest]],
             "o", markerfacecolor="none", markeredgecolor="#9a9a9a", markersize=3.5,
             label="other phrase",
         )  # fmt: skip
         axis.plot(
-            [100 * a.places[i] for a, i in zip(each.answers, picks, strict=True)],
-            [a.iou[i] for a, i in zip(each.answers, picks, strict=True)],
+            [100 * a.places[i] for a, i in zip(run.answers, picks, strict=True)],
+            [a.iou[i] for a, i in zip(run.answers, picks, strict=True)],
             "o", color=COLOURS[number % len(COLOURS)], markersize=4, markeredgecolor=LINE,
             markeredgewidth=0.4, label="best phrase",
         )  # fmt: skip
-        axis.set_title(f"{_name(each)}  (n = {len(each.answers)})", fontsize=9)
+        axis.set_title(f"{_name(run)}  (n = {len(run.answers)})", fontsize=9)
         axis.set_ylim(-0.02, 1.02)
         axis.set_xlim(-3, max(103.0, axis.get_xlim()[1]))
         _plain(axis)
@@ -189,7 +188,7 @@ def _label(plot: Plot, panels: Sequence[Axes], below: str, beside: str) -> None:
 
 
 def _legend(plot: Plot, axis: Axes) -> None:
-    """Put the legend above, where it hides nothing; the entries are alike in every panel."""
+    """Put the legend above, where it hides nothing; the entries are the same in every panel."""
     handles, labels = axis.get_legend_handles_labels()
     room = int(12 * plot.get_figwidth() / (8 + max(map(len, labels), default=1)))
     order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("chance"))
@@ -207,9 +206,9 @@ def _fill(number: int) -> dict[str, Any]:
     }
 
 
-def _name(each: Emergence) -> str:
-    """The run's name as it is: a dollar sign opens no formula."""
-    return each.name.replace("$", r"\$")
+def _name(run: Emergence) -> str:
+    """Return the name of the run; a dollar sign in it starts no formula."""
+    return run.name.replace("$", r"\$")
 
 
 def _p(value: float) -> str:

@@ -1,6 +1,6 @@
-"""The picture of one grounded image: a row a noun phrase, its attention, its masks, the pick.
+"""Figure of one grounded image: per noun phrase a row with its attention, its masks, the pick.
 
-Laid out like the example figures of arXiv 2502.04192.
+The layout follows the example figures of arXiv 2502.04192.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ from pixfoundation.types import Candidate, Phrase, Selection
 PICK_COLOUR = "#111111"
 ROW_INCHES = 1.9
 MOST_ROWS = 12
-"""More phrases than this make a figure that nobody reads; the rest is in `result.json`."""
+"""Most phrases in a figure, so that it can be read; the others are in `result.json`."""
 MOST_MASKS = 6
 MOST_LINES = 12
 SHOWN_SIDE = 1000
-"""Longest side in pixels of the pictures in a figure, which shows no more of them."""
+"""Longest side in pixels of the pictures in a figure, which shows no more."""
 LEAST_WIDTH, LEAST_CELL = 7.0, 1.65
-"""Of the figure, and of a picture in it, whose title has to fit."""
+"""Smallest width in inches of a figure, and of a picture in it, so that titles fit."""
 MARGIN, GAP = 0.06, 0.1
-"""Inches."""
+"""Distances in inches."""
 TEXT_SIZE, TITLE_SIZE = 10, 8.5
 
 Row = tuple[Phrase | None, list[tuple[int, Candidate]]]
-"""A phrase and its masks, with their places among all candidates."""
+"""A phrase and its masks, with their indices among all candidates."""
 
 
-def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
-    """Draws what was asked and answered and, for every phrase, its attention and masks.
+def draw_grid(grounded: GroundedImage, selection: Selection) -> Plot:
+    """Draw what was asked and answered and, for every phrase, its attention and masks.
 
     Args:
-        found: A grounded image.
+        grounded: A grounded image.
         selection: The pick, framed in the figure.
 
     Returns:
         A Matplotlib figure; save it with `save_grid`.
     """
-    rows = _rows(found)
+    rows = _rows(grounded)
     shown = [(phrase, masks[:MOST_MASKS]) for phrase, masks in rows[:MOST_ROWS]]
     columns = 2 + max((len(masks) for _, masks in shown), default=0)
-    aspect = found.image.width / found.image.height
+    aspect = grounded.image.width / grounded.image.height
     cell_width = min(max(ROW_INCHES * aspect, LEAST_CELL), 2 * ROW_INCHES)
     width = max(cell_width * columns, LEAST_WIDTH)
     row_height = min(ROW_INCHES, cell_width / aspect) + text_height(2, TITLE_SIZE)
-    texts = _head(found, rows, width - 2 * MARGIN)
+    texts = _head(grounded, rows, width - 2 * MARGIN)
     head = sum(text_height(len(lines), TEXT_SIZE) + GAP for lines in texts) + MARGIN
     body = row_height * max(len(shown), 1)
     plot = Plot(figsize=(width, head + body), layout="constrained")
@@ -84,25 +84,25 @@ def draw_grid(found: GroundedImage, selection: Selection) -> Plot:
     for axis in axes.ravel():
         axis.set_axis_off()
         axis.set_anchor("NW")  # below its title, also where the image is narrow
-    small = shrunk(found.image, SHOWN_SIDE)
-    _show(axes[0, 0], found, small)
-    _title(axes[0, 0], found.sample.expression or "", cell_width)
-    numbers = {phrase.span: number for number, phrase in enumerate(found.phrases)}
+    small = shrunk(grounded.image, SHOWN_SIDE)
+    _show(axes[0, 0], grounded, small)
+    _title(axes[0, 0], grounded.sample.expression or "", cell_width)
+    numbers = {phrase.span: number for number, phrase in enumerate(grounded.phrases)}
     for row, (phrase, masks) in zip(axes, shown, strict=False):
         label = phrase.text if phrase is not None else "the model's own mask"
         number = numbers[phrase.span] if phrase is not None else len(numbers)
         colour = phrase_colour(number)
         _title(row[1], label, cell_width).set_bbox(highlight(colour))
-        _draw_row(row, found, small, phrase, masks, colour, selection)
+        _draw_row(row, grounded, small, phrase, masks, colour, selection)
     return plot
 
 
-def _head(found: GroundedImage, rows: list[Row], width: float) -> list[list[list[Piece]]]:
+def _head(grounded: GroundedImage, rows: list[Row], width: float) -> list[list[list[Piece]]]:
     """Return the lines of the prompt, of the answer, and of what the figure leaves out."""
-    answer = found.answer.text.strip("\n") or "(no answer)"
-    words = highlighted(answer, found.phrases)
+    answer = grounded.answer.text.strip("\n") or "(no answer)"
+    words = highlighted(answer, grounded.phrases)
     texts = [
-        wrap([Piece(found.prompt.text)], width, TEXT_SIZE, most=3),
+        wrap([Piece(grounded.prompt.text)], width, TEXT_SIZE, most=3),
         wrap(words, width, TEXT_SIZE, most=MOST_LINES),
     ]
     masks = sum(len(masks[MOST_MASKS:]) for _, masks in rows[:MOST_ROWS])
@@ -140,46 +140,50 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
 
     Args:
         image: RGB; the mask is brought to its size.
-        candidate: Whose mask.
-        colour: In any form that Matplotlib reads.
+        candidate: The candidate with the mask.
+        colour: Colour in any form that Matplotlib reads.
     """
     pixels = np.asarray(image, dtype=np.float32).copy()
-    inside = candidate.mask.decode()
-    if inside.shape != pixels.shape[:2]:
-        inside = np.asarray(Image.fromarray(inside).resize(image.size, Image.Resampling.NEAREST))
+    foreground = candidate.mask.decode()
+    if foreground.shape != pixels.shape[:2]:
+        foreground = np.asarray(
+            Image.fromarray(foreground).resize(image.size, Image.Resampling.NEAREST)
+        )
     tint = 255 * np.array(to_rgb(colour), np.float32)
-    pixels[inside] = 0.4 * pixels[inside] + 0.6 * tint
-    pixels[_edge(inside, max(image.size) // 200 + 1)] = 0.55 * tint  # seen in grey, on any ground
+    pixels[foreground] = 0.4 * pixels[foreground] + 0.6 * tint
+    pixels[_edge(foreground, max(image.size) // 200 + 1)] = (
+        0.55 * tint
+    )  # seen in grey, on any ground
     return pixels.round().astype(np.uint8)
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
-    """Return an image whose longer side is at most that many pixels."""
+    """Return the image, shrunk so that its longer side has at most `side` pixels."""
     height, width = shrunk_size((image.height, image.width), side)
     if (width, height) == image.size:
         return image
     return image.resize((width, height), Image.Resampling.BOX)
 
 
-def _edge(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """The outermost pixels of a mask; where it leaves the image there is no edge."""
-    core = inside
+def _edge(foreground: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """Return the outermost pixels of a mask; where it leaves the image there is no edge."""
+    core = foreground
     for _ in range(width):
         wide = np.pad(core, 1, mode="edge")
         core = core & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-    return inside & ~core
+    return foreground & ~core
 
 
-def _show(axis: Axes, found: GroundedImage, pixels: Any, **style: Any) -> None:
+def _show(axis: Axes, grounded: GroundedImage, pixels: Any, **style: Any) -> None:
     """Show pixels of any size where the image is, in the coordinates of its pixels."""
-    width, height = found.image.size
+    width, height = grounded.image.size
     axis.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), **style)
 
 
-def _rows(found: GroundedImage) -> list[Row]:
+def _rows(grounded: GroundedImage) -> list[Row]:
     """Group the candidates by phrase, with their indices."""
     rows: dict[tuple[int, int] | None, Row] = {}
-    for index, candidate in enumerate(found.candidates):
+    for index, candidate in enumerate(grounded.candidates):
         phrase = candidate.phrase
         _, masks = rows.setdefault(phrase.span if phrase is not None else None, (phrase, []))
         masks.append((index, candidate))
@@ -188,22 +192,22 @@ def _rows(found: GroundedImage) -> list[Row]:
 
 def _draw_row(
     axes: np.ndarray,
-    found: GroundedImage,
+    grounded: GroundedImage,
     small: Image.Image,
     phrase: Phrase | None,
     masks: list[tuple[int, Candidate]],
     colour: str,
     selection: Selection,
 ) -> None:
-    heat = found.heat.get(phrase.span) if phrase is not None else None
+    heat = grounded.heat.get(phrase.span) if phrase is not None else None
     if heat is not None:
-        _show(axes[1], found, small.convert("L"), cmap="gray")
-        _show(axes[1], found, heat, cmap="magma", alpha=0.6)
+        _show(axes[1], grounded, small.convert("L"), cmap="gray")
+        _show(axes[1], grounded, heat, cmap="magma", alpha=0.6)
         _draw_point(axes[1], masks[0][1])
     else:
-        _show(axes[1], found, small)
+        _show(axes[1], grounded, small)
     for axis, (index, candidate) in zip(axes[2:], masks, strict=False):
-        _show(axis, found, overlay(small, candidate, colour))
+        _show(axis, grounded, overlay(small, candidate, colour))
         _draw_point(axis, candidate)
         score = f" · {candidate.score:.2f}" if candidate.score is not None else ""
         axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=TITLE_SIZE, loc="left")

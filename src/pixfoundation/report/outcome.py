@@ -1,4 +1,4 @@
-"""Why no mask stands for the expression in one image, in a sentence."""
+"""Why no mask was selected for the expression in one image."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import CHANCE, Scores
+from pixfoundation.scoring.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -40,7 +41,7 @@ TEMPLATES = files("pixfoundation.report") / "templates"
 
 @dataclass(frozen=True, slots=True)
 class PageTable:
-    """A table of the page, every cell as text."""
+    """A table of the page; every cell is text."""
 
     caption: str
     header: list[str]
@@ -60,8 +61,8 @@ def write_report(
     Args:
         runs: Runs of the same dataset, or their records if they are at hand.
         out: The folder; `index.html` is written into it.
-        title: Of the page.
-        scores: Scores of the runs, if they are at hand; scored with `options` if None.
+        title: Title of the page.
+        scores: Scores of the runs, if they are at hand; None to score with `options`.
         options: How the runs are scored, and under which rules the emergence figures are drawn;
             None for the defaults.
 
@@ -69,11 +70,11 @@ def write_report(
         The page's path.
 
     Raises:
-        DataError: If there are no runs, or some without a common sample.
+        DataError: If there are no runs, or the runs have no sample in common.
         RunError: If the folder cannot be written.
     """
     if not runs:
-        raise DataError("A report is of one run or more, but none is given.")
+        raise DataError("A report needs at least one run, but `runs` is empty.")
     records = [RunRecords.of(run) for run in runs]
     names = run_names([each.run for each in records])
     options = options or ScoreOptions()
@@ -117,19 +118,19 @@ def _write(page: Path, pieces: Iterable[str]) -> None:
 def _figures(
     runs: Sequence[RunRecords], names: Sequence[str], conventions: EmergenceConventions
 ) -> list[dict[str, str]]:
-    """Return the figures of 'when', as data URLs; none for runs whose masks name no phrase."""
+    """Return the figures of the emergence analysis as data URLs; empty if no mask has a phrase."""
     from pixfoundation.report import emergence_figures as figures
 
-    found = []
+    analyses = []
     for run, name in zip(runs, names, strict=True):
         try:
-            found.append(analyse(run, name=name, conventions=conventions))
+            analyses.append(analyse(run, name=name, conventions=conventions))
         except (RunError, PrerequisiteError):
             continue  # masks without phrases, or no parser installed: nothing to show here
-    if not found or not any(each.answers for each in found):
+    if not analyses or not any(each.answers for each in analyses):
         return []
     return [
-        {"source": _data_url(draw(found)), "alt": alt, "caption": caption}
+        {"source": _data_url(draw(analyses)), "alt": alt, "caption": caption}
         for draw, alt, caption in (
             (
                 figures.location_histogram,
@@ -175,6 +176,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
         "segmenter": run.config.segmenter.name if run.config.segmenter else None,
         "tables": [table for table in _tables(scores) if table.rows],
         "notes": scores.notes,
+        "rules": _rules(scores.settings),
         "failures": [
             {"sample": sample, "protocol": protocol, "error": reason}
             for sample, protocol, reason in scores.failed
@@ -182,8 +184,19 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
     }
 
 
+def _rules(settings: Settings) -> str:
+    """Name the rules of the scores in one sentence."""
+    if settings.published:
+        return "Scored under the published rules."
+    changed = settings.conventions.changed("selection", "scoring")
+    if not changed:
+        return "Scored under the default rules."
+    rules = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return f"Scored under the default rules, except {rules}."
+
+
 def _lead(scores: Scores) -> list[dict[str, str]]:
-    """Return the five figures that are read first, those that the run does not have left out."""
+    """Return the five headline figures; those without a value are left out."""
     lead = scores.lead
     figures = (
         ("S", "harmonic mean of the best A and the best M", lead.s),
@@ -261,7 +274,7 @@ def _chance(scores: Scores, protocol: Any, selector: str) -> str:
 
 
 def percent(figure: Estimate | None) -> str:
-    """Return a figure in percent with its interval, as text; a dash if there is none."""
+    """Return an estimate in percent with its interval, as text; a dash without a value."""
     if figure is None or figure.value is None:
         return "–"
     interval = figure.interval

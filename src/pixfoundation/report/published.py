@@ -1,4 +1,4 @@
-"""Published rows to set beside one's own.
+"""Rows of the published tables, for comparison.
 
 Source: the results table on the project page of PixFoundation (MSiam/PixFoundationSeries, commit
 a5c84e4, September 2025, the numbers of arXiv 2502.04192 v3). The authors computed the masks of
@@ -16,13 +16,13 @@ SOURCE = "project page, September 2025 (arXiv 2502.04192 v3)"
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One line of the published table, in percent; None where it has a dash.
+    """One row of the published table, in percent; None where it has a dash.
 
     Attributes:
-        method: As printed.
+        method: Name of the method as printed.
         pixel_grounding: Whether the model was trained with pixel-level grounding.
-        values: A†, A, M†, M, S.
-        oracle: Whether its masks were selected by the ground truth.
+        values: The columns A†, A, M†, M, S.
+        oracle: Whether the masks were selected by the ground truth.
     """
 
     method: str

@@ -21,11 +21,11 @@ from pixfoundation.phrases import cut_at_phrases
 from pixfoundation.types import Phrase
 
 POINTS = 72
-"""Points an inch, Matplotlib's unit of font sizes."""
+"""Points per inch; a point is Matplotlib's unit of font sizes."""
 DPI = 150
-"""Dots an inch that figures are saved with; letters are fitted to them, which moves the pen."""
+"""Dots per inch of saved figures; letters are fitted to them, which changes their widths."""
 LINE = 1.5
-"""Distance of lines, in font sizes."""
+"""Distance of two lines, in font sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Piece:
     """A part of a text in one style.
 
     Attributes:
-        text: Without line breaks once it is placed.
-        colour: Of the highlight behind it; None for none.
-        x: Inches from the left edge of the text.
+        text: The text, without line breaks once it is placed.
+        colour: Colour of the highlight behind the text; None for no highlight.
+        x: Distance from the left edge of the text in inches.
     """
 
     text: str
@@ -44,11 +44,11 @@ class Piece:
 
 
 def highlighted(text: str, phrases: Sequence[Phrase]) -> list[Piece]:
-    """Cuts a text at its phrases and gives each the colour that stands for it.
+    """Cut a text at its phrases and give each phrase its colour.
 
     Args:
         text: The answer.
-        phrases: In the order of the text.
+        phrases: The phrases of the answer in the order of the text.
     """
     return [
         Piece(piece, None if number is None else phrase_colour(number))
@@ -57,16 +57,16 @@ def highlighted(text: str, phrases: Sequence[Phrase]) -> list[Piece]:
 
 
 def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[list[Piece]]:
-    """Places pieces in lines.
+    """Place pieces in lines.
 
     Line breaks of the text are kept, runs of other white space become one blank, and a word that
     is wider than a line is cut.
 
     Args:
         pieces: The text.
-        width: Of a line, in inches.
-        size: Of the font, in points.
-        most: Lines at most; the last one then ends with an ellipsis.
+        width: Width of a line in inches.
+        size: Size of the font in points.
+        most: Greatest number of lines; a last line that is cut ends with an ellipsis.
     """
     measure = _measure(size)
     lines: list[list[Piece]] = [[]]
@@ -99,7 +99,7 @@ def wrap(pieces: Sequence[Piece], width: float, size: float, most: int) -> list[
 
 
 def fitted(text: str, width: float, size: float, most: int) -> str:
-    """Return a text in one style in so many lines at most; its own line breaks are blanks."""
+    """Return a text in one style in at most `most` lines; its own line breaks become blanks."""
     lines = wrap([Piece(" ".join(text.split()))], width, size, most)
     return "\n".join("".join(piece.text for piece in line) for line in lines)
 
@@ -110,11 +110,11 @@ def draw_lines(
     """Write placed lines into a figure or subfigure.
 
     Args:
-        figure: What to write into.
-        lines: From `wrap`.
-        left: Inches from the left edge.
-        top: Inches from the upper edge.
-        size: Of the font, in points.
+        figure: The figure or subfigure.
+        lines: Lines from `wrap`.
+        left: Distance from the left edge in inches.
+        top: Distance from the upper edge in inches.
+        size: Size of the font in points.
     """
     width, height = figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
     for number, line in enumerate(lines):
@@ -127,25 +127,25 @@ def draw_lines(
 
 
 def highlight(colour: str) -> dict[str, Any]:
-    """Return the box behind a text that stands for a colour; the text itself stays dark."""
+    """Return the box behind a highlighted text; the text itself stays dark."""
     return {"facecolor": colour, "alpha": 0.35, "edgecolor": "none", "pad": 1.0}
 
 
 def text_height(lines: int, size: float) -> float:
-    """Return the inches that so many lines take."""
+    """Return the height of a number of lines in inches."""
     return lines * LINE * size / POINTS
 
 
 @contextmanager
 def missing_glyphs() -> Iterator[None]:
-    """Lets letters that the font lacks be drawn as boxes without a warning each."""
+    """Draw letters that the font lacks as boxes without a warning for each."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
 
 def _measure(size: float) -> Callable[[str], float]:
-    """Return what tells how far a text moves the pen, in inches."""
+    """Return a function that measures the width of a text in inches."""
     renderer, font = RendererAgg(1, 1, DPI), FontProperties(size=size)
 
     def ink(text: str) -> float:

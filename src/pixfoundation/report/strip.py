@@ -1,4 +1,4 @@
-"""The attention strip: what a model attends to while it writes each token of an answer."""
+"""The attention strip: a map per token of what the model attends to while it writes it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from pixfoundation.report.rich_text import fitted, highlight
 COLUMNS = 8
 INCHES = 1.25
 MOST_INCHES = 1.9
-"""Width of a map, and its greatest height."""
+"""Width of a map in inches, and its greatest height."""
 SIDE = 300
-"""Longest side of a map in pixels, more than its cell shows."""
+"""Longest side of a map in pixels; its cell shows no more."""
 TEXT_SIZE = 8
 MOST_TOKENS = 64
-"""Tokens beyond these are not drawn, which the figure says: a longer strip is not read."""
+"""Greatest number of tokens drawn; the figure says how many are left out."""
 
 
 def token_heat(
-    found: GroundedImage, grounder: Grounder, side: int | None = None
+    grounded: GroundedImage, grounder: Grounder, side: int | None = None
 ) -> NDArray[np.float32]:
     """Return the map of every generated token in image pixels, less the mean of all.
 
     Args:
-        found: An image grounded by attention.
+        grounded: An image grounded by attention.
         grounder: The one that did it: its reading says which row is a token's.
         side: Longest side of the maps in pixels; None for the image's own.
 
@@ -45,36 +45,36 @@ def token_heat(
     Raises:
         DataError: If the answer carries no attention.
     """
-    trace, tokens = found.answer.trace, len(found.answer.token_ids)
+    trace, tokens = grounded.answer.trace, len(grounded.answer.token_ids)
     if not isinstance(grounder, AttendAndSegment) or trace is None or not tokens:
         raise DataError("The answer carries no attention: there is nothing to show by token.")
     maps = token_maps(trace, tokens, grounder.row_convention, centred=tokens > 1)
     return upsample(maps, trace.frame if side is None else trace.frame.shrunk(side))
 
 
-def token_texts(found: GroundedImage) -> list[str]:
+def token_texts(grounded: GroundedImage) -> list[str]:
     """Return what each generated token wrote; a stop token wrote nothing."""
-    return [found.answer.text[start:end] for start, end in found.answer.spans]
+    return [grounded.answer.text[start:end] for start, end in grounded.answer.spans]
 
 
-def attention_strip(found: GroundedImage, heat: NDArray[np.float32]) -> Plot:
-    """Draws one small map a token with its text below, all in one range of values.
+def attention_strip(grounded: GroundedImage, heat: NDArray[np.float32]) -> Plot:
+    """Draw one small map per token with its text below, all in one range of values.
 
     Tokens of a noun phrase have its colour, that of its row in the grid.
 
     Args:
-        found: A grounded image.
-        heat: float32 [tokens, height, width] of any size, see `token_heat`.
+        grounded: A grounded image.
+        heat: Maps of any size, float32 [tokens, height, width], see `token_heat`.
     """
-    texts = token_texts(found)[: min(len(heat), MOST_TOKENS)]
+    texts = token_texts(grounded)[: min(len(heat), MOST_TOKENS)]
     rows = max(math.ceil(len(texts) / COLUMNS), 1)
-    height = min(INCHES * found.image.height / found.image.width, MOST_INCHES) + 0.3
+    height = min(INCHES * grounded.image.height / grounded.image.width, MOST_INCHES) + 0.3
     plot = Plot(figsize=(COLUMNS * INCHES, rows * height), layout="constrained")
     axes = plot.subplots(rows, COLUMNS, squeeze=False).ravel()
-    colours = token_colours(found.phrases)
+    colours = token_colours(grounded.phrases)
     shown = heat[: len(texts)]
     bounds = (float(np.nanmin(shown)), float(np.nanmax(shown))) if len(texts) else (0.0, 1.0)
-    grey = shrunk(found.image, SIDE).convert("L")
+    grey = shrunk(grounded.image, SIDE).convert("L")
     whole = (-0.5, heat.shape[2] - 0.5, heat.shape[1] - 0.5, -0.5)
     for axis in axes[len(texts) :]:
         axis.set_axis_off()

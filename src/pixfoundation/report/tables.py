@@ -24,11 +24,11 @@ class Line:
 
     Attributes:
         method: Model and selector.
-        pixel_grounding: Whether the model gives masks of its own.
-        values: A†, A, M†, M, S in percent; None where there is nothing.
-        source: Where it comes from: the run's folder name, or the publication.
-        bound: Whether it is no method but a bound: an oracle or a chance level.
-        intervals: 95 % intervals of the values, in percent; None where there are none.
+        pixel_grounding: Whether the model outputs native masks.
+        values: A†, A, M†, M, S in percent; None without a value.
+        source: Where the values come from: `this run`, or the publication.
+        bound: Whether the line is a bound (an oracle or a chance level) and not a method.
+        intervals: 95 % intervals of the values in percent; None without an interval.
     """
 
     method: str
@@ -52,20 +52,22 @@ def render_table(
     The best value of a column is bold; oracles and chance levels do not compete.
 
     Args:
-        runs: Their scores, of one benchmark.
+        runs: Scores of runs on one dataset.
         format: `markdown`, `latex` or `csv`.
-        published_rows: Whether published rows stand beside, marked with their source.
-        selectors: Which selectors get a line; None for each run's leading one, and the oracle with
-            its chance level.
+        published_rows: Whether to add the published rows, marked with their source.
+        selectors: The selectors that get a line; None for the leading selector of each run, and the
+            oracle with its chance level.
         intervals: Whether 95 % intervals are printed.
 
     Raises:
-        DataError: If the runs are of different benchmarks, a run lacks a selector, there are no
-            published rows for the benchmark, or the format is not known.
+        DataError: If the runs are on different datasets, a run lacks a selector, there are no
+            published rows for the dataset, or the format is not known.
     """
     names = {scores.dataset for scores in runs}
     if len(names) != 1:
-        raise DataError(f"A table is of one data set, but the runs are of {', '.join(names)}.")
+        raise DataError(
+            f"A table needs runs on one dataset, but these are on {', '.join(sorted(names))}."
+        )
     (dataset,) = names
     lines = [line for scores in runs for line in _lines(scores, selectors)]
     if published_rows:
@@ -126,26 +128,26 @@ def _paired(scores: Scores, selectors: Sequence[str] | None) -> list[Paired]:
 
 
 def _note(scores: Scores) -> str:
-    """What the numbers of a run depend on, and what the layout leaves out."""
-    said = []
+    """Return what the numbers of a run depend on, and what the layout leaves out."""
+    parts = []
     for protocol, result in scores.accuracy.items():
         mark = "A†" if protocol == 1 else "A"
         unit = "by pair" if result.pair.value is not None else "by question"
         other = ""
         if result.pair.value is not None and result.question.value is not None:
             other = f", {100 * result.question.value:.1f} by question"
-        said.append(
+        parts.append(
             f"{mark} {unit} ({result.graded_by}{other}, {result.unparsed} of {result.question.n} "
             "unparsed)"
         )
-    for (protocol, name), found in scores.groundings.items():
+    for (protocol, name), masks in scores.groundings.items():
         if name == scores.selector and protocol != 2:
             mark = "M†" if protocol == 1 else "M"
-            said.append(f"{mark} over {found.present.n} images with an expression")
+            parts.append(f"{mark} over {masks.present.n} images with an expression")
     if scores.settings.published:
-        said.append("published rules")
-    said.extend(note.removesuffix(".") for note in scores.notes)
-    return f"{scores.name}: {'; '.join(said)}."
+        parts.append("published rules")
+    parts.extend(note.removesuffix(".") for note in scores.notes)
+    return f"{scores.name}: {'; '.join(parts)}."
 
 
 def _percent(figure: Estimate | None) -> float | None:
@@ -158,7 +160,7 @@ def _bounds(figure: Estimate | None) -> tuple[float, float] | None:
 
 
 def _best(lines: Sequence[Line]) -> list[float | None]:
-    """The best printed value of every column among what is no bound."""
+    """Return the best printed value of every column, bounds left out."""
     columns = zip(*(line.values for line in lines if not line.bound), strict=True)
     known = [[round(value, 1) for value in column if value is not None] for column in columns]
     return [max(column, default=None) for column in known] or [None] * len(COLUMNS)

@@ -1,4 +1,4 @@
-"""With what a run was made: versions and hardware, recorded beside the configuration."""
+"""Versions and hardware of a run, recorded next to its configuration."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PACKAGES = ("pixfoundation", "numpy", "pycocotools", "torch", "transformers", "s
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the versions of what results may depend on, and the device that is there."""
+    """Return the versions of the packages that results may depend on, and the device."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "device": _device(),
     }
 
@@ -28,7 +28,7 @@ def _version(package: str) -> str | None:
 
 
 def _device() -> str:
-    """Names the accelerator, if torch is in use at all."""
+    """Name the accelerator if torch is in use, else the processor."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return platform.processor() or platform.machine()

@@ -57,7 +57,7 @@ class Appender:
     """Appends JSON objects to a file, each flushed to disk before `append` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file and cuts off a torn last line.
+        """Open the file and cut off a torn last line.
 
         Raises:
             RunError: If the file cannot be opened for writing.

@@ -1,4 +1,4 @@
-"""The lines of a run directory: answers, candidates and verdicts, one record a line."""
+"""The lines of a run directory: answers, candidates and verdicts, one record per line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pixfoundation.types import Candidate, Protocol
 
 Key = tuple[str, Protocol]
-"""Sample id and protocol: what one answer is of."""
+"""Sample id and protocol of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfAnswer:
-    """What belongs to one answer.
+    """A record about one answer.
 
     Attributes:
         sample: Id of the sample.
@@ -39,8 +39,7 @@ class AnswerRecord(OfAnswer):
         text: Its answer; empty if it failed.
         token_ids: Ids of the generated tokens.
         spans: Their [start, end) characters in the answer.
-        masks: How many masks of its own the model gave: 0 is 'no mask'; None if it gives none by
-            nature.
+        masks: Number of native masks: 0 is 'no mask'; None if the model does not output masks.
         error: Why there is no answer, in one sentence; None if there is one.
     """
 
@@ -87,8 +86,8 @@ class CandidateRecord(OfAnswer):
             masks of one prompt together.
         random: The chance level: the segmenter's masks at as many uniformly random points of the
             image as the answer gave prompts (at least one), in the same order.
-        error: Why there are none, in one sentence; None if grounding went well, even if it found
-            nothing.
+        error: Why there are no candidates, in one sentence; None if grounding went well, even without a
+            candidate.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -237,5 +236,5 @@ def _verdict_value(kind: VerdictKind, value: Any) -> VerdictValue:
 
 
 def _given(**fields: Any) -> dict[str, Any]:
-    """The fields of a line that are written only where they say something."""
+    """Return the fields that have a value; the others are not written."""
     return {name: value for name, value in fields.items() if value is not None}

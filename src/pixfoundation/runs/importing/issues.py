@@ -1,4 +1,4 @@
-"""What is wrong with a file that is imported: named, never guessed around."""
+"""Problems of imported files: each is named, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pixfoundation.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something about an imported file that a person must know.
+    """A problem of an imported file.
 
     Attributes:
         file: The file.
         message: What is wrong, and what was done about it.
-        line: Its line, from 1, where it has lines.
+        line: Number of the line, from 1; None for the whole file.
     """
 
     file: Path
@@ -47,7 +47,7 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line number and object of a JSON Lines file; a line that is none is an issue.
+    """Yield line number and object of a JSON Lines file; any other line is an issue.
 
     Raises:
         DataError: If the file is missing or not text.

@@ -1,4 +1,4 @@
-"""Folders of mask files: one mask an image, or all candidates of all images.
+"""Folders of mask files: one mask per image, or all candidates of all images.
 
 Single masks: `output00001.png`, `00001.png`, `1.png`, or the image's own name. Candidates:
 `<image>_<phrase>_<mask>.png`, and a black `<image>.png` where an answer has no phrase. Files are
@@ -45,10 +45,10 @@ class MaskFile:
 
 @dataclass(slots=True)
 class MaskFolder:
-    """What a folder holds.
+    """Contents of a folder of masks.
 
     Attributes:
-        candidates: Whether it is a folder of candidates.
+        candidates: Whether the folder holds candidates.
         masks: The files of each sample in the order of their names, by sample id; an empty list for
             an answer without phrases.
     """
@@ -64,8 +64,8 @@ def read_folder(
 
     Args:
         folder: The folder.
-        samples: Of the benchmark.
-        issues: Where missing, extra, unreadable and wrongly sized files go.
+        samples: The samples of the dataset.
+        issues: List to which missing, extra, unreadable and wrongly sized files are added.
         resize: Whether a mask of another size is brought to the image's, as the published
             evaluation of PixCV-Bench does; else it is an issue and left out.
 
@@ -79,26 +79,26 @@ def read_folder(
     by_name: dict[str, list[Sample]] = {}
     for sample in samples:
         by_name.setdefault(sample.image.stem, []).append(sample)
-    found = MaskFolder(candidates=any(_CANDIDATE.match(file.stem) for file in files))
+    contents = MaskFolder(candidates=any(_CANDIDATE.match(file.stem) for file in files))
     for file in files:
-        if found.candidates:
-            _take_candidate(found, file, by_number, issues, resize)
+        if contents.candidates:
+            _take_candidate(contents, file, by_number, issues, resize)
         else:
-            _take_single(found, file, by_number, by_name, issues, resize)
-    if not found.masks:
+            _take_single(contents, file, by_number, by_name, issues, resize)
+    if not contents.masks:
         raise DataError(
             f"{folder} holds no mask of this benchmark. Expected names like 'output00001.png', "
             f"'00001.png', '1.png' or '1_000_000.png'; it has {len(files)} image files"
             + (f", the first is {files[0].name!r}." if files else ".")
         )
     for sample in samples:
-        if sample.id not in found.masks:
+        if sample.id not in contents.masks:
             issues.append(Issue(folder, f"has no usable mask for sample {sample.id}."))
-    return found
+    return contents
 
 
 def _take_candidate(
-    found: MaskFolder,
+    contents: MaskFolder,
     file: Path,
     by_number: Mapping[int, Sample],
     issues: list[Issue],
@@ -109,17 +109,17 @@ def _take_candidate(
     if match is None or sample is None:
         issues.append(Issue(file, "belongs to no image of the benchmark; ignored."))
         return
-    held = found.masks.setdefault(sample.id, [])
+    files_of_sample = contents.masks.setdefault(sample.id, [])
     if match.re is _SINGLE:
         _check_no_phrase(file, sample, issues)
         return
     mask = _read(file, sample, issues, resize)
     if mask is not None:
-        held.append(MaskFile(file.name, int(match[2]), int(match[3]), mask))
+        files_of_sample.append(MaskFile(file.name, int(match[2]), int(match[3]), mask))
 
 
 def _take_single(
-    found: MaskFolder,
+    contents: MaskFolder,
     file: Path,
     by_number: Mapping[int, Sample],
     by_name: Mapping[str, list[Sample]],
@@ -127,19 +127,19 @@ def _take_single(
     resize: bool,
 ) -> None:
     match = _SINGLE.match(file.stem)
-    wanted = by_name.get(file.stem, [])
-    if not wanted and match and int(match[1]) in by_number:
-        wanted = [by_number[int(match[1])]]
-    if not wanted:
+    targets = by_name.get(file.stem, [])
+    if not targets and match and int(match[1]) in by_number:
+        targets = [by_number[int(match[1])]]
+    if not targets:
         issues.append(Issue(file, "belongs to no image of the benchmark; ignored."))
-    for sample in wanted:
-        if found.masks.get(sample.id):
-            first = found.masks[sample.id][0].name
+    for sample in targets:
+        if contents.masks.get(sample.id):
+            first = contents.masks[sample.id][0].name
             issues.append(Issue(file, f"is a second mask of sample {sample.id}; {first} counts."))
             continue
         mask = _read(file, sample, issues, resize)
         if mask is not None:
-            found.masks[sample.id] = [MaskFile(file.name, 0, 0, mask)]
+            contents.masks[sample.id] = [MaskFile(file.name, 0, 0, mask)]
 
 
 def _check_no_phrase(file: Path, sample: Sample, issues: list[Issue]) -> None:
@@ -158,8 +158,8 @@ def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         issues.append(Issue(file, f"cannot be read as an image: {error}"))
         return None
-    inside = (grey == 255) | (grey == 1)
-    other = (grey != 0) & ~inside
+    foreground = (grey == 255) | (grey == 1)
+    other = (grey != 0) & ~foreground
     if other.any():
         issues.append(
             Issue(
@@ -169,7 +169,7 @@ def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask
                 "evaluation mixes them bit by bit.",
             )
         )
-        inside = inside | (grey >= 128)
+        foreground = foreground | (grey >= 128)
     if grey.shape != sample.size:
         if not resize:
             issues.append(
@@ -180,20 +180,20 @@ def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask
                 )
             )
             return None
-        inside = shrink_to_full(inside, sample.size)
-    return Mask.from_array(inside)
+        foreground = shrink_to_full(foreground, sample.size)
+    return Mask.from_array(foreground)
 
 
-def shrink_to_full(inside: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+def shrink_to_full(foreground: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Resize a mask as PixCV-Bench's evaluation does: bilinear, then cut to whole numbers.
 
-    So a pixel stays only if all that it is mixed from is inside.
+    So a pixel stays only if all that it is mixed from is foreground.
 
     Args:
-        inside: The mask, bool [height, width].
+        foreground: The mask, bool [height, width].
         size: The new (height, width).
     """
-    result = inside
+    result = foreground
     for axis in (0, 1):
         old, new = result.shape[axis], size[axis]
         centres = (np.arange(new) + 0.5) * old / new - 0.5

@@ -1,4 +1,4 @@
-"""The text file that goes with a candidate folder: one line a phrase.
+"""The text file that goes with a candidate folder: one line per phrase.
 
 Two variants, as `infer_pixfoundation*.py` of MSiam/PixFoundation write them:
 
@@ -63,7 +63,7 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
     Raises:
         DataError: If the file is missing or not text.
     """
-    found: dict[int, list[MetaLine]] = {}
+    phrases: dict[int, list[MetaLine]] = {}
     for number, record in _records(path):
         parsed = _parse(record, number)
         if parsed is None:
@@ -73,7 +73,7 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
             continue
         if math.isnan(parsed.similarity):
             issues.append(Issue(path, "the similarity is no number; it is never selected.", number))
-        lines = found.setdefault(parsed.image, [])
+        lines = phrases.setdefault(parsed.image, [])
         if parsed.printed != len(lines):
             issues.append(
                 Issue(
@@ -84,11 +84,11 @@ def read_meta(path: Path, issues: list[Issue]) -> dict[int, list[MetaLine]]:
                 )
             )
         lines.append(parsed)
-    return found
+    return phrases
 
 
 def _records(path: Path) -> list[tuple[int, str]]:
-    """Join lines to records: a phrase may hold a line break, so its first line is not whole."""
+    """Join lines to records: a phrase may contain a line break, so one line may not be a whole."""
     records: list[tuple[int, str]] = []
     whole = True
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -97,8 +97,8 @@ def _records(path: Path) -> list[tuple[int, str]]:
                 continue
             records.append((number, line))
         else:
-            first, held = records[-1]
-            records[-1] = (first, f"{held}\n{line}")
+            first, text = records[-1]
+            records[-1] = (first, f"{text}\n{line}")
         last = records[-1][1]
         whole = not _START.match(last) or _parse(last, number) is not None
     return records

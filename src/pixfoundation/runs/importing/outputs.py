@@ -222,7 +222,7 @@ def _check_meta(
 def _answers_from_meta(
     protocol: Protocol, meta: Mapping[int, list[MetaLine]], lookup: Lookup
 ) -> list[AnswerRecord]:
-    """The long meta lines repeat the answer, with newlines turned into blanks."""
+    """Return the answers that the long meta lines repeat, with newlines turned into blanks."""
     return [
         AnswerRecord(str(number), protocol, "", lines[0].text)
         for number, lines in sorted(meta.items())

@@ -1,4 +1,4 @@
-"""Answers, grades and picks: files with a row a question."""
+"""Answers, grades and picks: files with a row per question."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ def read_grades(
 
     Args:
         path: The file.
-        protocol: Of the answers.
+        protocol: The protocol of the answers.
         order: Sample ids in the order of the answer file.
-        lookup: Of the benchmark.
-        issues: Where rows that cannot be read go.
+        lookup: Finds the samples of the dataset.
+        issues: List to which rows that cannot be read are added.
 
     Raises:
         DataError: If the file is missing or has no such column.
@@ -140,10 +140,10 @@ def read_picks(
 
     Args:
         path: The file.
-        protocol: Of the candidates.
-        names: The candidates' file names by sample id, in their order.
-        samples: In the benchmark's order, which the question ids count.
-        issues: Where rows that cannot be read go.
+        protocol: The protocol of the candidates.
+        names: File names of the candidates by sample id, in order.
+        samples: The samples in the order of the dataset, which the question ids count.
+        issues: List to which rows that cannot be read are added.
 
     Raises:
         DataError: If the file is missing or not text.
