@@ -86,8 +86,8 @@ class CandidateRecord(OfAnswer):
             masks of one prompt together.
         random: The chance level: the segmenter's masks at as many uniformly random points of the
             image as the answer gave prompts (at least one), in the same order.
-        error: Why there are no candidates, in one sentence; None if grounding went well, even without a
-            candidate.
+        error: Why there are no candidates, in one sentence; None if grounding went well, even if
+            it gave no candidate.
     """
 
     candidates: tuple[Candidate, ...] = ()
