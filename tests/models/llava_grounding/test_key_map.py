@@ -33,7 +33,7 @@ def test_sizes_are_read_off_the_shapes(letter, weights_of):
 
 
 def test_a_checkpoint_of_another_model_is_refused():
-    with pytest.raises(CheckpointError, match="patch_embed.*is not there.*llava_grounding_gd_vp"):
+    with pytest.raises(CheckpointError, match="patch_embed.*is missing.*llava_grounding_gd_vp"):
         segmenter_sizes({"model.embed_tokens.weight": (10, 4)}, 300)
 
 

@@ -48,25 +48,27 @@ def load(
 
     Args:
         name: 'cambrian-8b', a hub id, or the folder of a checkpoint.
-        device: Of the language model; 'auto' divides it between all GPUs. A GPU if there is one.
-        dtype: 'float16' as published, 'bfloat16' or 'float32'; half on a GPU by default.
+        device: Device of the language model; 'auto' divides it between all GPUs. By default a GPU
+            if there is one.
+        dtype: Precision: 'float16' as published, 'bfloat16' or 'float32'; half precision on a GPU
+            by default.
         revision: Branch, tag or commit on the hub.
-        checkpoint: Folder or hub id of the weights, where the name does not say it.
+        checkpoint: Folder or hub id of the weights, if `name` is the short name.
         towers: Folder that holds a folder for each of the four vision encoders; from the hub by
             default.
-        tower_device: Of the encoders, if not that of the language model.
+        tower_device: Device of the encoders; that of the language model by default.
         quantization: '8bit' or '4bit' for the language model's layers.
-        geometry: 'image' lays attention where the image tokens are; 'published' where the
-            published script puts it, which is wrong for images that are not square. By default
+        geometry: 'image' places attention where the image tokens are; 'published' where the
+            published script places it, which is wrong for images that are not square. By default
             the former, unless answers are asked for as published.
         legacy_drop_newline: Leave out the newline behind the image, as the published script does;
             by default only for answers asked for as published.
         share_prefix: Whether several questions about one image read it once.
 
     Raises:
-        CheckpointError: If a file is missing, truncated, or of another model.
+        CheckpointError: If a file is missing, truncated or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
-        DataError: If an option is not known.
+        DataError: If an option has an unknown value.
     """
     if geometry not in (None, "image", "published"):
         raise DataError(f"The geometry must be 'image' or 'published', but got {geometry!r}.")
@@ -87,7 +89,7 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How answers are asked for and laid out; see `load`."""
+    """How the model is prompted and its attention placed; see `load`."""
 
     geometry: Geometry | None = None
     legacy_drop_newline: bool | None = None
@@ -96,14 +98,14 @@ class Settings:
 
 
 class CambrianModel:
-    """The model.
+    """Cambrian-1, answering with attention to the image.
 
     Attributes:
-        name: What it was loaded as.
-        capabilities: Attention to the image.
-        templates: How it is asked: as the published evaluation does.
-        core: The tensors behind it.
-        published_row_convention: How the published evaluation of this model reads attention.
+        name: The name under which it was loaded.
+        capabilities: `attention`.
+        templates: Prompt templates of the published evaluation.
+        core: The network.
+        published_row_convention: Row convention of the published evaluation of this model.
     """
 
     capabilities: frozenset[Capability] = frozenset({"attention"})
@@ -124,12 +126,12 @@ class CambrianModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers each prompt about the image at the same place.
+        """Answer each prompt about the image with the same index.
 
         Args:
             images: RGB images; the same object in consecutive places is read once.
-            prompts: One an image.
-            decoding: How.
+            prompts: One prompt per image.
+            decoding: How answers are decoded.
 
         Raises:
             DataError: If an image is too long for the grid, or a question too long for the model.
@@ -157,7 +159,7 @@ class CambrianModel:
     def _answer_one(
         self, image: Image.Image, question: str, decoding: Decoding, again: bool
     ) -> Answer:
-        """Answers one question; `again` says that another about the same image will follow."""
+        """Answer one question; `again` means that another about the same image will follow."""
         drop = self._settings.legacy_drop_newline
         if drop is None:
             drop = decoding.conventions.image_newline is ImageNewline.DROPPED
@@ -188,7 +190,7 @@ class CambrianModel:
         return Answer(words, tuple(tokens), spans, trace=self._trace(output, image, decoding))
 
     def _see(self, image: Image.Image) -> _SeenImage:
-        """Return what is held of an image, encoding it if it is another than the last one."""
+        """Return the encoding of an image, which is computed unless it is the last image."""
         if self._seen is None or self._seen.image is not image:
             self._seen = _SeenImage(image, self.core.encode(np.asarray(image.convert("RGB"))))
         return self._seen
@@ -209,7 +211,7 @@ class CambrianModel:
 
 @dataclass(slots=True)
 class _SeenImage:
-    """The last image, by identity, and what was computed of it."""
+    """The last image and its encodings."""
 
     image: Image.Image
     features: list[Tensor]

@@ -4,9 +4,9 @@ Every cell of a square query grid looks only at the cells of the four encoders t
 patch of the image: one cell of each coarse encoder and, of ConvNeXt's four times finer grid, a
 window of 4 x 4 (Cambrian-1, arXiv 2406.16860, section 4). The same layer serves twice: as the
 connector before the language model, and as the samplers between its layers, which let the image
-tokens look at the encoders again.
+tokens attend to the encoders again.
 
-Modules carry the names of the published checkpoint, so that it loads as it is.
+Modules have the names of the published checkpoint, so that it loads without renaming.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pixfoundation.models.cambrian.unpadding import Margins
 
 @dataclass(frozen=True)
 class ImageContext:
-    """What the language model gets of one image.
+    """One image as the language model gets it.
 
     Attributes:
         tokens: [rows * (columns + 1), width], row by row, each row closed by the newline token.
-        margins: What was cut off the square grid.
+        margins: The padding that was cut off the square grid.
         summary: [1, 1, vision width], the mean over all tokens of the first encoder, padding
             included.
-        windows: For each encoder [rows * columns, window, vision width]: what each image token
-            may look at again.
+        windows: For each encoder [rows * columns, window, vision width]: the cells that each image
+            token may attend to again.
         visible: For each encoder the boolean [rows * columns, window]: False on padding.
     """
 
@@ -88,7 +88,7 @@ class WindowAttention(nn.Module):
 
 
 class SamplerLayer(nn.Module):
-    """One step of looking: query and image summary in, the query with what it saw added out."""
+    """One step of attention from a query, with the image's summary, to its windows."""
 
     def __init__(self, query_width: int, width: int, windows: Sequence[int]) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Sampler(nn.Module):
         windows: Sequence[Tensor],
         visible: Sequence[Tensor],
     ) -> Tensor:
-        """Lets each query look at its windows.
+        """Let each query attend to its windows.
 
         Args:
             query: [n, 1, query width].
@@ -153,11 +153,7 @@ class Aggregator(nn.Module):
     """Everything between the encoders and the language model, and the samplers inside it."""
 
     def __init__(self, layout: CambrianLayout) -> None:
-        """Build it in the sizes of a checkpoint.
-
-        Args:
-            layout: Its structure.
-        """
+        """Build the modules in the sizes of a checkpoint."""
         super().__init__()
         self.layout = layout
         width = layout.vision_width
@@ -228,7 +224,7 @@ class Aggregator(nn.Module):
         summary: Tensor,
         image_size: tuple[int, int],
     ) -> Tensor:
-        """Return what one group of queries saw, [side, side, vision width]."""
+        """Return the output of one group of queries, [side, side, vision width]."""
         side = self.layout.query_sides[group]
         windows, visible = _windows(projected, side, image_size)
         query = self.vision_query[group].expand(side * side, 1, -1)
@@ -242,11 +238,11 @@ class Aggregator(nn.Module):
 
 
 def resample(tokens: Tensor, side: int) -> Tensor:
-    """Brings a square grid of tokens to another side, bilinearly in float32.
+    """Resize a square grid of tokens to another side, bilinearly in float32.
 
     Args:
         tokens: [batch, cells, channels].
-        side: Wanted cells along a side.
+        side: Cells along a side of the result.
 
     Returns:
         [batch, side * side, channels]; the tokens themselves if they have that side.
@@ -266,7 +262,7 @@ def resample(tokens: Tensor, side: int) -> Tensor:
 def _windows(
     projected: Sequence[Tensor], side: int, image_size: tuple[int, int]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Shares the cells of each encoder out among side x side queries.
+    """Divide the cells of each encoder among side x side queries.
 
     Returns:
         For each encoder its cells [side, side, window, width], and whether they are on the image,
@@ -295,5 +291,5 @@ def _norm_linear(width: int) -> nn.Sequential:
 
 
 def _split_heads(x: Tensor) -> Tensor:
-    """[n, length, width] to [n, heads, length, head width]."""
+    """Turn [n, length, width] into [n, heads, length, head width]."""
     return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Loads `nyu-visionx/cambrian-8b` as published: memory said first, then every key accounted for."""
+"""Loads `nyu-visionx/cambrian-8b` as published; every key must have its place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pixfoundation.models.common.placement import Placement, Quantization, quant
 
 _AGGREGATOR = ("mm_projector", "vision_query", "vision_sampler", "image_newline")
 _UNDIVIDED = ("LlamaDecoderLayer",)
-_POSITIONS = 2048  # of the key-value cache that the estimate of memory counts on
+_POSITIONS = 2048  # positions of the key-value cache in the estimate of memory
 
 
 def load(
@@ -40,15 +40,15 @@ def load(
     Args:
         checkpoint_dir: Folder, or hub id.
         towers: Folder that holds a folder for each encoder; None takes them from the hub.
-        dtype: Of all weights, float16 as published; None for half precision on a GPU.
-        device: Of the language model and the aggregator: a device, 'auto' to divide the language
-            model between all GPUs, None for a GPU if there is one.
-        tower_device: Of the encoders; that of the aggregator by default.
+        dtype: Precision of all weights, float16 as published; None for half precision on a GPU.
+        device: Device of the language model and the aggregator: a device, 'auto' to divide the
+            language model between all GPUs, None for a GPU if there is one.
+        tower_device: Device of the encoders; that of the aggregator by default.
         quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
-        revision: Of the hub repository.
+        revision: Branch, tag or commit of the hub repository.
 
     Raises:
-        CheckpointError: In one sentence, if anything is missing, truncated or of another size.
+        CheckpointError: If a file is missing, truncated or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     folder = find_folder(checkpoint_dir, revision)
@@ -93,7 +93,7 @@ def load(
 
 
 def _room_beside(vision: int) -> dict[int, int]:
-    """Return the free bytes by GPU, less what the first must hold beside the language model."""
+    """Return the free bytes by GPU, less what the first holds besides the language model."""
     free = {gpu: torch.cuda.mem_get_info(gpu)[0] for gpu in range(torch.cuda.device_count())}
     return {gpu: room - (vision if gpu == 0 else 0) for gpu, room in free.items()}
 
@@ -111,9 +111,9 @@ def _empty(folder: Path, checkpoint: Checkpoint, layout: CambrianLayout) -> _Mod
     """Build the model without memory for its parameters."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    said = read_json(folder / "config.json")
-    said["vocab_size"] = shape_of(checkpoint, "model.embed_tokens.weight")[0]
-    config = LlamaConfig.from_dict({k: v for k, v in said.items() if not k.startswith("mm_")})
+    stored = read_json(folder / "config.json")
+    stored["vocab_size"] = shape_of(checkpoint, "model.embed_tokens.weight")[0]
+    config = LlamaConfig.from_dict({k: v for k, v in stored.items() if not k.startswith("mm_")})
     with empty_weights():
         return _Model(LlamaForCausalLM(config), Aggregator(layout))
 
@@ -144,7 +144,7 @@ def _fill(
 
 
 def _place(key: str) -> str:
-    """Return where a key of the checkpoint goes."""
+    """Return the name in `_Model` of a key of the checkpoint."""
     inner = key.removeprefix("model.")
     if inner != key and inner.startswith(_AGGREGATOR):
         return f"aggregator.{inner}"
@@ -152,10 +152,11 @@ def _place(key: str) -> str:
 
 
 def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int:
-    """Estimates the bytes that a run takes beside the weights.
+    """Estimate the bytes that a run takes in addition to the weights.
 
-    Keys and values of an answer, and ConvNeXt's first stage, which dominates the encoders: a cell
-    for 4 x 4 pixels, a fifteenth of all channels, four times widened, twice and some copies.
+    They hold keys and values of an answer, and ConvNeXt's first stage, which dominates the
+    encoders: a cell for 4 x 4 pixels, a fifteenth of all channels, four times widened, twice and
+    some copies.
     """
     config = llm.config
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS

@@ -1,8 +1,8 @@
 """The samplers between the language model's layers, as hooks on transformers' own decoder.
 
-After decoder layers 0, 3, 6, ... the image tokens look at the encoders' windows again. That happens
-once, while the prompt is read; the key-value cache keeps what came of it. Hooks leave the decoder's
-loop, cache and attention as they are.
+After decoder layers 0, 3, 6, ... the image tokens attend to the encoders' windows again. That
+happens once, while the prompt is read; the key-value cache keeps the result. Hooks leave the
+decoder's loop, cache and attention as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pixfoundation.models.cambrian.aggregator import ImageContext, Sampler
 def looking_again(
     layers: nn.ModuleList, samplers: Mapping[int, Sampler], context: ImageContext, start: int
 ) -> Iterator[None]:
-    """Inside it, the first forward over the image tokens passes through the samplers.
+    """Let the first forward pass over the image tokens go through the samplers.
 
     Args:
         layers: The decoder's layers.
@@ -29,7 +29,7 @@ def looking_again(
         context: The image.
         start: Position of the first image token in the sequence.
     """
-    # In front of other hooks: those that record hidden states shall see what the next layer sees.
+    # Before other hooks, so that those which record hidden states see the input of the next layer.
     handles = [
         layers[index].register_forward_hook(_Look(sampler, context, start), prepend=True)
         for index, sampler in samplers.items()
@@ -61,7 +61,7 @@ class _Look:
 
 
 def look(sampler: Sampler, tokens: Tensor, context: ImageContext) -> Tensor:
-    """Lets the image tokens pass one sampler; newline tokens stay as they are.
+    """Pass the image tokens through one sampler; newline tokens stay unchanged.
 
     Args:
         sampler: One of the samplers inside the language model.
@@ -69,7 +69,7 @@ def look(sampler: Sampler, tokens: Tensor, context: ImageContext) -> Tensor:
         context: The image.
 
     Returns:
-        The same shape.
+        A tensor of the same shape.
     """
     rows, columns = context.grid
     grid = tokens[0].unflatten(0, (rows, columns + 1))  # rows, columns + 1, width

@@ -5,7 +5,7 @@
     out = model.generate(ids, features, (width, height), max_new_tokens=64)
 
 The language model is transformers' `LlamaForCausalLM`, untouched; what Cambrian adds acts through
-its input embeddings and through hooks (`interleaving`). Text and templates are in `text`.
+its input embeddings and through hooks (`interleaving`). Text and templates are in `prompt`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pixfoundation.models.cambrian.pixels import check_rgb
 from pixfoundation.models.cambrian.sizes import CambrianLayout
 from pixfoundation.models.cambrian.towers import VisionTower
 
-IMAGE_TOKEN = -200  # stands in the ids where the image goes
+IMAGE_TOKEN = -200  # stands for the image in prompt ids
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class ReadImage:
 
 
 class Cambrian:
-    """A loaded Cambrian-1 model. Made by `pixfoundation.models.cambrian.load`.
+    """A loaded Cambrian-1 model, as `pixfoundation.models.cambrian.checkpoint.load` returns it.
 
     Attributes:
         layout: Its structure.
         llm: The language model.
-        aggregator: What turns encoder features into image tokens, and the samplers.
+        aggregator: Turns encoder features into image tokens; holds the samplers.
         towers: The vision encoders.
         stop_ids: Ids that end an answer, as the checkpoint says.
     """
@@ -119,7 +119,7 @@ class Cambrian:
             For each encoder [1, side * side, channels], on its own device.
 
         Raises:
-            DataError: If the array is no RGB image.
+            DataError: If the array is not an RGB image.
         """
         check_rgb(rgb)
         features = []
@@ -134,16 +134,16 @@ class Cambrian:
         """Turn encoder features into what the language model gets.
 
         Args:
-            features: As `encode` gives them; [side * side, channels] will do as well.
+            features: As `encode` returns them, or [side * side, channels] per encoder.
             image_size: (width, height) of the image in pixels.
 
         Raises:
-            DataError: If the image is too long for the grid, or features are not of this model.
+            DataError: If the image is too long for the grid, or if features do not fit the model.
         """
         shapes = [(tower.side**2, tower.width) for tower in self.layout.towers]
-        got = [tuple(x.shape[-2:]) for x in features]
-        if got != shapes:
-            raise DataError(f"Expected encoder features of shapes {shapes}, but got {got}.")
+        actual = [tuple(x.shape[-2:]) for x in features]
+        if actual != shapes:
+            raise DataError(f"Expected encoder features of shapes {shapes}, but got {actual}.")
         newline = self.aggregator.image_newline
         placed = [x.view(1, *x.shape[-2:]).to(newline.device, newline.dtype) for x in features]
         return self.aggregator(placed, image_size)
@@ -152,15 +152,15 @@ class Cambrian:
     def read(
         self, input_ids: Sequence[int] | Tensor, features: Sequence[Tensor], size: tuple[int, int]
     ) -> ReadImage:
-        """Read a prompt up to its image once, for `generate(read=...)` to go on from.
+        """Read a prompt up to its image once, for `generate(read=...)` to continue.
 
         Args:
-            input_ids: The prompt's ids with one -200; what follows it is not read.
-            features: As `encode` gives them.
+            input_ids: The prompt's ids with one -200; the ids behind it are ignored.
+            features: As `encode` returns them.
             size: (width, height) of the image in pixels.
 
         Raises:
-            DataError: As `generate`.
+            DataError: In the same cases as `generate`.
         """
         from transformers import DynamicCache
 
@@ -195,24 +195,24 @@ class Cambrian:
         seed: int = 2024,
         read: ReadImage | None = None,
     ) -> Generation:
-        """Answers one prompt.
+        """Answer one prompt.
 
         Args:
-            input_ids: The prompt's ids with one -200 where the image goes, or none.
-            tower_features: As `encode` gives them; not looked at for a prompt without an image,
-                or with `read`.
+            input_ids: The prompt's ids, with one -200 in the place of the image if there is one.
+            tower_features: As `encode` returns them; ignored for a prompt without an image, or with
+                `read`.
             image_size: (width, height) of the image in pixels.
             max_new_tokens: Upper bound on the answer, stop token included.
-            stop_ids: Ids that end it; those of the checkpoint by default.
+            stop_ids: Ids that end the answer; those of the checkpoint by default.
             attention: Whether to capture the attention to the image.
             logits: Whether to keep the logits of every step.
-            temperature: 0 is greedy.
-            seed: Of the sampling above 0.
-            read: The beginning of this prompt, read before.
+            temperature: 0 for greedy decoding, above it for sampling.
+            seed: Seed of the sampling.
+            read: The beginning of this prompt, from `read`.
 
         Raises:
-            DataError: If the ids hold several images, an image without its features, the image at
-                another place than the samplers were trained for, or too many tokens.
+            DataError: If the ids hold several images, an image without its features, too many
+                tokens, or the image at a position for which the samplers were not trained.
         """
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self._image_position(ids)
@@ -260,7 +260,7 @@ class Cambrian:
         size: tuple[int, int] | None,
         read: ReadImage | None,
     ) -> ImageContext | None:
-        """Return the image of a prompt; None if it has none."""
+        """Return the image of a prompt; None for a prompt without an image."""
         if read is not None:
             length = len(read.ids)
             if not torch.equal(ids[:length], read.ids) or len(ids) < length + 2:
@@ -276,7 +276,7 @@ class Cambrian:
         return self.look(features, size)
 
     def _image_position(self, ids: Tensor) -> int | None:
-        """Return where the image stands in the ids, checked against what it was trained for."""
+        """Return the position of the image in the ids, after comparing it with that of training."""
         places = (ids == IMAGE_TOKEN).nonzero().flatten().tolist()
         text = ids[ids != IMAGE_TOKEN]
         vocabulary = self.llm.config.vocab_size
@@ -317,10 +317,10 @@ class Cambrian:
 
     def _samplers(self) -> dict[int, Sampler]:
         """Return the samplers by the decoder layer that they follow."""
-        found = self.aggregator.vision_sampler_layers
+        samplers = self.aggregator.vision_sampler_layers
         return {
             layer: sampler
-            for layer, sampler in zip(self.layout.sampled, found, strict=True)
+            for layer, sampler in zip(self.layout.sampled, samplers, strict=True)
             if isinstance(sampler, Sampler)
         }
 

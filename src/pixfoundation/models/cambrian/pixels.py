@@ -1,7 +1,8 @@
-"""How an image becomes the input of each vision encoder.
+"""From an image to the input of each vision encoder.
 
-As `process_images` of `cambrian-mllm/cambrian` does it: padded to a centred square in the colour of
-*the wrapper's* mean, resized by Pillow's bicubic filter, scaled to 0..1 and normalised.
+The image is prepared as by `process_images` of `cambrian-mllm/cambrian`: padded to a centred
+square in the colour of *the wrapper's* mean, resized by Pillow's bicubic filter, scaled to 0..1 and
+normalised.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From RGB to one encoder's input.
+    """The preprocessing of one encoder.
 
     Attributes:
-        side: Of the square input, in pixels.
-        padding: The mean, 0..1, whose colour fills the square. SigLIP is padded with CLIP's mean,
+        side: Side of the square input in pixels.
+        padding: Mean colour, 0..1, that fills the square. SigLIP is padded with CLIP's mean,
             which is the published wrapper's default, though it is normalised with its own.
-        mean: Subtracted, 0..1, by channel.
-        deviation: Divided by.
+        mean: Mean that is subtracted, 0..1, by channel.
+        deviation: Standard deviation to divide by, by channel.
     """
 
     side: int

@@ -41,8 +41,8 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer, LlamaConfig
 
     try:
-        # With a configuration of its own, since config.json names a model that transformers
-        # does not know.
+        # The configuration is given because config.json names a model unknown to
+        # transformers.
         tokenizer = AutoTokenizer.from_pretrained(str(folder), config=LlamaConfig())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
@@ -69,7 +69,7 @@ def prompt_ids(
 
     Args:
         tokenizer: From `load_tokenizer`.
-        question: The user's words.
+        question: The user's question.
         image: Whether the question is about an image; it is written as one -200.
         legacy_drop_newline: Drop the first id behind the image, as the published inference script
             does: its splitter takes that id, the newline, for a start token.
@@ -90,12 +90,12 @@ def turn_ends(tokenizer: Any) -> tuple[int, ...]:
     Llama 3 ends an answer with `<|eot_id|>`; a checkpoint whose configuration lists only
     `<|end_of_text|>` would run on.
     """
-    found = (_ids(tokenizer, token) for token in (END_OF_TURN, END_OF_TEXT))
-    return tuple(ids[0] for ids in found if len(ids) == 1)
+    candidates = (_ids(tokenizer, token) for token in (END_OF_TURN, END_OF_TEXT))
+    return tuple(ids[0] for ids in candidates if len(ids) == 1)
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    """Tokenises without adding anything; a start token is kept only where the text writes one."""
+    """Tokenise without adding tokens; a start token is kept only if the text writes one."""
     ids = tokenizer(text, add_special_tokens=False).input_ids
     written = 1 if text.startswith(START) else 0
     leading = 0

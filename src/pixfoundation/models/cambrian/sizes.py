@@ -1,4 +1,4 @@
-"""What a Cambrian checkpoint says about itself: its towers, its grids, its samplers.
+"""The structure of a Cambrian checkpoint: its towers, grids and samplers.
 
 Sizes come from the tensors; names, grids and the place of the image come from config.json, with the
 field names of `cambrian-mllm/cambrian` (checked against its training script, since config.json of
@@ -26,23 +26,23 @@ CONVNEXT_HUB = {
     "XXL": "laion/CLIP-convnext_xxlarge-laion2B-s34B-b82K-augreg-soup",
     "L": "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup",
 }
-CONVNEXT_RESOLUTION = 1024  # where the name gives none
+CONVNEXT_RESOLUTION = 1024  # if the name gives no resolution
 _NUMBERED = re.compile(r"(res|interp)(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerSpec:
-    """One of the vision encoders as the checkpoint names it.
+    """One of the vision encoders of a checkpoint.
 
     Attributes:
-        index: Its place in the list, which is also its number in the keys.
-        kind: Which architecture.
-        name: As config.json has it.
-        hub: Where the hub holds its weights.
+        index: Its index in the list, which is also its number in the keys.
+        kind: Its architecture.
+        name: Its name in config.json.
+        hub: Hub id of its weights.
         width: Channels that its projection expects.
-        side: Cells along a side of the grid that it hands over.
+        side: Cells along a side of its output grid.
         resolution: Side of its input in pixels if the name says so; the tower's own otherwise.
-        stages: Whether all stages of a ConvNeXt are taken, not only the last.
+        stages: Whether all stages of a ConvNeXt are used, not only the last.
     """
 
     index: int
@@ -62,13 +62,13 @@ class CambrianLayout:
     Attributes:
         towers: The vision encoders, in order.
         side: Cells along a side of the image grid in the language model (24).
-        query_sides: The same for each group of queries of the connector.
+        query_sides: Cells along a side of the grid of each group of queries of the connector.
         connector_depths: Layers of the connector, by query group.
         vision_width: Width of the aggregator (1024).
         width: Width of the language model (4096).
-        sampled: Decoder layers after which a sampler works, in order; empty if there are none.
+        sampled: Decoder layers that are followed by a sampler, in order; empty without samplers.
         image_position: Index of the image in the prompt for which the samplers were trained.
-        clip_layer: Which of CLIP's hidden states is taken (-2).
+        clip_layer: Index of the hidden state of CLIP that is used (-2).
         max_tokens: Longest prompt with the image; None if unlimited.
     """
 
@@ -84,7 +84,7 @@ class CambrianLayout:
     max_tokens: int | None
 
     def windows(self, side: int) -> tuple[int, ...]:
-        """Return, for each tower, how many of its cells along a side one query sees."""
+        """Return, for each tower, the number of its cells along a side that one query sees."""
         return tuple(tower.side // side for tower in self.towers)
 
 
@@ -92,8 +92,8 @@ def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
     """Read the layout from config.json and the shapes of the tensors.
 
     Raises:
-        CheckpointError: If the folder is no Cambrian checkpoint with a spatial vision aggregator,
-            lacks its samplers, or names a tower that is not known.
+        CheckpointError: If the folder is not a Cambrian checkpoint with a spatial vision
+            aggregator, lacks its samplers, or names an unknown tower.
     """
     file = folder / "config.json"
     config = read_json(file)
@@ -163,7 +163,7 @@ def read_tower_name(index: int, name: str, *, width: int, side: int) -> TowerSpe
     configuration disagree.
 
     Raises:
-        CheckpointError: If the name is of no encoder that Cambrian-1 8B uses.
+        CheckpointError: If Cambrian-1 8B does not use such an encoder.
     """
     numbers = {m[1]: int(m[2]) for part in name.split("-") if (m := _NUMBERED.match(part))}
     base = "-".join(part for part in name.split("-") if not _NUMBERED.match(part))
@@ -191,19 +191,19 @@ def read_tower_name(index: int, name: str, *, width: int, side: int) -> TowerSpe
 def _sampled_layers(
     config: Mapping[str, Any], checkpoint: Checkpoint, file: Path
 ) -> tuple[int, ...]:
-    """Return the decoder layers that have a sampler behind them."""
-    found = count_of(checkpoint, r"^model\.vision_sampler_layers\.(\d+)\.")
+    """Return the decoder layers that are followed by a sampler."""
+    stored = count_of(checkpoint, r"^model\.vision_sampler_layers\.(\d+)\.")
     if config.get("connector_only", False):
         return ()
     promised = _field(config, "num_of_vision_sampler_layers", file)
-    if found != promised:
+    if stored != promised:
         raise CheckpointError(
-            f"{checkpoint.name} holds {found or 'no'} samplers (model.vision_sampler_layers.*), "
+            f"{checkpoint.name} holds {stored or 'no'} samplers (model.vision_sampler_layers.*), "
             f"but config.json promises {promised}. It is incomplete; get all its shards."
         )
     start = _field(config, "start_of_vision_sampler_layers", file)
     stride = _field(config, "stride_of_vision_sampler_layers", file)
-    sampled = tuple(start + stride * i for i in range(found))
+    sampled = tuple(start + stride * i for i in range(stored))
     if sampled and sampled[-1] >= _field(config, "num_hidden_layers", file):
         raise CheckpointError(
             f"{file} puts a sampler behind decoder layer {sampled[-1]}, but there are only "
@@ -231,7 +231,11 @@ def _field(config: Mapping[str, Any], name: str, file: Path) -> Any:
 
 
 def shape_of(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
-    """Return the shape of a tensor; raises `CheckpointError` if it is missing."""
+    """Return the shape of a tensor.
+
+    Raises:
+        CheckpointError: If it is missing.
+    """
     if key not in checkpoint:
         raise CheckpointError(
             f"{checkpoint.name} lacks the tensor {key!r}: it is incomplete, or of another model. "
@@ -241,7 +245,7 @@ def shape_of(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
 
 
 def count_of(checkpoint: Checkpoint, pattern: str) -> int:
-    """Return how many numbers the pattern's group takes among the keys."""
+    """Return the number of different values of the pattern's group among the keys."""
     return len({m[1] for key in checkpoint.shapes if (m := re.match(pattern, key))})
 
 

@@ -1,8 +1,8 @@
-"""Where the weights of a vision encoder lie, and what stands beside them.
+"""Finds the weights of a vision encoder, and the settings in the files next to them.
 
 Folders as the hub has them are understood: transformers folders for CLIP and DINOv2, OpenCLIP
-folders (keys `visual.trunk.*`) or plain timm folders for SigLIP and ConvNeXt. A folder is known by
-what it holds, not by its name.
+folders (keys `visual.trunk.*`) or plain timm folders for SigLIP and ConvNeXt. A folder is
+recognised by its content, not by its name.
 """
 
 from __future__ import annotations
@@ -39,43 +39,43 @@ def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
     """Return the folder of an encoder's weights.
 
     Args:
-        spec: Which encoder.
+        spec: The encoder.
         towers: A folder that holds one folder for each encoder, at any depth up to four; None to
             take them from the hub.
 
     Raises:
         CheckpointError: If there is no such encoder in the folder, or more than one.
-        PrerequisiteError: If the hub is asked and cannot be reached.
+        PrerequisiteError: If the hub is needed and cannot be reached.
     """
     if towers is None:
         return find_folder(spec.hub)
     if not towers.is_dir():
         raise PrerequisiteError(
             f"There is no folder {towers}. Give the folder that holds the vision towers, "
-            "or none to take them from the hub."
+            "or None to take them from the hub."
         )
-    found = [folder for folder in _folders(towers) if kind_of(folder) == spec.kind]
-    if not found:
+    folders = [folder for folder in _folders(towers) if kind_of(folder) == spec.kind]
+    if not folders:
         raise CheckpointError(
             f"{towers} holds no folder with the vision tower {spec.name} ({spec.kind}). "
             f"Get it with: hf download {spec.hub} --local-dir {towers / spec.kind}"
         )
-    if len(found) > 1:
+    if len(folders) > 1:
         name = spec.hub.rsplit("/", 1)[-1].lower()
-        found = [folder for folder in found if name in str(folder).lower()] or found
-    if len(found) > 1:
-        listed = ", ".join(str(folder.relative_to(towers)) for folder in found)
+        folders = [folder for folder in folders if name in str(folder).lower()] or folders
+    if len(folders) > 1:
+        listed = ", ".join(str(folder.relative_to(towers)) for folder in folders)
         raise CheckpointError(
             f"{towers} holds several {spec.kind} towers ({listed}); leave only {spec.hub} there."
         )
-    return found[0]
+    return folders[0]
 
 
 def kind_of(folder: Path) -> TowerKind | None:
-    """Return which encoder a folder holds; None if it holds none.
+    """Return the kind of encoder that a folder holds; None for a folder without an encoder.
 
     Raises:
-        CheckpointError: If there is a weights file that cannot be read.
+        CheckpointError: If a weights file cannot be read.
     """
     if not any(file.suffix in _WEIGHTS for file in folder.iterdir()):
         return None
@@ -101,7 +101,7 @@ def open_trunk(folder: Path) -> Checkpoint:
 
 
 def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
-    """Return what the weights of an encoder take in memory, before they are loaded."""
+    """Return the bytes of an encoder's weights without loading them."""
     if spec.kind in ("siglip", "convnext"):
         shapes = open_trunk(folder).shapes
         prefix = trunk_prefix(shapes)
@@ -114,21 +114,21 @@ def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
 
 
 def trunk_prefix(keys: Any) -> str:
-    """Return what stands before the trunk's own names: `visual.trunk.` or nothing."""
+    """Return the prefix of the trunk's keys: `visual.trunk.` or an empty string."""
     return TRUNK if any(key.startswith(TRUNK) for key in keys) else ""
 
 
 def trunk_arguments(folder: Path) -> dict[str, Any]:
-    """Return what the JSON files of an OpenCLIP or timm folder say about the trunk.
+    """Return the settings of the trunk in the JSON files of an OpenCLIP or timm folder.
 
     They nest it differently (`model_cfg.vision_cfg`, `model_args`, or not at all), so all values
-    are collected by their own name; those of the text side are left out.
+    are collected by their own name, except those of the text side.
     """
-    found: dict[str, Any] = {}
+    collected: dict[str, Any] = {}
     for file in sorted(folder.glob("*.json")):
         if not file.name.endswith(".index.json"):
-            _collect(_json(file), found)
-    return found
+            _collect(_json(file), collected)
+    return collected
 
 
 def processor_arguments(folder: Path) -> dict[str, Any]:
@@ -136,13 +136,13 @@ def processor_arguments(folder: Path) -> dict[str, Any]:
     return _json(folder / "preprocessor_config.json")
 
 
-def _collect(node: Mapping[str, Any], found: dict[str, Any]) -> None:
+def _collect(node: Mapping[str, Any], collected: dict[str, Any]) -> None:
     for key, value in node.items():
         if isinstance(value, Mapping):
             if key not in _NOT_OF_THE_TRUNK:
-                _collect(value, found)
+                _collect(value, collected)
         else:
-            found.setdefault(key, value)
+            collected.setdefault(key, value)
 
 
 def _folders(root: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """The four vision encoders, on transformers' classes, numerically as Cambrian-1 was trained.
 
-What differs between libraries is set here: SigLIP's GELU is exact and its query, key and value are
-stored fused; ConvNeXt's LayerNorm has the epsilon of its trunk (1e-5); DINOv2's positions are
+Differences between libraries are settled here: SigLIP's GELU is exact and its query, key and value
+are stored fused; ConvNeXt's LayerNorm has the epsilon of its trunk (1e-5); DINOv2's positions are
 resampled by the rule of transformers 4.37, which later versions changed.
 """
 
@@ -33,10 +33,10 @@ class VisionTower(nn.Module, ABC):
     """One vision encoder.
 
     Attributes:
-        spec: Which one, and what the checkpoint expects of it.
-        preprocessing: From RGB to its input.
+        spec: The encoder as the checkpoint names it.
+        preprocessing: Turns an RGB image into the encoder's input.
         width: Channels of its features.
-        folder: Where its weights came from.
+        folder: Folder of its weights.
     """
 
     folder: Path
@@ -87,10 +87,10 @@ class Dinov2(VisionTower):
 
 
 class ConvNext(VisionTower):
-    """The raw output of each stage, all brought to one grid and laid side by side."""
+    """The raw output of each stage, all resized to one grid and concatenated."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return [1, side * side, width]: the stages meet at the grid that is asked for."""
+        """Return [1, side * side, width], with all stages on the grid of the specification."""
         hidden = self.encoder.get_submodule("embeddings")(pixel_values)
         outputs = []
         for stage in self.encoder.get_submodule("encoder.stages").children():
@@ -112,11 +112,11 @@ def load_tower(
     """Load one encoder, in evaluation mode.
 
     Args:
-        spec: Which.
-        folder: Where its weights are, from `find_tower`.
-        dtype: Of weights and features.
-        device: Where it computes.
-        clip_layer: Which of CLIP's hidden states is taken.
+        spec: The encoder.
+        folder: Folder of its weights, from `find_tower`.
+        dtype: Precision of weights and features.
+        device: Device of the encoder.
+        clip_layer: Index of the hidden state of CLIP that is used.
 
     Raises:
         CheckpointError: If it is damaged, incomplete, or not as wide as the checkpoint expects.
@@ -159,9 +159,9 @@ def _load_clip(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> Clip:
     from transformers import CLIPVisionModel
 
     encoder = _from_pretrained(CLIPVisionModel, folder, dtype, ignorable=_CLIP_TEXT_SIDE)
-    said = processor_arguments(folder)
-    mean = said.get("image_mean", pixels.CLIP_MEAN)
-    deviation = said.get("image_std", pixels.CLIP_STD)
+    processor = processor_arguments(folder)
+    mean = processor.get("image_mean", pixels.CLIP_MEAN)
+    deviation = processor.get("image_std", pixels.CLIP_STD)
     side = encoder.config.image_size
     return Clip(
         spec, encoder, Preprocessing(side, mean, mean, deviation), encoder.config.hidden_size
@@ -177,22 +177,22 @@ def _load_dinov2(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> Dinov2:
     encoder.embeddings.position_embeddings = nn.Parameter(
         resample_positions(positions.detach(), side // encoder.config.patch_size)
     )
-    said = processor_arguments(folder)
-    mean = said.get("image_mean", pixels.IMAGENET_MEAN)
-    deviation = said.get("image_std", pixels.IMAGENET_STD)
+    processor = processor_arguments(folder)
+    mean = processor.get("image_mean", pixels.IMAGENET_MEAN)
+    deviation = processor.get("image_std", pixels.IMAGENET_STD)
     width = encoder.config.hidden_size
     return Dinov2(spec, encoder, Preprocessing(side, mean, mean, deviation), width)
 
 
 def resample_positions(positions: Tensor, side: int) -> Tensor:
-    """Brings DINOv2's position embeddings to another grid as transformers 4.37 did.
+    """Resize DINOv2's position embeddings to another grid as transformers 4.37 did.
 
-    That version enlarged by the factor (side + 0.1) / old side, later ones ask for the size; with
-    the factor the samples lie elsewhere, and Cambrian was trained on those.
+    That version enlarged by the factor (side + 0.1) / old side, later versions by the target size.
+    The two sample at different positions, and Cambrian was trained with the former.
 
     Args:
         positions: [1, 1 + old side * old side, width], the class token's first.
-        side: Wanted cells along a side.
+        side: Cells along a side of the result.
 
     Returns:
         [1, 1 + side * side, width].
@@ -213,22 +213,20 @@ def _from_pretrained(
     """Load a transformers folder; every key must have its place."""
     from transformers.utils import logging
 
-    Checkpoint.open(folder)  # says which file is missing or truncated
+    Checkpoint.open(folder)  # raises if a file is missing or truncated
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the account of keys is checked below
+    logging.set_verbosity_error()  # the keys are checked below
     try:
-        model, account = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        model, info = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{folder} cannot be loaded as {kind.__name__}: {str(error).splitlines()[0]}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)
-    missing = sorted(account["missing_keys"])
+    missing = sorted(info["missing_keys"])
     unused = sorted(
-        key
-        for key in account["unexpected_keys"]
-        if ignorable is None or not re.search(ignorable, key)
+        key for key in info["unexpected_keys"] if ignorable is None or not re.search(ignorable, key)
     )
     if missing or unused:
         raise CheckpointError(

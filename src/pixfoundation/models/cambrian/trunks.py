@@ -23,7 +23,7 @@ from pixfoundation.models.cambrian.tower_files import open_trunk, trunk_argument
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights, load_into
 
-# What timm's named architectures fix and their weights do not show.
+# Settings that timm fixes by the name of an architecture and that no tensor shows.
 _ARCHITECTURES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vit_so400m", {"num_heads": 16}),
     ("vit_large", {"num_heads": 16}),
@@ -41,8 +41,8 @@ class Trunk:
         encoder: The module.
         widths: Channels of its stages; a single one for SigLIP.
         image_side: Side of its own input in pixels; 0 if it takes any.
-        mean: Of the pixels, 0..1, if its files say so.
-        deviation: Likewise.
+        mean: Mean of the pixels, 0..1, if its files hold one.
+        deviation: Standard deviation of the pixels, 0..1, if its files hold one.
     """
 
     encoder: nn.Module
@@ -101,8 +101,8 @@ def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
 
 def _siglip_names(key: str) -> Sequence[str]:
     """Return the name(s) in transformers of one of timm's parameters."""
-    if found := re.match(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)$", key):
-        layer, leaf = found.groups()
+    if match := re.match(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)$", key):
+        layer, leaf = match.groups()
         return [f"encoder.layers.{layer}.self_attn.{part}_proj.{leaf}" for part in "qkv"]
     for pattern, name in (
         (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layers.\1.self_attn.out_proj."),
@@ -191,7 +191,7 @@ def _open(folder: Path) -> tuple[Checkpoint, str, Mapping[str, Any]]:
 
 
 def _outside_trunk(prefix: str) -> tuple[str, ...]:
-    """Patterns of keys that are not needed: the text side, and the heads of the trunk."""
+    """Return patterns of keys that are not needed: the text side, and the heads of the trunk."""
     trunk = re.escape(prefix)
     heads = rf"^{trunk}(attn_pool|head|fc_norm|norm_pre)\."
     return (heads, rf"^(?!{trunk})") if prefix else (heads,)

@@ -1,4 +1,4 @@
-"""Which cells of Cambrian's square grid lie on the image, and where they lie on it.
+"""Finds the cells of Cambrian's square grid that lie on the image, and their places on it.
 
 Cambrian pads every image to a square, encodes it to a square grid, and then cuts the padded rows or
 columns off again. How many are cut follows from floating-point products whose order matters: for a
@@ -40,7 +40,7 @@ class Margins:
             side: Cells along a side of the grid.
 
         Raises:
-            DataError: If the image is so long that no cell would be left of it, or has no pixels.
+            DataError: If the image has no pixels, or is so long that no cell would be left.
         """
         width, height = image_size
         if width < 1 or height < 1:
@@ -59,11 +59,11 @@ class Margins:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """The (rows, columns) that are left."""
+        """The (rows, columns) of the remaining grid."""
         return (self.side - 2 * self.top, self.side - 2 * self.left)
 
     def crop(self, cells: Tensor) -> Tensor:
-        """Cuts the margins off a tensor [side, side, ...]."""
+        """Cut the margins off a tensor [side, side, ...]."""
         rows, columns = self.grid
         return cells[self.top : self.top + rows, self.left : self.left + columns]
 
@@ -76,8 +76,8 @@ class Margins:
     def frame(self, image_size: tuple[int, int]) -> GridFrame:
         """Return where the kept cells lie on the image.
 
-        The cells are squares of the padded image, so the grid reaches a little over the image's
-        borders or stays a little inside them, whichever the floor made of it.
+        The cells are squares of the padded image, so the grid may reach slightly over the image's
+        borders or stay slightly inside them, depending on the rounding.
 
         Args:
             image_size: (width, height) in pixels.
@@ -92,11 +92,11 @@ class Margins:
         return GridFrame(rows, columns, box, (height, width))
 
     def published_frame(self, image_size: tuple[int, int]) -> GridFrame:
-        """Return where the published script puts the same cells.
+        """Return where the published script places the same cells.
 
         `infer_pixfoundation_cambrian.py` of MSiam/PixFoundation keeps its default aspect ratio
         'pad': it stretches the cut grid over the padded square as if nothing had been cut. On a
-        square image that is the same; at 16:9 it is up to 162 pixels off.
+        square image both agree; at 16:9 it is up to 162 pixels off.
         """
         width, height = image_size
         return GridFrame.padded_square(*self.grid, (height, width))

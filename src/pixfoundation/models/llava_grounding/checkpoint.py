@@ -1,4 +1,4 @@
-"""A published checkpoint folder, loaded: every key accounted for, sizes read from the files."""
+"""Loads a published checkpoint folder; sizes come from its files, every key must have its place."""
 
 from __future__ import annotations
 
@@ -59,23 +59,23 @@ def load(
 ) -> LlavaGrounding:
     """Load a checkpoint in its published layout.
 
-    What it needs is said first. Shards are read one after the other into the run's dtype, so that
-    the peak of memory is the model and one shard.
+    The memory that it needs is logged first. Shards are read one after the other into the final
+    precision, so that the peak of memory is the model and one shard.
 
     Args:
         checkpoint_dir: A folder, or a hub id such as 'Haozhangcx/llava_grounding_gd_vp'.
-        vision_tower: Folder or hub id of CLIP; by default what the checkpoint's configuration
-            names. Its weights are read only if they are not in the checkpoint, where the published
-            one has them.
-        dtype: Of CLIP, the projector and the language model; the segmenter is always float32.
-        device: Where the weights go; 'auto' fills all GPUs.
-        queries: Object queries an image; by default what the vision configuration says.
+        vision_tower: Folder or hub id of CLIP; the one that the checkpoint names by default. Its
+            weights are read only if the checkpoint does not hold them; the published one does.
+        dtype: Precision of CLIP, the projector and the language model; the segmenter is always
+            float32.
+        device: Device of the weights; 'auto' fills all GPUs.
+        queries: Object queries per image; the number of the vision configuration by default.
         vision_config: The original's YAML file with the settings of the segmenter; by default the
             one in the checkpoint's folder, or the published settings if there is none.
-        revision: Of the hub repository.
+        revision: Branch, tag or commit of the hub repository.
 
     Raises:
-        CheckpointError: If a file is missing, damaged or of another model or size.
+        CheckpointError: If a file is missing, damaged or belongs to another model.
         PrerequisiteError: If memory, a package or the hub is missing.
     """
     run_dtype = resolve_dtype(dtype, torch.device("cpu")) if isinstance(dtype, str) else dtype
@@ -133,7 +133,7 @@ def _cache_memory(llama: LlamaConfig, dtype: torch.dtype) -> int:
 
 
 def _segmenter_memory(sizes: SegmenterSizes, side: int) -> int:
-    """Estimates the bytes that the segmenter works in: samples of its deformable attention.
+    """Estimate the bytes that the segmenter needs for the samples of its deformable attention.
 
     Every cell samples all points of all levels, in float32; four and a half such arrays, as
     measured at 1024 pixels (1.6 GB).
@@ -156,7 +156,7 @@ def _llama_config(settings: Mapping[str, Any], checkpoint: Checkpoint) -> LlamaC
         if rows != config.vocab_size:
             raise CheckpointError(
                 f"{checkpoint.name}: {key!r} has {rows} rows, but config.json says vocab_size "
-                f"{config.vocab_size}. Weights and configuration are of different checkpoints; "
+                f"{config.vocab_size}. Weights and configuration belong to different checkpoints; "
                 "download both again."
             )
     return config

@@ -21,8 +21,8 @@ IGNORABLE = (
     r"\.embeddings\.position_ids$",  # computed
 )
 
-# A line maps keys that begin with the left side: `*` stands for a number and is carried over, `|`
-# separates the modules that share a fused tensor, in the order of its rows. First match wins.
+# Each line maps keys that begin with the left side: `*` stands for a number and is kept, `|`
+# separates the modules that share a fused tensor, in the order of its rows. The first match wins.
 _WHOLE = """
 model.vision_tower.vision_tower.vision_model   vision_tower
 model.mm_projector                             projector
@@ -90,10 +90,10 @@ _TABLES = (
 
 
 def rename(key: str) -> Sequence[str] | None:
-    """Return the parameter(s) of `core.LlavaGrounding` that a published key fills."""
+    """Return the parameter(s) of `network.LlavaGrounding` that a published key fills."""
     for pattern, templates in _rules():
-        if found := pattern.fullmatch(key):
-            return tuple(found.expand(template) for template in templates)
+        if match := pattern.fullmatch(key):
+            return tuple(match.expand(template) for template in templates)
     return None
 
 
@@ -106,10 +106,10 @@ def convert(key: str, stored: Tensor) -> Sequence[Tensor]:
 def check_copies(checkpoint: Checkpoint) -> None:
     """Check that modules which the published code shares, and stores many times, are equal.
 
-    One box head is stored twice a decoder layer and once more; the last norm is stored twice.
+    One box head is stored twice per decoder layer and once more; the last norm is stored twice.
 
     Raises:
-        CheckpointError: If two copies differ: they would have been trained as one module.
+        CheckpointError: If two copies differ, which training as one module rules out.
     """
     homes: dict[str, list[str]] = {}
     for key in checkpoint.shapes:
@@ -122,7 +122,7 @@ def check_copies(checkpoint: Checkpoint) -> None:
         if not torch.equal(value, other):
             raise CheckpointError(
                 f"{checkpoint.name}: {known!r} and {key!r} are one module in LLaVA-Grounding but "
-                "differ here. The checkpoint is damaged, or of another model."
+                "differ here. The checkpoint is damaged, or belongs to another model."
             )
 
 

@@ -1,4 +1,4 @@
-"""Which queries show a phrase, and what the phrases show together.
+"""Selects the queries that show a phrase, and merges their masks.
 
 Source: the inference path of UX-Decoder/LLaVA-Grounding and the wrapper of MSiam/PixFoundation.
 """
@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PUBLISHED_THRESHOLD = 0.05  # PixFoundation's; the standalone evaluation of the authors uses 0.2
+PUBLISHED_THRESHOLD = 0.05  # in PixFoundation; the authors' own evaluation uses 0.2
 
 
 class Match(NamedTuple):
-    """What the segmenter shows for one phrase.
+    """The queries that show one phrase.
 
     Without any query, `boxes` and `masks` hold one row of zeros, as published.
 
@@ -39,7 +39,8 @@ def match(
     """Pick the queries of every phrase.
 
     A query belongs to a phrase if its share of the softmax over all queries is above the
-    threshold: at 0.05 at most 19 do, possibly none. There is no best match as a way out.
+    threshold: at 0.05 these are between 0 and 19 queries. If no query qualifies, the best one is
+    not used instead.
 
     Args:
         logits: float [Q, G] (or [1, Q, G]).
@@ -48,29 +49,30 @@ def match(
         threshold: Between 0 and 1.
 
     Returns:
-        One match a phrase, in order.
+        One match per phrase, in order.
     """
     logits = logits.reshape(-1, logits.shape[-1])
     boxes = _corners(boxes.reshape(-1, 4))
-    inside = masks.reshape(-1, *masks.shape[-2:]) > 0
+    foreground = masks.reshape(-1, *masks.shape[-2:]) > 0
     matches = []
     for shares in logits.softmax(0).T:
         queries = torch.nonzero(shares > threshold).flatten()
         if len(queries):
-            shown = boxes[queries], inside[queries]
+            shown = boxes[queries], foreground[queries]
         else:
-            shown = boxes.new_zeros(1, 4), torch.zeros_like(inside[:1])
+            shown = boxes.new_zeros(1, 4), torch.zeros_like(foreground[:1])
         matches.append(Match(queries, shares[queries], *shown))
     return matches
 
 
 def merge(masks: Iterable[Tensor], width: int, height: int) -> Tensor:
-    """Unites masks on the padded square into one mask of the image.
+    """Unite masks on the padded square into one mask of the image.
 
     Args:
-        masks: Stacks bool [K, h, w], one a phrase, or masks [h, w]; none gives an empty mask.
-        width: Of the original image in pixels.
-        height: Likewise.
+        masks: Stacks bool [K, h, w], one per phrase, or masks [h, w]; without any, the result is
+            an empty mask.
+        width: Width of the original image in pixels.
+        height: Height of the original image in pixels.
 
     Returns:
         bool [height, width], on the CPU.

@@ -34,7 +34,7 @@ class Generation(NamedTuple):
 
 
 class LlavaGrounding(nn.Module):
-    """The four parts of the model, in evaluation mode, and what they do one after the other.
+    """The four parts of the model, in evaluation mode, and the steps of an answer.
 
     Attributes:
         vision_tower: CLIP; the patches of one of its last layers are used.
@@ -42,7 +42,7 @@ class LlavaGrounding(nn.Module):
         language_model: Llama.
         segmenter: OpenSeeD, always float32.
         tags: The ids of `<g_s>`, `<g_e>` and `<seg>`.
-        select_layer: Which hidden state of CLIP is used (-2: the last but one).
+        select_layer: Index of the hidden state of CLIP that is used (-2: the last but one).
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class LlavaGrounding(nn.Module):
         """Return the embeddings [1, L, D] of a prompt with its image in place.
 
         Args:
-            ids: Token ids; `IMAGE_TOKEN` (-200) stands where the image belongs, once.
+            ids: Token ids, with one `IMAGE_TOKEN` (-200) in the place of the image.
             projected: [1, patches, D], from `encode_image`.
 
         Raises:
-            DataError: If the image has not exactly one place.
+            DataError: If there is not exactly one `IMAGE_TOKEN`.
         """
         places = list(ids).count(IMAGE_TOKEN)
         if places != 1:
@@ -101,7 +101,7 @@ class LlavaGrounding(nn.Module):
 
         Args:
             inputs_embeds: [1, L, D], from `embed`.
-            max_new_tokens: At most so many, the end token included; at least 1.
+            max_new_tokens: Upper bound on the answer's length, end token included; at least 1.
         """
         llm = self.language_model
         end = llm.config.eos_token_id
@@ -114,11 +114,11 @@ class LlavaGrounding(nn.Module):
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> EncodedPixels:
-        """Encode the image for the segmenter; `segment` does it by itself.
+        """Encode the image for the segmenter; `segment` accepts the result in place of pixels.
 
         Args:
             pixels: [1, 3, S, S] or [3, S, S]: resized to fit a square and padded right and below.
-                Raw RGB values, or normalised floats, see `segmenter.normalise`.
+                They are raw RGB values or normalised floats, see `segmenter.normalise`.
         """
         return self.segmenter.encode(pixels.to(self.segmenter.device))
 
@@ -127,14 +127,14 @@ class LlavaGrounding(nn.Module):
         """Find all phrases of one answer in the image.
 
         Args:
-            pixels: As for `encode_pixels`, or what it gave.
+            pixels: As for `encode_pixels`, or its result.
             text_states: `Generation.seg_states`: [G, D] (or [1, G, D]) with at least one phrase.
 
         Returns:
             logits [Q, G], boxes [Q, 4], masks [Q, S / 4, S / 4] and topk [Q].
 
         Raises:
-            DataError: If there is no phrase; such an answer has no masks.
+            DataError: If there is no phrase; an answer without phrases has no masks.
         """
         if not text_states.numel():
             raise DataError("There is no phrase to segment: the answer holds no <seg>.")
@@ -152,7 +152,7 @@ class LlavaGrounding(nn.Module):
         return match(logits, boxes, masks, threshold)
 
     def merge(self, masks: Sequence[Tensor], width: int, height: int) -> Tensor:
-        """Unites masks into one of the image's size, see `matching.merge`."""
+        """Unite masks into one of the image's size, see `matching.merge`."""
         return merge(masks, width, height)
 
     @property
@@ -162,5 +162,5 @@ class LlavaGrounding(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of everything but the segmenter."""
+        """Precision of everything but the segmenter."""
         return self.projector.weight.dtype

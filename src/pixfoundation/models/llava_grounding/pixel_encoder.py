@@ -1,4 +1,4 @@
-"""From the backbone's four maps to four encoded maps and the features that masks are cut from.
+"""From the backbone's four maps to four encoded maps and the features of masks.
 
 Deformable attention runs in plain torch, as transformers has it; no compiled operator is needed.
 Source: OpenSeeD / MaskDINO as in UX-Decoder/LLaVA-Grounding, `openseed/body/encoder`.
@@ -18,11 +18,11 @@ from transformers.models.mask2former.modeling_mask2former import Mask2FormerSine
 
 from pixfoundation.models.llava_grounding.sizes import LEVELS, POINTS, SegmenterSizes
 
-_GROUPS = 32  # of every group norm
+_GROUPS = 32  # groups of every group norm
 
 
 class EncodedPixels(NamedTuple):
-    """What the decoder needs of an image.
+    """An image as the decoder takes it.
 
     Attributes:
         mask_features: float [1, mask width, H / 4, W / 4].

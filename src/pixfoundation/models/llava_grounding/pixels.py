@@ -1,4 +1,4 @@
-"""From an image to the pixels of the segmenter, which sees all of it; CLIP sees the middle."""
+"""From an image to the pixels of the segmenter, which sees the whole image."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-PADDING = 128  # of the square's empty part; it is seen, not masked
+PADDING = 128  # grey value of the padding, which is not masked
 
 
 def segmenter_pixels(image: Image.Image, side: int) -> Tensor:
-    """Fits the image in a square (bilinear, small images grow) and pads it right and below.
+    """Fit the image in a square (bilinear, small images grow) and pad it right and below.
 
     Args:
-        image: In mode RGB.
-        side: Of the square in pixels (1024).
+        image: An RGB image.
+        side: Side of the square in pixels (published: 1024).
 
     Returns:
         uint8 [3, side, side], raw values.

@@ -21,7 +21,7 @@ _CONVERSATION = (
 
 
 def prompt_text(question: str) -> str:
-    """Return the conversation up to where the model answers, `<image>` where the image goes."""
+    """Return the conversation up to the answer, with `<image>` in the place of the image."""
     question = question.replace(IMAGE, "").replace(STOP, "").strip()
     return _CONVERSATION.format(f"{IMAGE}\n{question}".strip())
 
@@ -29,20 +29,20 @@ def prompt_text(question: str) -> str:
 def prompt_ids(tokens: LlamaTokens, question: str) -> list[int]:
     """Return the prompt's ids with `IMAGE_TOKEN` (-200) in the place of the image.
 
-    The text before and after the image is encoded apart, so the line break after it has a
-    word-begin token of its own before it.
+    The text before and after the image is encoded separately, so a word-begin token stands before
+    the line break after the image.
     """
     return tokens.encode_around(prompt_text(question), IMAGE, IMAGE_TOKEN)
 
 
 def decode(tokens: LlamaTokens, ids: Sequence[int], hidden: Sequence[int] = ()) -> Decoded:
     """Return generated ids as text: `<unk>` and `</s>` are left out, as are the hidden tags."""
-    own = [tokens.eos_id if token == tokens.unk_id else token for token in ids]
-    return tokens.decode(own, hidden)
+    visible = [tokens.eos_id if token == tokens.unk_id else token for token in ids]
+    return tokens.decode(visible, hidden)
 
 
 def stopped_at(tokens: LlamaTokens, ids: Sequence[int]) -> int:
-    """Return after how many tokens the published loop stops.
+    """Return the number of tokens after which the published loop stops.
 
     It looks for `</s>` in the text, so an answer also ends where ordinary tokens spell it.
     """

@@ -1,7 +1,7 @@
 """From encoded maps and language states to object queries with scores, boxes and masks.
 
-A two-stage DINO decoder: the cells of all maps compete to become queries, the queries look at the
-maps and at each other, and each ends with one score a phrase, one box and one mask.
+A two-stage DINO decoder: the cells of all maps compete to become queries, the queries attend to
+the maps and to each other, and each ends with one score per phrase, one box and one mask.
 
 Source: OpenSeeD / MaskDINO as in UX-Decoder/LLaVA-Grounding, `openseed/body/decoder`.
 """
@@ -25,13 +25,13 @@ from transformers.models.deformable_detr.modeling_deformable_detr import (
 from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.sizes import LEVELS, POINTS, SegmenterSizes
 
-_COARSEST_SIDE = 0.05  # of the proposals on the coarsest map; it doubles with every finer one
-_VALID = (0.01, 0.99)  # proposals with a number outside are never chosen
-_CELLS_AT_ONCE = 4096  # all 21,760 as wide as a language state would take a gigabyte
+_COARSEST_SIDE = 0.05  # side of proposals on the coarsest map; it doubles with every finer map
+_VALID = (0.01, 0.99)  # proposals with a coordinate outside are never chosen
+_CELLS_AT_ONCE = 4096  # all 21,760 at the width of a language state would take a gigabyte
 
 
 class Queries(NamedTuple):
-    """What the segmenter finds in one image, for all phrases of an answer together.
+    """The output of the segmenter for one image and all phrases of an answer.
 
     Attributes:
         logits: float [Q, G]: score of each query for each phrase.
@@ -58,16 +58,15 @@ class QueryDecoder(nn.Module):
         self.cell_norm = nn.LayerNorm(width)
         self.class_projection = nn.Parameter(torch.zeros(width, sizes.text_width))
         self.logit_scale = nn.Parameter(torch.ones([]))
-        settings = {
-            "d_model": width,
-            "decoder_attention_heads": sizes.decoder_heads,
-            "decoder_ffn_dim": sizes.decoder_mlp,
-            "decoder_n_points": POINTS,
-            "num_feature_levels": LEVELS,
-            "dropout": 0.0,
-            "attn_implementation": "eager",
-        }
-        config = DeformableDetrConfig(**settings)
+        config = DeformableDetrConfig(
+            d_model=width,
+            decoder_attention_heads=sizes.decoder_heads,
+            decoder_ffn_dim=sizes.decoder_mlp,
+            decoder_n_points=POINTS,
+            num_feature_levels=LEVELS,
+            dropout=0.0,
+            attn_implementation="eager",  # pyright: ignore[reportCallIssue] - of the base class
+        )
         layers = [DeformableDetrDecoderLayer(config) for _ in range(sizes.decoder_layers)]
         self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width)
@@ -81,7 +80,7 @@ class QueryDecoder(nn.Module):
         Args:
             pixels: The encoded image.
             text: float [G, text width]: the language model's states, not normalised. A query is
-                chosen for its best phrase, so the phrases of an answer belong in one call.
+                chosen for its best phrase, so pass all phrases of an answer in one call.
         """
         maps = pixels.maps[::-1]  # from coarse to fine
         shapes = [(m.shape[2], m.shape[3]) for m in maps]
@@ -89,7 +88,7 @@ class QueryDecoder(nn.Module):
         content, reference, topk = self._choose(memory, shapes, text)
         before, last = self._refine(content, reference.sigmoid(), memory, shapes)
         boxes = (self.box_head(last) + inverse_sigmoid(before)).sigmoid()
-        twice = self.norm(last)  # the heads see a state that was normed before: as published
+        twice = self.norm(last)  # as published, the heads see a state that was already normed
         masks = torch.einsum("qc,chw->qhw", self.mask_head(twice)[0], pixels.mask_features[0])
         return Queries(self._similarity(twice[0], text), boxes[0], masks, topk)
 
@@ -141,10 +140,10 @@ class QueryDecoder(nn.Module):
 
 
 def _proposals(shapes: list[tuple[int, int]], device: torch.device) -> Tensor:
-    """Return one box (cx, cy, w, h) in 0..1 a cell, [S, 4].
+    """Return one box (cx, cy, w, h) in 0..1 per cell, [S, 4].
 
-    The side grows from the coarsest map to the finest: the reverse of what one expects, and what
-    the weights were trained with.
+    The side grows from the coarsest map to the finest. One would expect the reverse, but the
+    weights were trained like this.
     """
     boxes = []
     for level, (rows, columns) in enumerate(shapes):

@@ -13,32 +13,33 @@ from pixfoundation.models.llava_grounding.sizes import SegmenterSizes
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
+_STAGES = ["stage1", "stage2", "stage3", "stage4"]
 _DIVISOR = 32  # sides are filled up with zeros to multiples of the coarsest stage's stride
 _BEYOND_NORMALISED = 10.0  # normalised pixels lie between -2.2 and 2.7
 
 
 class Segmenter(nn.Module):
-    """Finds the phrases of one answer in one image. Runs in float32 whatever the rest does."""
+    """Finds the phrases of one answer in one image. Always runs in float32."""
 
     def __init__(self, sizes: SegmenterSizes) -> None:
         super().__init__()
-        settings = {
-            "patch_size": sizes.patch,
-            "embed_dim": sizes.embed,
-            "depths": sizes.depths,
-            "num_heads": sizes.swin_heads,
-            "window_size": sizes.window,
-            "mlp_ratio": sizes.mlp_ratio,
-            "out_features": ["stage1", "stage2", "stage3", "stage4"],
-        }
-        self.backbone = SwinBackbone(SwinConfig(**settings))
+        config = SwinConfig(
+            patch_size=sizes.patch,
+            embed_dim=sizes.embed,
+            depths=sizes.depths,
+            num_heads=sizes.swin_heads,
+            window_size=sizes.window,
+            mlp_ratio=sizes.mlp_ratio,
+            out_features=_STAGES,  # pyright: ignore[reportCallIssue] - of the base class
+        )
+        self.backbone = SwinBackbone(config)
         self.backbone.swin.register_module("layernorm", nn.Identity())  # each stage has its own
         self.pixel_encoder = PixelEncoder(sizes)
         self.query_decoder = QueryDecoder(sizes)
 
     @property
     def device(self) -> torch.device:
-        """Where it is; it is never divided."""
+        """Device of the segmenter, which is never divided between devices."""
         return self.query_decoder.logit_scale.device
 
     def encode(self, pixels: Tensor) -> EncodedPixels:
@@ -63,11 +64,11 @@ class Segmenter(nn.Module):
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """Brings RGB values to the segmenter's range.
+    """Normalise RGB values for the segmenter.
 
     Args:
-        pixels: [..., 3, H, W]. Integers are raw values in 0..255. Floats are raw if one of them is
-            larger than any normalised pixel can be, and normalised already if not.
+        pixels: [..., 3, H, W]. Integers are raw values in 0..255. Floats are taken as raw if one of
+            them is larger than any normalised pixel can be, else as already normalised.
 
     Returns:
         float32, normalised.

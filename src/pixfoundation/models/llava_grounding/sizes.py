@@ -21,25 +21,25 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class SegmenterSizes:
-    """Sizes of the segmenter; the attributes say what the published one has.
+    """Sizes of the segmenter; the published values stand in brackets.
 
     Attributes:
         patch: Side of Swin's patches in pixels (4).
         embed: Channels of Swin's first stage (96).
-        depths: Blocks a stage (2, 2, 6, 2).
-        swin_heads: Attention heads a stage (3, 6, 12, 24).
+        depths: Blocks per stage (2, 2, 6, 2).
+        swin_heads: Attention heads per stage (3, 6, 12, 24).
         window: Side of Swin's windows in patches (7).
         mlp_ratio: Width of Swin's MLPs over that of their stage (4).
         width: Channels of the encoder and of the decoder (256).
         mask_width: Channels of the mask features (256).
         encoder_layers: Deformable encoder layers (6).
-        encoder_heads: Their heads (8).
-        encoder_mlp: Their hidden width (2048).
+        encoder_heads: Attention heads of the encoder (8).
+        encoder_mlp: Hidden width of the encoder's MLPs (2048).
         decoder_layers: Decoder layers (9).
-        decoder_heads: Their heads (8).
-        decoder_mlp: Their hidden width (2048).
+        decoder_heads: Attention heads of the decoder (8).
+        decoder_mlp: Hidden width of the decoder's MLPs (2048).
         text_width: Width of the language model's states (4096).
-        queries: Object queries an image (300): a setting, of which the weights hold no trace.
+        queries: Object queries per image (300): a setting that no tensor shows.
     """
 
     patch: int
@@ -65,11 +65,11 @@ def segmenter_sizes(shapes: Shapes, queries: int) -> SegmenterSizes:
 
     Args:
         shapes: Shapes of the checkpoint's tensors, by published key.
-        queries: Object queries an image.
+        queries: Object queries per image.
 
     Raises:
-        CheckpointError: If a tensor is not there that every LLaVA-Grounding checkpoint has, or
-            if the segmenter is built otherwise than the published one.
+        CheckpointError: If a tensor is missing that every LLaVA-Grounding checkpoint has, or if
+            the segmenter differs from the published one.
     """
     encoder = _PIXELS + "transformer.encoder.layers."
     decoder = _QUERIES + "decoder.layers."
@@ -109,7 +109,7 @@ def segmenter_sizes(shapes: Shapes, queries: int) -> SegmenterSizes:
 
 
 def _heads(shapes: Shapes, key: str) -> int:
-    """Deformable attention has one weight a head, level and point."""
+    """Return the heads of deformable attention, which has one weight per head, level and point."""
     return _shape(shapes, key, 2)[0] // (LEVELS * POINTS)
 
 
@@ -124,9 +124,9 @@ def _count(shapes: Shapes, pattern: str) -> int:
 def _shape(shapes: Shapes, key: str, dimensions: int) -> tuple[int, ...]:
     shape = shapes.get(key)
     if shape is None or len(shape) != dimensions:
-        found = "is not there" if shape is None else f"has the shape {list(shape)}"
+        problem = "is missing" if shape is None else f"has the shape {list(shape)}"
         raise CheckpointError(
-            f"The tensor {key!r} {found}. Give a LLaVA-Grounding checkpoint in its published "
+            f"The tensor {key!r} {problem}. Give a LLaVA-Grounding checkpoint in its published "
             "layout, such as Haozhangcx/llava_grounding_gd_vp."
         )
     return shape

@@ -32,11 +32,11 @@ def find_tags(folder: Path, vocabulary: int) -> Tags:
     the last three rows, in the order in which training added them.
 
     Args:
-        folder: Of the checkpoint.
-        vocabulary: Rows of the token embedding.
+        folder: Folder of the checkpoint.
+        vocabulary: Number of rows of the token embedding.
 
     Raises:
-        CheckpointError: If the tokenizer does not know them, or an id is beyond the vocabulary.
+        CheckpointError: If the tokenizer does not know the tags, or an id exceeds the vocabulary.
     """
     known = added_tokens(folder)
     if known is None:
@@ -51,7 +51,7 @@ def find_tags(folder: Path, vocabulary: int) -> Tags:
     if max(tags) >= vocabulary:
         raise CheckpointError(
             f"The tokenizer in {folder} has {NAMES[tags.index(max(tags))]} at id {max(tags)}, but "
-            f"the model has {vocabulary} tokens. Tokenizer and weights are of different "
+            f"the model has {vocabulary} tokens. Tokenizer and weights belong to different "
             "checkpoints; download both again."
         )
     return tags

@@ -1,7 +1,7 @@
-"""The settings of the segmenter that no tensor tells, from the original's YAML file.
+"""Settings of the segmenter that no tensor tells, from the YAML file of the original code.
 
 The original is started with `openseed_swint_lang_joint_2st_visual_prompt.yaml`; its values are the
-defaults here. A checkpoint that was trained with other ones brings its file along.
+defaults here. A checkpoint that was trained with other values includes its file.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class VisionConfig(NamedTuple):
     """Settings of the segmenter.
 
     Attributes:
-        queries: Object queries an image.
-        image_side: Side of the square that it sees, in pixels.
+        queries: Object queries per image.
+        image_side: Side of the square that the segmenter sees, in pixels.
     """
 
     queries: int = 300
@@ -33,7 +33,7 @@ def find_vision_config(folder: Path, file: str | Path | None = None) -> VisionCo
     """Return the settings of a checkpoint.
 
     Args:
-        folder: Of the checkpoint. If it holds one YAML file, that is read.
+        folder: Folder of the checkpoint. If it holds exactly one YAML file, that file is read.
         file: Another YAML file to read instead.
 
     Raises:
@@ -41,8 +41,8 @@ def find_vision_config(folder: Path, file: str | Path | None = None) -> VisionCo
     """
     if file is not None:
         return _read(Path(file))
-    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    return _read(found[0]) if len(found) == 1 else PUBLISHED
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    return _read(files[0]) if len(files) == 1 else PUBLISHED
 
 
 def _read(file: Path) -> VisionConfig:

@@ -1,4 +1,4 @@
-"""CLIP's configuration, and its weights where the checkpoint does not hold them itself."""
+"""CLIP's configuration, and its weights if the checkpoint does not hold them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPENAI_HEAD = 64  # channels of an attention head in every CLIP of OpenAI
 
 
 class Tower(NamedTuple):
-    """Where CLIP comes from.
+    """The source of CLIP.
 
     Attributes:
         config: Its configuration.
