@@ -44,9 +44,12 @@ def differences(*layers: str) -> str:
     for layer in layers:
         default, published = getattr(DEFAULT, layer), getattr(PUBLISHED, layer)
         for rule in dataclasses.fields(default):
-            here, there = getattr(default, rule.name), getattr(published, rule.name)
-            if here != there:
-                cells = (_meaning(here), _meaning(there), rule.metadata["why"])
+            ours, theirs = (
+                getattr(default, rule.name),
+                getattr(published, rule.name),
+            )
+            if ours != theirs:
+                cells = (_meaning(ours), _meaning(theirs), rule.metadata["why"])
                 name = f"`{layer}.{rule.name}`"
                 lines.append(f"| {rule.metadata['decides']} | {name} | {' | '.join(cells)} |")
         for subject, *cells in _FIXED.get(layer, ()):
@@ -60,14 +63,17 @@ def all_rules() -> str:
     for layer in LAYERS:
         default, published = getattr(DEFAULT, layer), getattr(PUBLISHED, layer)
         for rule in dataclasses.fields(default):
-            here, there = getattr(default, rule.name), getattr(published, rule.name)
-            values = list(type(here)) if isinstance(here, Choice) else [here, there]
-            said = [
-                f"`{value}`{' (default)' * (value == here)}{' (published)' * (value == there)}"
+            ours, theirs = (
+                getattr(default, rule.name),
+                getattr(published, rule.name),
+            )
+            values = list(type(ours)) if isinstance(ours, Choice) else [ours, theirs]
+            text = [
+                f"`{value}`{' (default)' * (value == ours)}{' (published)' * (value == theirs)}"
                 + (f": {value.meaning}" if isinstance(value, Choice) else "")
                 for value in values
             ]
-            cells = (rule.metadata["decides"], "<br>".join(said), rule.metadata["source"] or "-")
+            cells = (rule.metadata["decides"], "<br>".join(text), rule.metadata["source"] or "-")
             lines.append(f"| `{layer}.{rule.name}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -32,8 +32,8 @@ class Decoding:
 
     Attributes:
         max_new_tokens: Upper bound on the answer's length, stop token included.
-        temperature: 0 is greedy decoding; above it, sampling.
-        seed: Of the sampling.
+        temperature: 0 for greedy decoding; sampling above it.
+        seed: Seed of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
         conventions: Rules of the model adapters, such as how text and masks are paired.
     """
@@ -49,10 +49,10 @@ class Model(Protocol):
     """A multimodal language model.
 
     Attributes:
-        name: What it was loaded as.
-        capabilities: What it offers beside text: `attention` to the image, `masks` of its own,
+        name: The name it was loaded by.
+        capabilities: What it offers in addition to text: `attention` to the image, native `masks`,
             `coordinates` in its text. Empty for text only.
-        templates: How it is asked.
+        templates: The model's prompt templates.
     """
 
     name: str
@@ -62,17 +62,17 @@ class Model(Protocol):
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers each prompt about the image at the same place.
+        """Answer each prompt about the image at the same index.
 
         Args:
             images: RGB images; the same object again means the same image, so that an adapter can
                 pay for it once.
-            prompts: One an image.
-            decoding: How.
+            prompts: One prompt per image.
+            decoding: How the answers are decoded.
 
         Returns:
-            One answer a prompt, in order; one with an `error` is recorded as a failure, and the run
-            goes on.
+            One answer per prompt, in order. An answer with an `error` is recorded as a failure, and
+            the run continues.
         """
         ...
 

@@ -16,8 +16,8 @@ def by_image(
 
     Args:
         images: By place; the same object in consecutive places is one image.
-        size: Of a batch, at most.
-        alone: Whether an image that is asked about so many times is a group of its own.
+        size: Maximum number of questions per batch.
+        alone: Whether an image with this number of questions is a group by itself.
     """
     singles: list[int] = []
     start = 0
@@ -49,7 +49,7 @@ def by_length(
 
     Args:
         batches: Each question alone.
-        size: Of a batch, at most.
+        size: Maximum number of questions per batch.
         equal_lengths: Whether only questions of one length may, as where a layer has a window.
     """
     lengths = [batch.inputs["input_ids"].shape[1] for batch in batches]

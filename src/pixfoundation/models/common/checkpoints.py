@@ -147,11 +147,11 @@ class Checkpoint:
         Raises:
             CheckpointError: If a key is not there or a file cannot be read.
         """
-        wanted = set(self.shapes if keys is None else keys)
-        if unknown := wanted - self.shapes.keys():
+        requested = set(self.shapes if keys is None else keys)
+        if unknown := requested - self.shapes.keys():
             raise CheckpointError(f"{self.name} has no tensor {some(sorted(unknown))}.")
         for file in dict.fromkeys(self.files.values()):
-            here = [key for key in self.shapes if key in wanted and self.files[key] == file]
+            here = [key for key in self.shapes if key in requested and self.files[key] == file]
             if here:
                 yield from _read(file, here)
 

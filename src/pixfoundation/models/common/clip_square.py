@@ -10,8 +10,8 @@ def clip_pixels(image: Image.Image, side: int) -> Tensor:
     """Resizes the shorter edge (bicubic), cuts the middle square and normalises for CLIP.
 
     Args:
-        image: In mode RGB.
-        side: Of CLIP's images in pixels.
+        image: An RGB image.
+        side: Side of CLIP's square input in pixels.
 
     Returns:
         float32 [1, 3, side, side].

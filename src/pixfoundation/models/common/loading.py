@@ -144,8 +144,8 @@ def _plan(
     for key, shape in checkpoint.shapes.items():
         if any(re.search(pattern, key) for pattern in ignorable):
             continue
-        found = rename(key)
-        names = (found,) if isinstance(found, str) else tuple(found or ())
+        renamed = rename(key)
+        names = (renamed,) if isinstance(renamed, str) else tuple(renamed or ())
         if not names or any(name not in slots for name in names):
             unused.append(key)
             continue
@@ -164,13 +164,13 @@ def _plan(
     ]
     if unused or unfilled or misfits:
         problems = [
-            f"{len(found)} {what}: {some(found)}"
-            for found, what in (
+            f"{len(keys)} {what}: {some(keys)}"
+            for keys, what in (
                 (unused, "keys of it have no place in the model"),
                 (unfilled, "parameters of the model are not in it"),
                 (misfits, "tensors have another shape than the model"),
             )
-            if found
+            if keys
         ]
         raise CheckpointError(
             f"The checkpoint {checkpoint.name} does not fit the model. {'. '.join(problems)}. "

@@ -1,7 +1,7 @@
 """Pickled training files made into safetensors, without running what they name.
 
 Some published `.pth` files hold more than tensors: meters, configurations, paths, saved by the
-trainer beside the weights. PyTorch's safe reader refuses them. Here such a file is read with an
+trainer with the weights. PyTorch's safe reader refuses them. Here such a file is read with an
 unpickler that rebuilds tensors and plain containers only; every other class or function in it is
 replaced by an inert stand-in that accepts anything and does nothing.
 """
@@ -60,7 +60,7 @@ def convert(source: Path | str, target: Path | str | None = None) -> Conversion:
 
     Args:
         source: A file of `torch.save`.
-        target: The file to write; beside the source, with another suffix, by default.
+        target: The file to write; by default in the folder of the source, with another suffix.
 
     Raises:
         CheckpointError: If the source is missing, damaged or without weights, or the target exists.

@@ -82,7 +82,7 @@ class Placement:
 
     Attributes:
         weights: Bytes of the weights, by device.
-        working: Bytes beside the weights while it runs, an estimate.
+        working: Estimate of the bytes that running needs in addition to the weights.
         parts: Device by name of a part of the model; the whole is ''.
     """
 
@@ -130,7 +130,7 @@ class Placement:
             if not rooms:
                 raise PrerequisiteError(
                     f"The model needs {_gib(sum(sizes.values()))} for its weights and about "
-                    f"{_gib(working)} beside them on each GPU, but the GPUs have "
+                    f"{_gib(working)} in addition on each GPU, but the GPUs have "
                     f"{', '.join(_gib(room) for room in free.values())} free. Load it with "
                     "quantization '8bit' or '4bit', or free memory."
                 )
@@ -199,17 +199,17 @@ def _blocks(
     module: nn.Module, sizes: Mapping[str, int], whole: Sequence[str], prefix: str = ""
 ) -> list[tuple[str, int]]:
     """Return the pieces that go to one device each, in order, with their bytes."""
-    found: list[tuple[str, int]] = []
+    blocks: list[tuple[str, int]] = []
     own = [f"{prefix}{leaf}" for leaf, p in module._parameters.items() if p is not None]
-    found += [(name, sizes[name]) for name in own if name in sizes]
+    blocks += [(name, sizes[name]) for name in own if name in sizes]
     for leaf, child in module.named_children():
         name = f"{prefix}{leaf}"
         size = sum(v for k, v in sizes.items() if k.startswith(f"{name}."))
         if type(child).__name__ in whole or not any(True for _ in child.children()):
-            found.append((name, size))
+            blocks.append((name, size))
         else:
-            found += _blocks(child, sizes, whole, f"{name}.")
-    return found
+            blocks += _blocks(child, sizes, whole, f"{name}.")
+    return blocks
 
 
 def _bytes(parameter: nn.Parameter, dtype: torch.dtype) -> int:

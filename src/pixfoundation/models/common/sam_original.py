@@ -146,7 +146,7 @@ def sam_config(shapes: Mapping[str, tuple[int, ...]], source: str) -> SamConfig:
 
 
 def _count(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> int:
-    return 1 + max(int(found[1]) for key in shapes if (found := re.match(pattern, key)))
+    return 1 + max(int(match[1]) for key in shapes if (match := re.match(pattern, key)))
 
 
 def encode_image(sam: SamModel, pixels: Tensor) -> Tensor:
@@ -208,8 +208,8 @@ def to_original_size(
     if not len(logits):
         return logits.new_zeros(0, *original, dtype=torch.float32)
     square = F.interpolate(logits[:, None].float(), (side, side), mode="bilinear")
-    inside = square[..., : resized[0], : resized[1]]
-    return F.interpolate(inside, original, mode="bilinear")[:, 0]
+    unpadded = square[..., : resized[0], : resized[1]]
+    return F.interpolate(unpadded, original, mode="bilinear")[:, 0]
 
 
 def run_neck_in_float32(sam: SamModel) -> None:

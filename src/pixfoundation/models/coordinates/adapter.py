@@ -94,9 +94,9 @@ def load(
         raise DataError(
             f"In which frame does {base!r} write coordinates? Say frame={', frame='.join(FRAMES)}."
         )
-    given = {"frame": frame, "ask": ask, "square": square}
-    given = {key: value for key, value in given.items() if value is not None}
-    format = replace(format or CoordinateFormat("unit"), **given)
+    settings = {"frame": frame, "ask": ask, "square": square}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    format = replace(format or CoordinateFormat("unit"), **settings)
     factory = find_entry(base, options.get("revision")).load()
     check_options(f"The model {name!r}", factory, options)
     model: Any = factory(base, **options)
@@ -157,14 +157,14 @@ class PointingModel:
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
         """Answers, with the regions that the text names; see `Model.answer`."""
-        given = [self._given(image) for image in images]
+        shown_images = [self._given(image) for image in images]
         longest = max(decoding.max_new_tokens, self._format.min_new_tokens)
         answers = self._model.answer(
-            given, prompts, replace(decoding, attention=False, max_new_tokens=longest)
+            shown_images, prompts, replace(decoding, attention=False, max_new_tokens=longest)
         )
         return [
             replace(answer, regions=self._regions(image, shown, answer))
-            for image, shown, answer in zip(images, given, answers, strict=True)
+            for image, shown, answer in zip(images, shown_images, answers, strict=True)
         ]
 
     def fingerprint(self) -> dict[str, Any]:
@@ -186,6 +186,6 @@ class PointingModel:
             self._last = (image, image.resize((side, side), Image.Resampling.BILINEAR))
         return self._last[1]
 
-    def _regions(self, image: Image.Image, given: Image.Image, answer: Answer) -> tuple[Any, ...]:
-        seen = self._resized(given) if self._resized else None
+    def _regions(self, image: Image.Image, shown: Image.Image, answer: Answer) -> tuple[Any, ...]:
+        seen = self._resized(shown) if self._resized else None
         return parse_regions(answer.text, self._format.frame, (image.height, image.width), seen)

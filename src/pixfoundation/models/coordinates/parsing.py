@@ -75,11 +75,11 @@ def parse_regions(
     regions = []
     for named in _named_places(_spoken(text)):
         where = place(named.numbers)
-        inside = tuple((p[0], p[1]) for p in map(place, named.points) if p is not None)
+        points_in_box = tuple((p[0], p[1]) for p in map(place, named.points) if p is not None)
         if where is not None:
-            regions.append(Region(where, named.label, inside))
+            regions.append(Region(where, named.label, points_in_box))
         else:  # a box without area
-            regions += [Region(point, named.label) for point in inside]
+            regions += [Region(point, named.label) for point in points_in_box]
     return tuple(regions)
 
 
@@ -95,9 +95,9 @@ def _spoken(text: str) -> str:
 def _named_places(text: str) -> Iterator[_Named]:
     """Yield the numbers as they stand, by the first format that the answer has."""
     for read in (_from_tags, _from_json, _from_broken_json, _from_lists):
-        found = [named for named in read(text) if len(named.numbers) in (2, 4)]
-        if found:
-            yield from found
+        places = [named for named in read(text) if len(named.numbers) in (2, 4)]
+        if places:
+            yield from places
             return
 
 
@@ -113,8 +113,8 @@ def _from_tags(text: str) -> Iterator[_Named]:
 
 def _from_json(text: str) -> Iterator[_Named]:
     fenced = _FENCE.search(text)
-    found = list(_json_values(fenced[1])) if fenced else []
-    for value in found or _json_values(text):
+    values = list(_json_values(fenced[1])) if fenced else []
+    for value in values or _json_values(text):
         yield from _entries(value)
 
 
@@ -149,7 +149,7 @@ def _entries(value: Any) -> Iterator[_Named]:
 def _together(
     boxes: list[tuple[float, ...]], points: list[tuple[float, ...]], label: str | None
 ) -> Iterator[_Named]:
-    """Yield the places of one object; a box has the points beside it as its own."""
+    """Yield the places of one object; a box keeps the points next to it."""
     if len(boxes) == 1 and len(boxes[0]) == 4 and all(len(point) == 2 for point in points):
         yield _Named(boxes[0], label, tuple(points))
     else:
@@ -159,8 +159,8 @@ def _together(
 def _from_broken_json(text: str) -> Iterator[_Named]:
     """Read what cut or ill-formed objects, single-quoted ones too, still hold whole."""
     objects: dict[int, list[re.Match[str]]] = {}
-    for found in _ENTRY.finditer(text):
-        objects.setdefault(text.rfind("{", 0, found.start()), []).append(found)
+    for match in _ENTRY.finditer(text):
+        objects.setdefault(text.rfind("{", 0, match.start()), []).append(match)
     for start, entries in objects.items():
         end = text.find("}", entries[-1].end())
         label = _LABEL.search(text[start + 1 : end if end >= 0 else len(text)])
@@ -177,8 +177,8 @@ def _from_lists(text: str) -> Iterator[_Named]:
         for numbers in paired:
             yield _Named(tuple(map(float, numbers)))
         return
-    for found in _LIST.findall(text):
-        yield _Named(_numbers(found))
+    for entry in _LIST.findall(text):
+        yield _Named(_numbers(entry))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

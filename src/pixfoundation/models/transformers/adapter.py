@@ -165,11 +165,11 @@ class TransformersModel:
 
         Args:
             images: RGB images; the same object in consecutive places is read once.
-            prompts: One an image.
-            decoding: How.
+            prompts: One prompt per image.
+            decoding: How the answers are decoded.
 
         Returns:
-            One answer a prompt, in order.
+            One answer per prompt, in order.
 
         Raises:
             AttentionError: If attention is wanted and the model's cannot be captured.
@@ -203,9 +203,9 @@ class TransformersModel:
         }  # fmt: skip
 
     def _is_shared(self, image: Image.Image, questions: int) -> bool:
-        """Whether an image is read once for so many questions, or was read before."""
-        held = self._prefix is not None and self._prefix.image is image
-        return self._share_prefix and (questions > 1 or held)
+        """Return whether an image is read once for all its questions, or was read before."""
+        is_cached = self._prefix is not None and self._prefix.image is image
+        return self._share_prefix and (questions > 1 or is_cached)
 
     def _answer_batch(
         self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
@@ -240,10 +240,10 @@ class TransformersModel:
                 self._model, self._prefix, [batches[i] for i in places], self._generator.pad_token
             )
             layouts = None if layout is None else [layout] * len(places)
-            found = self._generator.generate(
+            answers = self._generator.generate(
                 inputs, layouts, decoding, texts[places[0]], past=length
             )
-            answers_by_place |= dict(zip(places, found, strict=True))
+            answers_by_place |= dict(zip(places, answers, strict=True))
         return [answers_by_place[i] for i in range(len(texts))]
 
 

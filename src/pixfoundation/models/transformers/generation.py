@@ -27,7 +27,7 @@ class AnswerGenerator:
     """Generates with one model.
 
     Attributes:
-        model: Of transformers.
+        model: A generative model of transformers.
         tokenizer: Its tokenizer.
         defaults: What the checkpoint says about generation.
         layers: Decoder layers to average attention over; None for all.
@@ -51,10 +51,10 @@ class AnswerGenerator:
         """Generate answers and, with layouts, captures their attention.
 
         Args:
-            inputs: Of the model, on any device, a row a question, padded on the left.
+            inputs: Inputs of the model on any device, one row per question, padded on the left.
             layouts: Where the image tokens of each row are; None to capture nothing.
-            decoding: How.
-            salt: Told apart by it, equal seeds sample differently.
+            decoding: How the answers are decoded.
+            salt: Text that makes equal seeds sample differently.
             past: Positions that the inputs continue and do not hold.
         """
         inputs = self.to_device(inputs)

@@ -279,19 +279,19 @@ class _Process:
         return f"with status {code}" if code >= 0 else f"by signal {-code}"
 
     def _keep(self, line: bytes) -> None:
-        """Libraries print to standard output too; that is kept beside the errors."""
+        """Keep a line that a library printed to standard output together with the errors."""
         kept = self._errors or sys.stderr.buffer
         kept.write(line)
         kept.flush()
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """Read a line as a JSON object; None if it is none."""
+    """Read a line as a JSON object; None if it is not one."""
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Answer:
