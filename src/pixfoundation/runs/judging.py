@@ -176,7 +176,7 @@ def judge_run(
         JudgeError: If the judge fails; the verdicts before that are safe.
         RunError: If another process writes to the directory, or it cannot be written.
     """
-    wanted = _known_tasks(tasks)
+    known_tasks = _known_tasks(tasks)
     records = RunRecords.of(run)
     with (
         records.run.locked(),
@@ -184,10 +184,10 @@ def judge_run(
         records.run.appender("verdicts") as file,
     ):
         name = author_name(judge, conventions)
-        log.write(f"judge: {name}; tasks: {', '.join(wanted)}")
+        log.write(f"judge: {name}; tasks: {', '.join(known_tasks)}")
         existing = [verdict for verdict in records.verdicts if verdict.judge == name]
         judged = {(verdict.kind, verdict.key, verdict.phrase) for verdict in existing}
-        jobs = list(_jobs(records, wanted, phrases or {}))
+        jobs = list(_jobs(records, known_tasks, phrases or {}))
         pending = [job for job in jobs if job.key not in judged]
         progress = JudgingProgress(
             done=len(jobs) - len(pending),

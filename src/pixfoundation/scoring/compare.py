@@ -124,7 +124,7 @@ def compare(
         ):
             raise DataError(
                 f"{first} and {second} differ in the truth of sample {id}; they are runs over "
-                "different data sets, or over different versions of one."
+                "different datasets, or over different versions of one."
             )
     a, b = (score(run, options, only=shared) for run in runs)
     dropped = len(runs[0].samples) + len(runs[1].samples) - 2 * len(shared)

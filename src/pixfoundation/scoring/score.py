@@ -61,8 +61,8 @@ def score(
     bootstrap = Bootstrap(records.samples, settings.replicates, settings.seed)
     scoring = _Scoring(records, settings, bootstrap)
     accuracies, other_parser = scoring.accuracies()
-    wanted = {*(options.selectors or DEFAULT_SELECTORS), *options.named_selectors}
-    groundings = scoring.groundings(wanted, similarity)
+    names = {*(options.selectors or DEFAULT_SELECTORS), *options.named_selectors}
+    groundings = scoring.groundings(names, similarity)
     _store(similarity, run)
     names = _selectors_of(run, groundings, options.named_selectors)
     lines = {name: scoring.line(name, accuracies, groundings) for name in names}
@@ -150,11 +150,11 @@ class _Scoring:
         )
 
     def groundings(
-        self, wanted: Collection[str], similarity: Similarity | None
+        self, names: Collection[str], similarity: Similarity | None
     ) -> dict[tuple[Protocol, str], MaskScores]:
-        """Measure every wanted selector that applies, protocol by protocol."""
-        order = [name for name in DEFAULT_SELECTORS if name in wanted]
-        order += sorted(set(wanted) - set(order))
+        """Measure every named selector that applies, protocol by protocol."""
+        order = [name for name in DEFAULT_SELECTORS if name in names]
+        order += sorted(set(names) - set(order))
         settings = SelectorSettings(self.settings.conventions.selection, similarity)
         selectors = [registry.get(name)(settings) for name in order]
         samples, imported = self.records.samples, self.records.run.config.imported
