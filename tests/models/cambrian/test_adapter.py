@@ -127,7 +127,8 @@ def bright_lover(folder):
                 parameter.data[..., 3, 3] = 1
     whole = np.full((96, 96, 3), PADDING, np.uint8)
     bright, dark = (
-        core.look(core.encode(rgb), (96, 96)).tokens for rgb in (np.full_like(whole, 255), whole)
+        core.aggregate(core.encode(rgb), (96, 96)).tokens
+        for rgb in (np.full_like(whole, 255), whole)
     )
     layer = core.llm.model.layers[0]
     layer.input_layernorm.weight.data.fill_(1.0)
@@ -147,7 +148,7 @@ def looked_at(model, image, decoding=ATTENTIVE):
     core = model.core
     ids = prompt_ids(model._tokenizer, "Where?")
     start = ids.index(-200)
-    context = core.look(core.encode(np.asarray(image)), image.size)
+    context = core.aggregate(core.encode(np.asarray(image)), image.size)
     embedded = core._embed(torch.tensor(ids), start, context)
     columns = torch.arange(start, start + len(context.tokens))
     with torch.inference_mode(), AttentionCapture(core.llm, columns, layers=[0]) as capture:

@@ -127,8 +127,8 @@ def _grey():
 @pytest.mark.parametrize(
     ("without", "says"),
     [
-        ("model.vision_sampler_layers", r"no samplers .*config.json promises 2"),
-        ("model.vision_sampler_layers.1", r"holds 1 samplers .*promises 2"),
+        ("model.vision_sampler_layers", r"no samplers .*config.json says 2"),
+        ("model.vision_sampler_layers.1", r"holds 1 samplers .*says 2"),
         ("model.vision_sampler_0", r"lacks the connector model\.vision_sampler_0"),
         ("model.vision_query", r"lacks the tensor 'model\.vision_query'"),
         ("model.mm_projector_aux_2", r"lacks the tensor 'model\.mm_projector_aux_2"),
@@ -161,13 +161,16 @@ def test_a_truncated_shard_is_named(made, copy):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"mm_projector_type": "mlp2x_gelu"}, "no Cambrian-1 model with a spatial vision"),
+        (
+            {"mm_projector_type": "mlp2x_gelu"},
+            "not describe a Cambrian-1 model with a spatial vision",
+        ),
         ({"image_token_len": None}, "lacks 'image_token_len'"),
         ({"image_token_len": 600}, "600 image tokens do not form a square"),
-        ({"query_num_list": [25]}, "cannot be shared out among 5 x 5 queries"),
+        ({"query_num_list": [25]}, "cannot be divided among 5 x 5 queries"),
         ({"mm_vision_tower_aux_token_len_list": [576]}, "names 4 vision towers but .* of 1"),
-        ({"stride_of_vision_sampler_layers": 9}, "behind decoder layer 9, but there are only 4"),
-        ({"mm_vision_tower_aux_list": ["a", "b", "c", "d"]}, "'a' is none of those"),
+        ({"stride_of_vision_sampler_layers": 9}, "after decoder layer 9, but there are only 4"),
+        ({"mm_vision_tower_aux_list": ["a", "b", "c", "d"]}, "Unknown vision tower 'a'"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(made, copy, fields, says):
@@ -180,7 +183,9 @@ def test_a_width_that_sixteen_heads_cannot_share_is_refused(made, copy):
     rewrite(
         copy, made, without=["model.vision_query"], extra={"model.vision_query": torch.zeros(1, 40)}
     )
-    with pytest.raises(CheckpointError, match="40 wide, which 16 attention heads"):
+    with pytest.raises(
+        CheckpointError, match="width 40 is not a multiple of its 16 attention heads"
+    ):
         reload(copy, made)
 
 

@@ -55,7 +55,7 @@ def test_attention_is_of_the_emitting_queries_and_maps_leave_newlines_out(model)
 def test_windows_and_masks_are_equal_bit_by_bit(model, made):
     size = (800, 450)
     features = model.encode(picture(*size))
-    context = model.look(features, size)
+    context = model.aggregate(features, size)
     image = aggregated(made, features, size)
     for i in range(4):
         found = [image.window(i, cell, 24) for cell in image.cells]

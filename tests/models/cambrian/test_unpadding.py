@@ -44,7 +44,7 @@ def test_grid_of_published_sizes(size, grid):
     [((640, 480), 0), ((640, 427), 0), ((800, 450), 192), ((1280, 800), 384), ((150, 107), 384)],
 )
 def test_fine_cells_that_the_masks_hide(size, hidden):
-    fine = Margins.of(size, 96).inside()
+    fine = Margins.of(size, 96).image_cells()
     coarse = Margins.of(size, 24)
     kept = coarse.crop(fine.view(24, 4, 24, 4).transpose(1, 2).flatten(2))
     whole = ~kept.any(-1)  # windows without anything on the image count as seen

@@ -1,8 +1,11 @@
 """Cambrian-1 8B (arXiv 2406.16860) on current libraries.
 
-from pixfoundation.models.cambrian.checkpoint import load
+Example:
+    Without the conversation::
 
-model = load("nyu-visionx/cambrian-8b", towers="towers", dtype=torch.float16, device="cuda")
-features = model.encode(rgb)
-out = model.generate(ids, features, (width, height), max_new_tokens=64)
+        from pixfoundation.models.cambrian.checkpoint import load
+
+        model = load("nyu-visionx/cambrian-8b", towers="towers", device="cuda")
+        features = model.encode(rgb)
+        output = model.generate(ids, features, (width, height), max_new_tokens=64)
 """

@@ -1,4 +1,4 @@
-"""Cambrian-1 8B as a model of PixFoundation: questions in, answers with attention out."""
+"""Cambrian-1 as a model of PixFoundation: images and questions in, answers with attention out."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.models.base import Capability, Decoding
-from pixfoundation.models.cambrian import prompt as text
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
+from pixfoundation.models.cambrian.prompt import load_tokenizer, prompt_ids, turn_ends
 from pixfoundation.models.cambrian.unpadding import Margins
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.prompts import PromptTemplates
@@ -48,33 +49,34 @@ def load(
 
     Args:
         name: 'cambrian-8b', a hub id, or the folder of a checkpoint.
-        device: Device of the language model; 'auto' divides it between all GPUs. By default a GPU
-            if there is one.
-        dtype: Precision: 'float16' as published, 'bfloat16' or 'float32'; half precision on a GPU
-            by default.
+        device: Device of the language model; 'auto' divides it between all GPUs. A GPU if there is
+            one by default.
+        dtype: Precision of the weights: 'float16' as published, 'bfloat16' or 'float32'; half
+            precision on a GPU by default.
         revision: Branch, tag or commit on the hub.
         checkpoint: Folder or hub id of the weights, if `name` is the short name.
         towers: Folder that holds a folder for each of the four vision encoders; from the hub by
             default.
         tower_device: Device of the encoders; that of the language model by default.
         quantization: '8bit' or '4bit' for the language model's layers.
-        geometry: 'image' places attention where the image tokens are; 'published' where the
-            published script places it, which is wrong for images that are not square. By default
-            the former, unless answers are asked for as published.
-        legacy_drop_newline: Leave out the newline behind the image, as the published script does;
-            by default only for answers asked for as published.
-        share_prefix: Whether several questions about one image read it once.
+        geometry: 'image' places each cell of an attention map on the pixels it was computed from;
+            'published' places it as the published script does, which is wrong for images that are
+            not square. By default the conventions of the decoding decide.
+        legacy_drop_newline: Whether to leave out the newline after the image, as the published
+            script does. By default the conventions of the decoding decide.
+        share_prefix: Whether the prompt up to the image is computed once for several questions
+            about one image.
 
     Raises:
-        CheckpointError: If a file is missing, truncated or belongs to another model.
+        CheckpointError: If a file is missing, truncated, or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
         DataError: If an option has an unknown value.
     """
     if geometry not in (None, "image", "published"):
-        raise DataError(f"The geometry must be 'image' or 'published', but got {geometry!r}.")
+        raise DataError(f"The option geometry is 'image' or 'published', but got {geometry!r}.")
     location = checkpoint or location_of(name)
     folder = find_folder(location, revision)
-    tokenizer = text.load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     core = load_core(
         folder,
         towers=towers,
@@ -89,7 +91,7 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the model is prompted and its attention placed; see `load`."""
+    """Options of prompts and attention maps; see `load`."""
 
     geometry: Geometry | None = None
     legacy_drop_newline: bool | None = None
@@ -98,12 +100,12 @@ class Settings:
 
 
 class CambrianModel:
-    """Cambrian-1, answering with attention to the image.
+    """Cambrian-1: text, and the attention to the image of each token.
 
     Attributes:
         name: The name under which it was loaded.
         capabilities: `attention`.
-        templates: Prompt templates of the published evaluation.
+        templates: Prompt templates of the protocols.
         core: The network.
         published_row_convention: Row convention of the published evaluation of this model.
     """
@@ -120,8 +122,8 @@ class CambrianModel:
         self._tokenizer = tokenizer
         self._source = source
         self._settings = settings
-        self._stop = tuple(dict.fromkeys((*core.stop_ids, *text.turn_ends(tokenizer))))
-        self._seen: _SeenImage | None = None
+        self._stop = tuple(dict.fromkeys((*core.stop_ids, *turn_ends(tokenizer))))
+        self._encoded: LastImage[_EncodedImage] = LastImage(self._encode)
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
@@ -129,17 +131,19 @@ class CambrianModel:
         """Answer each prompt about the image with the same index.
 
         Args:
-            images: RGB images; the same object in consecutive places is read once.
+            images: RGB images; the same object in consecutive places is encoded once.
             prompts: One prompt per image.
-            decoding: How answers are decoded.
+            decoding: How answers are decoded. Its conventions say whether the newline after the
+                image is dropped and which pixels the attention grid covers.
 
         Raises:
-            DataError: If an image is too long for the grid, or a question too long for the model.
+            DataError: If an image is too elongated for the grid, or a question too long for the
+                model.
         """
         answers = []
-        for place, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
-            again = any(other is image for other in images[place + 1 :])
-            answers.append(self._answer_one(image, prompt.text, decoding, again))
+        for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+            again = any(other is image for other in images[index + 1 :])
+            answers.append(self._answer(image, prompt.text, decoding, again))
         return answers
 
     def fingerprint(self) -> dict[str, Any]:
@@ -156,26 +160,20 @@ class CambrianModel:
             "legacy_drop_newline": self._settings.legacy_drop_newline,
         }
 
-    def _answer_one(
-        self, image: Image.Image, question: str, decoding: Decoding, again: bool
-    ) -> Answer:
-        """Answer one question; `again` means that another about the same image will follow."""
+    def _answer(self, image: Image.Image, question: str, decoding: Decoding, again: bool) -> Answer:
+        """Answer one question; `again` says whether another one about the same image follows."""
         drop = self._settings.legacy_drop_newline
         if drop is None:
             drop = decoding.conventions.image_newline is ImageNewline.DROPPED
-        ids = text.prompt_ids(
-            self._tokenizer,
-            question,
-            legacy_drop_newline=drop,
-        )
-        seen = self._see(image)
-        shared = self._settings.share_prefix and (again or seen.asked)
-        if shared and seen.read is None:
-            seen.read = self.core.read(ids, seen.features, image.size)
-        seen.asked = True
+        ids = prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
+        encoded = self._encoded(image)
+        shared = self._settings.share_prefix and (again or encoded.used)
+        if shared and encoded.read is None:
+            encoded.read = self.core.read(ids, encoded.features, image.size)
+        encoded.used = True
         output = self.core.generate(
             ids,
-            seen.features,
+            encoded.features,
             image.size,
             decoding.max_new_tokens,
             stop_ids=self._stop,
@@ -183,17 +181,14 @@ class CambrianModel:
             logits=False,
             temperature=decoding.temperature,
             seed=zlib.crc32(f"{decoding.seed} {question}".encode()),
-            read=seen.read,
+            read=encoded.read,
         )
         tokens = output.ids.tolist()
         words, spans = decode_with_spans(self._tokenizer, tokens)
         return Answer(words, tuple(tokens), spans, trace=self._trace(output, image, decoding))
 
-    def _see(self, image: Image.Image) -> _SeenImage:
-        """Return the encoding of an image, which is computed unless it is the last image."""
-        if self._seen is None or self._seen.image is not image:
-            self._seen = _SeenImage(image, self.core.encode(np.asarray(image.convert("RGB"))))
-        return self._seen
+    def _encode(self, image: Image.Image) -> _EncodedImage:
+        return _EncodedImage(self.core.encode(np.asarray(image.convert("RGB"))))
 
     def _trace(
         self, output: Generation, image: Image.Image, decoding: Decoding
@@ -210,10 +205,9 @@ class CambrianModel:
 
 
 @dataclass(slots=True)
-class _SeenImage:
-    """The last image and its encodings."""
+class _EncodedImage:
+    """Features of an image, whether a question used them, and the prompt up to the image."""
 
-    image: Image.Image
     features: list[Tensor]
-    asked: bool = False
+    used: bool = False
     read: ReadImage | None = None

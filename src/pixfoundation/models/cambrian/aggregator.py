@@ -1,10 +1,10 @@
 """The Spatial Vision Aggregator: four feature grids become one sequence of image tokens.
 
-Every cell of a square query grid looks only at the cells of the four encoders that cover the same
-patch of the image: one cell of each coarse encoder and, of ConvNeXt's four times finer grid, a
-window of 4 x 4 (Cambrian-1, arXiv 2406.16860, section 4). The same layer serves twice: as the
-connector before the language model, and as the samplers between its layers, which let the image
-tokens attend to the encoders again.
+Every cell of a square query grid attends only to the cells of the four encoders that cover the same
+patch of the image: one cell of each coarse encoder and a window of 4 x 4 in ConvNeXt's four times
+finer grid (Cambrian-1, arXiv 2406.16860, section 4). The same layer is used twice: as the connector
+before the language model, and as the samplers between its layers, in which the image tokens attend
+to the encoders again.
 
 Modules have the names of the published checkpoint, so that it loads without renaming.
 """
@@ -24,15 +24,16 @@ from pixfoundation.models.cambrian.unpadding import Margins
 
 @dataclass(frozen=True)
 class ImageContext:
-    """One image as the language model gets it.
+    """One image as input of the language model.
 
     Attributes:
-        tokens: [rows * (columns + 1), width], row by row, each row closed by the newline token.
-        margins: The padding that was cut off the square grid.
+        tokens: Image tokens, [rows * (columns + 1), width], row by row; each row ends with the
+            newline token.
+        margins: Padding that was cut off the square grid.
         summary: [1, 1, vision width], the mean over all tokens of the first encoder, padding
             included.
         windows: For each encoder [rows * columns, window, vision width]: the cells that each image
-            token may attend to again.
+            token attends to in the samplers.
         visible: For each encoder the boolean [rows * columns, window]: False on padding.
     """
 
@@ -88,7 +89,7 @@ class WindowAttention(nn.Module):
 
 
 class SamplerLayer(nn.Module):
-    """One step of attention from a query, with the image's summary, to its windows."""
+    """One layer: adds to each query what it attends to in its windows."""
 
     def __init__(self, query_width: int, width: int, windows: Sequence[int]) -> None:
         super().__init__()
@@ -132,13 +133,13 @@ class Sampler(nn.Module):
         windows: Sequence[Tensor],
         visible: Sequence[Tensor],
     ) -> Tensor:
-        """Let each query attend to its windows.
+        """Update each query with the cells of its windows.
 
         Args:
-            query: [n, 1, query width].
-            summary: [1, 1, width].
-            windows: For each encoder [n, cells, width].
-            visible: For each encoder the boolean [n, cells].
+            query: Queries, [n, 1, query width].
+            summary: Summary of the image, [1, 1, width].
+            windows: For each encoder the cells [n, cells, width].
+            visible: For each encoder the boolean [n, cells]; False on padding.
 
         Returns:
             [n, 1, query width].
@@ -150,10 +151,14 @@ class Sampler(nn.Module):
 
 
 class Aggregator(nn.Module):
-    """Everything between the encoders and the language model, and the samplers inside it."""
+    """All layers between the encoders and the language model, and the samplers inside it."""
 
     def __init__(self, layout: CambrianLayout) -> None:
-        """Build the modules in the sizes of a checkpoint."""
+        """Build the layers in the sizes of a checkpoint.
+
+        Args:
+            layout: Structure of the checkpoint.
+        """
         super().__init__()
         self.layout = layout
         width = layout.vision_width
@@ -198,14 +203,14 @@ class Aggregator(nn.Module):
         summary = projected[0].mean(0).view(1, 1, -1)
         side = self.layout.side
         margins = Margins.of(image_size, side)
-        seen = torch.cat(
+        queries = torch.cat(
             [
                 self._query(group, projected, summary, image_size)
                 for group in range(len(self.layout.query_sides))
             ],
             dim=-1,
         )  # side, side, groups * width
-        grid = margins.crop(self.mm_projector(seen))  # rows, columns, llm width
+        grid = margins.crop(self.mm_projector(queries))  # rows, columns, llm width
         rows, _ = margins.grid
         newline = self.image_newline.expand(rows, 1, -1)
         windows, visible = _windows(projected, side, image_size)
@@ -224,28 +229,29 @@ class Aggregator(nn.Module):
         summary: Tensor,
         image_size: tuple[int, int],
     ) -> Tensor:
-        """Return the output of one group of queries, [side, side, vision width]."""
+        """Return one group of updated queries, [side, side, vision width]."""
         side = self.layout.query_sides[group]
         windows, visible = _windows(projected, side, image_size)
         query = self.vision_query[group].expand(side * side, 1, -1)
-        seen = self.get_submodule(f"vision_sampler_{group}")(
+        updated = self.get_submodule(f"vision_sampler_{group}")(
             query,
             summary,
             [x.flatten(0, 1) for x in windows],
             [x.flatten(0, 1) for x in visible],
         ).view(side * side, -1)
-        return resample(seen[None], self.layout.side)[0].view(self.layout.side, -1, seen.shape[-1])
+        resampled = resample(updated[None], self.layout.side)[0]
+        return resampled.view(self.layout.side, -1, updated.shape[-1])
 
 
 def resample(tokens: Tensor, side: int) -> Tensor:
-    """Resize a square grid of tokens to another side, bilinearly in float32.
+    """Resample a square grid of tokens to another side, bilinearly in float32.
 
     Args:
-        tokens: [batch, cells, channels].
+        tokens: Tokens, [batch, cells, channels].
         side: Cells along a side of the result.
 
     Returns:
-        [batch, side * side, channels]; the tokens themselves if they have that side.
+        [batch, side * side, channels]; `tokens` itself if it has that side.
     """
     if tokens.shape[1] == side * side:
         return tokens
@@ -265,20 +271,21 @@ def _windows(
     """Divide the cells of each encoder among side x side queries.
 
     Returns:
-        For each encoder its cells [side, side, window, width], and whether they are on the image,
-        boolean [side, side, window]. A query whose whole window is padding sees all of it.
+        For each encoder its cells [side, side, window, width], and the boolean
+        [side, side, window] that says which of them are visible: those on the image, or all cells
+        of a window that lies on padding.
     """
     windows, visible = [], []
     for tokens in projected:
         fine = int(tokens.shape[0] ** 0.5)
-        windows.append(_share_out(tokens.view(fine, fine, -1), side))
-        inside = Margins.of(image_size, fine).inside().to(tokens.device)
-        shared = _share_out(inside[..., None], side)[..., 0]
-        visible.append(shared | ~shared.any(-1, keepdim=True))
+        windows.append(_divide(tokens.view(fine, fine, -1), side))
+        on_image = Margins.of(image_size, fine).image_cells().to(tokens.device)
+        divided = _divide(on_image[..., None], side)[..., 0]
+        visible.append(divided | ~divided.any(-1, keepdim=True))
     return windows, visible
 
 
-def _share_out(cells: Tensor, side: int) -> Tensor:
+def _divide(cells: Tensor, side: int) -> Tensor:
     """Turn [fine, fine, channels] into [side, side, window, channels]."""
     k = cells.shape[0] // side
     return (
@@ -291,5 +298,5 @@ def _norm_linear(width: int) -> nn.Sequential:
 
 
 def _split_heads(x: Tensor) -> Tensor:
-    """Turn [n, length, width] into [n, heads, length, head width]."""
+    """Return [n, heads, length, head width] of [n, length, width]."""
     return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)

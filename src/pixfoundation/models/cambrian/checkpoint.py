@@ -11,6 +11,7 @@ from torch import nn
 
 from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.cambrian.aggregator import Aggregator
+from pixfoundation.models.cambrian.key_map import module_name
 from pixfoundation.models.cambrian.network import Cambrian
 from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, shape_of
 from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
@@ -20,9 +21,8 @@ from pixfoundation.models.common.llm_settings import stop_ids_of_folder
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement, Quantization, quantize
 
-_AGGREGATOR = ("mm_projector", "vision_query", "vision_sampler", "image_newline")
 _UNDIVIDED = ("LlamaDecoderLayer",)
-_POSITIONS = 2048  # positions of the key-value cache in the estimate of memory
+_POSITIONS = 2048  # length of the key-value cache in the estimate of memory
 
 
 def load(
@@ -38,17 +38,17 @@ def load(
     """Load a Cambrian-1 checkpoint and its vision encoders.
 
     Args:
-        checkpoint_dir: Folder, or hub id.
+        checkpoint_dir: Folder or hub id of the checkpoint.
         towers: Folder that holds a folder for each encoder; None takes them from the hub.
         dtype: Precision of all weights, float16 as published; None for half precision on a GPU.
-        device: Device of the language model and the aggregator: a device, 'auto' to divide the
-            language model between all GPUs, None for a GPU if there is one.
+        device: Device of the language model and the aggregator; 'auto' divides the language model
+            between all GPUs, None takes a GPU if there is one.
         tower_device: Device of the encoders; that of the aggregator by default.
         quantization: '8bit' or '4bit' (bitsandbytes) for the language model's layers.
-        revision: Branch, tag or commit of the hub repository.
+        revision: Branch, tag or commit on the hub.
 
     Raises:
-        CheckpointError: If a file is missing, truncated or belongs to another model.
+        CheckpointError: If a file or tensor is missing, truncated or of another size.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     folder = find_folder(checkpoint_dir, revision)
@@ -56,11 +56,11 @@ def load(
     layout = read_layout(folder, checkpoint)
     tower_root = None if towers is None else Path(towers).expanduser()
     tower_folders = [find_tower(spec, tower_root) for spec in layout.towers]
-    where: torch.device | Literal["auto"] = (
+    target: torch.device | Literal["auto"] = (
         "auto" if device == "auto" else resolve_device(None if device is None else str(device))
     )
     if not isinstance(dtype, torch.dtype):
-        dtype = resolve_dtype(dtype, torch.device("cuda") if where == "auto" else where)
+        dtype = resolve_dtype(dtype, torch.device("cuda") if target == "auto" else target)
 
     model = _empty(folder, checkpoint, layout)
     if quantization is not None:
@@ -69,17 +69,17 @@ def load(
     encoding = sum(
         tower_bytes(spec, at, dtype) for spec, at in zip(layout.towers, tower_folders, strict=True)
     )
-    elsewhere = None if tower_device is None else resolve_device(str(tower_device))
+    separate = None if tower_device is None else resolve_device(str(tower_device))
     plan = Placement.plan(
         model.llm,
         lambda _: dtype,
-        where,
+        target,
         _working_memory(model.llm, layout, dtype),
         _UNDIVIDED,
-        _room_beside(vision + (encoding if elsewhere is None else 0)) if where == "auto" else None,
+        _free_memory(vision + (encoding if separate is None else 0)) if target == "auto" else None,
     )
     first = plan.device_of("model.embed_tokens.weight")
-    for_towers = elsewhere or first
+    for_towers = separate or first
     weights = {**plan.weights, first: plan.weights[first] + vision}
     weights[for_towers] = weights.get(for_towers, 0) + encoding
     replace(plan, weights=weights).announce(folder.name)
@@ -92,14 +92,14 @@ def load(
     return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids_of_folder(folder))
 
 
-def _room_beside(vision: int) -> dict[int, int]:
-    """Return the free bytes by GPU, less what the first holds besides the language model."""
+def _free_memory(vision: int) -> dict[int, int]:
+    """Return the free bytes by GPU, without the `vision` bytes that the first GPU must hold too."""
     free = {gpu: torch.cuda.mem_get_info(gpu)[0] for gpu in range(torch.cuda.device_count())}
-    return {gpu: room - (vision if gpu == 0 else 0) for gpu, room in free.items()}
+    return {gpu: size - (vision if gpu == 0 else 0) for gpu, size in free.items()}
 
 
 class _Model(nn.Module):
-    """The two parts that one checkpoint holds."""
+    """The two parts of a checkpoint."""
 
     def __init__(self, llm: Any, aggregator: Aggregator) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ def _fill(
     load_into(
         model,
         checkpoint,
-        rename=_place,
+        rename=module_name,
         ignorable=[r"rotary_emb\.inv_freq$"],
         elsewhere=[r"^llm\.lm_head\.weight$"] if tied else [],
         dtype=dtype,
@@ -143,20 +143,12 @@ def _fill(
     model.eval().requires_grad_(False)
 
 
-def _place(key: str) -> str:
-    """Return the name in `_Model` of a key of the checkpoint."""
-    inner = key.removeprefix("model.")
-    if inner != key and inner.startswith(_AGGREGATOR):
-        return f"aggregator.{inner}"
-    return f"llm.{key}"
-
-
 def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int:
-    """Estimate the bytes that a run takes in addition to the weights.
+    """Estimate the bytes that a run needs in addition to the weights.
 
-    They hold keys and values of an answer, and ConvNeXt's first stage, which dominates the
-    encoders: a cell for 4 x 4 pixels, a fifteenth of all channels, four times widened, twice and
-    some copies.
+    Counted are the keys and values of an answer, and ConvNeXt's first stage, which dominates the
+    encoders: one cell per 4 x 4 pixels, a fifteenth of all channels, widened four times, twice,
+    and some copies.
     """
     config = llm.config
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS

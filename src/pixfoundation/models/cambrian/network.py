@@ -1,11 +1,14 @@
-"""Cambrian-1 as functions of tensors: `load`, then `encode` an image, then `generate`.
+"""Cambrian-1 as functions of tensors: `encode` an image, then `generate` an answer.
 
-    model = load("cambrian-8b", towers="towers", dtype=torch.float32)
-    features = model.encode(rgb)
-    out = model.generate(ids, features, (width, height), max_new_tokens=64)
+The language model is transformers' `LlamaForCausalLM`, unchanged; Cambrian acts on it through its
+input embeddings and through hooks (`interleaving`). The conversation is in `prompt`.
 
-The language model is transformers' `LlamaForCausalLM`, untouched; what Cambrian adds acts through
-its input embeddings and through hooks (`interleaving`). Text and templates are in `prompt`.
+Example:
+    Without the conversation::
+
+        model = load("cambrian-8b", towers="towers", dtype=torch.float32)
+        features = model.encode(rgb)
+        output = model.generate(ids, features, (width, height), max_new_tokens=64)
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ from torch import Tensor
 from pixfoundation.attention import AttentionCapture
 from pixfoundation.errors import DataError
 from pixfoundation.models.cambrian.aggregator import Aggregator, ImageContext, Sampler
-from pixfoundation.models.cambrian.interleaving import looking_again
+from pixfoundation.models.cambrian.interleaving import samplers_attached
 from pixfoundation.models.cambrian.pixels import check_rgb
 from pixfoundation.models.cambrian.sizes import CambrianLayout
 from pixfoundation.models.cambrian.towers import VisionTower
 
-IMAGE_TOKEN = -200  # stands for the image in prompt ids
+IMAGE_TOKEN = -200  # placeholder of the image in the ids
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class Generation:
     """One decoded answer.
 
     Attributes:
-        ids: int64 [tokens], the new tokens alone, the stop token included.
-        logits: float32 [tokens, vocabulary] that chose them; None if they were not kept.
+        ids: int64 [tokens], the generated ids, the stop token included.
+        logits: float32 [tokens, vocabulary], the logits of each step; None if they were not kept.
         visual_tokens: [rows * (columns + 1), width], the image as the language model reads it;
             None for a prompt without an image.
         rows: float32 [tokens + 2, rows * (columns + 1)], the attention to the image tokens,
-            averaged over layers and heads: of the last but one prompt row, then of each query from
-            the last prompt token to the last new token. None if it was not captured.
+            averaged over layers and heads, of these queries: the second-to-last prompt token, then
+            each token from the last prompt token to the last new token. None if not captured.
         image_column: Position of the first image token in the sequence; None without an image.
         grid: (rows, columns) of image tokens; each row is followed by a newline token.
     """
@@ -57,7 +60,7 @@ class Generation:
 
     @property
     def attention(self) -> Tensor | None:
-        """float32 [tokens, rows * (columns + 1)]: row i is of the query that emitted token i."""
+        """float32 [tokens, rows * (columns + 1)]: row i of the query that emitted token i."""
         return None if self.rows is None else self.rows[1:-1]
 
     def maps(self) -> Tensor | None:
@@ -70,12 +73,12 @@ class Generation:
 
 @dataclass(frozen=True, eq=False)
 class ReadImage:
-    """A prompt read up to the end of its image, to be continued by several questions.
+    """The beginning of a prompt up to the image, computed once for several questions.
 
     Attributes:
-        ids: int64 [length], the last of them the image.
-        context: The image.
-        cache: Keys and values of the tokens read.
+        ids: int64 [length]; the last id is the placeholder of the image.
+        context: The image as input of the language model.
+        cache: Keys and values of the beginning.
     """
 
     ids: Tensor
@@ -84,14 +87,14 @@ class ReadImage:
 
 
 class Cambrian:
-    """A loaded Cambrian-1 model, as `pixfoundation.models.cambrian.checkpoint.load` returns it.
+    """A Cambrian-1 model, loaded by `pixfoundation.models.cambrian.checkpoint.load`.
 
     Attributes:
-        layout: Its structure.
+        layout: Structure of the checkpoint.
         llm: The language model.
-        aggregator: Turns encoder features into image tokens; holds the samplers.
+        aggregator: The connector from encoder features to image tokens, and the samplers.
         towers: The vision encoders.
-        stop_ids: Ids that end an answer, as the checkpoint says.
+        stop_ids: Ids that end an answer, by the checkpoint.
     """
 
     def __init__(
@@ -113,10 +116,10 @@ class Cambrian:
         """Encode one image with each encoder.
 
         Args:
-            rgb: uint8 [height, width, 3].
+            rgb: The image, uint8 [height, width, 3].
 
         Returns:
-            For each encoder [1, side * side, channels], on its own device.
+            For each encoder the features [1, side * side, channels], on the encoder's device.
 
         Raises:
             DataError: If the array is not an RGB image.
@@ -130,20 +133,21 @@ class Cambrian:
         return features
 
     @torch.inference_mode()
-    def look(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
-        """Turn encoder features into what the language model gets.
+    def aggregate(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
+        """Make the input of the language model from encoder features.
 
         Args:
-            features: As `encode` returns them, or [side * side, channels] per encoder.
+            features: Features from `encode`, with or without the batch axis.
             image_size: (width, height) of the image in pixels.
 
         Raises:
-            DataError: If the image is too long for the grid, or if features do not fit the model.
+            DataError: If the image is too long for the grid, or if the features have other shapes
+                than those of this model.
         """
-        shapes = [(tower.side**2, tower.width) for tower in self.layout.towers]
-        actual = [tuple(x.shape[-2:]) for x in features]
-        if actual != shapes:
-            raise DataError(f"Expected encoder features of shapes {shapes}, but got {actual}.")
+        expected = [(tower.side**2, tower.width) for tower in self.layout.towers]
+        shapes = [tuple(x.shape[-2:]) for x in features]
+        if shapes != expected:
+            raise DataError(f"Expected encoder features of shapes {expected}, but got {shapes}.")
         newline = self.aggregator.image_newline
         placed = [x.view(1, *x.shape[-2:]).to(newline.device, newline.dtype) for x in features]
         return self.aggregator(placed, image_size)
@@ -152,26 +156,26 @@ class Cambrian:
     def read(
         self, input_ids: Sequence[int] | Tensor, features: Sequence[Tensor], size: tuple[int, int]
     ) -> ReadImage:
-        """Read a prompt up to its image once, for `generate(read=...)` to continue.
+        """Compute the beginning of a prompt up to its image, for `generate(read=...)`.
 
         Args:
-            input_ids: The prompt's ids with one -200; the ids behind it are ignored.
-            features: As `encode` returns them.
+            input_ids: The prompt's ids with one -200; ids after it are not used.
+            features: Features from `encode`.
             size: (width, height) of the image in pixels.
 
         Raises:
-            DataError: In the same cases as `generate`.
+            DataError: As for `generate`.
         """
         from transformers import DynamicCache
 
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self._image_position(ids)
         if start is None:
-            raise DataError("There is no image in the prompt, so there is nothing to read once.")
+            raise DataError(f"The prompt holds no image; put one {IMAGE_TOKEN} into its ids.")
         ids = ids[: start + 1]
-        context = self.look(features, size)
+        context = self.aggregate(features, size)
         cache = DynamicCache(config=self.llm.config)
-        with looking_again(self.llm.model.layers, self._samplers(), context, start):
+        with samplers_attached(self.llm.model.layers, self._samplers(), context, start):
             self.llm(
                 inputs_embeds=self._embed(ids, start, context),
                 past_key_values=cache,
@@ -199,20 +203,20 @@ class Cambrian:
 
         Args:
             input_ids: The prompt's ids, with one -200 in the place of the image if there is one.
-            tower_features: As `encode` returns them; ignored for a prompt without an image, or with
-                `read`.
+            tower_features: Features from `encode`; not used with `read` or for a prompt without an
+                image.
             image_size: (width, height) of the image in pixels.
-            max_new_tokens: Upper bound on the answer, stop token included.
+            max_new_tokens: Upper bound on the answer's length, stop token included.
             stop_ids: Ids that end the answer; those of the checkpoint by default.
             attention: Whether to capture the attention to the image.
             logits: Whether to keep the logits of every step.
-            temperature: 0 for greedy decoding, above it for sampling.
+            temperature: Sampling temperature; 0 decodes greedily.
             seed: Seed of the sampling.
             read: The beginning of this prompt, from `read`.
 
         Raises:
-            DataError: If the ids hold several images, an image without its features, too many
-                tokens, or the image at a position for which the samplers were not trained.
+            DataError: If the ids hold several images, an image without features, an image at
+                another position than the samplers were trained for, or too many tokens.
         """
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self._image_position(ids)
@@ -227,7 +231,7 @@ class Cambrian:
                 if read is None:
                     samplers = self._samplers()
                     stack.enter_context(
-                        looking_again(self.llm.model.layers, samplers, context, start)
+                        samplers_attached(self.llm.model.layers, samplers, context, start)
                     )
                 if attention:
                     columns = torch.arange(start, start + len(context.tokens))
@@ -241,7 +245,7 @@ class Cambrian:
                 torch.manual_seed(seed)
             output = self._decode(embedded, cache, max_new_tokens, stop_ids, logits, temperature)
             new_ids = output.sequences[0]
-            if capture is not None:  # one more query: the last token itself
+            if capture is not None:  # one more query: the last token
                 self.llm(input_ids=new_ids[None, -1:], past_key_values=output.past_key_values)
         return Generation(
             ids=new_ids.cpu(),
@@ -265,25 +269,25 @@ class Cambrian:
             length = len(read.ids)
             if not torch.equal(ids[:length], read.ids) or len(ids) < length + 2:
                 raise DataError(
-                    "The prompt does not begin with what was read before, or ends with it. "
-                    "Read it anew."
+                    "The prompt must begin with the ids of `read`, followed by at least two ids. "
+                    "Call `read` with this prompt."
                 )
             return read.context
         if start is None:
             return None
         if features is None or size is None:
             raise DataError("The prompt holds an image, but its features or size are missing.")
-        return self.look(features, size)
+        return self.aggregate(features, size)
 
     def _image_position(self, ids: Tensor) -> int | None:
-        """Return the position of the image in the ids, after comparing it with that of training."""
+        """Return the position of the image in the ids, after a check against that of training."""
         places = (ids == IMAGE_TOKEN).nonzero().flatten().tolist()
         text = ids[ids != IMAGE_TOKEN]
         vocabulary = self.llm.config.vocab_size
         if not len(text) or not 0 <= int(text.min()) <= int(text.max()) < vocabulary:
             raise DataError(
                 f"The prompt is empty or holds ids outside the vocabulary of {vocabulary}; only "
-                f"{IMAGE_TOKEN} may stand for the image. Tokenise with this model's tokenizer."
+                f"{IMAGE_TOKEN} is allowed, for the image. Use this model's tokenizer."
             )
         if not places:
             return None
@@ -316,11 +320,11 @@ class Cambrian:
             )
 
     def _samplers(self) -> dict[int, Sampler]:
-        """Return the samplers by the decoder layer that they follow."""
-        samplers = self.aggregator.vision_sampler_layers
+        """Return the samplers by the index of the decoder layer before them."""
+        layers = self.aggregator.vision_sampler_layers
         return {
             layer: sampler
-            for layer, sampler in zip(self.layout.sampled, samplers, strict=True)
+            for layer, sampler in zip(self.layout.sampled, layers, strict=True)
             if isinstance(sampler, Sampler)
         }
 

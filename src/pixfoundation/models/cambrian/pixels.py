@@ -1,7 +1,7 @@
-"""From an image to the input of each vision encoder.
+"""Makes the input of each vision encoder from an image.
 
-The image is prepared as by `process_images` of `cambrian-mllm/cambrian`: padded to a centred
-square in the colour of *the wrapper's* mean, resized by Pillow's bicubic filter, scaled to 0..1 and
+As in `process_images` of `cambrian-mllm/cambrian`, images are padded to a centred square in the
+colour of the published wrapper's mean, resized by Pillow's bicubic filter, scaled to 0..1 and
 normalised.
 """
 
@@ -27,13 +27,13 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """The preprocessing of one encoder.
+    """Preprocessing of one encoder.
 
     Attributes:
         side: Side of the square input in pixels.
-        padding: Mean colour, 0..1, that fills the square. SigLIP is padded with CLIP's mean,
-            which is the published wrapper's default, though it is normalised with its own.
-        mean: Mean that is subtracted, 0..1, by channel.
+        padding: Colour that fills the square, 0..1. SigLIP's images are padded with CLIP's mean,
+            the default of the published wrapper, but normalised with SigLIP's own.
+        mean: Mean to subtract, 0..1, by channel.
         deviation: Standard deviation to divide by, by channel.
     """
 

@@ -1,8 +1,8 @@
-"""Cambrian's conversation as ids, with the image at the place that the samplers expect.
+"""The conversation of Cambrian-1 as ids, with the image at the position that its samplers expect.
 
-The template is Cambrian's own `llama_3`, not Meta's: no blank lines behind the headers. The system
-text is quoted from `cambrian-mllm/cambrian` (Apache-2.0), line breaks and blanks included, since
-the place of the image is counted over it: 91 tokens in Llama 3's vocabulary.
+The template is Cambrian's own `llama_3`, which differs from Meta's: no blank lines follow the
+headers. The system text is quoted from `cambrian-mllm/cambrian` (Apache-2.0), with its line breaks
+and blanks, because it determines the position of the image: 91 tokens in Llama 3's vocabulary.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ def load_tokenizer(folder: Path) -> Any:
     """Open the tokenizer of a checkpoint folder.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or lacks the tokens of Llama 3's turns.
+        CheckpointError: If the tokenizer is missing, damaged, or without the tokens of Llama 3's
+            turns.
     """
     from transformers import AutoTokenizer, LlamaConfig
 
     try:
-        # The configuration is given because config.json names a model unknown to
-        # transformers.
+        # With a configuration, because config.json names a model that transformers does not know.
         tokenizer = AutoTokenizer.from_pretrained(str(folder), config=LlamaConfig())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{folder} holds no tokenizer that can be opened ({str(error).splitlines()[0]}). "
+            f"The tokenizer in {folder} cannot be opened ({str(error).splitlines()[0]}). "
             "Download tokenizer.json and tokenizer_config.json of the checkpoint."
         ) from error
     for token in (START, END_OF_TURN, "<|start_header_id|>", "<|end_header_id|>"):
@@ -63,19 +63,19 @@ def prompt_ids(
 ) -> list[int]:
     """Return the ids of a question in Cambrian's conversation.
 
-    Exactly one start token stands in front, the one that the template writes, whether or not the
-    tokenizer would add its own: with two of them the image would move by one, and all samplers
-    would read a grid shifted by one token.
+    The ids begin with exactly one start token, that of the template, whether or not the tokenizer
+    adds its own. With two start tokens the image would move by one position, and all samplers would
+    read a grid shifted by one token.
 
     Args:
         tokenizer: From `load_tokenizer`.
         question: The user's question.
-        image: Whether the question is about an image; it is written as one -200.
-        legacy_drop_newline: Drop the first id behind the image, as the published inference script
-            does: its splitter takes that id, the newline, for a start token.
+        image: Whether the question is about an image, which is represented by one -200.
+        legacy_drop_newline: Whether to drop the first id after the image, as the published
+            inference script does: its splitter takes that id, the newline, for a start token.
 
     Returns:
-        The ids up to where the model answers.
+        The ids up to the beginning of the answer.
     """
     if not image:
         return _ids(tokenizer, f"{BEFORE_IMAGE}{question}{AFTER_QUESTION}")
@@ -85,17 +85,17 @@ def prompt_ids(
 
 
 def turn_ends(tokenizer: Any) -> tuple[int, ...]:
-    """Return the ids that end a turn or a text, as far as the tokenizer knows them.
+    """Return the ids that end a turn or a text, if the tokenizer knows them.
 
-    Llama 3 ends an answer with `<|eot_id|>`; a checkpoint whose configuration lists only
-    `<|end_of_text|>` would run on.
+    Llama 3 ends an answer with `<|eot_id|>`. If the checkpoint's configuration lists only
+    `<|end_of_text|>`, decoding would continue after it.
     """
-    candidates = (_ids(tokenizer, token) for token in (END_OF_TURN, END_OF_TEXT))
-    return tuple(ids[0] for ids in candidates if len(ids) == 1)
+    encoded = (_ids(tokenizer, token) for token in (END_OF_TURN, END_OF_TEXT))
+    return tuple(ids[0] for ids in encoded if len(ids) == 1)
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    """Tokenise without adding tokens; a start token is kept only if the text writes one."""
+    """Return the ids of a text, with a start token only if the text begins with one."""
     ids = tokenizer(text, add_special_tokens=False).input_ids
     written = 1 if text.startswith(START) else 0
     leading = 0

@@ -1,8 +1,8 @@
 """The structure of a Cambrian checkpoint: its towers, grids and samplers.
 
-Sizes come from the tensors; names, grids and the place of the image come from config.json, with the
-field names of `cambrian-mllm/cambrian` (checked against its training script, since config.json of
-`nyu-visionx/cambrian-8b` repeats it).
+Sizes come from the tensors. Names, grids and the position of the image come from config.json, with
+the field names of `cambrian-mllm/cambrian` (checked against its training script, whose fields
+config.json of `nyu-visionx/cambrian-8b` repeats).
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from pixfoundation.models.common.checkpoints import Checkpoint, read_json
 
 TowerKind = Literal["siglip", "clip", "dinov2", "convnext"]
 
-HEADS = 16  # attention heads of the aggregator: fixed in the published code, stored nowhere
+HEADS = 16  # attention heads of the aggregator: fixed in the published code, not stored in files
 DINOV2_BY_WIDTH = {384: "small", 768: "base", 1024: "large", 1536: "giant"}
 SIGLIP_HUB = "timm/ViT-SO400M-14-SigLIP-384"
 CONVNEXT_HUB = {
     "XXL": "laion/CLIP-convnext_xxlarge-laion2B-s34B-b82K-augreg-soup",
     "L": "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup",
 }
-CONVNEXT_RESOLUTION = 1024  # if the name gives no resolution
+CONVNEXT_RESOLUTION = 1024  # if the name holds no resolution
 _NUMBERED = re.compile(r"(res|interp)(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerSpec:
-    """One of the vision encoders of a checkpoint.
+    """One vision encoder, as the checkpoint names it.
 
     Attributes:
-        index: Its index in the list, which is also its number in the keys.
-        kind: Its architecture.
-        name: Its name in config.json.
+        index: Index in the list of encoders, which is also its number in the keys.
+        kind: Architecture of the encoder.
+        name: Name in config.json.
         hub: Hub id of its weights.
         width: Channels that its projection expects.
         side: Cells along a side of its output grid.
-        resolution: Side of its input in pixels if the name says so; the tower's own otherwise.
-        stages: Whether all stages of a ConvNeXt are used, not only the last.
+        resolution: Side of its input in pixels if the name holds it; None for that of its files.
+        stages: Whether the output holds all stages of a ConvNeXt, not only the last.
     """
 
     index: int
@@ -62,14 +62,14 @@ class CambrianLayout:
     Attributes:
         towers: The vision encoders, in order.
         side: Cells along a side of the image grid in the language model (24).
-        query_sides: Cells along a side of the grid of each group of queries of the connector.
-        connector_depths: Layers of the connector, by query group.
+        query_sides: Cells along a side of the grid of each query group in the connector.
+        connector_depths: Number of layers of the connector, by query group.
         vision_width: Width of the aggregator (1024).
         width: Width of the language model (4096).
-        sampled: Decoder layers that are followed by a sampler, in order; empty without samplers.
+        sampled: Indices of the decoder layers that a sampler follows, in order; may be empty.
         image_position: Index of the image in the prompt for which the samplers were trained.
-        clip_layer: Index of the hidden state of CLIP that is used (-2).
-        max_tokens: Longest prompt with the image; None if unlimited.
+        clip_layer: Index of the hidden state that is taken from CLIP (-2).
+        max_tokens: Maximum length of a prompt in tokens, image included; None if unlimited.
     """
 
     towers: tuple[TowerSpec, ...]
@@ -84,7 +84,7 @@ class CambrianLayout:
     max_tokens: int | None
 
     def windows(self, side: int) -> tuple[int, ...]:
-        """Return, for each tower, the number of its cells along a side that one query sees."""
+        """Return for each tower the side, in cells, of the window of one query."""
         return tuple(tower.side // side for tower in self.towers)
 
 
@@ -99,7 +99,7 @@ def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
     config = read_json(file)
     if config.get("mm_projector_type") != "sva":
         raise CheckpointError(
-            f"{file} describes no Cambrian-1 model with a spatial vision aggregator: "
+            f"{file} does not describe a Cambrian-1 model with a spatial vision aggregator: "
             f"mm_projector_type is {config.get('mm_projector_type')!r}, not 'sva'. "
             "Use a checkpoint such as nyu-visionx/cambrian-8b."
         )
@@ -111,7 +111,7 @@ def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
             if tower.side % grid:
                 raise CheckpointError(
                     f"{file}: the {tower.side} x {tower.side} tokens of {tower.name} cannot be "
-                    f"shared out among {grid} x {grid} queries."
+                    f"divided among {grid} x {grid} queries."
                 )
     depths = tuple(
         count_of(checkpoint, rf"^model\.vision_sampler_{group}\.layers\.(\d+)\.")
@@ -119,8 +119,8 @@ def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
     )
     if 0 in depths:
         raise CheckpointError(
-            f"{folder} lacks the connector model.vision_sampler_{depths.index(0)}.*, without which "
-            "Cambrian cannot see. Get the complete checkpoint."
+            f"{folder} lacks the connector model.vision_sampler_{depths.index(0)}.* to the vision "
+            "encoders. Download the complete checkpoint."
         )
     return CambrianLayout(
         towers=towers,
@@ -159,11 +159,11 @@ def _read_towers(
 def read_tower_name(index: int, name: str, *, width: int, side: int) -> TowerSpec:
     """Read an encoder's name, such as 'facebook/dinov2-giant-res378'.
 
-    Which DINOv2 it is follows from the width, since the paper's table and the published
+    The size of DINOv2 follows from the width, because the paper's table and the published
     configuration disagree.
 
     Raises:
-        CheckpointError: If Cambrian-1 8B does not use such an encoder.
+        CheckpointError: If Cambrian-1 8B uses no encoder with this name.
     """
     numbers = {m[1]: int(m[2]) for part in name.split("-") if (m := _NUMBERED.match(part))}
     base = "-".join(part for part in name.split("-") if not _NUMBERED.match(part))
@@ -183,30 +183,30 @@ def read_tower_name(index: int, name: str, *, width: int, side: int) -> TowerSpe
         hub = f"facebook/dinov2-{size}" if size else base
         return TowerSpec(index, "dinov2", name, hub, width, side, resolution)
     raise CheckpointError(
-        f"The vision tower {name!r} is none of those of Cambrian-1 8B "
-        "(SigLIP, OpenAI's CLIP, DINOv2, CLIP-ConvNeXt)."
+        f"Unknown vision tower {name!r}; expected one of Cambrian-1 8B: SigLIP, OpenAI's CLIP, "
+        "DINOv2 or CLIP-ConvNeXt."
     )
 
 
 def _sampled_layers(
     config: Mapping[str, Any], checkpoint: Checkpoint, file: Path
 ) -> tuple[int, ...]:
-    """Return the decoder layers that are followed by a sampler."""
-    stored = count_of(checkpoint, r"^model\.vision_sampler_layers\.(\d+)\.")
+    """Return the indices of the decoder layers that a sampler follows."""
+    count = count_of(checkpoint, r"^model\.vision_sampler_layers\.(\d+)\.")
     if config.get("connector_only", False):
         return ()
-    promised = _field(config, "num_of_vision_sampler_layers", file)
-    if stored != promised:
+    expected = _field(config, "num_of_vision_sampler_layers", file)
+    if count != expected:
         raise CheckpointError(
-            f"{checkpoint.name} holds {stored or 'no'} samplers (model.vision_sampler_layers.*), "
-            f"but config.json promises {promised}. It is incomplete; get all its shards."
+            f"{checkpoint.name} holds {count or 'no'} samplers (model.vision_sampler_layers.*), "
+            f"but config.json says {expected}. It is incomplete; download all its shards."
         )
     start = _field(config, "start_of_vision_sampler_layers", file)
     stride = _field(config, "stride_of_vision_sampler_layers", file)
-    sampled = tuple(start + stride * i for i in range(stored))
+    sampled = tuple(start + stride * i for i in range(count))
     if sampled and sampled[-1] >= _field(config, "num_hidden_layers", file):
         raise CheckpointError(
-            f"{file} puts a sampler behind decoder layer {sampled[-1]}, but there are only "
+            f"{file} puts a sampler after decoder layer {sampled[-1]}, but there are only "
             f"{config['num_hidden_layers']} layers."
         )
     return sampled
@@ -216,8 +216,8 @@ def _vision_width(checkpoint: Checkpoint) -> int:
     width = shape_of(checkpoint, "model.vision_query")[1]
     if width % HEADS:
         raise CheckpointError(
-            f"{checkpoint.name}: the aggregator is {width} wide, which {HEADS} attention heads "
-            "cannot share evenly. It is no Cambrian-1 checkpoint."
+            f"{checkpoint.name}: the aggregator's width {width} is not a multiple of its {HEADS} "
+            "attention heads. It is not a Cambrian-1 checkpoint."
         )
     return width
 
@@ -234,12 +234,12 @@ def shape_of(checkpoint: Checkpoint, key: str) -> tuple[int, ...]:
     """Return the shape of a tensor.
 
     Raises:
-        CheckpointError: If it is missing.
+        CheckpointError: If the tensor is missing.
     """
     if key not in checkpoint:
         raise CheckpointError(
-            f"{checkpoint.name} lacks the tensor {key!r}: it is incomplete, or of another model. "
-            "Get the complete checkpoint."
+            f"{checkpoint.name} lacks the tensor {key!r}: it is incomplete or belongs to another "
+            "model. Download the complete checkpoint."
         )
     return checkpoint.shapes[key]
 

@@ -1,8 +1,8 @@
-"""Finds the weights of a vision encoder, and the settings in the files next to them.
+"""Finds the weights and settings of a vision encoder.
 
-Folders as the hub has them are understood: transformers folders for CLIP and DINOv2, OpenCLIP
-folders (keys `visual.trunk.*`) or plain timm folders for SigLIP and ConvNeXt. A folder is
-recognised by its content, not by its name.
+Folders have the layouts of the hub: transformers folders for CLIP and DINOv2, OpenCLIP folders
+(keys `visual.trunk.*`) or plain timm folders for SigLIP and ConvNeXt. A folder is recognised by its
+content, not by its name.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
 
     Args:
         spec: The encoder.
-        towers: A folder that holds one folder for each encoder, at any depth up to four; None to
-            take them from the hub.
+        towers: Folder that holds one folder for each encoder, up to four levels deep; None to take
+            them from the hub.
 
     Raises:
-        CheckpointError: If there is no such encoder in the folder, or more than one.
-        PrerequisiteError: If the hub is needed and cannot be reached.
+        CheckpointError: If the folder does not hold exactly one such encoder.
+        PrerequisiteError: If the hub cannot be reached.
     """
     if towers is None:
         return find_folder(spec.hub)
     if not towers.is_dir():
         raise PrerequisiteError(
-            f"There is no folder {towers}. Give the folder that holds the vision towers, "
-            "or None to take them from the hub."
+            f"There is no folder {towers}. Pass the folder that holds the vision towers, "
+            "or omit `towers` to take them from the hub."
         )
     folders = [folder for folder in _folders(towers) if kind_of(folder) == spec.kind]
     if not folders:
         raise CheckpointError(
             f"{towers} holds no folder with the vision tower {spec.name} ({spec.kind}). "
-            f"Get it with: hf download {spec.hub} --local-dir {towers / spec.kind}"
+            f"Download it with: hf download {spec.hub} --local-dir {towers / spec.kind}"
         )
     if len(folders) > 1:
         name = spec.hub.rsplit("/", 1)[-1].lower()
@@ -72,7 +72,7 @@ def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
 
 
 def kind_of(folder: Path) -> TowerKind | None:
-    """Return the kind of encoder that a folder holds; None for a folder without an encoder.
+    """Return the encoder that a folder holds; None if it does not hold one.
 
     Raises:
         CheckpointError: If a weights file cannot be read.
@@ -101,7 +101,7 @@ def open_trunk(folder: Path) -> Checkpoint:
 
 
 def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
-    """Return the bytes of an encoder's weights without loading them."""
+    """Return the bytes that the weights of an encoder take in memory, without loading them."""
     if spec.kind in ("siglip", "convnext"):
         shapes = open_trunk(folder).shapes
         prefix = trunk_prefix(shapes)
@@ -109,8 +109,8 @@ def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
         shapes = Checkpoint.open(folder).shapes
         nested = "vision_model."  # in a file that holds CLIP's text side as well
         prefix = nested if any(key.startswith(nested) for key in shapes) else ""
-    numbers = sum(prod(shape) for key, shape in shapes.items() if key.startswith(prefix))
-    return numbers * dtype.itemsize
+    parameters = sum(prod(shape) for key, shape in shapes.items() if key.startswith(prefix))
+    return parameters * dtype.itemsize
 
 
 def trunk_prefix(keys: Any) -> str:
@@ -121,28 +121,28 @@ def trunk_prefix(keys: Any) -> str:
 def trunk_arguments(folder: Path) -> dict[str, Any]:
     """Return the settings of the trunk in the JSON files of an OpenCLIP or timm folder.
 
-    They nest it differently (`model_cfg.vision_cfg`, `model_args`, or not at all), so all values
-    are collected by their own name, except those of the text side.
+    Files nest them differently (`model_cfg.vision_cfg`, `model_args`, or not at all), so all values
+    are collected by name, without those of the text side.
     """
-    collected: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for file in sorted(folder.glob("*.json")):
         if not file.name.endswith(".index.json"):
-            _collect(_json(file), collected)
-    return collected
+            _collect(_json(file), arguments)
+    return arguments
 
 
 def processor_arguments(folder: Path) -> dict[str, Any]:
-    """Return the settings of a transformers folder's image processor; empty if it has none."""
+    """Return the settings of a transformers folder's image processor; empty without one."""
     return _json(folder / "preprocessor_config.json")
 
 
-def _collect(node: Mapping[str, Any], collected: dict[str, Any]) -> None:
+def _collect(node: Mapping[str, Any], arguments: dict[str, Any]) -> None:
     for key, value in node.items():
         if isinstance(value, Mapping):
             if key not in _NOT_OF_THE_TRUNK:
-                _collect(value, collected)
+                _collect(value, arguments)
         else:
-            collected.setdefault(key, value)
+            arguments.setdefault(key, value)
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -156,7 +156,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """Return the content of a JSON file; empty if there is none."""
+    """Return the content of a JSON file; empty if the file does not exist."""
     if not file.is_file():
         return {}
     try:

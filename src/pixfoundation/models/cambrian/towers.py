@@ -1,6 +1,6 @@
 """The four vision encoders, on transformers' classes, numerically as Cambrian-1 was trained.
 
-Differences between libraries are settled here: SigLIP's GELU is exact and its query, key and value
+Differences between libraries are handled here: SigLIP's GELU is exact and its query, key and value
 are stored fused; ConvNeXt's LayerNorm has the epsilon of its trunk (1e-5); DINOv2's positions are
 resampled by the rule of transformers 4.37, which later versions changed.
 """
@@ -33,8 +33,8 @@ class VisionTower(nn.Module, ABC):
     """One vision encoder.
 
     Attributes:
-        spec: The encoder as the checkpoint names it.
-        preprocessing: Turns an RGB image into the encoder's input.
+        spec: The encoder, and the sizes that the checkpoint expects.
+        preprocessing: Preprocessing of its images.
         width: Channels of its features.
         folder: Folder of its weights.
     """
@@ -56,11 +56,11 @@ class VisionTower(nn.Module, ABC):
 
     @abstractmethod
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return the features at the encoder's own resolution, [1, cells, width]."""
+        """Return the features in the encoder's resolution, [1, cells, width]."""
 
 
 class Siglip(VisionTower):
-    """Tokens after the final norm, before the pooling head."""
+    """SigLIP: tokens after the final norm, before the pooling head."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """Return [1, cells, width]."""
@@ -68,7 +68,7 @@ class Siglip(VisionTower):
 
 
 class Clip(VisionTower):
-    """Tokens of an inner layer, without the class token."""
+    """CLIP: tokens of an inner layer, without the class token."""
 
     layer = -2
 
@@ -79,7 +79,7 @@ class Clip(VisionTower):
 
 
 class Dinov2(VisionTower):
-    """Tokens after the final norm, without the class token."""
+    """DINOv2: tokens after the final norm, without the class token."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """Return [1, cells, width]."""
@@ -87,17 +87,17 @@ class Dinov2(VisionTower):
 
 
 class ConvNext(VisionTower):
-    """The raw output of each stage, all resized to one grid and concatenated."""
+    """ConvNeXt: the outputs of the stages, resampled to one grid and concatenated."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return [1, side * side, width], with all stages on the grid of the specification."""
+        """Return [1, side * side, width], all stages on the grid of the specification."""
         hidden = self.encoder.get_submodule("embeddings")(pixel_values)
         outputs = []
         for stage in self.encoder.get_submodule("encoder.stages").children():
             hidden = stage(hidden)  # 1, channels, height, width
             outputs.append(hidden)
-        taken = outputs if self.spec.stages else outputs[-1:]
-        cells = [resample(x.flatten(2).transpose(1, 2), self.spec.side) for x in taken]
+        selected = outputs if self.spec.stages else outputs[-1:]
+        cells = [resample(x.flatten(2).transpose(1, 2), self.spec.side) for x in selected]
         return torch.cat(cells, dim=-1)
 
 
@@ -116,10 +116,11 @@ def load_tower(
         folder: Folder of its weights, from `find_tower`.
         dtype: Precision of weights and features.
         device: Device of the encoder.
-        clip_layer: Index of the hidden state of CLIP that is used.
+        clip_layer: Index of the hidden state that is taken from CLIP.
 
     Raises:
-        CheckpointError: If it is damaged, incomplete, or not as wide as the checkpoint expects.
+        CheckpointError: If the files are damaged or incomplete, or if the encoder does not have the
+            width that the checkpoint expects.
     """
     if spec.kind == "siglip":
         tower = _load_siglip(spec, folder, dtype)
@@ -133,7 +134,7 @@ def load_tower(
     if tower.width != spec.width:
         raise CheckpointError(
             f"The vision tower in {folder} gives {tower.width} channels, but the checkpoint's "
-            f"model.mm_projector_aux_{spec.index} takes {spec.width}. Put {spec.hub} there."
+            f"model.mm_projector_aux_{spec.index} takes {spec.width}. Replace it by {spec.hub}."
         )
     tower.folder = folder
     return tower.eval().requires_grad_(False).to(device)
@@ -159,9 +160,9 @@ def _load_clip(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> Clip:
     from transformers import CLIPVisionModel
 
     encoder = _from_pretrained(CLIPVisionModel, folder, dtype, ignorable=_CLIP_TEXT_SIDE)
-    processor = processor_arguments(folder)
-    mean = processor.get("image_mean", pixels.CLIP_MEAN)
-    deviation = processor.get("image_std", pixels.CLIP_STD)
+    arguments = processor_arguments(folder)
+    mean = arguments.get("image_mean", pixels.CLIP_MEAN)
+    deviation = arguments.get("image_std", pixels.CLIP_STD)
     side = encoder.config.image_size
     return Clip(
         spec, encoder, Preprocessing(side, mean, mean, deviation), encoder.config.hidden_size
@@ -177,25 +178,25 @@ def _load_dinov2(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> Dinov2:
     encoder.embeddings.position_embeddings = nn.Parameter(
         resample_positions(positions.detach(), side // encoder.config.patch_size)
     )
-    processor = processor_arguments(folder)
-    mean = processor.get("image_mean", pixels.IMAGENET_MEAN)
-    deviation = processor.get("image_std", pixels.IMAGENET_STD)
+    arguments = processor_arguments(folder)
+    mean = arguments.get("image_mean", pixels.IMAGENET_MEAN)
+    deviation = arguments.get("image_std", pixels.IMAGENET_STD)
     width = encoder.config.hidden_size
     return Dinov2(spec, encoder, Preprocessing(side, mean, mean, deviation), width)
 
 
 def resample_positions(positions: Tensor, side: int) -> Tensor:
-    """Resize DINOv2's position embeddings to another grid as transformers 4.37 did.
+    """Resample DINOv2's position embeddings to another grid as transformers 4.37 did.
 
-    That version enlarged by the factor (side + 0.1) / old side, later versions by the target size.
-    The two sample at different positions, and Cambrian was trained with the former.
+    That version enlarged by the factor (side + 0.1) / old side, later versions to the exact size.
+    The factor moves the sampling points, and Cambrian was trained with these.
 
     Args:
-        positions: [1, 1 + old side * old side, width], the class token's first.
+        positions: Embeddings [1, 1 + old side * old side, width], the class token's first.
         side: Cells along a side of the result.
 
     Returns:
-        [1, 1 + side * side, width].
+        The embeddings, [1, 1 + side * side, width].
     """
     old = math.isqrt(positions.shape[1] - 1)
     if old == side:
@@ -215,22 +216,24 @@ def _from_pretrained(
 
     Checkpoint.open(folder)  # raises if a file is missing or truncated
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the keys are checked below
+    logging.set_verbosity_error()  # keys are checked below
     try:
-        model, info = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        model, account = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{folder} cannot be loaded as {kind.__name__}: {str(error).splitlines()[0]}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)
-    missing = sorted(info["missing_keys"])
+    missing = sorted(account["missing_keys"])
     unused = sorted(
-        key for key in info["unexpected_keys"] if ignorable is None or not re.search(ignorable, key)
+        key
+        for key in account["unexpected_keys"]
+        if ignorable is None or not re.search(ignorable, key)
     )
     if missing or unused:
         raise CheckpointError(
-            f"{folder} does not fit {kind.__name__}: missing {missing[:4]}, without a place "
-            f"{unused[:4]}. Get the complete folder."
+            f"{folder} does not fit {kind.__name__}: missing keys {missing[:4]}, unknown keys "
+            f"{unused[:4]}. Download the complete folder."
         )
     return model

@@ -1,8 +1,8 @@
-"""SigLIP and ConvNeXt: trunks that OpenCLIP and timm publish, on transformers' classes.
+"""SigLIP and ConvNeXt: trunks published by OpenCLIP and timm, on transformers' classes.
 
-The weights are named by timm (`visual.trunk.*` inside an OpenCLIP file). timm itself is not
-needed: all sizes can be read off the tensors, and what cannot (heads, epsilon) stands in the JSON
-files beside them or is fixed by the name of the architecture.
+Keys are those of timm (`visual.trunk.*` inside an OpenCLIP file). timm itself is not needed: sizes
+follow from the tensors; the number of heads and the epsilon are in the JSON files next to them or
+follow from the name of the architecture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pixfoundation.models.cambrian.tower_files import open_trunk, trunk_argument
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights, load_into
 
-# Settings that timm fixes by the name of an architecture and that no tensor shows.
+# Settings of timm's named architectures that do not follow from their weights.
 _ARCHITECTURES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vit_so400m", {"num_heads": 16}),
     ("vit_large", {"num_heads": 16}),
@@ -38,11 +38,11 @@ class Trunk:
     """A loaded trunk.
 
     Attributes:
-        encoder: The module.
-        widths: Channels of its stages; a single one for SigLIP.
-        image_side: Side of its own input in pixels; 0 if it takes any.
-        mean: Mean of the pixels, 0..1, if its files hold one.
-        deviation: Standard deviation of the pixels, 0..1, if its files hold one.
+        encoder: The encoder.
+        widths: Channels of its stages; a single value for SigLIP.
+        image_side: Side of its input in pixels; 0 if any side is accepted.
+        mean: Mean of the pixels by channel, 0..1; None if its files do not hold it.
+        deviation: Standard deviation of the pixels by channel; None if its files do not hold it.
     """
 
     encoder: nn.Module
@@ -56,7 +56,7 @@ def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
     """Load SigLIP's image encoder without its pooling head.
 
     Raises:
-        CheckpointError: If the files are damaged, incomplete, or say too little.
+        CheckpointError: If the files are damaged or incomplete, or if a setting is missing.
     """
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
@@ -65,7 +65,7 @@ def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
     positions = shape_of(weights, f"{prefix}pos_embed")[1]
     if arguments.get("num_heads") is None:
         raise CheckpointError(
-            f"No JSON file in {folder} says how many attention heads the trunk has. Get its "
+            f"No JSON file in {folder} holds the trunk's number of attention heads. Download its "
             f'open_clip_config.json, or add trunk.json with {{"num_heads": ...}}.'
         )
     image_side = math.isqrt(positions) * patch
@@ -100,9 +100,9 @@ def load_siglip(folder: Path, dtype: torch.dtype) -> Trunk:
 
 
 def _siglip_names(key: str) -> Sequence[str]:
-    """Return the name(s) in transformers of one of timm's parameters."""
-    if match := re.match(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)$", key):
-        layer, leaf = match.groups()
+    """Return the name(s) in transformers of a parameter of timm; empty for other keys."""
+    if fused := re.match(r"blocks\.(\d+)\.attn\.qkv\.(weight|bias)$", key):
+        layer, leaf = fused.groups()
         return [f"encoder.layers.{layer}.self_attn.{part}_proj.{leaf}" for part in "qkv"]
     for pattern, name in (
         (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layers.\1.self_attn.out_proj."),
@@ -121,7 +121,7 @@ def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
     """Load CLIP-ConvNeXt's image encoder without its head.
 
     Raises:
-        CheckpointError: If the files are damaged, incomplete, or say too little.
+        CheckpointError: If the files are damaged or incomplete, or if a setting is missing.
     """
     from transformers import ConvNextConfig, ConvNextModel
 
@@ -143,7 +143,9 @@ def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
     )
     with empty_weights():
         encoder = ConvNextModel(config)
-    encoder.register_module("layernorm", nn.Identity())  # of the pooled output, which is not used
+    encoder.register_module(
+        "layernorm", nn.Identity()
+    )  # the norm of the pooled output, which is not used
     for module in encoder.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = arguments.get("norm_eps") or 1e-6
@@ -161,7 +163,7 @@ def load_convnext(folder: Path, dtype: torch.dtype) -> Trunk:
 
 
 def _convnext_name(key: str) -> str | None:
-    """Return the name in transformers of one of timm's parameters."""
+    """Return the name in transformers of a parameter of timm; None for other keys."""
     for pattern, name in (
         (r"^stem\.0\.", "embeddings.patch_embeddings."),
         (r"^stem\.1\.", "embeddings.layernorm."),
@@ -180,7 +182,7 @@ def _convnext_name(key: str) -> str | None:
 
 
 def _open(folder: Path) -> tuple[Checkpoint, str, Mapping[str, Any]]:
-    """Open a trunk: its weights, the prefix of its keys, and its arguments."""
+    """Return the weights of a trunk, the prefix of its keys, and its settings."""
     weights = open_trunk(folder)
     arguments = trunk_arguments(folder)
     names = " ".join(value for value in arguments.values() if isinstance(value, str))
@@ -201,6 +203,6 @@ def _activation(arguments: Mapping[str, Any], folder: Path) -> str:
     name = arguments.get("act_layer", "gelu")
     if name not in _ACTIVATIONS:
         raise CheckpointError(
-            f"{folder}: the activation {name!r} is none of {', '.join(_ACTIVATIONS)}."
+            f"{folder}: unknown activation {name!r}; expected one of {', '.join(_ACTIVATIONS)}."
         )
     return _ACTIVATIONS[name]

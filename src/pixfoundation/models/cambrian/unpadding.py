@@ -1,9 +1,9 @@
-"""Finds the cells of Cambrian's square grid that lie on the image, and their places on it.
+"""Computes the cells of Cambrian's square grid that lie on the image, and their pixels.
 
 Cambrian pads every image to a square, encodes it to a square grid, and then cuts the padded rows or
-columns off again. How many are cut follows from floating-point products whose order matters: for a
-few sizes (88 x 55, 176 x 110) exact arithmetic gives another grid than the published code, so the
-order is kept: the scale first, then the product, then the floor.
+columns off again. The number that is cut follows from floating-point products in a certain order:
+for a few sizes (88 x 55, 176 x 110) exact arithmetic gives another grid than the published code.
+The order is therefore kept: the scale first, then the product, then the floor.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pixfoundation.geometry import GridFrame
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """Rows and columns of a square grid that are padding, counted on one side.
+    """Rows and columns of padding on one side of a square grid.
 
     Attributes:
         side: Cells along a side of the grid.
-        top: Padded rows above the image; as many are cut below.
-        left: Padded columns left of the image; as many are cut on the right.
+        top: Rows of padding above the image; the same number is cut below.
+        left: Columns of padding left of the image; the same number is cut on the right.
     """
 
     side: int
@@ -40,11 +40,11 @@ class Margins:
             side: Cells along a side of the grid.
 
         Raises:
-            DataError: If the image has no pixels, or is so long that no cell would be left.
+            DataError: If the image has no pixels, or is so elongated that no cell would be left.
         """
         width, height = image_size
         if width < 1 or height < 1:
-            raise DataError(f"An image of {width} x {height} pixels has nothing to look at.")
+            raise DataError(f"The image is {width} x {height} pixels; both must be at least 1.")
         wide = width / height > 1
         longer, shorter = (width, height) if wide else (height, width)
         scale = side / longer
@@ -59,7 +59,7 @@ class Margins:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """The (rows, columns) of the remaining grid."""
+        """The (rows, columns) without padding."""
         return (self.side - 2 * self.top, self.side - 2 * self.left)
 
     def crop(self, cells: Tensor) -> Tensor:
@@ -67,17 +67,17 @@ class Margins:
         rows, columns = self.grid
         return cells[self.top : self.top + rows, self.left : self.left + columns]
 
-    def inside(self) -> Tensor:
+    def image_cells(self) -> Tensor:
         """Return a boolean [side, side]: True on the image, False on padding."""
         mask = torch.zeros(self.side, self.side, dtype=torch.bool)
         self.crop(mask).fill_(True)
         return mask
 
     def frame(self, image_size: tuple[int, int]) -> GridFrame:
-        """Return where the kept cells lie on the image.
+        """Return the pixels of the image that the kept cells cover.
 
-        The cells are squares of the padded image, so the grid may reach slightly over the image's
-        borders or stay slightly inside them, depending on the rounding.
+        The cells are squares of the padded image. Because of the floor, the grid may reach slightly
+        beyond the image's borders or end slightly before them.
 
         Args:
             image_size: (width, height) in pixels.
@@ -92,11 +92,11 @@ class Margins:
         return GridFrame(rows, columns, box, (height, width))
 
     def published_frame(self, image_size: tuple[int, int]) -> GridFrame:
-        """Return where the published script places the same cells.
+        """Return the pixels that the published script assigns to the same cells.
 
         `infer_pixfoundation_cambrian.py` of MSiam/PixFoundation keeps its default aspect ratio
-        'pad': it stretches the cut grid over the padded square as if nothing had been cut. On a
-        square image both agree; at 16:9 it is up to 162 pixels off.
+        'pad' and stretches the cut grid over the padded square, as if nothing had been cut. On a
+        square image the two are the same; at 16:9 they differ by up to 162 pixels.
         """
         width, height = image_size
         return GridFrame.padded_square(*self.grid, (height, width))
