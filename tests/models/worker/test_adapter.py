@@ -115,7 +115,7 @@ def test_one_fault_is_survived(worker, fault):
         ('    answer["id"] = 99\n' + SAY, "answered question 99, but 2 was asked"),
         ('    answer["error"] = "out of memory"\n' + SAY, "It says: out of memory"),
         ('    del answer["text"]\n' + SAY, "has no 'text'"),
-        ('    answer["masks"] = 7\n' + SAY, "are no list"),
+        ('    answer["masks"] = 7\n' + SAY, "are not a list"),
         ('    answer["masks"] = [{"mask": 3}]\n' + SAY, "masks cannot be read"),
         (
             '    rle = {"size": [4, 6], "counts": [24]}\n'
@@ -148,7 +148,7 @@ def test_a_worker_that_never_answers_stops_the_run(worker):
 
 
 def test_a_command_is_needed_and_must_exist(tmp_path):
-    with pytest.raises(DataError, match="Which command"):
+    with pytest.raises(DataError, match="needs its command"):
         load("worker")
     model = load("worker", command="no-such-command", log=tmp_path / "log")
     with pytest.raises(WorkerError, match="'no-such-command' cannot be started: No such file"):
@@ -200,7 +200,7 @@ def test_a_question_that_kills_every_worker_is_a_recorded_failure(worker, tmp_pa
     run = evaluate(model, tmp_path, "run")
     errors = {key: answer.error for key, answer in run.answers().items() if answer.error}
     assert set(errors) == {("0", 3)}
-    assert f"by signal 9 without an answer. Its own words are in {run.path}" in errors["0", 3]
+    assert f"by signal 9 without an answer. Its log is {run.path}" in errors["0", 3]
     again = evaluate(model, tmp_path, "run", retry_failed=True)
     assert not [answer for answer in again.answers().values() if answer.error]
 

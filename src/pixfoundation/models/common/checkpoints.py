@@ -267,7 +267,7 @@ def _torch_file(file: Path, device: str) -> dict[str, Tensor]:
 
 
 class _explain(AbstractContextManager[None]):
-    """Turns the readers' errors into one sentence that names the file."""
+    """Turn the errors of the readers into one sentence that names the file."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

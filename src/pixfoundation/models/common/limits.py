@@ -1,4 +1,4 @@
-"""What models with masks of their own cannot do, said in one sentence."""
+"""Errors for what models with native masks do not support."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from pixfoundation.models.base import Decoding
 
 
 def greedy_only(name: str, decoding: Decoding) -> None:
-    """Refuses sampling and attention, which no published evaluation of these models used.
+    """Refuse sampling and attention, which no published evaluation of these models used.
 
     Raises:
-        DataError: If either is asked for.
+        DataError: If `decoding` asks for either.
     """
     if decoding.temperature > 0 or decoding.attention:
         raise DataError(
-            f"{name} decodes greedily and gives masks of its own. Leave the temperature at 0 and "
+            f"{name} decodes greedily and outputs masks itself. Leave the temperature at 0 and "
             "choose the grounder 'native'."
         )
 
 
 def room_for_answer(prompt: int, positions: int) -> int:
-    """Return how many tokens an answer may have behind a prompt.
+    """Return how many tokens an answer may have after a prompt.
 
     Args:
-        prompt: Tokens of the prompt, those of the image among them.
-        positions: Tokens that the language model can place.
+        prompt: Number of tokens of the prompt, image tokens included.
+        positions: Number of positions of the language model.
 
     Raises:
-        DataError: If there is no room.
+        DataError: If the prompt fills all positions.
     """
     if prompt >= positions:
         raise DataError(
-            f"The prompt takes {prompt} places of the model's {positions}; shorten the question."
+            f"The prompt takes {prompt} of the model's {positions} positions; shorten the question."
         )
     return positions - prompt

@@ -194,7 +194,7 @@ def masks_from_states(sam: SamModel, image: Tensor, prompts: Tensor) -> Tensor:
 def to_original_size(
     logits: Tensor, side: int, resized: tuple[int, int], original: tuple[int, int]
 ) -> Tensor:
-    """Undoes SAM's preprocessing: enlarge to the padded square, cut the padding, resize.
+    """Undo SAM's preprocessing: enlarge to the padded square, cut the padding, resize.
 
     Args:
         logits: [n, h, w] low-resolution mask logits.
@@ -213,7 +213,7 @@ def to_original_size(
 
 
 def run_neck_in_float32(sam: SamModel) -> None:
-    """Lets the encoder's neck compute in float32 inside a half-precision model.
+    """Make the encoder's neck compute in float32 inside a half-precision model.
 
     Its activations leave the range of float16. The neck's weights must be float32 (`neck_dtype`).
     """

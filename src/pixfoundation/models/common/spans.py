@@ -13,7 +13,7 @@ def decode_with_spans(
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Decode an answer and find the characters of each token, in linear time.
 
-    A token that begins with a blank owns the blank. Tokens that are parts of one character share
+    A token that begins with a space owns the space. Tokens that are parts of one character share
     its span. Special tokens are skipped and get empty spans.
 
     Args:

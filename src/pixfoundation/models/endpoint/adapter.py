@@ -45,21 +45,21 @@ def load(
         name: `openai`.
         model: The model's name at the endpoint.
         base_url: The endpoint; the vendor's if None.
-        key_file: As for judges.
-        frame: What the model's coordinates are in, without `resized`, which only the server knows.
-        ask: How protocol 3 is worded: a key of `pointing.VISION_TEMPLATES`.
-        at_once: Requests under way at a time.
-        retries: Tries after the first.
+        key_file: File that holds the key, as for judges.
+        frame: Coordinate frame of the model's numbers; not `resized`, which only the server knows.
+        ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
+        at_once: Number of concurrent requests.
+        retries: Number of tries after the first.
         timeout: Seconds that one try may take.
-        device: Means nothing here.
-        dtype: Means nothing here.
+        device: Ignored; part of the common factory signature.
+        dtype: Ignored; part of the common factory signature.
 
     Raises:
-        DataError: If no model is named, or an option has no such value.
+        DataError: If no model is named, or an option has an unknown value.
         JudgeError: If there is no key.
     """
     if not model:
-        raise DataError("Which model does the endpoint serve? Say --model-option model=NAME.")
+        raise DataError("Which model does the endpoint serve? Set the model option model=NAME.")
     if frame not in FRAMES or ask not in VISION_TEMPLATES:
         raise DataError(
             f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
@@ -74,10 +74,10 @@ def load(
 
 
 class EndpointModel:
-    """The model.
+    """A model behind an endpoint.
 
     Attributes:
-        name: The endpoint's model.
+        name: Name of the model at the endpoint.
         capabilities: `coordinates`.
         templates: Protocol 3 asks for points or boxes.
     """
@@ -93,9 +93,9 @@ class EndpointModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers, several at once; see `Model.answer`.
+        """Answer several prompts at once; see `Model.answer`.
 
-        A request that the endpoint does not take is an answer with an `error`.
+        A request that the endpoint refuses becomes an answer with an `error`.
 
         Raises:
             JudgeError: If the endpoint fails at all requests.

@@ -20,13 +20,14 @@ from pixfoundation.models.transformers.prompting import SEQUENCE_INPUTS, PromptB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prefix:
-    """What a model holds after reading an image.
+    """The state of a model after reading an image.
 
     Attributes:
         image: The image; compared by identity.
-        ids: int64 [length] the tokens read: everything up to the last image token.
-        cache: Their keys and values, for a batch of one.
-        rope_deltas: What a model with multi-dimensional positions remembers of the image.
+        ids: int64 [length], the tokens read: everything up to the last image token.
+        cache: Keys and values of these tokens, for a batch of one.
+        rope_deltas: Offset of the text positions in models with multi-dimensional positions; None
+            for other models.
     """
 
     image: Image.Image
@@ -36,11 +37,11 @@ class Prefix:
 
     @property
     def has_windows(self) -> bool:
-        """Whether a layer drops old tokens, so that padding behind the image would move them."""
+        """Whether a layer drops old tokens, so that padding after the image would shift them."""
         return any(self.cache.is_sliding)
 
     def fits(self, image: Image.Image, batches: Sequence[PromptBatch]) -> bool:
-        """Tells whether all prompts are about this image and begin with these tokens."""
+        """Return whether all prompts are about this image and begin with these tokens."""
         length = len(self.ids)
         return image is self.image and all(
             torch.equal(batch.inputs["input_ids"][0, :length], self.ids) for batch in batches
@@ -51,7 +52,7 @@ def prefix_length(batches: Sequence[PromptBatch]) -> int | None:
     """Return how many tokens all prompts about one image share; None if they cannot share.
 
     Args:
-        batches: Each of one prompt.
+        batches: One batch per prompt.
     """
     length = int(batches[0].image_at[0][-1]) + 1
     first = batches[0].inputs["input_ids"][0, :length]
@@ -79,12 +80,12 @@ def read_prefix(model: Any, image: Image.Image, batch: PromptBatch, length: int)
 def continue_prefix(
     model: Any, prefix: Prefix, batches: Sequence[PromptBatch], pad_token: int
 ) -> dict[str, Any]:
-    """Return the inputs of `generate` for several questions behind a prefix.
+    """Return the inputs of `generate` for several questions after a prefix.
 
     Args:
-        model: The model that read the prefix; its memory of the image is set back.
-        prefix: What it read.
-        batches: Each of one prompt that begins with the prefix.
+        model: The model that read the prefix; its `rope_deltas` are reset.
+        prefix: The state after reading the image.
+        batches: One batch per prompt; each prompt begins with the prefix.
         pad_token: The id to pad with.
     """
     if prefix.rope_deltas is not None:

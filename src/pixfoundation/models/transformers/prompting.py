@@ -1,4 +1,4 @@
-"""From an image and a question to what a model takes: conversation, padding, token ids."""
+"""From an image and a question to the inputs of a model: conversation, padding, token ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LLAVA_V1 = (
 sentences out."""
 
 SEQUENCE_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
-"""Inputs with one entry a token; all others belong to the image."""
+"""Inputs with one entry per token; all others belong to the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ class PromptBatch:
 
     @property
     def image_inputs(self) -> dict[str, Tensor]:
-        """What belongs to the images."""
+        """The inputs that belong to the images."""
         return {k: v for k, v in self.inputs.items() if k not in SEQUENCE_INPUTS}
 
 
@@ -58,7 +58,7 @@ class PromptMaker:
         conversation: 'checkpoint' for the chat template that comes with the weights, 'llava_v1'
             for the published one of LLaVA 1.5.
         padded_square: Whether images are padded to squares first, as LLaVA 1.5 does it.
-        view: For models that see an image whole and in tiles, which one maps are read from.
+        view: For models that see an image whole and in tiles: which of the two maps are read from.
     """
 
     processor: Any
@@ -68,7 +68,7 @@ class PromptMaker:
     view: View
 
     def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
-        """Make the inputs of several prompts, each about the image at the same place."""
+        """Make the inputs of several prompts, each about the image at the same index."""
         tokenizer = self.processor.tokenizer
         prompts = [self.prompt(text) for text in texts]
         begins = tokenizer.bos_token is not None and prompts[0].startswith(tokenizer.bos_token)
@@ -139,7 +139,7 @@ class PromptMaker:
 
 
 def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """Centres an image on a square of one colour, as LLaVA 1.5 does (offsets are floored)."""
+    """Centre an image on a square of one colour, as LLaVA 1.5 does (offsets are floored)."""
     width, height = image.size
     if width == height:
         return image
@@ -150,7 +150,7 @@ def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
 
 
 def pad_between(rows: Sequence[Tensor], fill: int) -> Tensor:
-    """Stacks sequences of different lengths, padded on the left."""
+    """Stack sequences of different lengths, padded on the left."""
     length = max(len(row) for row in rows)
     stacked = torch.full((len(rows), length), fill, dtype=rows[0].dtype)
     for target, row in zip(stacked, rows, strict=True):

@@ -46,7 +46,7 @@ class _NoAnswer(Exception):
     """The worker ended, hangs, or broke the protocol: only a fresh one can answer."""
 
 
-class _NotThisOne(Exception):
+class _QuestionFailed(Exception):
     """The worker is alive, but has no valid answer to this question."""
 
 
@@ -73,14 +73,17 @@ def load(
             or the terminal where there is no run.
         identify: Wording of protocol 3, with `{expression}`.
         frame: Read coordinates from the text, in this frame, instead of masks.
-        device: Means nothing here.
-        dtype: Means nothing here.
+        device: Ignored; part of the common factory signature.
+        dtype: Ignored; part of the common factory signature.
 
     Raises:
         DataError: If no command is given, or an option has no such value.
     """
     if not command:
-        raise DataError('Which command answers? Say --model-option command="python worker.py".')
+        raise DataError(
+            "The worker needs its command. Set the model option `command`, for instance to "
+            "'python worker.py'."
+        )
     if not isinstance(timeout, int | float) or timeout <= 0:
         raise DataError(f"The timeout is a number of seconds above 0, but got {timeout!r}.")
     if not isinstance(restarts, int) or restarts < 0:
@@ -185,14 +188,14 @@ class WorkerModel:
             except _NoAnswer as error:
                 reason = str(error)
                 self.close()
-            except _NotThisOne as error:
+            except _QuestionFailed as error:
                 reason = str(error)
                 break
         return self._failed(prompt, reason)
 
     def _failed(self, prompt: Prompt, reason: str) -> Answer:
         self._failures += 1
-        words = f" Its own words are in {self._log}." if self._log else ""
+        words = f" Its log is {self._log}." if self._log else ""
         sentence = (
             f"The worker failed at sample {prompt.sample}, protocol {prompt.protocol}: "
             f"{reason}{words}"
@@ -226,7 +229,7 @@ class _Process:
                 self._errors.close()
             raise WorkerError(
                 f"The worker {command[0]!r} cannot be started: {error.strerror} "
-                f"({error.filename}). Correct --model-option command=..."
+                f"({error.filename}). Correct the model option `command`."
             ) from error
         self._lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -296,16 +299,16 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Answer:
     if reply.get("error"):
-        raise _NotThisOne(f"It says: {reply['error']}")
+        raise _QuestionFailed(f"It says: {reply['error']}")
     text = reply.get("text")
     if not isinstance(text, str):
-        raise _NotThisOne("Its answer has no 'text'.")
+        raise _QuestionFailed("Its answer has no 'text'.")
     size = (image.height, image.width)
     if frame is not None:
         return Answer(text, regions=parse_regions(text, frame, size))
     masks = reply.get("masks") or ()
     if not isinstance(masks, list | tuple):
-        raise _NotThisOne("Its 'masks' are no list.")
+        raise _QuestionFailed("Its 'masks' are not a list.")
     return Answer(text, masks=tuple(_mask(entry, text, size) for entry in masks))
 
 
@@ -315,9 +318,9 @@ def _mask(entry: Any, text: str, size: tuple[int, int]) -> NativeMask:
         phrase = None if entry.get("phrase") is None else str(entry["phrase"])
         score = None if entry.get("score") is None else float(entry["score"])
     except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
-        raise _NotThisOne(f"One of its masks cannot be read: {error}") from error
+        raise _QuestionFailed(f"One of its masks cannot be read: {error}") from error
     if mask.size != size:
-        raise _NotThisOne(f"One of its masks is {mask.size}, the image {size} (height, width).")
+        raise _QuestionFailed(f"One of its masks is {mask.size}, the image {size} (height, width).")
     start = text.find(phrase) if phrase else -1
     span = (start, start + len(phrase)) if phrase and start >= 0 else None
     return NativeMask(mask, phrase, span, score)
