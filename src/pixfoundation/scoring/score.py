@@ -61,8 +61,8 @@ def score(
     bootstrap = Bootstrap(records.samples, settings.replicates, settings.seed)
     scoring = _Scoring(records, settings, bootstrap)
     accuracies, other_parser = scoring.accuracies()
-    names = {*(options.selectors or DEFAULT_SELECTORS), *options.named_selectors}
-    groundings = scoring.groundings(names, similarity)
+    requested = {*(options.selectors or DEFAULT_SELECTORS), *options.named_selectors}
+    groundings = scoring.groundings(requested, similarity)
     _store(similarity, run)
     names = _selectors_of(run, groundings, options.named_selectors)
     lines = {name: scoring.line(name, accuracies, groundings) for name in names}

@@ -48,8 +48,8 @@ def find_tower(
         PrerequisiteError: If the hub is needed and cannot be reached.
     """
     named = source or settings.get("mm_vision_tower")
-    inner = any(key.startswith(_PREFIX) for key in checkpoint.shapes)
-    if inner and source is None and _is_openai(named):
+    has_clip = any(key.startswith(_PREFIX) for key in checkpoint.shapes)
+    if has_clip and source is None and _is_openai(named):
         return Tower(_config_of_shapes(checkpoint, _PREFIX), None)
     if not named:
         raise CheckpointError(
@@ -57,7 +57,7 @@ def find_tower(
             "Give its folder or hub id as the vision tower."
         )
     weights = None
-    if inner:
+    if has_clip:
         config = CLIPVisionConfig.from_dict(_settings_of(str(named)))
         told = _config_of_shapes(checkpoint, _PREFIX)
     else:
