@@ -25,8 +25,9 @@ from pixfoundation.models.cambrian.sizes import CONVNEXT_RESOLUTION, TowerSpec
 from pixfoundation.models.cambrian.tower_files import processor_arguments
 from pixfoundation.models.cambrian.trunks import load_convnext, load_siglip
 from pixfoundation.models.common.checkpoints import Checkpoint
+from pixfoundation.models.common.clip_tower import IGNORABLE as CLIP_UNUSED
 
-_CLIP_TEXT_SIDE = r"^(text_model\.|text_projection|visual_projection|logit_scale)|position_ids$"
+_CLIP_TEXT_SIDE = "|".join(CLIP_UNUSED)
 
 
 class VisionTower(nn.Module, ABC):

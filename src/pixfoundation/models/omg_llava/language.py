@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json, some
+from pixfoundation.models.common.llm_settings import rope_parameters
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.common.seg_token import greedy
@@ -89,7 +90,7 @@ def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
         hidden_act=stored.get("hidden_act", "silu"),
         max_position_embeddings=stored.get("max_position_embeddings", 2048),
         rms_norm_eps=stored.get("rms_norm_eps", 1e-6),
-        rope_parameters=_rope(stored),
+        rope_parameters=rope_parameters(stored),
         tie_word_embeddings=False,
         bos_token_id=stored.get("bos_token_id", 1),
         eos_token_id=stored.get("eos_token_id", 2),
@@ -291,16 +292,3 @@ def _same_keys(finetuned: Checkpoint, stored: set[str], expected: Collection[str
             f"{finetuned.name} does not fit the base model. {'. '.join(problems)}. "
             "It must be the whole fine-tuned file, and the base internlm2-chat-7b."
         )
-
-
-def _rope(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return the rotary settings: 'dynamic' scaling acts only beyond the trained length."""
-    rope: dict[str, Any] = {
-        "rope_type": "default",
-        "rope_theta": float(stored.get("rope_theta", 10000)),
-    }
-    scaling = stored.get("rope_scaling")
-    if scaling:
-        rope["rope_type"] = scaling.get("type") or scaling.get("rope_type")
-        rope["factor"] = float(scaling["factor"])
-    return rope
