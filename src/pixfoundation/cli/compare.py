@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.options import AS_JSON
-from pixfoundation.cli.score_tables import percent, plain_table
+from pixfoundation.cli.score_tables import plain_table
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -31,6 +31,7 @@ def compare_command(
       pixfoundation compare runs/before runs/after --json
     """
     from pixfoundation.scoring.compare import compare
+    from pixfoundation.scoring.intervals import percent
 
     found = compare(first, second, options)
     if as_json:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pixfoundation.emergence.analysis import Emergence
     from pixfoundation.emergence.labels import ConceptLabels
     from pixfoundation.emergence.nulls import ChanceBand
+    from pixfoundation.scoring.intervals import Estimate
 
 
 def emergence_command(
@@ -140,7 +141,7 @@ def _labels(labels: ConceptLabels, phrases: int) -> str:
     return escape(text)
 
 
-def _percent(figure: object) -> str:
+def _percent(figure: Estimate) -> str:
     from pixfoundation.report.page import percent
 
-    return f"{percent(figure)} %"  # type: ignore[arg-type] - an Estimate
+    return f"{percent(figure)} %"

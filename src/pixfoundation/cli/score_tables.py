@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pixfoundation.errors import DataError
-from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.scores import CHANCE, Scores
 
 
@@ -76,15 +76,6 @@ def plain_table(title: str) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-
-
-def percent(figure: Estimate | None, interval: bool = True) -> str:
-    """A figure in percent with its interval if it has one; '-' where there is none."""
-    if figure is None or figure.value is None:
-        return "-"
-    text = f"{100 * figure.value:.1f}"
-    bounds = figure.interval if interval else None
-    return f"{text} [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else text
 
 
 def _accuracy_table(scores: Scores) -> Table:

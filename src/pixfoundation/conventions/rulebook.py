@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pixfoundation.conventions.choices import (
     AnswerEnd,
@@ -97,7 +97,7 @@ class Conventions:
             if not isinstance(values, Mapping):
                 raise DataError(f"{source}: {layer} must hold rules by name, but is {values!r}.")
             part = getattr(base, layer)
-            for name, value in values.items():
+            for name, value in cast(Mapping[str, object], values).items():
                 if name not in part.to_json():
                     raise DataError(
                         f"{source}: there is no rule {layer}.{name}. "

@@ -10,7 +10,7 @@ import base64
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import openai
@@ -167,10 +167,9 @@ class Endpoint:
             del settings[name]
         if "max_tokens" in without:
             settings["max_completion_tokens"] = question.max_tokens + ROOM_TO_THINK
-        reply = self._client.chat.completions.create(
-            model=self._model, messages=_messages(question), **settings
-        )
-        content = reply.choices[0].message.content
+        create: Any = self._client.chat.completions.create
+        reply = create(model=self._model, messages=_messages(question), **settings)
+        content: object = reply.choices[0].message.content
         if content is not None and not isinstance(content, str):
             raise TypeError("the content is no text")
         return content or ""
@@ -186,7 +185,8 @@ def _reason(error: openai.APIStatusError) -> str:
     """Return the server's reason, whichever field holds it."""
     body: Any = error.body
     if isinstance(body, dict):
-        body = body.get("message") or body.get("detail") or body
+        fields = cast(dict[str, object], body)
+        body = fields.get("message") or fields.get("detail") or fields
     return str(body or error.response.text or error)
 
 

@@ -116,6 +116,7 @@ class LocalJudge:
             temperature=question.temperature if sampled else None,
         )
         device = self._model.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(0)  # the same question gets the same reply, sampled or not
+        random: Any = torch.random
+        with random.fork_rng([device] if device.type == "cuda" else []):
+            random.manual_seed(0)  # the same question gets the same reply, sampled or not
             return self._model.generate(**inputs, generation_config=config)

@@ -114,7 +114,8 @@ def pick_by_tournament(
     remaining = distinct(choice.masks)
     deduplicated = len(choice.masks) - len(remaining)
     while True:
-        order = [remaining[i] for i in rng.permutation(len(remaining))]
+        shuffled: list[int] = rng.permutation(len(remaining)).tolist()
+        order = [remaining[i] for i in shuffled]
         heats = [order[i : i + ROUND] for i in range(0, len(order), ROUND)]
         verdicts = [_pick_one(judge, choice, heat, temperature, abstain=True) for heat in heats]
         for verdict in verdicts:

@@ -27,6 +27,7 @@ from pixfoundation.report.gallery import build_gallery
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring import intervals
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
@@ -273,10 +274,6 @@ def _chance(scores: Scores, protocol: Any, selector: str) -> str:
     return percent(chance.present) if chance else ""
 
 
-def percent(figure: Estimate | None) -> str:
-    """Return an estimate in percent with its interval, as text; a dash without a value."""
-    if figure is None or figure.value is None:
-        return "–"
-    interval = figure.interval
-    bounds = f" [{100 * interval[0]:.0f}, {100 * interval[1]:.0f}]" if interval else ""
-    return f"{100 * figure.value:.1f}{bounds}"
+def percent(estimate: Estimate | None) -> str:
+    """Return an estimate as the page shows it: whole percents as bounds, a dash without a value."""
+    return intervals.percent(estimate, bound_digits=0, missing="–")

@@ -50,6 +50,35 @@ class Estimate:
         }
 
 
+def percent(
+    estimate: Estimate | None,
+    *,
+    interval: bool = True,
+    bound_digits: int = 1,
+    missing: str = "-",
+) -> str:
+    """Return an estimate in percent as text, with its interval if it has one.
+
+    Args:
+        estimate: The estimate; None if there is none.
+        interval: Whether the interval is shown.
+        bound_digits: Number of decimal places of the bounds.
+        missing: Text for an estimate without a value.
+
+    Example:
+        >>> percent(Estimate(0.5, 4, np.array([0.0, 1.0])), bound_digits=0)
+        '50.0 [2, 98]'
+    """
+    if estimate is None or estimate.value is None:
+        return missing
+    text = f"{100 * estimate.value:.1f}"
+    bounds = estimate.interval if interval else None
+    if bounds is None:
+        return text
+    low, high = (f"{100 * bound:.{bound_digits}f}" for bound in bounds)
+    return f"{text} [{low}, {high}]"
+
+
 class Bootstrap:
     """Draws of the pairs of a run; a sample without a pair is drawn alone.
 
