@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
 from pixfoundation.errors import DataError
 from pixfoundation.models.cambrian.checkpoint import load
+from pixfoundation.models.cambrian.interleaving import samplers_attached
 from tests.models.cambrian import plain
 from tests.models.cambrian import tiny_checkpoint as tiny
 from tests.models.cambrian.conftest import picture, prompt
@@ -83,17 +86,37 @@ def test_text_after_an_image_does_not_remember_it(model):
     assert torch.equal(model.generate(ids, None, None, 1).logits, before)
 
 
-def test_samplers_act_when_the_prompt_is_read_and_never_after(model):
+@contextmanager
+def counted_samplers(model):
+    """Yield a list to which every call of a sampler appends the sampler's index."""
     calls = []
     handles = [
         sampler.register_forward_hook(lambda *_, i=i: calls.append(i))
         for i, sampler in enumerate(model.aggregator.vision_sampler_layers)
     ]
-    model.generate(prompt(), model.encode(picture(80, 60)), (80, 60), 4)
+    yield calls
     for handle in handles:
         handle.remove()
+
+
+def test_samplers_act_when_the_prompt_is_read_and_never_after(model):
+    with counted_samplers(model) as calls:
+        model.generate(prompt(), model.encode(picture(80, 60)), (80, 60), 4)
     assert calls == [0, 1]
-    assert not any(layer._forward_hooks for layer in model.llm.model.layers)
+
+
+def test_samplers_are_detached_even_if_they_were_not_used(model):
+    context = model.aggregate(model.encode(picture(80, 60)), (80, 60))
+    layers = model.llm.model.layers
+    samplers = dict(zip(model.layout.sampled, model.aggregator.vision_sampler_layers, strict=True))
+    with counted_samplers(model) as calls, torch.inference_mode():
+        with samplers_attached(layers, samplers, context, start=0):
+            pass
+        model.llm(input_ids=torch.full((1, len(context.tokens)), 3))
+        assert calls == []
+        with samplers_attached(layers, samplers, context, start=0):
+            model.llm(input_ids=torch.full((1, len(context.tokens)), 3))
+        assert calls == [0, 1]
 
 
 def test_an_image_read_once_gives_the_same_answers(model):

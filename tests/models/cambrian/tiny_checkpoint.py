@@ -69,7 +69,7 @@ def write(
     groups: tuple[int, ...] = (SIDE * SIDE,),
     position: int = POSITION,
 ) -> TinyCheckpoint:
-    """Writes checkpoint and towers.
+    """Write checkpoint and towers.
 
     `groups` are the numbers of queries of the connector, `position` is the image's in the prompt.
     """
@@ -214,7 +214,7 @@ def draw_convnext(seed: int) -> dict[str, Tensor]:
 
 
 def save_trunk(folder: Path, weights: dict[str, Tensor], arguments: dict) -> None:
-    """Saves a trunk inside an OpenCLIP file, with a text side that nobody needs."""
+    """Save a trunk inside an OpenCLIP file, with an unneeded text side."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = {f"visual.trunk.{key}": value for key, value in weights.items()}
     save_file(

@@ -227,7 +227,7 @@ def classify(w: dict[str, Tensor], bank: Tensor, normed: Tensor, masks: Tensor, 
 
 
 def prior(logits: Tensor, masks: Tensor, queries: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Enlarges every mask in full, then shrinks its probabilities."""
+    """Enlarge every mask in full, then shrink its probabilities."""
     score = logits.softmax(-1)[:, :-1].max(-1).values
     probability = enlarge(masks[None], (size, size)).sigmoid() * (score * 0.5 + 0.5)[:, None, None]
     cells = enlarge(probability, (size // 64, size // 64))[0].flatten(1)

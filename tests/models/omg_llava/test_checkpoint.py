@@ -29,7 +29,7 @@ def copied(folder, tmp_path):
 
 
 def rewrite(file, change):
-    """Applies a change to the tensors of a file."""
+    """Apply a change to the tensors of a file."""
     content = torch.load(file, weights_only=True)
     tensors = content.get("state_dict", content)
     change(tensors)
@@ -37,7 +37,7 @@ def rewrite(file, change):
 
 
 def refused(folder, error=CheckpointError, **paths):
-    """Loads what must be refused; returns the message, which is one line."""
+    """Load a folder that must be refused; return the message, which is one line."""
     with pytest.raises(error) as error_info:
         load(folder, FilePaths(**paths))
     message = str(error_info.value)

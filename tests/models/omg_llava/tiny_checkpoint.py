@@ -79,7 +79,7 @@ def make_tensors(seed: int = 0, added_rows: int = 4) -> Tensors:
 
 
 def save(tensors: Tensors, folder: Path, *, trunk_in_head: bool = False) -> Path:
-    """Writes the published files; returns the folder."""
+    """Write the published files; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     head = dict(tensors.head)
     if trunk_in_head:
@@ -106,7 +106,7 @@ def save(tensors: Tensors, folder: Path, *, trunk_in_head: bool = False) -> Path
 
 
 def save_llm(base: dict[str, Tensor], folder: Path) -> None:
-    """Writes InternLM2 in two shards, with its tokenizer."""
+    """Write InternLM2 in two shards, with its tokenizer."""
     folder.mkdir(exist_ok=True)
     names = sorted(base)
     shards = {"a": names[: len(names) // 2], "b": names[len(names) // 2 :]}
