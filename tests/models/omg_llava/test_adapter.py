@@ -152,12 +152,12 @@ def test_the_same_question_gets_the_same_answer(model):
 
 @pytest.mark.parametrize("decoding", [Decoding(temperature=0.2), Decoding(attention=True)])
 def test_sampling_and_attention_are_refused(model, decoding):
-    with pytest.raises(DataError, match="decodes greedily and gives masks of its own"):
+    with pytest.raises(DataError, match="decodes greedily and outputs masks itself"):
         ask(model, noise(8, 8), decoding)
 
 
 def test_a_question_that_leaves_no_room_is_refused(model):
-    with pytest.raises(DataError, match="of the model's 512; shorten the question"):
+    with pytest.raises(DataError, match="of the model's 512 positions; shorten the question"):
         model.answer([noise(8, 8)], [Prompt("1", 1, "red " * 600)], Decoding())
 
 
