@@ -22,9 +22,11 @@ LAYERS = [
     {"selectors"},
     {"scoring"},
     {"emergence"},
+    {"loading"},
+    {"evaluation", "report"},
+    {"single_image"},
     {"api"},
-    {"report"},
-    {"app"},
+    {"plugins", "app"},
     {"cli"},
     {"__main__"},
 ]

@@ -31,10 +31,15 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+GENERATED = {"reference/cli.md", "../reference/cli.md", "changelog.md", "contributing.md"}
+"""Pages that docs/build_pages.py makes when the site is built, as other pages link to them."""
+
+
 def test_every_linked_file_is_there():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+            if target not in GENERATED:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 @pytest.mark.slow

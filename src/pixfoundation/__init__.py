@@ -1,5 +1,8 @@
 """PixFoundation asks whether multimodal large language models see what they say.
 
+The names in `__all__`, and those of `pixfoundation.plugins`, are public. Until version 1.0 they are
+provisional: a change is listed in the changelog. All other modules are internal.
+
 Example:
     ```python
     import pixfoundation as pf
@@ -19,46 +22,142 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pixfoundation.api import evaluate, ground, load_dataset, load_model, load_segmenter
+    from pixfoundation.api import (
+        GroundingResult,
+        GroundOptions,
+        RunOptions,
+        evaluate,
+        ground,
+        load_dataset,
+        load_grounder,
+        load_model,
+        load_segmenter,
+    )
+    from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
+    from pixfoundation.datasets.base import Dataset
+    from pixfoundation.emergence.analysis import Emergence, analyse
+    from pixfoundation.errors import (
+        CheckpointError,
+        DataError,
+        JudgeError,
+        PixFoundationError,
+        PrerequisiteError,
+        RunError,
+        UnknownNameError,
+    )
+    from pixfoundation.grounding.base import Grounder
+    from pixfoundation.judges.base import Judge
     from pixfoundation.masks import Mask
+    from pixfoundation.models.base import Decoding, Model
+    from pixfoundation.report.emergence_figures import concept_histogram, location_histogram
+    from pixfoundation.report.page import write_report
     from pixfoundation.runs.store import RunDirectory
+    from pixfoundation.scoring.compare import Comparison, compare
+    from pixfoundation.scoring.intervals import Estimate
+    from pixfoundation.scoring.options import ScoreOptions
     from pixfoundation.scoring.score import score
-    from pixfoundation.types import Answer, Candidate, Sample
+    from pixfoundation.scoring.scores import Scores
+    from pixfoundation.segmenters.base import Segmenter
+    from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
 
 __version__ = version("pixfoundation")
 
 __all__ = [
+    "DEFAULT",
+    "PUBLISHED",
     "Answer",
     "Candidate",
+    "CheckpointError",
+    "Comparison",
+    "Conventions",
+    "DataError",
+    "Dataset",
+    "Decoding",
+    "Emergence",
+    "Estimate",
+    "GroundOptions",
+    "Grounder",
+    "GroundingResult",
+    "Judge",
+    "JudgeError",
     "Mask",
+    "Model",
+    "Phrase",
+    "PixFoundationError",
+    "PrerequisiteError",
+    "Prompt",
     "RunDirectory",
+    "RunError",
+    "RunOptions",
     "Sample",
+    "ScoreOptions",
+    "Scores",
+    "Segmenter",
+    "Selection",
+    "UnknownNameError",
     "__version__",
+    "analyse",
+    "compare",
+    "concept_histogram",
     "evaluate",
     "ground",
     "load_dataset",
+    "load_grounder",
     "load_model",
     "load_segmenter",
+    "location_histogram",
     "score",
+    "write_report",
 ]
 
-_HOMES = {
-    "Answer": "pixfoundation.types",
-    "Candidate": "pixfoundation.types",
-    "Mask": "pixfoundation.masks",
-    "RunDirectory": "pixfoundation.runs.store",
-    "Sample": "pixfoundation.types",
-    "evaluate": "pixfoundation.api",
-    "ground": "pixfoundation.api",
-    "load_dataset": "pixfoundation.api",
-    "load_model": "pixfoundation.api",
-    "load_segmenter": "pixfoundation.api",
-    "score": "pixfoundation.scoring.score",
+_MODULES = {
+    "api": (
+        "GroundOptions",
+        "GroundingResult",
+        "RunOptions",
+        "evaluate",
+        "ground",
+        "load_dataset",
+        "load_grounder",
+        "load_model",
+        "load_segmenter",
+    ),
+    "conventions": ("DEFAULT", "PUBLISHED", "Conventions"),
+    "datasets.base": ("Dataset",),
+    "emergence.analysis": ("Emergence", "analyse"),
+    "errors": (
+        "CheckpointError",
+        "DataError",
+        "JudgeError",
+        "PixFoundationError",
+        "PrerequisiteError",
+        "RunError",
+        "UnknownNameError",
+    ),
+    "grounding.base": ("Grounder",),
+    "judges.base": ("Judge",),
+    "masks": ("Mask",),
+    "models.base": ("Decoding", "Model"),
+    "report.emergence_figures": ("concept_histogram", "location_histogram"),
+    "report.page": ("write_report",),
+    "runs.store": ("RunDirectory",),
+    "scoring.compare": ("Comparison", "compare"),
+    "scoring.intervals": ("Estimate",),
+    "scoring.options": ("ScoreOptions",),
+    "scoring.score": ("score",),
+    "scoring.scores": ("Scores",),
+    "segmenters.base": ("Segmenter",),
+    "types": ("Answer", "Candidate", "Phrase", "Prompt", "Sample", "Selection"),
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that `import pixfoundation` stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'pixfoundation' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"pixfoundation.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

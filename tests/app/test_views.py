@@ -52,7 +52,7 @@ def opened(address: str) -> Image.Image:
 
 
 def test_the_pieces_joined_are_the_answer_and_phrases_carry_their_colour(grounded):
-    pieces = highlighted(grounded.found)
+    pieces = highlighted(grounded.grounded)
     assert "".join(text for text, _ in pieces) == SENTENCE
     labelled = [(text, label) for text, label in pieces if label]
     assert labelled[0] == ("The red ball", "1")
@@ -61,20 +61,20 @@ def test_the_pieces_joined_are_the_answer_and_phrases_carry_their_colour(grounde
 
 
 def test_a_phrase_within_another_changes_no_text(grounded):
-    first = grounded.found.candidates[0]
+    first = grounded.grounded.candidates[0]
     inner = replace(first.phrase, text="red ball", span=(5, 13))
-    found = replace(grounded.found, candidates=(first, replace(first, phrase=inner)))
+    found = replace(grounded.grounded, candidates=(first, replace(first, phrase=inner)))
     pieces = highlighted(found)
     assert "".join(text for text, _ in pieces) == SENTENCE
     assert ("The red ball", "1") in pieces
 
 
 def test_colours_start_again_after_the_last(grounded):
-    first = grounded.found.candidates[0]
+    first = grounded.grounded.candidates[0]
     spans = [(n, n + 1) for n in range(len(COLOURS) + 1)]
     phrases = [replace(first.phrase, text=SENTENCE[a:b], span=(a, b)) for a, b in spans]
     found = replace(
-        grounded.found, candidates=tuple(replace(first, phrase=phrase) for phrase in phrases)
+        grounded.grounded, candidates=tuple(replace(first, phrase=phrase) for phrase in phrases)
     )
     labels = [label for _, label in highlighted(found) if label]
     assert labels == [*COLOURS, "1"]
@@ -86,13 +86,13 @@ def test_the_outcome_names_the_pick_and_its_size(grounded, native):
         outcome(grounded),
     )
     assert re.fullmatch(r"The only mask of <q>The white box</q>: \d+\.\d % of .*", outcome(native))
-    size = (grounded.found.image.height, grounded.found.image.width)
+    size = (grounded.grounded.image.height, grounded.grounded.image.width)
     unlike = Selection("similarity", Mask.empty(size), None, 0.2)
     said = outcome(replace(grounded, selection=unlike))
-    assert "the best similarity is 0.20, and 0.7 is asked" in said
+    assert "best similarity is 0.20, the threshold 0.7" in said
     nothing = replace(grounded, selection=Selection("score", None))
     assert outcome(nothing) == "Nothing was picked by score."
-    empty = replace(grounded, found=replace(grounded.found, candidates=()))
+    empty = replace(grounded, grounded=replace(grounded.grounded, candidates=()))
     assert outcome(empty) == "The answer offers no mask: there is nothing to pick from."
 
 
@@ -102,11 +102,11 @@ def test_all_masks_together_are_told_by_their_size(image):
 
 
 def test_a_hostile_phrase_is_text_in_the_outcome(grounded):
-    first = grounded.found.candidates[0]
+    first = grounded.grounded.candidates[0]
     hostile = replace(first, phrase=replace(first.phrase, text="<script>alert(1)</script>"))
-    found = replace(grounded.found, candidates=(hostile,))
+    found = replace(grounded.grounded, candidates=(hostile,))
     selection = replace(grounded.selection, candidate=0, mask=hostile.mask)
-    said = outcome(replace(grounded, found=found, selection=selection))
+    said = outcome(replace(grounded, grounded=found, selection=selection))
     assert "<script>" not in said
     assert "&lt;script&gt;" in said
 
@@ -115,16 +115,16 @@ def test_the_grid_is_a_picture_and_there_is_none_without_masks(grounded):
     picture = grid_picture(grounded)
     assert picture.mode == "RGB"
     assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 100
-    empty = replace(grounded, found=replace(grounded.found, candidates=()))
+    empty = replace(grounded, grounded=replace(grounded.grounded, candidates=()))
     assert grid_picture(empty) is None
 
 
 def test_every_token_has_its_own_map_and_the_view_starts_at_the_picked_phrase(grounded):
     page = attention_view(grounded)
     tokens = re.findall(r'data-token="(\d+)" data-heat="([^"]+)"', page)
-    assert [int(number) for number, _ in tokens] == list(range(len(grounded.found.answer.spans)))
+    assert [int(number) for number, _ in tokens] == list(range(len(grounded.grounded.answer.spans)))
     assert len({heat for _, heat in tokens}) == len(tokens)
-    picked = grounded.found.candidates[grounded.selection.candidate].phrase
+    picked = grounded.grounded.candidates[grounded.selection.candidate].phrase
     assert f'value="{picked.tokens[-1]}"' in page
 
 
@@ -136,7 +136,7 @@ def test_the_answer_in_the_view_is_escaped(grounded):
 
 def test_a_model_with_masks_of_its_own_has_no_attention_to_show(native):
     assert attention_view(native) is None
-    assert "".join(text for text, _ in highlighted(native.found)) == native.found.answer.text
+    assert "".join(text for text, _ in highlighted(native.grounded)) == native.grounded.answer.text
 
 
 def test_maps_share_one_scale_and_are_transparent_where_the_model_saw_nothing():
@@ -158,8 +158,8 @@ def test_small_maps_are_those_of_the_whole_image_made_small(tmp_path):
     path = tmp_path / "large.png"
     Image.new("RGB", (900, 500)).save(path)
     result = api.ground(path, "the red ball", Talker(), DiscSegmenter())
-    small = token_heat(result.found, result.grounder, side=HEAT_SIDE)
-    whole = token_heat(result.found, result.grounder)
+    small = token_heat(result.grounded, result.grounder, side=HEAT_SIDE)
+    whole = token_heat(result.grounded, result.grounder)
     assert whole.shape[1:] == (500, 900)
     assert small.shape[1:] == (round(500 * HEAT_SIDE / 900), HEAT_SIDE)
     for token in range(len(small)):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixfoundation import api
+from pixfoundation import api, single_image
 from pixfoundation.cli import main
 from pixfoundation.datasets import datasets
 from pixfoundation.masks import Mask
@@ -78,7 +78,7 @@ def test_the_record_gives_back_what_was_found(scene, embedded):
     path, expression = scene
     result = api.ground(path, expression, *embedded)
     record = json.loads(json.dumps(result.to_json(), ensure_ascii=False))
-    found = result.found
+    found = result.grounded
     assert tuple(Candidate.from_json(data) for data in record["candidates"]) == found.candidates
     assert Mask.from_rle(record["selection"]["mask"]) == result.selection.mask
     assert record["selection"]["candidate"] == result.selection.candidate
@@ -145,7 +145,7 @@ def embedded():
 
 @pytest.mark.parametrize("kind", PICTURES)
 def test_any_picture_is_grounded_at_its_own_size(kind, embedded, tmp_path):
-    found = api.ground(PICTURES[kind](tmp_path), EXPRESSION, *embedded).found
+    found = api.ground(PICTURES[kind](tmp_path), EXPRESSION, *embedded).grounded
     assert found.image.mode == "RGB"
     assert found.image.size == (96, 64)
     assert {candidate.mask.size for candidate in found.candidates} == {(64, 96)}
@@ -154,7 +154,7 @@ def test_any_picture_is_grounded_at_its_own_size(kind, embedded, tmp_path):
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (300, 2), (2400, 160), (160, 2400)])
 def test_any_shape_is_grounded(size, embedded, tmp_path):
     path = write(tmp_path / "a.png", picture(size))
-    found = api.ground(path, EXPRESSION, *embedded).found
+    found = api.ground(path, EXPRESSION, *embedded).grounded
     assert {candidate.mask.size for candidate in found.candidates} == {(size[1], size[0])}
 
 
@@ -291,7 +291,9 @@ def test_a_judge_and_its_selector_go_together(ground, tmp_path):
 def test_the_device_holds_for_the_segmenter_too(monkeypatch, tmp_path):
     asked = []
     drawn = api.load_segmenter("tiny-sam")
-    monkeypatch.setattr(api, "load_segmenter", lambda name, **own: asked.append(own) or drawn)
+    monkeypatch.setattr(
+        single_image, "load_segmenter", lambda name, **own: asked.append(own) or drawn
+    )
     path = write(tmp_path / "a.png", picture())
     api.ground(path, EXPRESSION, model_options={"device": "cpu"})
     assert asked == [{"device": "cpu"}]

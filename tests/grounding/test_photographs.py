@@ -50,7 +50,7 @@ def test_every_segmenter_draws_on_the_photographs(name, prompt, embedded_model, 
         found = api.ground(
             shared / "data" / "photos" / file, expression, embedded_model,
             api.load_segmenter(drawer), grounder_options={"prompt": prompt, "fallback": "words"},
-        ).found  # fmt: skip
+        ).grounded  # fmt: skip
         assert found.candidates
         assert len(found.candidates) == 3 * len(found.phrases)
         assert {c.mask.size for c in found.candidates} == {(found.image.height, found.image.width)}
@@ -62,6 +62,6 @@ def test_segmenters_of_words_go_through_the_photographs(name, embedded_model, sh
         found = api.ground(
             shared / "data" / "photos" / file, expression, embedded_model,
             load_word_segmenter(str(saved(name))), grounder="words",
-        ).found  # fmt: skip
+        ).grounded  # fmt: skip
         size = (found.image.height, found.image.width)
         assert all(candidate.mask.size == size for candidate in found.candidates)

@@ -212,9 +212,9 @@ def _grounding(
             "",
             gr.update(visible=False),
             gr.update(visible=True),
-            highlighted(result.found),
+            highlighted(result.grounded),
             outcome(result),
-            gr.update(value=grid_picture(result), visible=bool(result.found.candidates)),
+            gr.update(value=grid_picture(result), visible=bool(result.grounded.candidates)),
             gr.update(value=attention or "", visible=attention is not None),
         )
     except PixFoundationError as error:

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.api import GroundingResult
 from pixfoundation.app.assets import asset
 from pixfoundation.grounding.colours import PHRASE_COLOURS, token_colours
 from pixfoundation.grounding.one_image import GroundedImage
 from pixfoundation.phrases import cut_at_phrases
 from pixfoundation.report.grid import draw_grid
-from pixfoundation.report.outcome import why_nothing
 from pixfoundation.report.strip import token_heat, token_texts
+from pixfoundation.single_image import GroundingResult
 
 SHOWN_SIDE = 720
 """Longest side of the image under the attention, in pixels."""
@@ -44,28 +43,27 @@ def grid_picture(result: GroundingResult) -> Image.Image | None:
     """Return the grid of phrases and masks as a picture; None if there is no mask to show."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    if not result.found.candidates:
+    if not result.grounded.candidates:
         return None
-    canvas = FigureCanvasAgg(draw_grid(result.found, result.selection))
+    canvas = FigureCanvasAgg(draw_grid(result.grounded, result.selection))
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def outcome(result: GroundingResult) -> str:
-    """Says in one sentence of HTML what was picked, or why nothing was."""
-    found, selection = result.found, result.selection
-    nothing = why_nothing(result)
-    if nothing is not None or selection.mask is None:
-        return escape(nothing or "")
-    share = 100 * selection.mask.area / (found.image.width * found.image.height)
-    size, count = f"{share:.1f} % of the image", len(found.candidates)
+    """Return what was picked, or why nothing was, as one sentence of HTML."""
+    grounded, selection = result.grounded, result.selection
+    if result.explanation is not None or selection.mask is None:
+        return escape(result.explanation or "")
+    share = 100 * selection.mask.area / (grounded.image.width * grounded.image.height)
+    size, count = f"{share:.1f} % of the image", len(grounded.candidates)
     if selection.candidate is None:
         return f"All {count} masks together: {size}."
-    picked = found.candidates[selection.candidate]
-    whose = f" of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else ""
+    picked = grounded.candidates[selection.candidate]
+    phrase = f" of <q>{escape(picked.phrase.text.strip())}</q>" if picked.phrase else ""
     if count == 1:
-        return f"The only mask{whose}: {size}."
-    return f"Picked of {count} masks: mask {picked.index + 1}{whose}, {size}."
+        return f"The only mask{phrase}: {size}."
+    return f"Picked of {count} masks: mask {picked.index + 1}{phrase}, {size}."
 
 
 def attention_view(result: GroundingResult) -> str | None:
@@ -77,31 +75,33 @@ def attention_view(result: GroundingResult) -> str | None:
     Returns:
         None for a model that is not grounded by attention.
     """
-    found = result.found
-    if found.answer.trace is None or not found.answer.token_ids:
+    grounded = result.grounded
+    if grounded.answer.trace is None or not grounded.answer.token_ids:
         return None
-    heat = token_heat(found, result.grounder, side=HEAT_SIDE)
-    texts = token_texts(found)[: len(heat)]
+    heat = token_heat(grounded, result.grounder, side=HEAT_SIDE)
+    texts = token_texts(grounded)[: len(heat)]
     if not texts:
         return None
-    colours = token_colours(found.phrases)
+    colours = token_colours(grounded.phrases)
     tokens = [
         {"text": text, "colour": colours.get(number), "heat": address}
         for number, (text, address) in enumerate(zip(texts, heat_pictures(heat), strict=False))
     ]
     return _template().render(
-        tokens=tokens, start=min(_first_token(result), len(tokens) - 1), image=_shown(found.image)
+        tokens=tokens,
+        start=min(_first_token(result), len(tokens) - 1),
+        image=_shown(grounded.image),
     )
 
 
 def heat_pictures(heat: NDArray[np.float32]) -> list[str]:
-    """Colours maps, all in one range of values.
+    """Return attention maps as coloured pictures, all with one range of values.
 
     Args:
         heat: float32 [tokens, height, width]; NaN where the model saw nothing.
 
     Returns:
-        A `data:` address a map, transparent where the model saw nothing.
+        One `data:` address per map, transparent where the model saw nothing.
     """
     from matplotlib import colormaps
 
@@ -112,9 +112,9 @@ def heat_pictures(heat: NDArray[np.float32]) -> list[str]:
 
 
 def _first_token(result: GroundingResult) -> int:
-    """The last token of the picked phrase, its noun; else the first of all."""
+    """Return the last token of the picked phrase, its noun; else the first token."""
     index = result.selection.candidate
-    phrase = None if index is None else result.found.candidates[index].phrase
+    phrase = None if index is None else result.grounded.candidates[index].phrase
     return phrase.tokens[-1] if phrase is not None and phrase.tokens else 0
 
 

@@ -40,7 +40,7 @@ def deletion_command(
     directory = RunDirectory(run)
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
     loaded = api.load_model(model or directory.name, **options)
-    with progress_bar("covering") as report:
+    with progress_bar("covering") as on_progress:
         collect_deletions(
             directory,
             loaded,
@@ -48,7 +48,7 @@ def deletion_command(
             limit=limit,
             share=share,
             seed=seed,
-            on_progress=report,
+            on_progress=on_progress,
         )
     found = deletion_test(directory)
     Console().print(

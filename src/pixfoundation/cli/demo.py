@@ -29,7 +29,7 @@ def demo_command(
     data = api.load_dataset("pixscenes")
     model = api.load_model("tiny-llava")
     segmenter = api.load_segmenter("tiny-sam")
-    with progress_bar("tiny-llava on pixscenes") as report:
+    with progress_bar("tiny-llava on pixscenes") as on_progress:
         run = api.evaluate(
             model,
             data,
@@ -37,7 +37,7 @@ def demo_command(
             out=out / "run",
             limit=limit,
             batch_size=8,
-            report=report,
+            on_progress=on_progress,
         )
     records = RunRecords.of(run)
     scores = score(records)

@@ -19,7 +19,7 @@ from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_
 from pixfoundation.errors import RunError
 
 if TYPE_CHECKING:
-    from pixfoundation.api import GroundingResult
+    from pixfoundation.single_image import GroundingResult
 
 
 @bundled("judge", judge_options)
@@ -94,10 +94,10 @@ def ground_command(
         conventions=choose_conventions(published, conventions),
         model_options=options,
     )
-    plots = {"grid": draw_grid(result.found, result.selection)}
-    if result.found.answer.trace is not None and result.found.answer.token_ids:
-        heat = token_heat(result.found, result.grounder, SIDE)
-        plots["strip"] = attention_strip(result.found, heat)
+    plots = {"grid": draw_grid(result.grounded, result.selection)}
+    if result.grounded.answer.trace is not None and result.grounded.answer.token_ids:
+        heat = token_heat(result.grounded, result.grounder, SIDE)
+        plots["strip"] = attention_strip(result.grounded, heat)
     for name, plot in plots.items():
         for kind in ("png", "pdf"):
             save_grid(plot, out / f"{name}.{kind}")
@@ -112,30 +112,29 @@ def ground_command(
 
 def _print(result: GroundingResult) -> None:
     from pixfoundation.grounding.colours import phrase_colour
-    from pixfoundation.report.outcome import why_nothing
 
     console = Console()
-    found, selection = result.found, result.selection
-    answer = Text(found.answer.text)
-    for number, phrase in enumerate(found.phrases):
+    grounded, selection = result.grounded, result.selection
+    answer = Text(grounded.answer.text)
+    for number, phrase in enumerate(grounded.phrases):
         answer.stylize(f"bold {phrase_colour(number)}", *phrase.span)
-    console.print(Text(found.prompt.text, style="dim"))
+    console.print(Text(grounded.prompt.text, style="dim"))
     console.print(answer)
     table = Table(box=None, pad_edge=False)
     for column in ("phrase", "mask", "point", "score", "area", ""):
         table.add_column(column, justify="left" if column in ("phrase", "") else "right")
-    for index, candidate in enumerate(found.candidates):
+    for index, candidate in enumerate(grounded.candidates):
         point = candidate.point
         table.add_row(
             escape(candidate.phrase.text if candidate.phrase else "(the model's own)"),
             str(candidate.index + 1),
             f"{point[0]:.0f}, {point[1]:.0f}" if point else "",
             f"{candidate.score:.2f}" if candidate.score is not None else "",
-            f"{100 * candidate.mask.area / (found.image.width * found.image.height):.1f} %",
+            f"{100 * candidate.mask.area / (grounded.image.width * grounded.image.height):.1f} %",
             "picked" if index == selection.candidate else "",
         )
     console.print(table)
     if result.vectors is not None:
         console.print(f"Phrase similarity by {result.vectors}.", style="dim", highlight=False)
-    if said := why_nothing(result):
-        console.print(said, style="yellow")
+    if result.explanation is not None:
+        console.print(result.explanation, style="yellow")

@@ -108,7 +108,7 @@ def run_command(
         else api.load_segmenter(segmenter_name, **given(device=device))
     )
     folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
-    with progress_bar(f"{model} on {dataset}") as report:
+    with progress_bar(f"{model} on {dataset}") as on_progress:
         run = api.evaluate(
             loaded,
             data,
@@ -122,9 +122,9 @@ def run_command(
             grounder=grounder,
             grounder_options=parse_options(grounder_option),
             conventions=choose_conventions(published, conventions),
-            part=own_shard,
+            shard=own_shard,
             retry_failed=retry_failed,
-            report=report,
+            on_progress=on_progress,
         )
     next_steps = f"pixfoundation score {run.path}, or pixfoundation report {run.path} --out page"
     Console(stderr=True).print(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +84,16 @@ class Comparison:
     second: Scores
     differences: Mapping[str, Difference]
     dropped: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the differences as a pandas data frame, see `scoring.frames.differences_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.scoring.frames import differences_frame
+
+        return differences_frame(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as plain JSON data."""

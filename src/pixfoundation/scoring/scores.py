@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DEFAULT_SELECTORS = ("native", "auto", "similarity", "oracle", "random", "oracle_random")
 """The selectors of the published tables and the chance levels; the first one leads a table."""
 
@@ -26,7 +30,7 @@ CHANCE = {"oracle": "oracle_random", "similarity": "random", "auto": "random", "
 """The chance level that a selector must beat, by selector."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scores:
     """The scores of a run.
 
@@ -110,6 +114,52 @@ class Scores:
                 row[f"miou.protocol{protocol}.{name}"] = self.bootstrap.mean(iou)
             table[value] = row
         return table
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every figure as a pandas data frame, see `scoring.frames.figures_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.scoring.frames import figures_frame
+
+        return figures_frame(self)
+
+    def samples_frame(self) -> pd.DataFrame:
+        """Return one row per sample and protocol, see `scoring.frames.samples_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.scoring.frames import samples_frame
+
+        return samples_frame(self)
+
+    def __repr__(self) -> str:
+        cells = ", ".join(f"{name} {text}" for name, text in self._cells(self.lead).items() if text)
+        return f"Scores({self.name} on {self.dataset}, {len(self.samples)} samples: {cells})"
+
+    def _repr_html_(self) -> str:
+        """Return the lines of the published table as HTML, for notebooks."""
+        lines = [(line.selector or "", self._cells(line)) for line in self.lines]
+        head = "".join(f"<th>{name}</th>" for name in lines[0][1])
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th>"
+            + "".join(f"<td>{text}</td>" for text in cells.values())
+            + "</tr>"
+            for name, cells in lines
+        )
+        caption = f"{escape(self.name)} on {escape(self.dataset)}, {len(self.samples)} samples"
+        return f"<table><caption>{caption}</caption><tr><th></th>{head}</tr>{rows}</table>"
+
+    @staticmethod
+    def _cells(line: Paired) -> dict[str, str]:
+        """Return the percentages of a line of the published table by symbol; '' without a value."""
+        figures = {"A†": line.a_dagger, "A": line.a, "M†": line.m_dagger, "M": line.m, "S": line.s}
+        return {
+            name: "" if figure is None or figure.value is None else f"{figure.value:.1%}"
+            for name, figure in figures.items()
+        }
 
     def to_json(self, per_image: bool = False) -> dict[str, Any]:
         """Return all numbers as plain JSON data; fractions run from 0 to 1.

@@ -1,9 +1,12 @@
 """Segmenters by name; torch and transformers are imported when one is loaded."""
 
-from pixfoundation.segmenters.base import segmenters
+from pathlib import Path
+
+from pixfoundation.registry import Entry
+from pixfoundation.segmenters.base import SegmenterFactory, segmenters
 from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS
 
-__all__ = ["segmenters"]
+__all__ = ["find_entry", "segmenters"]
 
 segmenters.announce(
     "tiny-sam",
@@ -22,3 +25,17 @@ for _module, _known in (("sam", SEGMENTERS), ("text", TEXT_SEGMENTERS)):
             summary=_summary,
             needs=f"{_location}, {_memory}",
         )
+
+
+def find_entry(name: str) -> Entry[SegmenterFactory]:
+    """Return the registry entry whose factory loads a segmenter; nothing heavy is imported.
+
+    Args:
+        name: A registered name, a hub id or a folder.
+
+    Raises:
+        UnknownNameError: If `name` is not registered, no hub id and no folder.
+    """
+    if name in segmenters or not ("/" in name or Path(name).is_dir()):
+        return segmenters.entry(name)
+    return segmenters.lazy_entry(name, "pixfoundation.segmenters.sam", "load")

@@ -1,0 +1,140 @@
+"""Runs a model over a dataset, into a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from pixfoundation.conventions import DEFAULT, Conventions
+from pixfoundation.datasets.base import Dataset
+from pixfoundation.errors import DataError
+from pixfoundation.loading import load_grounder
+from pixfoundation.models.base import Decoding, Model
+from pixfoundation.runs.collect import Progress, collect
+from pixfoundation.runs.config import (
+    DatasetDescription,
+    DecodingDescription,
+    GroundingDescription,
+    ModelDescription,
+    RunConfig,
+    SegmenterDescription,
+)
+from pixfoundation.runs.environment import describe_environment
+from pixfoundation.runs.shards import Batching, Shard
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.segmenters.base import AnySegmenter
+from pixfoundation.types import PROTOCOLS, Protocol
+
+
+class RunOptions(TypedDict, total=False):
+    """Keyword options of `evaluate`, all of them optional.
+
+    Attributes:
+        protocols: Any of 1 (question), 2 (letter) and 3 (expression); all three by default.
+        limit: Run over the first samples only, at most this many.
+        batch_size: Number of samples per batch; 1 by default.
+        decoding: How answers are decoded; greedily by default.
+        seed: Seed of the random points and of sampling; 2024 by default.
+        grounder: Name of the grounder; chosen by the model's capabilities by default.
+        grounder_options: Further options of the grounder, such as `rank` or `points`.
+        conventions: The rules of models and grounders, recorded with the run; `DEFAULT` by
+            default.
+        shard: The shard of the run that this process computes; all of it by default.
+        retry_failed: Whether recorded failures are tried again.
+    """
+
+    protocols: Sequence[Protocol]
+    limit: int | None
+    batch_size: int
+    decoding: Decoding | None
+    seed: int
+    grounder: str | None
+    grounder_options: Mapping[str, Any] | None
+    conventions: Conventions
+    shard: Shard | None
+    retry_failed: bool
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    segmenter: AnySegmenter | None = None,
+    *,
+    out: Path | str,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    **options: Unpack[RunOptions],
+) -> RunDirectory:
+    """Run a model over a dataset; the same call again continues where it stopped.
+
+    Args:
+        model: A model from `load_model`.
+        dataset: A dataset from `load_dataset`.
+        segmenter: A segmenter from `load_segmenter`. It is needed to ground models that output no
+            masks, and to measure the chance level.
+        out: The run directory, created if it is missing.
+        on_progress: Called with the progress after every answer.
+        options: The keyword options of `RunOptions`, such as `limit` or `protocols`.
+
+    Returns:
+        The run directory. It is complete unless other processes compute further shards.
+
+    Raises:
+        DataError: If an option does not fit the model.
+        RunError: If `out` holds a run of another configuration, is locked by another process, or
+            cannot be written.
+    """
+    conventions = options.get("conventions", DEFAULT)
+    seed = options.get("seed", 2024)
+    decoding = replace(
+        options.get("decoding") or Decoding(seed=seed), conventions=conventions.model
+    )
+    grounder_options = options.get("grounder_options") or {}
+    grounder = load_grounder(
+        model,
+        segmenter,
+        options.get("grounder"),
+        conventions=conventions.grounding,
+        **grounder_options,
+    )
+    if grounder_options and grounder is None:
+        raise DataError("`grounder_options` were given, but nothing is grounded in this run.")
+    config = RunConfig(
+        model=_describe_model(model),
+        dataset=DatasetDescription(
+            name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
+        ),
+        segmenter=SegmenterDescription.of(segmenter.name, segmenter.fingerprint())
+        if segmenter
+        else None,
+        grounding=GroundingDescription.of(grounder.name, grounder.fingerprint())
+        if grounder
+        else GroundingDescription(),
+        protocols=tuple(sorted(set(options.get("protocols", PROTOCOLS)))),
+        decoding=DecodingDescription(
+            max_new_tokens=decoding.max_new_tokens, temperature=decoding.temperature
+        ),
+        seed=seed,
+        conventions=conventions,
+    )
+    samples = dataset.samples[: options.get("limit")]
+    run = RunDirectory.create(out, config, samples, describe_environment())
+    collect(
+        run,
+        model,
+        grounder,
+        segmenter,
+        decoding=decoding,
+        batching=Batching(options.get("batch_size", 1), options.get("shard")),
+        retry_failed=options.get("retry_failed", False),
+        on_progress=on_progress,
+    )
+    return run
+
+
+def _describe_model(model: Model) -> ModelDescription:
+    """Return what identifies a model; of a folder, only the last part of the path."""
+    folder = Path(model.name)
+    name = folder.resolve().name if folder.is_dir() else model.name
+    return ModelDescription.of(name, {**model.fingerprint(), "templates": asdict(model.templates)})

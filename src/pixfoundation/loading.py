@@ -1,0 +1,164 @@
+"""Loads datasets, models and segmenters by name, and finds the grounder that fits a model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pixfoundation import segmenters
+from pixfoundation.conventions import DEFAULT, AttentionRow, GroundingConventions
+from pixfoundation.datasets import datasets
+from pixfoundation.datasets.base import Dataset
+from pixfoundation.errors import DataError
+from pixfoundation.grounding import grounders
+from pixfoundation.grounding.base import Grounder
+from pixfoundation.models import detection
+from pixfoundation.models.base import Capability, HasPublishedRowConvention, Model
+from pixfoundation.models.card import find_checkpoint
+from pixfoundation.registry import check_options
+from pixfoundation.segmenters.base import AnySegmenter
+
+logger = logging.getLogger(__name__)
+
+GROUNDER_OF: dict[Capability, str] = {
+    "masks": "native",
+    "attention": "attend-and-segment",
+    "coordinates": "coordinates",
+}
+"""The grounder that is used for a capability; of several capabilities the first counts."""
+
+
+def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Dataset:
+    """Load a dataset by name.
+
+    Args:
+        name: A name from `pixfoundation datasets`.
+        root: The folder that holds the dataset; None if it is embedded.
+        options: Further options of that dataset, as described on its page.
+
+    Raises:
+        UnknownNameError: If there is no dataset of that name.
+        DataError: If its files are missing or damaged.
+    """
+    return datasets.get(name)(None if root is None else Path(root), **options)
+
+
+def load_model(name: str, **options: Any) -> Model:
+    """Load a model by its name, its hub id or its folder.
+
+    Any image-text-to-text model of transformers can be loaded. Hub ids and folders of the other
+    model families (LISA, GLaMM, LLaVA-Grounding, OMG-LLaVA, Cambrian-1, installed plug-ins) are
+    recognised and loaded by their own adapters.
+
+    Args:
+        name: A name from `pixfoundation models`, a hub id such as `owner/name`, or a folder.
+        options: `device`, `dtype`, `revision` and further options of that model family.
+
+    Raises:
+        UnknownNameError: If there is no model of that name.
+        CheckpointError: If its weights are missing or damaged.
+        DataError: If the model does not take one of the options.
+        PrerequisiteError: If a package is missing.
+    """
+    entry = detection.find_entry(name, options.get("revision"))
+    factory = entry.load()
+    check_options(f"The model {name!r}", factory, options)
+    if licence := entry.details.get("licence"):
+        logger.info(licence)
+    return factory(name, **options)
+
+
+def load_segmenter(name: str, **options: Any) -> AnySegmenter:
+    """Load a segmenter by its name, its hub id or its folder.
+
+    Args:
+        name: A name from `pixfoundation segmenters`, a hub id, or a folder.
+        options: `device`, `dtype` and further options of that segmenter.
+
+    Raises:
+        UnknownNameError: If there is no segmenter of that name.
+        CheckpointError: If its weights are missing or damaged.
+        PrerequisiteError: If a package is missing.
+    """
+    factory = segmenters.find_entry(name).load()
+    check_options(f"The segmenter {name!r}", factory, options)
+    return factory(name, **options)
+
+
+def load_grounder(
+    model: Model,
+    segmenter: AnySegmenter | None,
+    name: str | None = None,
+    *,
+    conventions: GroundingConventions = DEFAULT.grounding,
+    **options: Any,
+) -> Grounder | None:
+    """Return the named grounder, or the one that fits a model.
+
+    Without a name, the model's own masks are used if it outputs masks, else its attention, else the
+    coordinates in its text. The latter two need a segmenter.
+
+    Args:
+        model: The model whose answers are to be grounded.
+        segmenter: The segmenter that draws the masks; None for native masks.
+        name: A name from `pixfoundation grounders`; None to choose by the model's capabilities.
+        conventions: The rules of grounding. Under the published rule for attention rows, these are
+            the rows that the published evaluation of that model read.
+        options: Further options of the grounder.
+
+    Returns:
+        The grounder; None if no name was given and nothing fits.
+
+    Raises:
+        UnknownNameError: If there is no grounder of that name.
+        DataError: If the model lacks a capability that the named grounder needs.
+    """
+    if name is None:
+        fitting = (
+            grounder
+            for capability, grounder in GROUNDER_OF.items()
+            if capability in model.capabilities and (segmenter or capability == "masks")
+        )
+        name = next(fitting, None)
+        if name is None:
+            return None
+    use_published_row = conventions.attention_row is AttentionRow.PUBLISHED
+    if (
+        name == GROUNDER_OF["attention"]
+        and use_published_row
+        and isinstance(model, HasPublishedRowConvention)
+    ):
+        options.setdefault("preset", model.published_row_convention)
+    factory = grounders.get(name)
+    check_options(f"The grounder {name!r}", factory, options)
+    grounder = factory(segmenter, conventions=conventions, **options)
+    if missing := grounder.uses - model.capabilities:
+        raise DataError(
+            f"The grounder {name!r} reads {' and '.join(sorted(missing))}, which the model "
+            f"{model.name!r} does not give."
+        )
+    return grounder
+
+
+def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
+    """Look up all names before anything is loaded.
+
+    Raises:
+        UnknownNameError: If one of the names is unknown.
+    """
+    if dataset is not None:
+        datasets.entry(dataset)
+    detection.find_entry(model)
+    if segmenter is not None:
+        segmenters.find_entry(segmenter)
+
+
+def default_segmenter(model: str) -> str:
+    """Return the name of the segmenter that is used with a model if none is named.
+
+    The embedded segmenter belongs to the embedded model; all others use SAM ViT-H, as published.
+    """
+    checkpoint = find_checkpoint(model)
+    embedded = checkpoint is not None and checkpoint[1].is_embedded
+    return "tiny-sam" if embedded else "sam-vit-h"
