@@ -62,17 +62,19 @@ def test_boxes_in_the_prompt_equal_the_original_way(with_regions, boxes):
     original, core = with_regions
     prompt = [*PROMPT, *([BBOX] * len(boxes)), 91]
     boxes = torch.tensor(boxes, dtype=torch.float32)
-    one = core.generate(
+    first = core.generate(
         torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 1, boxes=boxes
     )
-    seg = int(one.ids[0])
+    seg = int(first.ids[0])
     output = core.generate(
         torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 4, seg, boxes=boxes
     )
     expected = reference(original, prompt, *random_pixels(56), *SIZES, 4, seg, boxes)
     assert_same(output, expected)
-    unseen = core.generate(torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 4, seg)
-    assert not torch.equal(unseen.masks, output.masks)
+    without_boxes = core.generate(
+        torch.tensor(prompt), ImagePixels(*random_pixels(56), *SIZES), 4, seg
+    )
+    assert not torch.equal(without_boxes.masks, output.masks)
 
 
 @pytest.mark.parametrize("boxes", [1, 3])
@@ -102,7 +104,7 @@ def test_the_region_encoder_can_be_left_out(with_regions):
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    ("lost", "message"),
     [
         ("region_encoder.mlvl_fuse.input_conv.0.weight", "lacks the tensor model.region_encoder"),
         ("region_encoder.roi_align.updims.bias", "not in it: region_encoder.roi_align.updims.bias"),
@@ -111,11 +113,11 @@ def test_the_region_encoder_can_be_left_out(with_regions):
         ("grounding_encoder.mask_decoder.iou_token.weight", "not in it: sam.mask_decoder.iou_to"),
     ],
 )
-def test_a_lost_tensor_is_named(tmp_path, lost, said):
+def test_the_error_names_a_missing_tensor(tmp_path, lost, message):
     made = tiny.write(tmp_path, tiny.GLAMM_WITH_REGIONS)
     del made.weights[f"model.{lost}"]
     tiny.write_shards(made.folder, made.weights, 3)
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=message):
         glamm.load(made.folder, glamm.GlammOptions(vision_tower=made.tower))
 
 
@@ -131,9 +133,9 @@ def test_a_lost_tensor_is_named(tmp_path, lost, said):
 )
 def test_pooling_in_plain_torch_equals_pooling_point_by_point(box):
     plane = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = roi_align_in_torch(plane[None], torch.tensor([box]), 14, 1 / 14)
+    pooled = roi_align_in_torch(plane[None], torch.tensor([box]), 14, 1 / 14)
     expected = pooled_box(plane, torch.tensor(box) / 14, 14)
-    assert torch.allclose(found[0], expected, atol=1e-5)
+    assert torch.allclose(pooled[0], expected, atol=1e-5)
 
 
 def test_pooling_by_torchvision_equals_pooling_in_plain_torch():
@@ -185,7 +187,7 @@ def adapter(original, core, tokens):
 
 @pytest.fixture
 def says(adapter, monkeypatch):
-    """Lets the model say given ids."""
+    """Make the model generate the ids of the test."""
 
     def say(ids):
         step = iter(ids)
@@ -201,11 +203,8 @@ def says(adapter, monkeypatch):
 
 
 def test_answers_name_the_phrase_of_each_mask_and_hide_the_tags(adapter, tokens, says):
-    def spoken(text):
-        return tokens.encode(text, bos=False)
-
-    said = "<p> the red circle </p> [SEG] is near <p> a blue square </p> [SEG] ."
-    says([*spoken(said), tokens.eos_id])
+    generated = "<p> the red circle </p> [SEG] is near <p> a blue square </p> [SEG] ."
+    says([*tokens.encode(generated, bos=False), tokens.eos_id])
     image = Image.effect_noise((50, 31), 90).convert("RGB")
     (answer,) = adapter.answer([image], [Prompt("1", 1, "What is there?")], Decoding())
     assert answer.text == "the red circle is near a blue square ."
@@ -229,8 +228,8 @@ def test_published_answers_are_stored_without_tags(adapter, tokens, says):
 
 
 def test_published_questions_keep_only_the_ampersand_escaped(tokens):
-    asked = DIALOGUE.prompt_ids(tokens, "a < b & c", escape=True)
-    assert asked == DIALOGUE.prompt_ids(tokens, "a < b &amp; c")
+    escaped = DIALOGUE.prompt_ids(tokens, "a < b & c", escape=True)
+    assert escaped == DIALOGUE.prompt_ids(tokens, "a < b &amp; c")
     template = DIALOGUE.templates.identify
     assert template == "Can you please segment {expression} in the given image"
 
@@ -238,18 +237,18 @@ def test_published_questions_keep_only_the_ampersand_escaped(tokens):
 def test_boxes_are_given_in_pixels_of_the_image(with_regions, tokens, monkeypatch):
     _, core = with_regions
     model = LlavaSamModel("glamm", core, tokens, DIALOGUE)
-    given = []
+    received = []
     generate = core.generate
 
     def record(*inputs, boxes, **options):
-        given.append(boxes)
+        received.append(boxes)
         return generate(*inputs, boxes=boxes, **options)
 
     monkeypatch.setattr(core, "generate", record)
     image = Image.effect_noise((50, 40), 90).convert("RGB")
     decoding = Decoding(max_new_tokens=2)
     model.answer_about_boxes(image, "What is in <bbox>?", [(5, 10, 45, 30)], decoding)
-    assert given[0].tolist() == torch.tensor([[0.1, 0.25, 0.9, 0.75]]).half().tolist()
+    assert received[0].tolist() == torch.tensor([[0.1, 0.25, 0.9, 0.75]]).half().tolist()
     with pytest.raises(DataError, match="does not lie inside"):
         model.answer_about_boxes(image, "What is in <bbox>?", [(5, 10, 60, 30)], decoding)
 

@@ -59,9 +59,9 @@ def answer(original, pixels):
 
 
 def length_until(answer, count):
-    """How many tokens hold exactly that many [SEG]."""
+    """Return the length of the longest start of the answer with `count` [SEG]."""
     places = [index for index, token in enumerate(answer) if token == SEG]
-    assert len(places) > count, "the tiny model must say [SEG] often enough"
+    assert len(places) > count, "the tiny model must emit [SEG] often enough"
     return places[count]
 
 
@@ -141,10 +141,10 @@ def test_half_precision_runs_with_exact_rotary_tables(original, core, pixels, dt
     assert neck.dtype == (torch.float32 if dtype == torch.float16 else dtype)
     exact = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1)
     seg = int(exact.ids[0])
-    wanted = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1, seg)
+    expected = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1, seg)
     output = half.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 64), (64, 64)), 1, seg)
-    assert output.ids.tolist() == wanted.ids.tolist()
-    agreement = ((output.masks > 0) == (wanted.masks > 0)).float().mean()
+    assert output.ids.tolist() == expected.ids.tolist()
+    agreement = ((output.masks > 0) == (expected.masks > 0)).float().mean()
     assert agreement > 0.95
 
 
@@ -161,24 +161,24 @@ def test_parts_on_two_devices_are_connected(original, core, pixels, monkeypatch)
     stand_ins = {torch.device("cuda", 0): "cpu", torch.device("cuda", 1): "cpu:0"}
     devices = {gpu: torch.device(name) for gpu, name in stand_ins.items()}
     Placement(
-        {devices[gpu]: held for gpu, held in plan.weights.items()},
+        {devices[gpu]: weights for gpu, weights in plan.weights.items()},
         plan.working,
         {part: devices[gpu] for part, gpu in plan.parts.items()},
     ).finish(model)
     assert {str(device) for device in plan.parts.values()} == {"cuda:0", "cuda:1"}
-    wanted = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 20)
+    expected = core.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 20)
     output = model.generate(torch.tensor(PROMPT), ImagePixels(*pixels, (64, 40), (32, 20)), 20)
-    assert output.ids.tolist() == wanted.ids.tolist()
+    assert output.ids.tolist() == expected.ids.tolist()
     assert len(output.masks)
-    assert torch.equal(output.masks, wanted.masks)
+    assert torch.equal(output.masks, expected.masks)
 
 
-# ---- loading: what is wrong is said in one sentence -------------------------------------------
+# ---- loading: errors name what is wrong -------------------------------------------------------
 
 
 @pytest.fixture
 def broken(tmp_path):
-    """A checkpoint of its own for each test, to be damaged."""
+    """A separate checkpoint per test, to be damaged."""
     return tiny.write(tmp_path, tiny.LISA)
 
 
@@ -256,10 +256,10 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_bad_checkpoints_are_named_in_a_sentence(broken, case):
-    damage, said = DAMAGE[case]
+def test_the_error_names_what_is_wrong_with_a_checkpoint(broken, case):
+    damage, message = DAMAGE[case]
     damage(broken)
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=message):
         load(broken)
 
 
@@ -324,7 +324,7 @@ def test_without_tokenizer_files_the_seg_id_must_be_given(broken, pixels):
     )
 
 
-def test_a_lisa_checkpoint_is_no_glamm(broken):
+def test_glamm_refuses_a_lisa_checkpoint(broken):
     with pytest.raises(CheckpointError, match="is a LISA checkpoint"):
         glamm.load(broken.folder, glamm.GlammOptions(vision_tower=broken.tower))
 
@@ -377,8 +377,8 @@ def test_an_image_is_encoded_once_for_all_its_questions(adapter, photo, monkeypa
 
 def test_published_prompt_and_answer_are_those_of_the_wrapper(adapter, photo):
     tokens = adapter.tokens
-    asked = DIALOGUE.prompt_ids(tokens, "a < b & c?", escape=True)
-    assert asked == DIALOGUE.prompt_ids(tokens, "a &lt; b &amp; c?")
+    escaped = DIALOGUE.prompt_ids(tokens, "a < b & c?", escape=True)
+    assert escaped == DIALOGUE.prompt_ids(tokens, "a &lt; b &amp; c?")
     assert DIALOGUE.templates.identify == "Can you segment {expression} in this image?"
     prompts = [Prompt("1", 3, "Can you segment the cup in this image?")]
     (answer,) = adapter.answer(

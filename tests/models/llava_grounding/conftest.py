@@ -17,7 +17,7 @@ GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="
 
 @pytest.fixture(autouse=True, scope="package")
 def enough_memory():
-    """Loads whatever else the machine is doing; the check has tests of its own."""
+    """Switch off the memory check, so that other work on the machine does not matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placement, "_free_on", lambda device: None)
         yield
@@ -25,7 +25,7 @@ def enough_memory():
 
 @pytest.fixture(scope="session")
 def folder_of(tmp_path_factory):
-    """Folder of a variant's checkpoint, by its letter."""
+    """Return the folder of a variant's checkpoint by the variant's letter."""
 
     @cache
     def made(letter):
@@ -37,7 +37,7 @@ def folder_of(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def core_of(folder_of):
-    """A variant's model in float32, by its letter."""
+    """Return a variant's model in float32 by the variant's letter."""
 
     @cache
     def loaded(letter):
@@ -50,5 +50,5 @@ def core_of(folder_of):
 
 @pytest.fixture(scope="session")
 def weights_of():
-    """A variant's tensors, by its letter."""
+    """Return a variant's tensors by the variant's letter."""
     return cache(lambda letter: tiny.weights(tiny.VARIANTS[letter]))

@@ -1,4 +1,4 @@
-"""LLaVA-Grounding written out in plain torch over published keys: what the package must give.
+"""LLaVA-Grounding written out in plain torch over published keys, as the reference.
 
 Nothing here uses transformers or the package: windows are one masked attention over the whole map,
 deformable attention gathers its four neighbours, Llama runs everything again for every token.
@@ -77,8 +77,8 @@ def generate(w, tiny, prompt, steps):
     """[L, D] -> ids and the state that predicted each, [T, D]."""
     ids, states = [], []
     while len(ids) < steps and 2 not in ids:
-        said = w["model.embed_tokens.weight"][torch.tensor(ids, dtype=torch.long)]
-        states.append(llama(w, tiny, torch.cat([prompt, said]))[-1])
+        embedded = w["model.embed_tokens.weight"][torch.tensor(ids, dtype=torch.long)]
+        states.append(llama(w, tiny, torch.cat([prompt, embedded]))[-1])
         ids.append(int((w["lm_head.weight"] @ states[-1]).argmax()))
     return ids, torch.stack(states)
 
@@ -95,7 +95,7 @@ def window_bias(w, key, tiny, height, width, shift):
     def same(cells):
         return cells[:, None] == cells[None]
 
-    inside = same(y // side) & same(x // side)
+    same_window = same(y // side) & same(x // side)
     table = w[f"{key}.attn.relative_position_bias_table"]
     dy = (y % side)[:, None] - (y % side)[None] + side - 1
     dx = (x % side)[:, None] - (x % side)[None] + side - 1
@@ -103,7 +103,7 @@ def window_bias(w, key, tiny, height, width, shift):
     if shift:
         near = same(y >= height - shift) & same(x >= width - shift)
         bias = bias + torch.where(near, 0.0, -100.0)
-    return bias.masked_fill(~inside, -torch.inf)
+    return bias.masked_fill(~same_window, -torch.inf)
 
 
 def swin_block(w, key, tiny, x, heads, shift):
@@ -152,8 +152,8 @@ def sampled(values, places):
         for cy in (y.floor(), y.floor() + 1):
             share = (1 - (x - cx).abs()) * (1 - (y - cy).abs())
             share = share * ((cx >= 0) & (cx < w) & (cy >= 0) & (cy < h))
-            found = values[cy.long().clamp(0, h - 1), cx.long().clamp(0, w - 1)]
-            total = total + share[..., None] * found
+            corner = values[cy.long().clamp(0, h - 1), cx.long().clamp(0, w - 1)]
+            total = total + share[..., None] * corner
     return total
 
 
@@ -174,8 +174,8 @@ def deformable(w, key, queries, memory, shapes, reference):
                 step = offsets[:, head, level] / torch.tensor([wide, h])
             else:
                 step = offsets[:, head, level] / 4 * reference[:, None, 2:] * 0.5
-            found = sampled(grid, center[:, 0] + step)  # [N, point, d]
-            total = total + (found * shares[:, head, level, :, None]).sum(1)
+            samples = sampled(grid, center[:, 0] + step)  # [N, point, d]
+            total = total + (samples * shares[:, head, level, :, None]).sum(1)
         heads.append(total)
     return linear(w, f"{key}.output_proj", torch.cat(heads, -1))
 
@@ -246,7 +246,7 @@ def segment(w, tiny, pixels, text):
 
 
 def find(w, tiny, mask_features, encoded, text):
-    """What `segment` does after the pixel encoder."""
+    """Do what `segment` does after the pixel encoder."""
     root = "seg_model.model.sem_seg_head.predictor."
     encoded = encoded[::-1]
     shapes = [tuple(m.shape[1:]) for m in encoded]

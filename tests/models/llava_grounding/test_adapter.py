@@ -40,19 +40,19 @@ def ask(model, question, image=None, rules=DEFAULT, tokens=16):
     return model.answer([image], [Prompt("s", 1, question)], decoding)[0]
 
 
-def of_case(case, model_of, **options):
+def answer_of(case, model_of, **options):
     model = model_of(case["variant"], threshold=case["threshold"])
     image = tiny.picture(*case["size"], case["picture"])
     return ask(model, case["question"], image, tokens=len(case["ids"]), **options)
 
 
-def test_it_is_found_by_name():
+def test_the_registry_lists_it_by_name():
     entry = models.entry("llava-grounding")
     assert entry.details["gives"] == "masks"
     assert entry.load() is adapter.load
 
 
-def test_it_is_asked_as_published(tmp_path):
+def test_prompts_are_the_published_ones(tmp_path):
     sample = dataclasses.replace(
         make_samples(tmp_path, 1)[0], expression="the box", options=("Left", "Right")
     )
@@ -68,21 +68,21 @@ def test_it_is_asked_as_published(tmp_path):
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['variant']}-{c['size'][0]}")
 def test_published_answers_are_those_of_the_original(case, model_of):
-    answer = of_case(case, model_of, rules=PUBLISHED)
+    answer = answer_of(case, model_of, rules=PUBLISHED)
     assert answer.text == case["text"]
     assert answer.token_ids == tuple(case["ids"])
     expected = Mask((case["size"][1], case["size"][0]), case["merged"].encode())
     if answer.masks:
-        found = union(native.mask for native in answer.masks)
-        assert (found.decode() != expected.decode()).sum() <= 3
+        united = union(native.mask for native in answer.masks)
+        assert (united.decode() != expected.decode()).sum() <= 3
     else:
         assert expected.is_empty
     assert len(answer.masks) == sum(bool(queries) for queries in case.get("queries", []))
 
 
-def test_each_mask_comes_with_its_phrase_and_where_it_stands(model_of):
+def test_each_mask_has_its_phrase_and_span(model_of):
     case = next(c for c in GOLDEN if c["ids"][0] == 602 and all(c["queries"]))
-    answer = of_case(case, model_of)
+    answer = answer_of(case, model_of)
     assert "<" not in answer.text
     assert answer.masks[0].phrase is None  # <seg> first: no phrase before it
     for native in answer.masks[1:]:
@@ -91,24 +91,24 @@ def test_each_mask_comes_with_its_phrase_and_where_it_stands(model_of):
         assert case["threshold"] < native.score <= 1
     starts = [native.span[0] for native in answer.masks[1:]]
     assert starts == sorted(set(starts))
-    by_the_text = of_case(case, model_of, rules=PUBLISHED).masks
+    by_the_text = answer_of(case, model_of, rules=PUBLISHED).masks
     assert by_the_text[0].phrase == "lo"  # the published pairing is one too early
     assert [m.mask for m in by_the_text] == [m.mask for m in answer.masks]
 
 
 def test_spans_cover_the_text(model_of):
     case = next(c for c in GOLDEN if c["ids"][0] == 602)
-    answer = of_case(case, model_of)
+    answer = answer_of(case, model_of)
     assert len(answer.spans) == len(answer.token_ids)
-    said = "".join(answer.text[slice(*span)] for span in answer.spans)
-    assert said.replace(" ", "") == answer.text.replace(" ", "")
+    covered = "".join(answer.text[slice(*span)] for span in answer.spans)
+    assert covered.replace(" ", "") == answer.text.replace(" ", "")
 
 
-def test_no_mask_is_a_state_of_its_own(model_of):
+def test_an_answer_without_masks_has_an_empty_tuple(model_of):
     silent = next(c for c in GOLDEN if "queries" not in c)
-    assert of_case(silent, model_of).masks == ()
+    assert answer_of(silent, model_of).masks == ()
     unmatched = next(c for c in GOLDEN if c.get("queries") and not any(c["queries"]))
-    assert of_case(unmatched, model_of).masks == ()
+    assert answer_of(unmatched, model_of).masks == ()
 
 
 def test_the_threshold_decides_which_phrases_have_masks(model_of):
@@ -119,10 +119,10 @@ def test_the_threshold_decides_which_phrases_have_masks(model_of):
         for threshold in (0.0, 0.05, 0.9)
     ]
     assert counts == [3, 3, 0]
-    everything = ask(model_of("a", threshold=0.0), question, image).masks
+    permissive = ask(model_of("a", threshold=0.0), question, image).masks
     usual = ask(model_of("a"), question, image).masks
-    assert all(a.mask.area >= b.mask.area for a, b in zip(everything, usual, strict=True))
-    assert sum(a.mask.area for a in everything) > sum(b.mask.area for b in usual)
+    assert all(a.mask.area >= b.mask.area for a, b in zip(permissive, usual, strict=True))
+    assert sum(a.mask.area for a in permissive) > sum(b.mask.area for b in usual)
 
 
 def test_an_image_is_encoded_once_for_all_its_questions(model_of, core_of, monkeypatch):
@@ -138,7 +138,7 @@ def test_an_image_is_encoded_once_for_all_its_questions(model_of, core_of, monke
     assert answers[0].masks == answers[1].masks
 
 
-def test_masks_are_of_the_images_size(model_of):
+def test_masks_have_the_size_of_the_image(model_of):
     for size in ((40, 30), (70, 140), (300, 260)):
         answer = ask(model_of("c"), "Where?", tiny.picture(*size))
         assert answer.masks
@@ -160,7 +160,7 @@ def test_an_answer_never_passes_the_models_last_place(model_of):
         ask(model_of("a"), "door " * 600)
 
 
-def test_loading_logs_the_licence_first_and_records_what_it_used(folder_of, caplog):
+def test_loading_logs_the_licence_first_and_records_its_settings(folder_of, caplog):
     folder = folder_of("a")
     options = {"vision_tower": str(folder / "clip"), "queries": 20, "image_side": 128}
     with caplog.at_level(logging.INFO):
@@ -168,11 +168,11 @@ def test_loading_logs_the_licence_first_and_records_what_it_used(folder_of, capl
             "llava-grounding", checkpoint=str(folder), device="cpu", dtype="float32",
             threshold=0.1, **options,
         )  # fmt: skip
-    said = [record.getMessage() for record in caplog.records if "pixfoundation" in record.name]
-    assert "non-commercial" in said[0]
-    assert "Apache-2.0" in said[0]
-    assert "LLaMA model licence" in said[0]
-    assert any("GiB for weights" in line for line in said[1:])
+    messages = [record.getMessage() for record in caplog.records if "pixfoundation" in record.name]
+    assert "non-commercial" in messages[0]
+    assert "Apache-2.0" in messages[0]
+    assert "LLaMA model licence" in messages[0]
+    assert any("GiB for weights" in line for line in messages[1:])
     fingerprint = model.fingerprint()
     assert fingerprint["weights"].startswith("sha256:")
     assert {k: fingerprint[k] for k in ("name", "dtype", "threshold", "image_side", "queries")} == {
@@ -193,6 +193,6 @@ def test_loading_logs_the_licence_first_and_records_what_it_used(folder_of, capl
         ({"image_side": 8}, "at least 64 pixels"),
     ],
 )
-def test_options_without_a_meaning_are_refused(options, message):
+def test_options_outside_their_range_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         adapter.load(device="cpu", **options)

@@ -1,4 +1,4 @@
-"""Folders as published load; what is wrong with others is said in one sentence."""
+"""Published folders load; errors name what is wrong with any other."""
 
 import json
 
@@ -36,11 +36,11 @@ def test_every_tensor_arrives(folder, weights_of):
     state, made = read(folder).state_dict(), weights_of("a")
     assert torch.equal(state["language_model.lm_head.weight"], made["lm_head.weight"])
     qkv = made["seg_model.model.backbone.layers.1.blocks.1.attn.qkv.weight"]
-    found = [
+    projections = [
         state[f"segmenter.backbone.swin.encoder.layers.1.blocks.1.attention.{x}_proj.weight"]
         for x in "qkv"
     ]
-    assert torch.equal(torch.cat(found), qkv)
+    assert torch.equal(torch.cat(projections), qkv)
     assert not any(value.is_meta for value in state.values())
 
 
@@ -68,7 +68,7 @@ def test_safetensors_that_store_shared_modules_once_load_too(folder, weights_of)
     assert torch.equal(read(folder).state_dict()[box_head], own)
 
 
-def test_openais_clip_needs_no_folder_of_its_own(folder):
+def test_openais_clip_needs_no_separate_folder(folder):
     core = load(folder, dtype=torch.float32, queries=A.queries)
     config = core.vision_tower.config
     assert (config.hidden_size, config.num_hidden_layers) == (A.clip, A.clip_layers)
@@ -77,18 +77,18 @@ def test_openais_clip_needs_no_folder_of_its_own(folder):
 
 
 @pytest.mark.parametrize("prefix", ["vision_model.", ""])
-def test_clip_may_lie_beside_the_checkpoint(prefix, folder, weights_of):
-    """As the authors' own training saves it where the tower was not part of the model."""
-    inside = "model.vision_tower.vision_tower.vision_model."
-    rewrite(folder, lambda w: {k: v for k, v in w.items() if not k.startswith(inside)})
+def test_clip_may_lie_next_to_the_checkpoint(prefix, folder, weights_of):
+    """The authors' training saves it there if the tower is not part of the model."""
+    root = "model.vision_tower.vision_tower.vision_model."
+    rewrite(folder, lambda w: {k: v for k, v in w.items() if not k.startswith(root)})
     made = weights_of("a")
-    tower = {prefix + k.removeprefix(inside): v for k, v in made.items() if k.startswith(inside)}
+    tower = {prefix + k.removeprefix(root): v for k, v in made.items() if k.startswith(root)}
     save_file({**tower, "text_model.final_layer_norm.bias": torch.zeros(2)},
               folder / "clip" / "model.safetensors")  # fmt: skip
     core = read(folder)
     assert torch.equal(
         core.vision_tower.state_dict()["embeddings.class_embedding"],
-        made[f"{inside}embeddings.class_embedding"],
+        made[f"{root}embeddings.class_embedding"],
     )
     torch.save({}, folder / "clip" / "pytorch_model.bin")
     save_file({k: v for k, v in tower.items() if "pre_layrnorm" not in k},
@@ -97,19 +97,19 @@ def test_clip_may_lie_beside_the_checkpoint(prefix, folder, weights_of):
         read(folder)
 
 
-def test_the_settings_that_no_tensor_tells_come_from_the_originals_yaml(folder):
+def test_settings_without_a_tensor_come_from_the_originals_yaml(folder):
     assert find_vision_config(folder) == (300, 1024)
-    beside = folder.parent / "other.yaml"
+    other_yaml = folder.parent / "other.yaml"
     text = "MODEL: {{DECODER: {{NUM_OBJECT_QUERIES: {}}}}}\nflickr: {{INPUT: {{IMAGE_SIZE: {}}}}}"
     (folder / "vision.yaml").write_text(text.format(20, 128))
-    beside.write_text(text.format(30, 640))
+    other_yaml.write_text(text.format(30, 640))
     assert find_vision_config(folder) == (20, 128)
-    assert find_vision_config(folder, beside) == (30, 640)
+    assert find_vision_config(folder, other_yaml) == (30, 640)
     core = load(folder, vision_tower=folder / "clip", dtype=torch.float32)
     assert core.segmenter.query_decoder.queries == 20
-    beside.write_text("MODEL: [1]")
+    other_yaml.write_text("MODEL: [1]")
     with pytest.raises(CheckpointError, match="NUM_OBJECT_QUERIES .TypeError.*Give the YAML file"):
-        load(folder, vision_tower=folder / "clip", vision_config=beside)
+        load(folder, vision_tower=folder / "clip", vision_config=other_yaml)
 
 
 def test_tags_come_from_the_tokenizer_or_are_the_last_rows(folder):
@@ -194,27 +194,27 @@ def rewrite(folder, change):
         (break_tower, "holds no complete CLIP"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(damage, message, folder):
+def test_the_error_names_what_is_wrong(damage, message, folder):
     damage(folder)
     with pytest.raises(CheckpointError, match=message):
         read(folder)
 
 
-def test_a_clip_that_cannot_be_had_is_a_prerequisite(folder):
+def test_a_clip_that_cannot_be_fetched_is_a_missing_prerequisite(folder):
     with pytest.raises(
         PrerequisiteError, match="configuration of CLIP could not be had from no/cl"
     ):
         read(folder, vision_tower="no/clip")
 
 
-def test_clip_may_be_a_whole_clip(folder):
+def test_clip_may_include_its_text_model(folder):
     (folder / "clip" / "config.json").write_text(
         json.dumps({"model_type": "clip", "vision_config": tiny.clip_settings(A)})
     )
     assert read(folder).clip_side == A.clip_side
 
 
-def test_a_memory_that_is_too_small_is_said_before_anything_is_read(folder, monkeypatch):
+def test_too_little_memory_is_refused_before_weights_are_read(folder, monkeypatch):
     from pixfoundation.models.common import placement
 
     monkeypatch.setattr(placement, "_free_on", lambda device: 1 << 20)

@@ -1,8 +1,8 @@
-"""What the original gave on these checkpoints.
+"""Equality with the outputs of the original on these checkpoints.
 
 UX-Decoder/LLaVA-Grounding at 668b7cc and the wrapper of MSiam/PixFoundation ran on the CPU in
 float32 (transformers 4.31.0, torch 2.13.0; the compiled operator replaced by the repository's own
-plain version of it). `docs/llava_grounding.md` says how.
+plain version of it). `docs/llava_grounding.md` describes the comparison.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def tokens():
     return LlamaTokens(tiny.TOKENIZER, tiny.TAGS)
 
 
-def test_the_cases_cover_what_can_happen():
+def test_the_cases_cover_every_kind_of_answer():
     counts = [len(case.get("queries", [])) for case in GOLDEN]
     assert 0 in counts
     assert 1 in counts
@@ -60,15 +60,15 @@ def test_from_picture_and_question_to_masks(case, core_of):
     assert generated.ids.tolist() == case["ids"]
     masks = []
     if "topk" in case:
-        found = core.segment(segmenter_pixels(picture, sizes.side), generated.seg_states)
-        assert found.topk.tolist() == case["topk"]
+        queries = core.segment(segmenter_pixels(picture, sizes.side), generated.seg_states)
+        assert queries.topk.tolist() == case["topk"]
         for value, name in (
-            (found.logits, "logits"),
-            (found.boxes, "boxes"),
-            (found.masks[:, ::13, ::13].flatten(1), "mask_samples"),
+            (queries.logits, "logits"),
+            (queries.boxes, "boxes"),
+            (queries.masks[:, ::13, ::13].flatten(1), "mask_samples"),
         ):
             np.testing.assert_allclose(value, case[name], atol=2e-4, rtol=0)
-        matches = core.match(found.logits, found.boxes, found.masks, case["threshold"])
+        matches = core.match(queries.logits, queries.boxes, queries.masks, case["threshold"])
         assert [match.queries.tolist() for match in matches] == case["queries"]
         masks = [match.masks for match in matches]
     else:

@@ -23,13 +23,13 @@ PREDICTOR = "seg_model.model.sem_seg_head.predictor."
 @pytest.mark.parametrize("letter", list(tiny.VARIANTS))
 def test_sizes_are_read_off_the_shapes(letter, weights_of):
     sizes, made = tiny.VARIANTS[letter], weights_of(letter)
-    found = segmenter_sizes({k: tuple(v.shape) for k, v in made.items()}, queries=7)
-    assert (found.patch, found.embed, found.depths) == (4, sizes.embed, sizes.depths)
-    assert (found.swin_heads, found.window, found.mlp_ratio) == (sizes.swin_heads, sizes.window, 4)
-    assert (found.width, found.mask_width, found.text_width) == (32, 32, sizes.hidden)
-    assert (found.encoder_layers, found.encoder_heads) == (sizes.encoder_layers, 8)
-    assert (found.decoder_layers, found.decoder_heads) == (sizes.decoder_layers, 8)
-    assert (found.encoder_mlp, found.decoder_mlp, found.queries) == (48, 48, 7)
+    read = segmenter_sizes({k: tuple(v.shape) for k, v in made.items()}, queries=7)
+    assert (read.patch, read.embed, read.depths) == (4, sizes.embed, sizes.depths)
+    assert (read.swin_heads, read.window, read.mlp_ratio) == (sizes.swin_heads, sizes.window, 4)
+    assert (read.width, read.mask_width, read.text_width) == (32, 32, sizes.hidden)
+    assert (read.encoder_layers, read.encoder_heads) == (sizes.encoder_layers, 8)
+    assert (read.decoder_layers, read.decoder_heads) == (sizes.decoder_layers, 8)
+    assert (read.encoder_mlp, read.decoder_mlp, read.queries) == (48, 48, 7)
 
 
 def test_a_checkpoint_of_another_model_is_refused():

@@ -1,4 +1,4 @@
-"""Queries over the threshold, none as a state of its own, and masks back on the image."""
+"""Queries over the threshold, phrases without a query, and masks in the size of the image."""
 
 import pytest
 import torch
@@ -58,12 +58,12 @@ def test_a_batch_dimension_of_one_is_fine():
 def test_merging_resizes_to_the_longer_side_and_cuts_right_and_below(width, height):
     left = torch.zeros(1, 4, 4, dtype=torch.bool)
     left[0, :2, :2] = True
-    found = merge([left], width, height)
+    merged = merge([left], width, height)
     side = max(width, height)
     expected = [
         [4 * x // side < 2 and 4 * y // side < 2 for x in range(width)] for y in range(height)
     ]
-    assert found.tolist() == expected
+    assert merged.tolist() == expected
 
 
 def test_merging_unites_queries_and_phrases():
@@ -76,6 +76,6 @@ def test_merging_unites_queries_and_phrases():
 
 
 def test_no_phrase_gives_an_empty_mask_of_the_images_size():
-    found = merge([], 5, 3)
-    assert found.shape == (3, 5)
-    assert not found.any()
+    merged = merge([], 5, 3)
+    assert merged.shape == (3, 5)
+    assert not merged.any()

@@ -1,4 +1,4 @@
-"""The tensor functions give what the plain form of the model gives."""
+"""The tensor functions equal the plain form of the model."""
 
 import pytest
 import torch
@@ -27,11 +27,11 @@ def test_image_features_come_from_before_the_last_layer_without_the_class_token(
 ):
     sizes = tiny.VARIANTS[letter]
     pixels = clip_pixels(tiny.picture(90, 70), sizes.clip_side)
-    found = core_of(letter).encode_image(pixels)
-    assert found.shape == (1, (sizes.clip_side // sizes.patch) ** 2, sizes.hidden)
-    assert torch.equal(core_of(letter).encode_image(pixels[0]), found)
+    projected = core_of(letter).encode_image(pixels)
+    assert projected.shape == (1, (sizes.clip_side // sizes.patch) ** 2, sizes.hidden)
+    assert torch.equal(core_of(letter).encode_image(pixels[0]), projected)
     torch.testing.assert_close(
-        found[0], plain.projected(weights_of(letter), sizes, pixels), atol=1e-5, rtol=0
+        projected[0], plain.projected(weights_of(letter), sizes, pixels), atol=1e-5, rtol=0
     )
 
 
@@ -53,11 +53,11 @@ def test_the_state_of_a_phrase_is_the_one_that_predicted_seg(core_of):
     core = core_of("c")
     image = core.encode_image(clip_pixels(tiny.picture(90, 70), 42))
     ids, step_states, seg_states = core.generate(core.embed(PROMPT, image), 14)
-    asked = [step for step, token in enumerate(ids.tolist()) if token == tiny.TAGS["<seg>"]]
-    assert len(asked) >= 2
-    assert torch.equal(seg_states, step_states[asked])
+    seg_steps = [step for step, token in enumerate(ids.tolist()) if token == tiny.TAGS["<seg>"]]
+    assert len(seg_steps) >= 2
+    assert torch.equal(seg_states, step_states[seg_steps])
     predicted = core.language_model.lm_head(seg_states).argmax(-1)
-    assert predicted.tolist() == [tiny.TAGS["<seg>"]] * len(asked)
+    assert predicted.tolist() == [tiny.TAGS["<seg>"]] * len(seg_steps)
 
 
 def test_generation_stops_after_the_end_token_and_at_the_limit(core_of):
@@ -87,12 +87,12 @@ def test_segmentation(letter, phrases, core_of, weights_of):
     sizes = tiny.VARIANTS[letter]
     pixels = segmenter_pixels(tiny.picture(*SIZES["landscape"]), sizes.side)
     text = states(sizes.hidden, phrases)
-    found = core_of(letter).segment(pixels, text)
+    queries = core_of(letter).segment(pixels, text)
     expected = plain.segment(weights_of(letter), sizes, normalise(pixels)[None], text)
-    assert found.topk.tolist() == expected[3].tolist()
-    for value, wanted in zip(found[:3], expected[:3], strict=True):
-        torch.testing.assert_close(value, wanted, atol=1e-4, rtol=0)
-    assert found.masks.shape == (sizes.queries, sizes.side // 4, sizes.side // 4)
+    assert queries.topk.tolist() == expected[3].tolist()
+    for value, reference in zip(queries[:3], expected[:3], strict=True):
+        torch.testing.assert_close(value, reference, atol=1e-4, rtol=0)
+    assert queries.masks.shape == (sizes.queries, sizes.side // 4, sizes.side // 4)
 
 
 @pytest.mark.parametrize("size", list(SIZES))
@@ -100,8 +100,8 @@ def test_masks_of_pictures_of_every_shape(size, core_of, weights_of):
     sizes, (width, height) = tiny.VARIANTS["a"], SIZES[size]
     pixels = segmenter_pixels(tiny.picture(width, height), sizes.side)
     core, text = core_of("a"), states(sizes.hidden, 2)
-    found = core.segment(pixels, text)
-    matches = core.match(found.logits, found.boxes, found.masks, 0.06)
+    queries = core.segment(pixels, text)
+    matches = core.match(queries.logits, queries.boxes, queries.masks, 0.06)
     logits, _, masks, _ = plain.segment(weights_of("a"), sizes, normalise(pixels)[None], text)
     expected = torch.zeros(height, width, dtype=torch.bool)
     for phrase, match in enumerate(matches):
@@ -139,16 +139,16 @@ def test_cells_at_the_border_of_a_large_map_are_never_chosen(core_of, weights_of
     sides = (64, 32, 16, 8)
     maps = [states(n * n, sizes.width, n).T.reshape(1, -1, n, n) for n in sides]
     features = states(16, sizes.width).T.reshape(1, -1, 4, 4)
-    found = core.segment(EncodedPixels(features, tuple(maps)), text)
+    queries = core.segment(EncodedPixels(features, tuple(maps)), text)
     border = torch.ones(64, 64, dtype=torch.bool)
     border[1:-1, 1:-1] = False
     start = 8 * 8 + 16 * 16 + 32 * 32
-    chosen = [int(cell) - start for cell in found.topk if cell >= start]
+    chosen = [int(cell) - start for cell in queries.topk if cell >= start]
     assert chosen
     assert not border.flatten()[chosen].any()
     expected = plain.find(made, sizes, features[0], [m[0] for m in maps], text)
-    assert found.topk.tolist() == expected[3].tolist()
-    torch.testing.assert_close(found.logits, expected[0], atol=2e-3, rtol=0)  # maps of noise
+    assert queries.topk.tolist() == expected[3].tolist()
+    torch.testing.assert_close(queries.logits, expected[0], atol=2e-3, rtol=0)  # maps of noise
 
 
 def test_an_image_can_be_encoded_once_and_states_may_have_a_batch_dimension(core_of):
@@ -171,8 +171,8 @@ def test_sides_are_filled_up_to_multiples_of_32_after_normalising(core_of):
     filled = torch.zeros(3, 128, 128)
     filled[:, :100, :100] = pixels
     text = states(tiny.VARIANTS["a"].hidden, 2)
-    for found, expected in zip(core.segment(pixels, text), core.segment(filled, text), strict=True):
-        assert torch.equal(found, expected)
+    pairs = zip(core.segment(pixels, text), core.segment(filled, text), strict=True)
+    assert all(torch.equal(value, expected) for value, expected in pairs)
 
 
 def test_pixels_are_raw_or_normalised():

@@ -1,4 +1,4 @@
-"""Phrases by the ids; and the published way by the text, faults included."""
+"""Phrases by ids, and the published pairing by text with its faults."""
 
 import pytest
 

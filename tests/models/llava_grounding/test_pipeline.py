@@ -1,4 +1,4 @@
-"""A run, its scores and its report: all three protocols, masks counted or counted as missing."""
+"""A run, its scores and its report over all three protocols, with and without masks."""
 
 import dataclasses
 
@@ -60,9 +60,9 @@ def test_no_mask_is_counted_and_shown(boxes, core_of, tmp_path):
     )
     assert all(record.masks == 0 for record in run.answers().values())
     scores = score(run, ScoreOptions(selectors=["native"]))
-    found = scores.groundings[3, "native"]
-    assert (found.no_mask, found.missing) == (4, 0)
-    assert found.all_asked.value == 0.25  # nothing shown is right where there is nothing to show
+    native_scores = scores.groundings[3, "native"]
+    assert (native_scores.no_mask, native_scores.missing) == (4, 0)
+    assert native_scores.all_asked.value == 0.25  # an empty mask is right for one sample of four
     page = write_report([run], tmp_path / "page", scores=[scores]).read_text()
     assert '"no_mask":true' in page.replace(" ", "")
 

@@ -36,7 +36,7 @@ class Tiny:
     mlp: int = 48
     queries: int = 20
     side: int = 128
-    tag_scale: float = 1.0  # how loud the three tags are among the next tokens
+    tag_scale: float = 1.0  # scale of the rows of the three tags in the output head
     grammar: float = 0.0  # how strongly words, <g_s>, words, <g_e>, <seg> follow each other
 
     @property
@@ -55,7 +55,7 @@ VARIANTS = {
 
 
 def weights(tiny: Tiny) -> dict[str, torch.Tensor]:
-    """Returns all tensors of a checkpoint, by published key."""
+    """Return all tensors of a checkpoint by published key."""
     rng = np.random.default_rng(tiny.seed)
 
     def normal(*shape: int, scale: float = 1.0, mean: float = 0.0) -> torch.Tensor:
@@ -102,12 +102,18 @@ def _language(tiny, made, normal, linear):
     head[-3:] = normal(3, tiny.hidden, scale=0.4 * tiny.tag_scale)
     head[2] = normal(tiny.hidden, scale=0.2)
     start, end, seg = TAGS.values()
-    before, inside = range(300, 310), range(310, 320)
+    plain_words, phrase_words = range(300, 310), range(310, 320)
     embedded = made["model.embed_tokens.weight"]
-    for now, then in ((before, [start]), ([start], inside), (inside, [end]), ([end], [seg]),
-                      ([seg], before)):  # fmt: skip
-        for token in then:
-            head[token] += tiny.grammar * embedded[list(now)].mean(0) * len(now) ** 0.5
+    for current, following in (
+        (plain_words, [start]),
+        ([start], phrase_words),
+        (phrase_words, [end]),
+        ([end], [seg]),
+        ([seg], plain_words),
+    ):
+        for token in following:
+            scale = len(current) ** 0.5
+            head[token] += tiny.grammar * embedded[list(current)].mean(0) * scale
     made["lm_head.weight"] = head
 
 
@@ -155,7 +161,7 @@ def _backbone(tiny, made, normal, linear, norm):
 
 
 def _deformable(tiny, made, normal, linear, at):
-    """Offsets of a few cells; weights of 8 heads, 4 levels and 4 points."""
+    """Add a deformable attention: offsets of a few cells; 8 heads, 4 levels and 4 points."""
     made[f"{at}.sampling_offsets.weight"] = normal(256, tiny.width, scale=0.2)
     made[f"{at}.sampling_offsets.bias"] = normal(256, scale=2.0)
     linear(f"{at}.attention_weights", 128, tiny.width)
@@ -217,7 +223,7 @@ def _predictor(tiny, made, normal, linear, norm):
 
 
 def settings(tiny: Tiny) -> dict:
-    """Returns config.json as transformers 4.31 wrote it, without what nobody reads."""
+    """Return config.json as transformers 4.31 wrote it, without the unused keys."""
     return {
         "architectures": ["LlavaLlamaForCausalLM_joint_2st_it_only_ref_instr"],
         "model_type": "llava",
@@ -245,7 +251,7 @@ def settings(tiny: Tiny) -> dict:
 
 
 def clip_settings(tiny: Tiny) -> dict:
-    """Returns CLIP's config.json."""
+    """Return CLIP's config.json."""
     return {
         "model_type": "clip_vision_model",
         "hidden_size": tiny.clip,
@@ -259,7 +265,7 @@ def clip_settings(tiny: Tiny) -> dict:
 
 
 def write(folder: Path, tiny: Tiny, made: dict[str, torch.Tensor] | None = None) -> Path:
-    """Writes a folder as published: three shards, an index, slow tokenizer files, and CLIP's."""
+    """Write a folder as published: three shards, an index, slow tokenizer files, and CLIP's."""
     made = weights(tiny) if made is None else made
     folder.mkdir(parents=True, exist_ok=True)
     keys, index = list(made), {}
@@ -284,7 +290,7 @@ def write(folder: Path, tiny: Tiny, made: dict[str, torch.Tensor] | None = None)
 
 
 def picture(width: int, height: int, seed: int = 0):
-    """Returns an RGB image of coloured tiles."""
+    """Return an RGB image of coloured tiles."""
     from PIL import Image
 
     tiles = np.random.default_rng(seed).integers(0, 256, (height // 16 + 1, width // 16 + 1, 3))

@@ -30,7 +30,7 @@ def generate(
     boxes: Tensor | None = None,
     prompt_masks: bool = False,
 ) -> tuple[list[int], Tensor]:
-    """Returns the generated ids and the mask logits [n, *size]."""
+    """Return the generated ids and the mask logits [n, *size]."""
     weights, sizes = original.weights, original.sizes
     ids = list(input_ids)
     patches = (sizes.clip_side // 14) ** 2
@@ -65,13 +65,13 @@ def generate(
         low = sam_decode(sam, embedding, prompt)  # (4g, 4g)
         side = sizes.sam_side
         square = F.interpolate(low[None, None], (side, side), mode="bilinear")
-        inside = square[..., : resized[0], : resized[1]]
-        masks.append(F.interpolate(inside, size, mode="bilinear")[0])
+        cropped = square[..., : resized[0], : resized[1]]
+        masks.append(F.interpolate(cropped, size, mode="bilinear")[0])
     return ids[len(input_ids) :], torch.cat(masks)
 
 
 def random_pixels(clip_side: int, sam_side: int = 64, seed: int = 5) -> tuple[Tensor, Tensor]:
-    """Noise for CLIP and for SAM, each [1, 3, side, side]."""
+    """Return noise for CLIP and for SAM, each [1, 3, side, side]."""
     generator = torch.Generator().manual_seed(seed)
     return (
         torch.randn(1, 3, clip_side, clip_side, generator=generator),
@@ -80,7 +80,7 @@ def random_pixels(clip_side: int, sam_side: int = 64, seed: int = 5) -> tuple[Te
 
 
 def assert_same(output: SegOutput, expected: tuple[list[int], Tensor]) -> None:
-    """What a model says and shows equals what `generate` does."""
+    """Assert that ids and mask logits of a model equal those of `generate`."""
     ids, masks = expected
     assert output.ids.tolist() == ids
     assert output.masks.shape == masks.shape

@@ -21,8 +21,8 @@ def plain(size, colour=(200, 100, 50)):
     ],
 )
 def test_the_longer_side_fills_sam_s_square(size, resized):
-    pixels, inside = sam_pixels(plain(size), 1024)
-    assert inside == resized
+    pixels, resized_to = sam_pixels(plain(size), 1024)
+    assert resized_to == resized
     assert pixels.shape == (1, 3, 1024, 1024)
 
 
@@ -40,9 +40,9 @@ def test_sam_s_padding_is_zero_after_normalisation():
 def test_sam_sees_pillow_s_bilinear_filter():
     noise = Image.effect_noise((90, 60), 80).convert("RGB")
     pixels, (height, width) = sam_pixels(noise, 48)
-    wanted = np.asarray(noise.resize((width, height), Image.Resampling.BILINEAR), dtype=float)
-    wanted = (wanted - SAM_MEAN) / SAM_STD
-    assert np.allclose(pixels[0, :, :height].permute(1, 2, 0).numpy(), wanted, atol=1e-5)
+    expected = np.asarray(noise.resize((width, height), Image.Resampling.BILINEAR), dtype=float)
+    expected = (expected - SAM_MEAN) / SAM_STD
+    assert np.allclose(pixels[0, :, :height].permute(1, 2, 0).numpy(), expected, atol=1e-5)
 
 
 def test_clip_sees_the_middle_square_only():

@@ -19,7 +19,7 @@ FIRST_ADDED = 600  # the pieces of data/tokenizer.model
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a tiny model; nothing of it is stored but config.json and the tensors' shapes."""
+    """Sizes of a tiny model; on disk they are only in config.json and the shapes of the tensors."""
 
     sam_prefix: str
     tokens: tuple[str, ...]
@@ -199,7 +199,7 @@ def model_shapes(s: Sizes) -> dict[str, tuple[int, ...]]:
 
 
 def random_tensors(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
-    """Weights that make a lively answer and calm masks; norms near one, everything else small."""
+    """Return weights with varied answers and calm masks: norms near one, all else small."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, shape in shapes.items():
@@ -232,7 +232,7 @@ class Original:
 
 
 def write(folder: Path, sizes: Sizes, seed: int = 0, shards: int = 3) -> Original:
-    """Writes a checkpoint and its vision tower as the projects publish them."""
+    """Write a checkpoint and its vision tower as the projects publish them."""
     weights = random_tensors(model_shapes(sizes), seed)
     clip = random_tensors(clip_shapes(sizes), seed + 1)
     original = Original(sizes, folder / "checkpoint", folder / "clip", weights, clip)
@@ -261,7 +261,7 @@ def write(folder: Path, sizes: Sizes, seed: int = 0, shards: int = 3) -> Origina
 
 
 def write_fond_of(token: int, folder: Path, sizes: Sizes, seed: int) -> Original:
-    """Writes a checkpoint whose answers are fond of a token."""
+    """Write a checkpoint whose answers contain a token often."""
     made = write(folder, sizes, seed=seed)
     made.weights["lm_head.weight"][token] *= 8
     write_shards(made.folder, made.weights, 3)
