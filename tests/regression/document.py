@@ -399,7 +399,7 @@ def ground(shop: Workshop) -> Any:
     model, segmenter = pf.load_model("tiny-llava", device="cpu"), pf.load_segmenter("tiny-sam")
     options: dict[str, dict[str, Any]] = {
         "default": {},
-        "published": {"published": True},
+        "published": {"conventions": pf.PUBLISHED},
         "score": {"selector": "score", "grounder_options": {"points": 2}},
         "prompt": {"prompt": "What is there?", "selector": "union"},
     }
