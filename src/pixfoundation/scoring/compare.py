@@ -22,7 +22,7 @@ from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.types import PROTOCOLS
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
     from pixfoundation.scoring.compare import Comparison
     from pixfoundation.scoring.scores import Scores
@@ -94,7 +94,7 @@ def _numbers(estimate: Estimate) -> dict[str, Any]:
 
 def _pandas() -> Any:
     try:
-        import pandas
+        import pandas  # pyright: ignore[reportMissingTypeStubs]
     except ModuleNotFoundError as error:
         raise missing_package("pandas", "A data frame of scores", "pandas") from error
     return pandas

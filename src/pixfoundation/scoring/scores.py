@@ -21,7 +21,7 @@ from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 DEFAULT_SELECTORS = ("native", "auto", "similarity", "oracle", "random", "oracle_random")
 """The selectors of the published tables and the chance levels; the first one leads a table."""
