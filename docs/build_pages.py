@@ -12,6 +12,14 @@ from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
+WEIGHTS = "src/pixfoundation/weights"
+EMBEDDED = ("tiny-llava", "tiny-sam")
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Turn links to the model cards in the package towards their pages on the site."""
+    return re.sub(rf"\]\(\.\./{WEIGHTS}/([\w-]+)/README\.md\)", r"](model-cards/\1.md)", markdown)
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the command-line reference, the changelog and the contribution guide."""
@@ -19,6 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/cli.md": command_reference(),
         "changelog.md": root_page("CHANGELOG.md"),
         "contributing.md": root_page("CONTRIBUTING.md"),
+        **{f"model-cards/{name}.md": root_page(f"{WEIGHTS}/{name}/README.md") for name in EMBEDDED},
     }
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
