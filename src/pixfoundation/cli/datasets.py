@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def check_command(
     """List every problem of a dataset with its file and entry; errors make the command fail.
 
     Examples:
-      pixfoundation datasets check pixmmvp --data-root data/pixmmvp
+      pixfoundation datasets check pixmmvp
 
       pixfoundation datasets check folder --data-root mydata --json
     """
@@ -66,7 +67,10 @@ def check_command(
 @datasets_app.command("fetch", cls=Command)
 def fetch_command(
     dataset: str = typer.Argument(help="Dataset to download: pixmmvp or pixcvbench."),
-    out: Path | None = typer.Option(None, help="Folder to download into. Default: data/<name>."),
+    out: Path | None = typer.Option(
+        None,
+        help="Folder to download into. Default: data/<name>, or $PIXFOUNDATION_DATA/<name>.",
+    ),
     keep_going: bool = typer.Option(
         False, help="Continue when a file differs from the recorded one. It is kept either way."
     ),
@@ -76,16 +80,17 @@ def fetch_command(
     Complete files are kept, and an interrupted download is resumed.
 
     Examples:
-      pixfoundation datasets fetch pixmmvp --out data/pixmmvp
+      pixfoundation datasets fetch pixmmvp
 
-      pixfoundation datasets fetch pixcvbench --out data/pixcvbench
+      pixfoundation datasets fetch pixcvbench --out /scratch/pixcvbench
     """
     from pixfoundation.datasets.fetch import fetch
+    from pixfoundation.datasets.places import fetched_root
 
     console = Console(stderr=True)
     done = fetch(
         dataset,
-        out or Path("data") / dataset,
+        out or fetched_root(dataset),
         keep_going=keep_going,
         on_progress=lambda line: console.print(escape(line), highlight=False, style="dim"),
     )
@@ -97,7 +102,10 @@ def fetch_command(
     )
     for line in done.by_hand:
         say(console, f"To do by hand: {escape(line)}")
-    say(console, f"Next: pixfoundation datasets check {dataset} --data-root {done.root}")
+    where = (
+        "" if done.root == fetched_root(dataset) else f" --data-root {shlex.quote(str(done.root))}"
+    )
+    say(console, f"Next: pixfoundation datasets check {dataset}{escape(where)}")
 
 
 def _print(report: Report) -> None:
@@ -105,9 +113,10 @@ def _print(report: Report) -> None:
     for problem in report.problems:
         mark = "[red]error[/red]" if problem.severity == "error" else "[yellow]odd[/yellow]"
         say(console, f"{mark}  {escape(str(problem))}")
+    place = "" if report.root is None else f" at {report.root}"
     facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
     say(
         console,
-        f"[bold]{report.name}[/bold]: {facts or 'no samples'}. "
+        f"[bold]{report.name}[/bold]{escape(place)}: {facts or 'no samples'}. "
         f"{len(report.errors)} errors, {len(report.problems) - len(report.errors)} oddities.",
     )

@@ -11,7 +11,11 @@ import typer
 from pixfoundation.types import PROTOCOLS, Protocol
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
-DATA_ROOT = typer.Option(None, help="The folder that holds the data set.")
+DATA_ROOT = typer.Option(
+    None,
+    help="The folder that holds the dataset. Default: where `pixfoundation datasets fetch` puts "
+    "it: data/<name>, or $PIXFOUNDATION_DATA/<name>.",
+)
 DATA_OPTION = typer.Option(
     None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
 )

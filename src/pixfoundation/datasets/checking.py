@@ -21,11 +21,13 @@ class Report:
 
     Attributes:
         name: Name of the dataset.
+        root: The folder that it was read from; None if it is embedded or cannot be read.
         problems: Errors and warnings, each with its file and entry.
         facts: Counts of what could be read, by description.
     """
 
     name: str
+    root: Path | None
     problems: tuple[Problem, ...]
     facts: dict[str, int]
 
@@ -38,6 +40,7 @@ class Report:
         """Return the report as plain JSON data."""
         return {
             "dataset": self.name,
+            "root": None if self.root is None else str(self.root),
             "facts": self.facts,
             "problems": [
                 {
@@ -56,7 +59,7 @@ def check_data(name: str, root: Path | None, *, images: bool = True, **options: 
 
     Args:
         name: A name from `pixfoundation datasets`.
-        root: The folder of the dataset; None if it is embedded.
+        root: The folder of the dataset; None if it is embedded, or lies where `fetch` put it.
         images: Whether to open the image files as well.
         options: Options of the dataset.
 
@@ -67,13 +70,14 @@ def check_data(name: str, root: Path | None, *, images: bool = True, **options: 
     try:
         dataset: Any = factory(root, **options)
     except DataError as error:
-        return Report(name, (Problem(root or Path(), "data set", str(error)),), {})
+        return Report(name, root, (Problem(root or Path(), "dataset", str(error)),), {})
     if isinstance(dataset, FileDataset):
         problems, samples = dataset.check(images=images), dataset.readable
+        root = dataset.root
     else:
         problems, samples = dataset.check(), dataset.samples
     changed = [Problem(file, "checksum", what, "warning") for file, what in _changed(root)]
-    return Report(name, (*problems, *changed), count(samples))
+    return Report(name, root, (*problems, *changed), count(samples))
 
 
 def count(samples: Sequence[Sample]) -> dict[str, int]:

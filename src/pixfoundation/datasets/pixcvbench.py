@@ -27,6 +27,7 @@ from pixfoundation.datasets.files import (
     by_number,
     read_table,
 )
+from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.datasets.resizing import Resizing, resize_mask
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.images import image_size
@@ -50,28 +51,24 @@ ADVICE = {
 
 @datasets.register(
     "pixcvbench",
-    summary="1,438 questions of CV-Bench with expressions and masks; needs --data-root",
+    summary="1,438 questions of CV-Bench with expressions and masks; to be fetched",
 )
 def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileDataset:
     """Read PixCV-Bench.
 
     Args:
-        root: The folder in the published layout. Images may be missing where the annotations are
-            run lengths, which carry their size; polygons need the image.
+        root: The folder in the published layout; None for the one that `fetch` fills. Images may be
+            missing where the annotations are run lengths, which carry their size; polygons need
+            the image.
         resize: How masks are resized to their image: `bilinear` as published, or `nearest`.
 
     Raises:
         DataError: If a file is missing or unreadable, or `resize` has another value.
         PrerequisiteError: If `pyarrow`, which reads the question table, is not installed.
     """
-    if root is None:
-        raise DataError(
-            "PixCV-Bench needs `root`, the folder with ADE20K, COCO and CV-Bench. "
-            "`pixfoundation datasets fetch pixcvbench --out DIR` downloads what the hub has of it."
-        )
     if resize not in ("bilinear", "nearest"):
         raise DataError(f"Expected `resize` to be 'bilinear' or 'nearest', but got {resize!r}.")
-    reader = _Reader(Path(root), resize)
+    reader = _Reader(given_or_fetched(root, NAME, "PixCV-Bench"), resize)
     samples = list(reader.samples())
     notes = ["all annotations of an image are united"]
     if reader.resized:

@@ -25,6 +25,7 @@ from pixfoundation.datasets.files import (
     read_table,
     split_options,
 )
+from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
@@ -47,27 +48,22 @@ _ANSWER_NOTES = {
 
 @datasets.register(
     "pixmmvp",
-    summary="150 pairs of MMVP with expressions and masks; needs --data-root",
+    summary="150 pairs of MMVP with expressions and masks; to be fetched",
 )
 def load(root: Path | None = None, *, answers: str = "published") -> FileDataset:
     """Read PixMMVP.
 
     Args:
-        root: The folder in the published layout. Images may be missing; answers that were collected
-            before can still be scored.
+        root: The folder in the published layout; None for the one that `fetch` fills. Images may be
+            missing; answers that were collected before can still be scored.
         answers: `published`, as the literature used them, or `corrected`.
 
     Raises:
         DataError: If a file is missing or unreadable, or `answers` has another value.
     """
-    if root is None:
-        raise DataError(
-            "PixMMVP needs `root`, the folder with Objects.csv and Segmentations.json. "
-            "`pixfoundation datasets fetch pixmmvp --out DIR` downloads it."
-        )
     if answers not in _ANSWER_NOTES:
         raise DataError(f"The answers are 'published' or 'corrected', but got {answers!r}.")
-    reader = _Reader(Path(root), answers)
+    reader = _Reader(given_or_fetched(root, NAME, "PixMMVP"), answers)
     samples = list(reader.samples())
     reader.check_pairs(samples)
     advice = "It belongs to MMVP: `pixfoundation datasets fetch pixmmvp` downloads it."
