@@ -55,13 +55,6 @@ NAMES = {
     "given": "passed, options, ...",
 }
 
-IN_WORK: set[str] = {
-    "api",
-    "app",
-    "cli",
-}
-"""Packages that are still to be rewritten; only ever made shorter."""
-
 
 def sources() -> list[Path]:
     folders = ("src/pixfoundation", "recipes", "perf")
@@ -128,17 +121,9 @@ def complaints(path: Path) -> list[str]:
     return result
 
 
-def package_of(path: Path) -> str:
-    """Return the unit that `IN_WORK` names: a package, a top-level module, a folder or a page."""
-    parts = path.relative_to(ROOT).parts
-    if parts[:2] == ("src", "pixfoundation"):
-        return parts[2].removesuffix(".py") if parts[2] != "models" else "/".join(parts[2:4])
-    return parts[0] if parts[0] != "docs" else "/".join(parts)
-
-
 @pytest.mark.parametrize(
     "path",
-    [path for path in sources() if package_of(path) not in IN_WORK],
+    sources(),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_the_language_is_plain(path):

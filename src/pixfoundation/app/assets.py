@@ -1,4 +1,4 @@
-"""The page's style, scripts and templates, which lie beside this module."""
+"""The page's style, scripts and templates, which lie next to this module."""
 
 from __future__ import annotations
 

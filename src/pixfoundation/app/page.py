@@ -25,7 +25,7 @@ from pixfoundation.models import models
 from pixfoundation.segmenters import segmenters
 
 EXAMPLES = ((23, 0), (108, 1), (79, 1))
-"""Pairs and sides of PixScenes that the embedded model does well on."""
+"""Pairs and sides of PixScenes that the embedded model grounds well."""
 SELECTORS = {
     "similarity to the expression": "similarity",
     "score of the segmenter": "score",
@@ -53,8 +53,8 @@ def build_page(session: Session, model: str) -> gr.Blocks:
     """Return the page.
 
     Args:
-        session: Grounds what the page is given.
-        model: The one that is chosen at first.
+        session: Grounds the images and expressions that users enter.
+        model: Name of the model that is selected at first.
     """
     with gr.Blocks(title="PixFoundation", analytics_enabled=False) as page:
         gr.Markdown(INTRODUCTION, elem_id="introduction")
@@ -136,7 +136,7 @@ def _upload() -> gr.Image:
 
 
 def _choices(model: str) -> list[gr.Dropdown]:
-    """The dropdowns for model, segmenter and selector."""
+    """Return the dropdowns for model, segmenter and selector."""
     offered = [
         entry.name for entry in models if "needs" not in entry.details or entry.name == model
     ]
@@ -167,7 +167,7 @@ def _choices(model: str) -> list[gr.Dropdown]:
 
 
 def _examples(picture: gr.Image, expression: gr.Textbox) -> Examples:
-    """PixScenes drawings with their expressions; a click grounds."""
+    """Show PixScenes drawings with their expressions; a click on one grounds it."""
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for number, (index, side) in enumerate(EXAMPLES, start=1):
@@ -186,7 +186,7 @@ def _examples(picture: gr.Image, expression: gr.Textbox) -> Examples:
 
 
 def _look_at(image: str | None) -> tuple[Any, Any]:
-    """Take an upload, or says at once why it cannot be read."""
+    """Take an upload, or say at once why it cannot be read."""
     try:
         if image is not None:
             load_image(image)
@@ -229,7 +229,7 @@ def _busy(text: str) -> Update:
 
 
 def _nothing(text: str) -> Update:
-    """An error in place of results."""
+    """Show an error in place of results."""
     hidden = gr.update(visible=False)
     return (_failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 4)
 
@@ -239,5 +239,5 @@ def _failure(text: str) -> str:
 
 
 def _without_folder(error: Exception, image: str | None) -> str:
-    """The message with the name of an upload instead of where it was put."""
+    """Return the message with the file name of an upload instead of its temporary path."""
     return str(error).replace(image, Path(image).name) if image else str(error)

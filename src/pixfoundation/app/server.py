@@ -1,4 +1,4 @@
-"""Serves the page: on this machine only unless told otherwise, and never through a tunnel."""
+"""Serve the page: on this machine only by default, and never through a tunnel."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LARGEST_UPLOAD = "64mb"
 
 
 def listen(host: str = LOOPBACK, port: int | None = None) -> socket.socket:
-    """Binds an address.
+    """Bind an address.
 
     Args:
-        host: By default reachable from this machine only.
-        port: None for 7860, or any free one if that is taken.
+        host: Address to bind to; by default it is reachable from this machine only.
+        port: Port to bind to; None for 7860, or a free port if 7860 is taken.
 
     Raises:
-        PrerequisiteError: If the address cannot be had.
+        PrerequisiteError: If the address cannot be bound.
     """
     if port is not None:
         return _bound(host, port)
@@ -65,13 +65,13 @@ def address(listener: socket.socket) -> str:
 def application(
     host: str, model: str, options: Callable[[str], Mapping[str, Any]]
 ) -> Iterator[FastAPI]:
-    """Give the web application; what is uploaded to it is deleted at the end.
+    """Yield the web application; files uploaded to it are deleted at the end.
 
     Args:
-        host: Where it will be served. On this machine only, requests that a foreign page makes by
-            another name for it are refused.
-        model: The one that is chosen at first.
-        options: Gives a model's options by its name.
+        host: Address that it will be served at. For this machine only, requests that another
+            web page makes under another host name are refused.
+        model: Name of the model that is selected at first.
+        options: Returns the options of a model by its name.
 
     Raises:
         PrerequisiteError: If Gradio is not installed.
@@ -114,7 +114,7 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
     """Serve an application at a bound address until interrupted or terminated."""
     import uvicorn
 
-    # uvicorn passes a signal on when it has shut down; this way what is open is closed after it.
+    # uvicorn re-raises a signal after its shutdown; as an interrupt it closes open contexts first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     with suppress(KeyboardInterrupt):

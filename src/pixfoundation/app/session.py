@@ -14,7 +14,7 @@ from pixfoundation.models.base import Model
 from pixfoundation.segmenters.base import AnySegmenter
 
 AUTOMATIC = "automatic"
-"""In place of a segmenter's name: the one that goes with the model."""
+"""Stands for the default segmenter of the chosen model."""
 
 T = TypeVar("T")
 
@@ -29,14 +29,14 @@ class Session:
         """Start with nothing loaded.
 
         Args:
-            options: Gives a model's options, for `pixfoundation.load_model`, by its name.
+            options: Returns the options of a model for `pixfoundation.load_model`, by its name.
         """
         self._lock = threading.Lock()
         self._models = _Kept[Model](lambda name: api.load_model(name, **options(name)))
         self._segmenters = _Kept[AnySegmenter](api.load_segmenter)
 
     def check(self, image: Path | None, expression: str, model: str, segmenter: str) -> Path:
-        """Refuses what cannot be grounded, before anything is loaded.
+        """Refuse what cannot be grounded, before anything is loaded.
 
         Returns:
             The image.
@@ -61,10 +61,10 @@ class Session:
         )
 
     def load(self, model: str, segmenter: str) -> tuple[Model, AnySegmenter | None]:
-        """Load a model and what draws its masks; what was held before is let go first.
+        """Load a model and its segmenter; those loaded before are released first.
 
         Returns:
-            Both; no segmenter for a model with masks of its own.
+            Both; the segmenter is None for a model with native masks.
 
         Raises:
             PixFoundationError: If a name is not known, or weights or packages are missing.
@@ -75,7 +75,7 @@ class Session:
     def ground(
         self, image: Path, expression: str, model: str, segmenter: str, selector: str
     ) -> api.GroundingResult:
-        """Grounds an expression in an image, see `pixfoundation.ground`.
+        """Ground an expression in an image, see `pixfoundation.ground`.
 
         Raises:
             PixFoundationError: As `check` and `load`, or if the model cannot be grounded.
@@ -96,20 +96,20 @@ def _segmenter_name(model: str, segmenter: str) -> str:
 
 
 class _Kept(Generic[T]):
-    """The last thing that was loaded by name."""
+    """The object that was loaded last, with its name."""
 
     def __init__(self, load: Callable[[str], T]) -> None:
         self._load = load
-        self._held: tuple[str, T] | None = None
+        self._loaded: tuple[str, T] | None = None
 
     @property
     def name(self) -> str | None:
-        """What is held, if anything."""
-        return self._held[0] if self._held else None
+        """Name of the loaded object; None if nothing is loaded."""
+        return self._loaded[0] if self._loaded else None
 
     def get(self, name: str) -> T:
-        """Return what has that name, loaded if it is not held."""
-        if self._held is None or self._held[0] != name:
-            self._held = None  # before the next is loaded: two may not fit into memory
-            self._held = (name, self._load(name))
-        return self._held[1]
+        """Return the object of that name; load it if another one is loaded."""
+        if self._loaded is None or self._loaded[0] != name:
+            self._loaded = None  # before the next is loaded: two may not fit into memory
+            self._loaded = (name, self._load(name))
+        return self._loaded[1]

@@ -1,4 +1,4 @@
-"""What the page shows of a grounded image, as text pieces, pictures and HTML; no Gradio in here."""
+"""What the page shows of a grounded image, as text pieces, pictures and HTML; without Gradio."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ COLOURS = {str(number + 1): colour for number, colour in enumerate(PHRASE_COLOUR
 """Colour by label of a phrase, see `highlighted`; after the last one they start again."""
 
 
-def highlighted(found: GroundedImage) -> list[tuple[str, str | None]]:
-    """Cuts an answer into pieces, each with the label of its phrase or none.
+def highlighted(grounded: GroundedImage) -> list[tuple[str, str | None]]:
+    """Cut an answer into pieces, each with the label of its phrase, or with None.
 
     Returns:
         The pieces in order; joined they are the answer. The labels are the keys of `COLOURS`.
     """
     return [
         (piece, None if number is None else str(number % len(COLOURS) + 1))
-        for piece, number in cut_at_phrases(found.answer.text, found.phrases)
+        for piece, number in cut_at_phrases(grounded.answer.text, grounded.phrases)
     ]
 
 

@@ -20,8 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Do multimodal large language models see what they say?\n\n"
-    "Start with [bold]pixfoundation demo[/bold]: the whole pipeline on the embedded benchmark "
-    "and models, no network needed.",
+    "Start with [bold]pixfoundation demo[/bold]: the whole pipeline on the embedded dataset "
+    "and models, without a network.",
 )
 
 
@@ -69,7 +69,7 @@ _register()
 
 
 def main() -> None:
-    """Run the command line; an error that a person can act on is one sentence, not a traceback."""
+    """Run the command line; an expected error is printed as one sentence, without a traceback."""
     console = Console(stderr=True)
     try:
         app()
@@ -79,7 +79,7 @@ def main() -> None:
         console.print(f"[bold red]Error:[/bold red] {_escaped(str(error))}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("\nStopped. What was written is safe; the same command continues from there.")
+        console.print("\nStopped. Everything written is safe; the same command continues.")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

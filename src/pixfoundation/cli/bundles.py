@@ -1,4 +1,4 @@
-"""Options that several commands share, given to each command as one object."""
+"""Options that several commands share, passed to each command as one object."""
 
 from __future__ import annotations
 

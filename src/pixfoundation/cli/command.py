@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import Console
-from typer import Context
 from typer.core import TyperCommand, TyperGroup
 
 from pixfoundation.errors import PixFoundationError
@@ -24,6 +23,8 @@ OPTIONS: dict[str, dict[str, str]] = {
 """By command, the new spelling of an option by its former one; a former one may include a value."""
 
 
+_Context: TypeAlias = Any
+"""Typer's context; its class differs between the versions of Typer."""
 FLAGS = {"root": "data_root"}
 """The command line's name of a parameter, where it differs from the library's."""
 
@@ -34,7 +35,7 @@ class Command(TyperCommand):
     Messages of the library name parameters, such as `keep_going`; here they become `--keep-going`.
     """
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: _Context) -> Any:
         """Run the command; in an error, replace names of parameters by those of its options."""
         try:
             return super().invoke(ctx)
@@ -51,7 +52,7 @@ class Command(TyperCommand):
 
         return re.sub(r"`([a-z_]+)`", flag, message)
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Replace former spellings, then parse as usual."""
         return super().parse_args(ctx, replace_options(args, OPTIONS.get(_path(ctx), {})))
 
@@ -65,14 +66,14 @@ class Group(TyperGroup):
 
     default: str | None = None
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Put the default command in front of arguments that name no command."""
         named = args[0] if args else ""
         if self.default and named not in self.commands and named not in ctx.help_option_names:
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: _Context, args: list[str]) -> Any:
         """Replace a former name, then find the command as usual."""
         if args and args[0] in COMMANDS and args[0] not in self.commands:
             announce(args[0], COMMANDS[args[0]])
@@ -81,7 +82,7 @@ class Group(TyperGroup):
 
 
 class ListingGroup(Group):
-    """A group whose default command lists what there is."""
+    """A group whose default command is `list`."""
 
     default = "list"
 
@@ -113,7 +114,7 @@ def replace_options(args: Sequence[str], renamed: dict[str, str]) -> list[str]:
     return result
 
 
-def _path(ctx: Context) -> str:
+def _path(ctx: _Context) -> str:
     """Return the names of a command and of the groups around it, without the program's name."""
     names: list[str] = []
     current: Any = ctx
@@ -124,7 +125,7 @@ def _path(ctx: Context) -> str:
 
 
 def announce(former: str, new: str) -> None:
-    """Say on standard error which spelling to use from now on."""
+    """Print the new spelling on standard error."""
     Console(stderr=True).print(
         f"Note: '{former}' is now '{new}'; the former spelling still works.",
         markup=False,

@@ -1,4 +1,4 @@
-"""Which module holds which command, in the order in which `--help` lists them."""
+"""The commands with their modules, in the order in which `--help` lists them."""
 
 from __future__ import annotations
 

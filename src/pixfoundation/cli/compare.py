@@ -33,18 +33,26 @@ def compare_command(
     from pixfoundation.scoring.compare import compare
     from pixfoundation.scoring.intervals import percent
 
-    found = compare(first, second, options)
+    comparison = compare(first, second, options)
     if as_json:
-        print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        print(json.dumps(comparison.to_json(), indent=2, ensure_ascii=False))
         return
     console = Console()
-    shared = f"{len(found.first.samples)} shared samples"
-    dropped = f", {found.dropped} that only one run has left out" if found.dropped else ""
-    console.print(f"[bold]{escape(found.first.dataset)}[/bold]: {shared}{dropped}", highlight=False)
+    shared = f"{len(comparison.first.samples)} shared samples"
+    dropped = f", {comparison.dropped} that only one run has left out" if comparison.dropped else ""
+    console.print(
+        f"[bold]{escape(comparison.first.dataset)}[/bold]: {shared}{dropped}", highlight=False
+    )
     table = plain_table("%; second minus first [95 % interval]; * leaves zero out")
-    for title in ("", escape(found.first.name), escape(found.second.name), "difference", ""):
+    for title in (
+        "",
+        escape(comparison.first.name),
+        escape(comparison.second.name),
+        "difference",
+        "",
+    ):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for name, difference in found.differences.items():
+    for name, difference in comparison.differences.items():
         table.add_row(
             name,
             percent(difference.first, interval=False),

@@ -1,4 +1,4 @@
-"""`--published` and `--conventions`: the rules, in every command that makes numbers."""
+"""`--published` and `--conventions`: the rules of every command that computes numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose_conventions(published: bool, file: Path | None) -> Conventions:
     """Return the rules that the two options name.
 
     Raises:
-        DataError: If the file cannot be read, or holds a rule or value that is not known.
+        DataError: If the file cannot be read, or has an unknown rule or value.
     """
     base = PUBLISHED_RULES if published else DEFAULT
     return base if file is None else Conventions.load(file, base)

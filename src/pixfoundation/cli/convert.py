@@ -1,4 +1,4 @@
-"""`pixfoundation convert-weights`: a pickled weights file made into safetensors, once."""
+"""`pixfoundation convert-weights`: convert a pickled weights file to safetensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def convert_command(
 ) -> None:
     """Write the tensors of a pickled file as safetensors; the source stays as it is.
 
-    For files that cannot be loaded safely because a trainer saved other objects beside the
+    For files that cannot be loaded safely because a trainer saved other objects next to the
     weights. Nothing that the file names is imported or run: tensors and plain containers are
     rebuilt, everything else is replaced by an empty stand-in and dropped.
 
@@ -29,6 +29,6 @@ def convert_command(
     console = Console(stderr=True, highlight=False)
     console.print(f"Wrote {done.tensors} tensors ({done.bytes:,} bytes) to {done.target}.")
     if done.dropped:
-        console.print(f"Left out, being no weights: {', '.join(done.dropped)}.")
+        console.print(f"Left out, because they are no weights: {', '.join(done.dropped)}.")
     if done.replaced:
-        console.print(f"Named by the file and not loaded: {', '.join(done.replaced)}.")
+        console.print(f"Named in the file but not loaded: {', '.join(done.replaced)}.")

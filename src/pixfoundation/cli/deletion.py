@@ -1,4 +1,4 @@
-"""`pixfoundation deletion`: is what a model attends to what it uses?"""
+"""`pixfoundation deletion`: does a model use the place that it attends to?"""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_
 
 def deletion_command(
     run: Path = typer.Argument(help="A run directory with protocol 3, grounded by attention."),
-    model: str | None = typer.Option(None, help="The run's model. Default: by the run's record."),
-    limit: int | None = typer.Option(None, min=1, help="Only the first N samples."),
-    share: float = typer.Option(0.1, help="Which part of the image's area is covered."),
-    seed: int = typer.Option(2024, help="Of the controls' places."),
+    model: str | None = typer.Option(
+        None, help="The run's model. Default: the name in the run's record."
+    ),
+    limit: int | None = typer.Option(None, min=1, help="Use the first N samples only."),
+    share: float = typer.Option(0.1, help="Share of the image's area that is covered."),
+    seed: int = typer.Option(2024, help="Seed of the random control places."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
 ) -> None:
-    """Cover what the best phrase attends to, and as much elsewhere, and ask protocol 2 again.
+    """Cover what the best phrase attends to, or as much elsewhere, and ask protocol 2 again.
 
-    Writes deletions.jsonl into the run, goes on where it stopped; `emergence` shows the result.
+    Write deletions.jsonl into the run; the same command continues where it stopped. `emergence`
+    shows the result too.
 
     Examples:
       pixfoundation deletion runs/first --limit 50
@@ -50,11 +53,11 @@ def deletion_command(
             seed=seed,
             on_progress=on_progress,
         )
-    found = deletion_test(directory)
+    test = deletion_test(directory)
     Console().print(
-        f"The answer changes in {percent(found['deleted'])} % when the attended place is covered, "
-        f"in {percent(found['control'])} % when another is; difference "
-        f"{percent(found['difference'])} (n = {found['difference'].n}).",
+        f"The answer changes in {percent(test['deleted'])} % when the attended place is covered, "
+        f"in {percent(test['control'])} % when another is; difference "
+        f"{percent(test['difference'])} (n = {test['difference'].n}).",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""`pixfoundation demo`: the whole pipeline on the embedded default."""
+"""`pixfoundation demo`: the whole pipeline on the embedded dataset and models."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rich.console import Console
 
 
 def demo_command(
-    out: Path = typer.Option(Path("pixfoundation-demo"), help="Where the run and the report go."),
-    limit: int = typer.Option(100, min=2, help="How many samples of the embedded benchmark."),
+    out: Path = typer.Option(Path("pixfoundation-demo"), help="Folder for the run and the report."),
+    limit: int = typer.Option(100, min=2, help="Number of samples of PixScenes."),
 ) -> None:
-    """Run, score and report the embedded models on the embedded benchmark; needs no network.
+    """Run, score and report the embedded models on the embedded dataset; needs no network.
 
     Example:
       pixfoundation demo --out my-demo --limit 40
@@ -25,7 +25,7 @@ def demo_command(
     from pixfoundation.scoring.score import score
 
     console = Console(stderr=True)
-    console.print("Loading the embedded benchmark, tiny-llava and tiny-sam ...")
+    console.print("Loading PixScenes, tiny-llava and tiny-sam ...")
     data = api.load_dataset("pixscenes")
     model = api.load_model("tiny-llava")
     segmenter = api.load_segmenter("tiny-sam")

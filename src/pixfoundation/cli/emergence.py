@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 def emergence_command(
     runs: list[Path] = typer.Argument(help="One run directory, or several to compare."),
-    protocol: int = typer.Option(3, min=1, max=3, help="Of the answers."),
+    protocol: int = typer.Option(3, min=1, max=3, help="Protocol of the answers to analyse."),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
-    judge: str | None = typer.Option(None, help="Whose concept labels; 'rules' for the rules."),
+    judge: str | None = typer.Option(
+        None,
+        help="Judge whose concept labels are used; 'rules' for those by rules.",
+    ),
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
-    draws: int = typer.Option(2000, min=1, help="How often chance is drawn."),
-    seed: int = typer.Option(2024, help="Of the draws."),
+    draws: int = typer.Option(2000, min=1, help="Number of random draws per chance level."),
+    seed: int = typer.Option(2024, help="Seed of the random draws."),
 ) -> None:
-    """Show when grounding emerges: place and concept of the best masks, beside what chance gives.
+    """Show when grounding emerges: place and concept of the best masks, compared with chance.
 
     Examples:
       pixfoundation emergence runs/llava --out figures
@@ -44,7 +47,7 @@ def emergence_command(
 
     rules = choose_conventions(published, conventions).emergence
     directories = [RunDirectory(run) for run in runs]
-    found = [
+    analyses = [
         analyse(
             run,
             protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
@@ -59,39 +62,42 @@ def emergence_command(
     if out is not None:
         from pixfoundation.report.emergence_figures import write_figures
 
-        paths = write_figures(found, out)
+        paths = write_figures(analyses, out)
         Console(stderr=True).print(f"{len(paths)} figures in {out.resolve()}", soft_wrap=True)
     if as_json:
-        data = [each.to_json() for each in found]
+        data = [each.to_json() for each in analyses]
         print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
         return
-    for each in found:
+    for each in analyses:
         _print(each, Console())
 
 
-def _print(found: Emergence, console: Console) -> None:
-    console.print(f"[bold]{escape(found.name)}[/bold], protocol {found.protocol}", highlight=False)
-    console.print(_location(found))
+def _print(analysis: Emergence, console: Console) -> None:
     console.print(
-        f"n = {found.bins.sum()}; against masks dealt out anew among the phrases of each answer: "
-        f"mean place p = {found.location_p:.4f}, whole histogram p = {found.shape_p:.4f}. Without "
-        f"any overlap: {found.without_overlap}; without phrases: {found.without_candidates}.",
+        f"[bold]{escape(analysis.name)}[/bold], protocol {analysis.protocol}", highlight=False
+    )
+    console.print(_location(analysis))
+    console.print(
+        f"n = {analysis.bins.sum()}; against masks shuffled among the phrases of each answer: "
+        f"mean place p = {analysis.location_p:.4f}, whole histogram p = {analysis.shape_p:.4f}. "
+        f"Without any overlap: {analysis.without_overlap}; "
+        f"without phrases: {analysis.without_candidates}.",
         highlight=False,
     )
-    console.print(_concepts(found))
-    console.print(_labels(found.labels, len(found.answers)), highlight=False)
-    hits = found.hits
-    chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in found.nulls)
+    console.print(_concepts(analysis))
+    console.print(_labels(analysis.labels, len(analysis.answers)), highlight=False)
+    hits = analysis.hits
+    chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in analysis.nulls)
     console.print(
         "The best phrase is the referring expression itself in "
-        f"{_percent(found.coincides)} (chance: {chance}); it has the expression's head word in "
-        f"{_percent(found.coincides_by_head)}. "
+        f"{_percent(analysis.coincides)} (chance: {chance}); it has the expression's head word in "
+        f"{_percent(analysis.coincides_by_head)}. "
         f"Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
         f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}.",
         highlight=False,
     )
-    if found.deletion:
-        deletion = found.deletion
+    if analysis.deletion:
+        deletion = analysis.deletion
         console.print(
             f"The answer changes in {_percent(deletion['deleted'])} when the place that the best "
             f"phrase attends to is covered, in {_percent(deletion['control'])} when another is; "
@@ -100,28 +106,28 @@ def _print(found: Emergence, console: Console) -> None:
         )
 
 
-def _location(found: Emergence) -> Table:
+def _location(analysis: Emergence) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("place in answer, %", no_wrap=True)
-    for bin_ in range(len(found.bins)):
+    for bin_ in range(len(analysis.bins)):
         table.add_column(f"{10 * bin_}-", justify="right")
-    table.add_row("best phrases", *(str(count) for count in found.bins))
-    for null in found.nulls:
+    table.add_row("best phrases", *(str(count) for count in analysis.bins))
+    for null in analysis.nulls:
         table.add_row(f"chance: {null.name}", *_spans(null.location), style="dim")
     return table
 
 
-def _concepts(found: Emergence) -> Table:
+def _concepts(analysis: Emergence) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("concept", no_wrap=True)
     table.add_column("best phrases", justify="right")
-    for null in found.nulls:
+    for null in analysis.nulls:
         table.add_column(f"chance:\n{null.name}", justify="right", style="dim")
     table.add_column("p (Holm)", justify="right")
-    chance = [_spans(null.concept) for null in found.nulls]
-    for row, (name, count) in enumerate(found.concepts.items()):
+    chance = [_spans(null.concept) for null in analysis.nulls]
+    for row, (name, count) in enumerate(analysis.concepts.items()):
         spans = (column[row] for column in chance)
-        table.add_row(name, str(count), *spans, f"{found.concept_p[name]:.4f}")
+        table.add_row(name, str(count), *spans, f"{analysis.concept_p[name]:.4f}")
     return table
 
 

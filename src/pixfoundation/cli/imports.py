@@ -1,4 +1,4 @@
-"""`pixfoundation import`: outputs of the published code become a run directory."""
+"""`pixfoundation import`: convert outputs of the published code to a run directory."""
 
 from __future__ import annotations
 
@@ -19,25 +19,30 @@ def import_command(
     data_root: Path | None = DATA_ROOT,
     protocol: int = typer.Option(..., min=1, max=3, help="1 question, 2 letter, 3 expression."),
     masks: Path | None = typer.Option(
-        None, help="Folder of masks: one an image (output00001.png), or candidates (1_000_000.png)."
+        None,
+        help="Folder of masks (output00001.png) or of candidates (1_000_000.png).",
     ),
     candidates_meta: Path | None = typer.Option(
         None, help="The text file of a candidate folder: phrases and similarities."
     ),
-    picks: Path | None = typer.Option(None, help="JSON lines of automatic selection."),
-    answers: Path | None = typer.Option(None, help="JSON lines of the model's answers."),
+    picks: Path | None = typer.Option(None, help="JSON Lines of the automatic selection."),
+    answers: Path | None = typer.Option(None, help="JSON Lines of the model's answers."),
     grades: Path | None = typer.Option(
-        None, help="Grades of protocol 1: the table with a column 'acc', or JSON lines."
+        None, help="Grades of protocol 1: the table with a column 'acc', or JSON Lines."
     ),
-    out: Path = typer.Option(..., help="The run directory; imports into one add up."),
-    model: str | None = typer.Option(None, help="Name of the model. Default: what the files say."),
+    out: Path = typer.Option(
+        ..., help="The run directory; several imports into one directory are merged."
+    ),
+    model: str | None = typer.Option(
+        None, help="Name of the model. Default: the name in the files."
+    ),
     data_option: list[str] | None = DATA_OPTION,
     strict: bool = typer.Option(False, help="Fail if anything is missing, extra or unreadable."),
     everything: bool = typer.Option(
-        False, "--all-issues", help=f"List every issue and not only the first {SHOWN}."
+        False, "--all-issues", help=f"List every issue, not only the first {SHOWN}."
     ),
 ) -> None:
-    """Bring outputs of the published code here: masks, candidates, picks, answers, grades.
+    """Import outputs of the published code: masks, candidates, picks, answers, grades.
 
     Masks are matched by number or name. What is missing, extra or unreadable is named on standard
     error and kept in the run's imports.json.
@@ -55,7 +60,7 @@ def import_command(
     from pixfoundation.runs.importing import Outputs, import_outputs
 
     console = Console(stderr=True)
-    benchmark = api.load_dataset(dataset, data_root, **parse_options(data_option))
+    data = api.load_dataset(dataset, data_root, **parse_options(data_option))
     outputs = Outputs(
         protocol,  # type: ignore[arg-type] - the option is from 1 to 3
         masks=masks,
@@ -64,7 +69,7 @@ def import_command(
         answers=answers,
         grades=grades,
     )
-    imported = import_outputs(benchmark, outputs, out, model=model)
+    imported = import_outputs(data, outputs, out, model=model)
     shown = imported.issues if everything else imported.issues[:SHOWN]
     for issue in shown:
         say(console, f"[yellow]![/yellow] {escape(str(issue))}")
@@ -74,10 +79,10 @@ def import_command(
             f"... and {len(imported.issues) - len(shown)} more (--all-issues; all are in "
             f"{out / 'imports.json'}).",
         )
-    brought = ", ".join(f"{number} {what}" for what, number in imported.counts.items())
+    counts = ", ".join(f"{number} {kind}" for kind, number in imported.counts.items())
     say(
         console,
-        f"Imported into {out}: {brought or 'nothing'}; {len(imported.issues)} issues. "
+        f"Imported into {out}: {counts or 'nothing'}; {len(imported.issues)} issues. "
         f"Next: pixfoundation score {out} --published",
     )
     if strict and imported.issues:

@@ -31,7 +31,8 @@ def judge_command(
 ) -> None:
     """Have a judge grade the answers of protocol 1, pick masks, and label the concepts of phrases.
 
-    Replies are cached: a second call asks nothing, an interrupted one only what is missing.
+    Replies are cached: a second call sends no request, and a call after an interruption only those
+    that are missing.
 
     Examples:
       pixfoundation judge runs/llava --judge-model gpt-4o --tasks grade --budget 400
@@ -46,8 +47,8 @@ def judge_command(
     from pixfoundation.runs.judging import JudgingProgress, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
 
-    wanted = tuple(task for task in Task if task in {part.strip() for part in tasks.split(",")})
-    if not wanted or len(wanted) != len(set(tasks.split(","))):
+    chosen = tuple(task for task in Task if task in {part.strip() for part in tasks.split(",")})
+    if not chosen or len(chosen) != len(set(tasks.split(","))):
         raise typer.BadParameter(f"tasks are {', '.join(Task)}, but got {tasks!r}.")
     rules = choose_conventions(published, conventions)
     judging = rules.judging
@@ -71,12 +72,12 @@ def judge_command(
             bar.update(task, completed=progress.done, total=progress.total, bad=bad)
 
         phrases = (
-            best_phrases(records, 3, conventions=rules.emergence) if "concept" in wanted else None
+            best_phrases(records, 3, conventions=rules.emergence) if "concept" in chosen else None
         )
         final = judge_run(
             records,
             backend,
-            tasks=wanted,
+            tasks=chosen,
             phrases=phrases,
             at_once=at_once,
             conventions=judging,

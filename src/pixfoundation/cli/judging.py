@@ -22,7 +22,7 @@ MODEL_REQUIRED = typer.Option(
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """Which judge is asked, and how.
+    """The judge that is asked, and its settings.
 
     Attributes:
         backend: Name in the registry of judges.
@@ -56,7 +56,7 @@ class JudgeOptions:
         from pixfoundation.registry import check_options
 
         if self.model is None:
-            raise DataError("No model of the judge is named. Give one with --judge-model.")
+            raise DataError("The judge has no model. Name one with --judge-model.")
         factory = judges.get(self.backend)
         options = {
             **given(base_url=self.base_url, key_file=self.key_file),

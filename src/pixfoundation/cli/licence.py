@@ -1,4 +1,4 @@
-"""Shows the terms of a model's code and weights before it is loaded."""
+"""Show the terms of a model's code and weights before it is loaded."""
 
 from __future__ import annotations
 

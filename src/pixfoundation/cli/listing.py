@@ -1,4 +1,4 @@
-"""`pixfoundation models`, `segmenters`, `selectors` ...: what there is to choose from."""
+"""`pixfoundation models`, `segmenters`, `selectors` ...: list what can be chosen by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pixfoundation.registry import Entry, Registry
 JSON = typer.Option(False, "--json", help="Print JSON instead of a table.")
 WORD = typer.Argument(None, help="Show only entries that contain this word.")
 
-LICENCE = "licence"  # a detail too long for each line of a list: printed once below a narrowed one
+LICENCE = "licence"
+"""A detail that is too long for every entry: printed once, below a list narrowed by a word."""
 
 OTHER_MODELS = (
     "Any other image-text-to-text model of transformers works by its hub id or folder: "
@@ -90,7 +91,7 @@ def show(
     """Print the entries of a registry as a table or as JSON.
 
     Args:
-        registry: What to list.
+        registry: The registry to list.
         title: Title of the table.
         word: Show only entries that contain this word; None for all.
         as_json: Whether to print JSON instead of a table.

@@ -1,4 +1,4 @@
-"""Shows on standard error what the library logs."""
+"""Show the log records of the library on standard error."""
 
 from __future__ import annotations
 

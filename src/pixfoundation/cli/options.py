@@ -13,13 +13,15 @@ from pixfoundation.types import PROTOCOLS, Protocol
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 DATA_ROOT = typer.Option(
     None,
-    help="The folder that holds the dataset. Default: where `pixfoundation datasets fetch` puts "
-    "it: data/<name>, or $PIXFOUNDATION_DATA/<name>.",
+    help="Folder of the dataset. Default: where `pixfoundation datasets fetch` puts it: "
+    "data/<name>, or $PIXFOUNDATION_DATA/<name>.",
 )
 DATA_OPTION = typer.Option(
-    None, metavar="KEY=VALUE", help="A further option of the data set; repeatable."
+    None, metavar="KEY=VALUE", help="Further option of the dataset; repeatable."
 )
-DEVICE = typer.Option(None, help="Where the models run: cpu, cuda, cuda:1, mps. Default: the best.")
+DEVICE = typer.Option(
+    None, help="Device of the models: cpu, cuda, cuda:1, mps. Default: the fastest available."
+)
 DTYPE = typer.Option(None, help="Precision of the weights: float32, bfloat16, float16.")
 ATTN = typer.Option(None, help="Attention implementation: sdpa, eager, flash_attention_2.")
 QUANTIZATION = typer.Option(None, help="Load the model in 8bit or 4bit (extra quantization).")
@@ -28,7 +30,7 @@ MODEL_OPTION = typer.Option(
     None,
     "--model-option",
     metavar="KEY=VALUE",
-    help="A further option of the model, for instance view=tiles; repeatable.",
+    help="Further option of the model, such as view=tiles; repeatable.",
 )
 
 
@@ -38,18 +40,18 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
     Raises:
         typer.BadParameter: If a part is not 1, 2 or 3.
     """
-    found = []
+    numbers: list[Protocol] = []
     for part in text.split(","):
         if part.strip() not in {str(protocol) for protocol in PROTOCOLS}:
             raise typer.BadParameter(
                 f"protocols are 1, 2 and 3, separated by commas, but got {text!r}."
             )
-        found.append(PROTOCOLS[int(part) - 1])
-    return tuple(sorted(set(found)))
+        numbers.append(PROTOCOLS[int(part) - 1])
+    return tuple(sorted(set(numbers)))
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Read KEY=VALUE pairs; a value that is JSON becomes what it says, any other stays text.
+    """Read KEY=VALUE pairs; a value that is valid JSON is decoded, any other stays text.
 
     Raises:
         typer.BadParameter: If a pair has no '='.
@@ -67,5 +69,5 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given at all."""
+    """Return the options that are not None."""
     return {key: value for key, value in options.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How commands write a line."""
+"""Print one line of a command's output."""
 
 from __future__ import annotations
 

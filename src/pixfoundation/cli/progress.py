@@ -1,8 +1,8 @@
-"""Progress of a run on the terminal: how far, how fast, how long still."""
+"""Progress of a run on the terminal: answers done, speed, time left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,15 +22,15 @@ from pixfoundation.runs.collect import Progress
 
 
 class _Rate(ProgressColumn):
-    """Answers a second since the start of this process."""
+    """Answers per second since the start of this process."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar on standard error; yields what `collect` reports to."""
+def progress_bar(title: str) -> Generator[Callable[[Progress], None]]:
+    """Show a bar on standard error; yield the callback for `on_progress`."""
     with Bar(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`pixfoundation report`: a page to look at."""
+"""`pixfoundation report`: scores and samples as one HTML page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from pixfoundation.scoring.options import ScoreOptions
 def report_command(
     options: ScoreOptions,
     runs: list[Path] = typer.Argument(help="A run directory, or several to show side by side."),
-    out: Path | None = typer.Option(None, help="The folder. Default: `report` in the first run."),
+    out: Path | None = typer.Option(
+        None, help="Folder of the page. Default: `report` in the first run."
+    ),
     title: str = typer.Option("PixFoundation report", help="The page's title."),
 ) -> None:
     """Write one self-contained HTML page: the tables, and a gallery of every sample.

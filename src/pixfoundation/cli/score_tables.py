@@ -15,8 +15,8 @@ def print_scores(scores: Scores, console: Console | None = None) -> None:
     """Print the tables of one run.
 
     Args:
-        scores: Of `pixfoundation.scoring.score.score`.
-        console: Where to; standard output by default.
+        scores: Result of `pixfoundation.scoring.score.score`.
+        console: Console to print on; None for standard output.
     """
     console = console or Console()
     pairs = f", {scores.n_pairs} pairs" if scores.n_pairs else ""
@@ -44,8 +44,8 @@ def print_split(scores: Scores, by: str, console: Console | None = None) -> None
     """
     console = console or Console()
     known = scores.tags()
-    wanted = list(known) if by == "all" else [by]
-    for tag in wanted:
+    chosen = list(known) if by == "all" else [by]
+    for tag in chosen:
         if tag not in known:
             raise DataError(
                 f"The samples cannot be split by {tag!r}; they have: "
@@ -67,7 +67,7 @@ def print_split(scores: Scores, by: str, console: Console | None = None) -> None
 
 
 def plain_table(title: str) -> Table:
-    """A table without rules, its title above it."""
+    """Return an empty table without rules, with its title above it."""
     return Table(
         title=title,
         title_justify="left",
@@ -104,7 +104,7 @@ def _grounding_table(scores: Scores) -> Table:
     table = plain_table(
         f"mIoU, %, of samples with an expression, and of all; nothing to find: {empty}"
     )
-    some_missing = any(found.missing for found in scores.groundings.values())
+    some_missing = any(masks.missing for masks in scores.groundings.values())
     table.add_column("protocol", no_wrap=True)
     table.add_column("selector", no_wrap=True)
     for title in ("expression", "n", "chance", "all", "n", "cIoU", "no mask"):
@@ -113,19 +113,19 @@ def _grounding_table(scores: Scores) -> Table:
         table.add_column("missing", justify="right")
     names = {1: "1 (M†)", 2: "2", 3: "3 (M)"}
     ordered = sorted(scores.groundings.items(), key=lambda item: item[0][0])
-    for (protocol, name), found in ordered:
+    for (protocol, name), masks in ordered:
         baseline = scores.groundings.get((protocol, CHANCE.get(name, "")))
         table.add_row(
             names[protocol],
             name,
-            percent(found.present),
-            str(found.present.n),
+            percent(masks.present),
+            str(masks.present.n),
             percent(baseline.present, interval=False) if baseline else "",
-            percent(found.all_asked, interval=False),
-            str(found.all_asked.n),
-            percent(found.ciou, interval=False),
-            str(found.no_mask + found.no_choice),
-            *([str(found.missing)] if some_missing else []),
+            percent(masks.all_asked, interval=False),
+            str(masks.all_asked.n),
+            percent(masks.ciou, interval=False),
+            str(masks.no_mask + masks.no_choice),
+            *([str(masks.missing)] if some_missing else []),
             style="dim" if name in CHANCE.values() else "",
         )
     return table

@@ -13,11 +13,14 @@ from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_
 def app_command(
     host: str = typer.Option("127.0.0.1", help="Address to bind to; by default this machine only."),
     port: int | None = typer.Option(
-        None, min=1, max=65535, help="Default: 7860, or a free one if that is taken."
+        None,
+        min=1,
+        max=65535,
+        help="Port to bind to. Default: 7860, or a free one if that is taken.",
     ),
     model: str = typer.Option(
         "tiny-llava",
-        help="The model chosen at first: a name of `pixfoundation models`, or a hub id.",
+        help="Model selected at first: a name of `pixfoundation models`, or a hub id.",
     ),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
@@ -25,7 +28,7 @@ def app_command(
 ) -> None:
     """Serve a local web page: one image, one expression, its masks, the attention by token.
 
-    Model options count for the model of --model; device and precision for all.
+    Options of --model-option apply to the model of --model; device and precision apply to all.
 
     Examples:
       pixfoundation app
@@ -47,6 +50,6 @@ def app_command(
     with listen(host, port) as listener, application(host, model, options) as app:
         console.print(f"The page: {address(listener)}", soft_wrap=True)
         if host not in NAMES_OF_LOOPBACK:
-            console.print("Who can reach this machine can use it: there is no password.")
+            console.print("Anyone who can reach this machine can use it: there is no password.")
         console.print("Stop it with Ctrl+C.", style="dim")
         serve(app, listener)

@@ -1,4 +1,4 @@
-"""`pixfoundation table`: the published table's layout over several run directories."""
+"""`pixfoundation table`: scores of several runs in the layout of the published table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SELECTORS = typer.Option(
 def table_command(
     options: ScoreOptions,
     runs: list[Path] = typer.Argument(help="Run directories of one dataset."),
-    format: str = typer.Option("markdown", help="markdown, latex or csv."),
-    published_rows: bool = typer.Option(False, help="Add the published rows."),
+    format: str = typer.Option("markdown", help="Format of the table: markdown, latex or csv."),
+    published_rows: bool = typer.Option(False, help="Add the rows of the paper's table."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
 ) -> None:
-    """Print the published table's layout: PixGr., A†, A, M†, M, S.
+    """Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.
 
     Examples:
       pixfoundation table runs/llava-7b runs/lisa --published-rows

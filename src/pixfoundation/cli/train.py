@@ -1,4 +1,4 @@
-"""`pixfoundation train`: where the training recipes of the embedded models are, and their start."""
+"""`pixfoundation train`: start the training recipes of the embedded models."""
 
 from __future__ import annotations
 
