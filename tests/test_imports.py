@@ -14,6 +14,7 @@ LAYERS = [
     {"conventions", "registry", "geometry", "hub"},
     {"masks", "images", "processors"},
     {"types"},
+    {"answer_parts"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},
     {"datasets", "judges", "options"},
     {"models", "segmenters"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -179,20 +180,37 @@ class Region:
     points: tuple[tuple[float, float], ...] = ()
 
 
+class Ended(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"  # the model ended it
+    LENGTH = "length"  # the token limit cut it
+    CONTENT_FILTER = "content_filter"  # a filter of the server cut or withheld it
+    REFUSAL = "refusal"  # the model refused, and the server says so
+    ERROR = "error"  # the server failed in the middle
+    OTHER = "other"  # a reason that is not known here
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """The text that a model generated, with the masks, coordinates or attention that go with it.
 
     Attributes:
-        text: The decoded answer without special tokens, not stripped.
-        token_ids: Ids of the generated tokens, the stop token included.
-        spans: [start, end) characters of each token in `text`; empty spans for special tokens.
+        text: The decoded answer alone, without thoughts and special tokens; not stripped if that
+            is all that the model wrote.
+        token_ids: Ids of the generated tokens, those of thoughts and the stop token included.
+        spans: [start, end) characters of each token in `text`; empty spans for special tokens and
+            for tokens of the thoughts.
         masks: Native masks; None for a model that has no native masks, an empty tuple if a model
             that has them gave none for this answer ('no mask').
         regions: Points or boxes parsed from the text, for models that answer with coordinates.
         trace: The captured attention; None if `Decoding.attention` was off.
         error: Why there is no answer, in one sentence; None if there is one. Set by models that
             may fail on one question and answer the next.
+        thoughts: What the model thought before or around its answer; empty if it shows nothing.
+        ended: Why the answer ended; None if it is not known.
+        doubtful: Number of regions whose coordinates do not fit the frame that they are read in.
+        left_out: Number of coordinates that cannot be read, such as numbers without end.
     """
 
     text: str
@@ -202,6 +220,10 @@ class Answer:
     regions: tuple[Region, ...] | None = None
     trace: AttentionTrace | None = None
     error: str | None = None
+    thoughts: str = ""
+    ended: Ended | None = None
+    doubtful: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,10 @@ def _answer_record(prompt: Prompt, answer: Answer) -> AnswerRecord:
         answer.token_ids,
         answer.spans,
         None if answer.masks is None else len(answer.masks),
+        thoughts=answer.thoughts,
+        ended=answer.ended,
+        doubtful=answer.doubtful,
+        left_out=answer.left_out,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pixfoundation.types import Candidate, Protocol
+from pixfoundation.types import Candidate, Ended, Protocol
 
 Key = tuple[str, Protocol]
 """Sample id and protocol of one answer."""
@@ -36,11 +36,15 @@ class AnswerRecord(OfAnswer):
 
     Attributes:
         prompt: The text that the model got.
-        text: Its answer; empty if it failed.
-        token_ids: Ids of the generated tokens.
-        spans: Their [start, end) characters in the answer.
+        text: Its answer alone, without thoughts; empty if it failed.
+        token_ids: Ids of the generated tokens, those of the thoughts included.
+        spans: Their [start, end) characters in the answer; empty for tokens of the thoughts.
         masks: Number of native masks: 0 is 'no mask'; None if the model does not output masks.
         error: Why there is no answer, in one sentence; None if there is one.
+        thoughts: What the model thought before or around its answer; empty if it shows nothing.
+        ended: Why the answer ended; None if it is not known. `stop` is not written to disk.
+        doubtful: Number of regions whose coordinates do not fit the frame that they are read in.
+        left_out: Number of coordinates that cannot be read, such as numbers without end.
     """
 
     prompt: str
@@ -49,6 +53,10 @@ class AnswerRecord(OfAnswer):
     spans: tuple[tuple[int, int], ...] = ()
     masks: int | None = None
     error: str | None = None
+    thoughts: str = ""
+    ended: Ended | None = None
+    doubtful: int = 0
+    left_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
@@ -59,12 +67,19 @@ class AnswerRecord(OfAnswer):
             "text": self.text,
             "token_ids": list(self.token_ids),
             "spans": [list(span) for span in self.spans],
-            **_given(masks=self.masks, error=self.error),
+            **_given(
+                masks=self.masks,
+                error=self.error,
+                thoughts=self.thoughts or None,
+                ended=None if self.ended is Ended.STOP else self.ended,
+                doubtful=self.doubtful or None,
+                left_out=self.left_out or None,
+            ),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AnswerRecord:
-        """Read what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
         return cls(
             sample=data["sample"],
             protocol=data["protocol"],
@@ -74,6 +89,10 @@ class AnswerRecord(OfAnswer):
             spans=tuple((start, end) for start, end in data["spans"]),
             masks=data.get("masks"),
             error=data.get("error"),
+            thoughts=data.get("thoughts", ""),
+            ended=Ended(data["ended"]) if "ended" in data else None,
+            doubtful=data.get("doubtful", 0),
+            left_out=data.get("left_out", 0),
         )
 
 
