@@ -16,7 +16,7 @@ LAYERS = [
     {"types"},
     {"answer_parts"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},
-    {"datasets", "judges", "options"},
+    {"datasets", "judges", "options", "variants"},
     {"models", "segmenters"},
     {"grounding"},
     {"runs"},

@@ -9,9 +9,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pixfoundation.errors import DataError
 from pixfoundation.types import LETTERS, Prompt, Protocol, Sample
 
 LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTemplate:
+    """What stands around a question, its options and the instruction.
+
+    Attributes:
+        question: Text around the question, with one `{}` for it.
+        options: Text around the options, with one `{}` for them.
+        instruction: Text around the instruction of protocol 2, with one `{}` for it.
+    """
+
+    question: str = "{}"
+    options: str = "{}"
+    instruction: str = "{}"
+
+    def __post_init__(self) -> None:
+        for part in (self.question, self.options, self.instruction):
+            if part.count("{}") != 1:
+                raise DataError(f"Each part of a question template has one {{}}, not {part!r}.")
+
+    @classmethod
+    def parse(cls, text: str) -> QuestionTemplate:
+        """Read a template such as `Q: {}|{}|{}`: question, options and instruction.
+
+        Raises:
+            DataError: If it does not have three parts with one `{}` each.
+        """
+        parts = text.split("|")
+        if len(parts) != 3:
+            raise DataError(
+                "A question template has three parts, question|options|instruction, with one {} "
+                f"each, but got {text!r}."
+            )
+        return cls(*parts)
+
+    @property
+    def text(self) -> str:
+        """The template as `parse` reads it."""
+        return f"{self.question}|{self.options}|{self.instruction}"
+
+
+PLAIN_QUESTION = QuestionTemplate()
+"""Adds nothing to a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +76,20 @@ class PromptTemplates:
     letter_instruction: str = LETTER_INSTRUCTION
 
 
-def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates) -> Prompt | None:
+def build_prompt(
+    sample: Sample,
+    protocol: Protocol,
+    templates: PromptTemplates,
+    around: QuestionTemplate = PLAIN_QUESTION,
+) -> Prompt | None:
     """Build the prompt for a sample under a protocol.
 
     Args:
         sample: The sample that the model is asked about.
         protocol: 1, 2 or 3.
         templates: The prompt templates of the model.
+        around: What stands around question, options and instruction in addition. What follows the
+            options leads to the instruction, so it is left out in protocol 1.
 
     Returns:
         The prompt; None if the sample lacks what the protocol asks about: the question (protocols
@@ -52,26 +104,37 @@ def build_prompt(sample: Sample, protocol: Protocol, templates: PromptTemplates)
     elif sample.question is None:
         return None
     elif protocol == 1:
-        text = _question_with_options(sample) + templates.question_suffix
+        text = _question_with_options(sample, around)
+        text += templates.question_suffix
     else:
-        text = f"{_question_with_lettered_lines(sample)}\n{templates.letter_instruction}"
+        instruction = around.instruction.replace("{}", templates.letter_instruction)
+        text = f"{_question_with_lettered_lines(sample, around)}\n{instruction}"
     return Prompt(sample.id, protocol, text, sample.expression)
 
 
-def _question_with_options(sample: Sample) -> str:
+def _question_with_options(sample: Sample, around: QuestionTemplate) -> str:
     """Return for example `Are the wings open or closed? (a) Open (b) Closed`."""
     if sample.prompt is not None:
-        return sample.prompt
+        return _own_prompt(sample, around)
+    before, _ = around.options.split("{}")
     options = " ".join(f"({letter}) {text}" for letter, text in _lettered(sample))
-    return f"{sample.question} {options}".strip()
+    return f"{around.question.replace('{}', sample.question or '')} {before}{options}".strip()
 
 
-def _question_with_lettered_lines(sample: Sample) -> str:
+def _question_with_lettered_lines(sample: Sample, around: QuestionTemplate) -> str:
     """Return the question, then `Options:`, then one line such as `A. Open` per option."""
+    before, after = around.options.split("{}")
     if sample.prompt is not None:
-        return sample.prompt
-    lines = [f"{letter.upper()}. {text}" for letter, text in _lettered(sample)]
-    return "\n".join([f"{sample.question} Options:", *lines])
+        return _own_prompt(sample, around) + after
+    lines = "\n".join(f"{letter.upper()}. {text}" for letter, text in _lettered(sample))
+    question = around.question.replace("{}", sample.question or "")
+    return f"{question} Options:\n{before}{lines}{after}" if lines else f"{question} Options:"
+
+
+def _own_prompt(sample: Sample, around: QuestionTemplate) -> str:
+    """Return the dataset's own prompt with its question in the template."""
+    prompt, question = sample.prompt or "", sample.question or ""
+    return prompt.replace(question, around.question.replace("{}", question), 1)
 
 
 def _lettered(sample: Sample) -> list[tuple[str, str]]:
