@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixfoundation.datasets.base import Problem
 from pixfoundation.errors import DataError
-from pixfoundation.images import load_image
+from pixfoundation.images import read_image
 from pixfoundation.types import LETTERS, Sample
 
 csv.field_size_limit(1_000_000)
@@ -106,11 +106,13 @@ class FileDataset:
             yield Problem(sample.image, f"sample {sample.id}", f"is missing. {advice}".rstrip())
             return
         try:
-            image = load_image(sample.image)
+            read = read_image(sample.image)
         except DataError as error:
             yield Problem(sample.image, f"sample {sample.id}", str(error))
             return
-        size = (image.height, image.width)
+        for note in read.notes:
+            yield Problem(sample.image, f"sample {sample.id}", note, "warning")
+        size = (read.image.height, read.image.width)
         if size != sample.size:
             yield Problem(
                 sample.image,
