@@ -10,8 +10,9 @@ from pixfoundation.phrases import (
     overlapping_tokens,
 )
 from pixfoundation.types import Answer, Phrase
+from tests.optional import needs
 
-pytest.importorskip("spacy")
+pytestmark = needs("spacy")
 
 
 def answer(text: str, width: int = 3) -> Answer:

@@ -15,11 +15,9 @@ from pixfoundation.app.session import AUTOMATIC
 from pixfoundation.datasets.pixscenes.dataset import make_pair
 from pixfoundation.datasets.pixscenes.drawing import render
 from tests.doubles import BrightModel
+from tests.optional import needs
 
-pytest.importorskip("gradio", reason="gradio is not installed")
-pytest.importorskip("spacy")
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs("gradio", "spacy")]
 
 PATIENCE = 120_000
 """Milliseconds; the first answer loads the models."""

@@ -24,8 +24,9 @@ from pixfoundation.report.strip import token_heat
 from pixfoundation.types import Selection
 from tests.app.talker import SENTENCE, Talker
 from tests.doubles import BrightModel, DiscSegmenter
+from tests.optional import needs
 
-pytest.importorskip("spacy")
+pytestmark = needs("spacy")
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
-pytest.importorskip("huggingface_hub")
+from tests.optional import needs
 
 from .hub import serve, sha256
 from .layouts import write_pixmmvp
+
+pytestmark = needs("huggingface_hub")
 
 ANNOTATIONS = ("Objects.csv", "Segmentations.json", "meta_none.txt", "visual_patterns.csv")
 

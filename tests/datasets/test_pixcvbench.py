@@ -4,16 +4,17 @@ import json
 import shutil
 
 import pytest
-
-pytest.importorskip("pyarrow")
 from PIL import Image
 
 from pixfoundation.datasets.coco import read_annotations
 from pixfoundation.datasets.pixcvbench import build_expression, load
 from pixfoundation.errors import DataError
 from pixfoundation.prompts import PromptTemplates, build_prompt
+from tests.optional import needs
 
 from .layouts import edit_json, write_pixcvbench
+
+pytestmark = needs("pyarrow")
 
 
 def test_a_small_set(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.optional import needs
 
 from pixfoundation.attention.row_convention import PRESETS
 from pixfoundation.conventions import PUBLISHED
@@ -20,7 +21,8 @@ from pixfoundation.phrases import load_pipeline
 from pixfoundation.segmenters.base import SegmenterOutput
 from pixfoundation.types import Answer, AttentionTrace
 
-pytest.importorskip("spacy")
+pytestmark = needs("spacy")
+
 
 TEXT = "The butterfly's wings are open, and it sits on a red flower near them."
 

@@ -1,6 +1,7 @@
 """The two photographs of the published demo go through with every family, from file to masks."""
 
 import pytest
+from tests.optional import needs
 from tests.tiny_checkpoints import FAMILIES, SEGMENTERS, TEXT_SEGMENTERS, saved
 
 from pixfoundation import api
@@ -12,7 +13,8 @@ from pixfoundation.segmenters.sam import load as load_segmenter
 from pixfoundation.segmenters.text import load as load_word_segmenter
 from pixfoundation.types import Prompt
 
-pytest.importorskip("spacy")
+pytestmark = needs("spacy")
+
 
 PHOTOGRAPHS = {
     "image1.jpeg": "the closed kitten's eyes",

@@ -1,13 +1,12 @@
 """What the model card of tiny-llava says about the truth of answers."""
 
-import pytest
-
-pytest.importorskip("spacy")
-
 from recipes.llava_card import phrase_truth, scenes_by_sample
 from recipes.texts import describe_sentence
+from tests.optional import needs
 
 from pixfoundation.datasets.pixscenes.scenes import KINDS
+
+pytestmark = needs("spacy")
 
 
 def test_scenes_are_numbered_like_the_samples_of_the_test_set():

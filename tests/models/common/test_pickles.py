@@ -104,6 +104,6 @@ def test_the_command_says_what_it_did(tmp_path):
     said = " ".join(done.output.split())
     assert done.exit_code == 0
     assert "Wrote 6 tensors" in said
-    assert "Left out, being no weights: meta." in said
+    assert "Left out, because they are no weights: meta." in said
     assert "test_pickles.Meter" in said.replace(" ", "")
     assert (tmp_path / "x.safetensors").exists()
