@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train the embedded models from scratch. The same command again continues an interrupted "
-    "training from its last checkpoint.",
+    help="Train the embedded models from scratch, and find the threshold of phrase vectors. The "
+    "same command again continues an interrupted training from its last checkpoint.",
 )
 
 SEED = typer.Option(0, help="Seed of the initial weights and of the order of the data.")
@@ -80,3 +80,27 @@ def tiny_llava_command(
         progress=lambda line: console.print(line, highlight=False, markup=False),
     )
     Console().print(f"The model: {folder.resolve()}", highlight=False, soft_wrap=True)
+
+
+@app.command("phrase-threshold")
+def phrase_threshold_command(
+    vectors: str | None = typer.Option(
+        None, help="Phrase vectors: en_core_web_lg or wordllama. Default: the first installed."
+    ),
+) -> None:
+    """Find from which similarity on a phrase names the expression, for these vectors.
+
+    Example:
+      python -m recipes phrase-threshold --vectors wordllama
+    """
+    from pixfoundation.similarity import PUBLISHED_THRESHOLD
+    from recipes.phrase_threshold import calibrate
+
+    result = calibrate(vectors)
+    print(f"{result.vectors}: {len(result.right)} right names, {len(result.wrong)} wrong names")
+    for threshold in (result.threshold, PUBLISHED_THRESHOLD):
+        print(
+            f"threshold {threshold:.2f}: {100 * (result.right >= threshold).mean():.1f} % of the "
+            f"right names pass, {100 * (result.wrong < threshold).mean():.1f} % of the wrong ones "
+            f"do not; balanced {100 * result.balanced_accuracy(threshold):.1f} %"
+        )

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "wording"},
     {"conventions", "registry", "geometry", "hub"},
     {"masks", "images", "processors"},
     {"types"},

@@ -70,3 +70,14 @@ def test_the_vectors_of_the_wheel_know_likeness_without_network():
     )
     assert same == pytest.approx(1.0)
     assert near > 0.7 > far
+
+
+class Calibrated(Letters):
+    threshold = 0.3
+
+
+def test_the_threshold_belongs_to_the_vectors():
+    own = Similarity(Calibrated())
+    assert (own.threshold, own.calibrated) == (0.3, True)
+    other = Similarity(Letters())  # states none: the published one, and that is said
+    assert (other.threshold, other.calibrated) == (0.7, False)

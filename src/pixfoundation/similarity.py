@@ -12,16 +12,16 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.errors import PrerequisiteError, UnknownNameError, missing_package
 
-THRESHOLD = 0.7
+PUBLISHED_THRESHOLD = 0.7
 """Published threshold: if no phrase is at least this similar, the answer does not name the
-expression."""
+expression. It was made for the vectors of `en_core_web_lg`."""
 
 _ARTICLE = re.compile(r"^(?:the|an|a) ")
 
@@ -40,10 +40,22 @@ class PhraseVectors(Protocol):
         ...
 
 
+@runtime_checkable
+class CalibratedVectors(PhraseVectors, Protocol):
+    """Phrase vectors with a threshold that was made for them.
+
+    Attributes:
+        threshold: Cosine from which a phrase counts as a name of the expression, -1..1.
+    """
+
+    threshold: float
+
+
 class SpacyVectors:
     """Mean word vectors of `en_core_web_lg`, as published."""
 
     name = "en_core_web_lg"
+    threshold = PUBLISHED_THRESHOLD
 
     def __init__(self) -> None:
         """Load the pipeline without its components, since only the vocabulary is needed."""
@@ -66,6 +78,8 @@ class WordLlamaVectors:
     """
 
     name = "wordllama-l2-supercat-256"
+    threshold = 0.56
+    """Calibrated on names of drawn things: `python -m recipes phrase-threshold`."""
 
     def __init__(self) -> None:
         """Read tokenizer and vectors from the installed package.
@@ -101,7 +115,7 @@ class WordLlamaVectors:
         return rows
 
 
-_VECTORS: dict[str, type[PhraseVectors]] = {
+_VECTORS: dict[str, type[CalibratedVectors]] = {
     SpacyVectors.name: SpacyVectors,
     "wordllama": WordLlamaVectors,
 }
@@ -140,6 +154,9 @@ class Similarity:
 
     Attributes:
         name: Name of the vectors.
+        threshold: Similarity from which a phrase counts as a name of the expression: that of the
+            vectors, or the published one for vectors that state none.
+        calibrated: Whether the vectors state a threshold of their own.
         known: The similarities so far, by expression and then by phrase; stored in cache files.
         grew: Whether pairs were computed since `known` was read.
     """
@@ -159,7 +176,10 @@ class Similarity:
         """
         self._requested = vectors if isinstance(vectors, str) else None
         self._vectors = None if isinstance(vectors, str) else vectors
-        self.name = self._vectors.name if self._vectors else _installed(self._requested)
+        known_vectors = self._vectors or _installed(self._requested)
+        self.name = known_vectors.name
+        self.calibrated = isinstance(self._vectors, CalibratedVectors) or self._vectors is None
+        self.threshold = float(getattr(known_vectors, "threshold", PUBLISHED_THRESHOLD))
         self.known: dict[str, dict[str, float]] = {k: dict(v) for k, v in (known or {}).items()}
         self.grew = False
 
@@ -202,11 +222,11 @@ class Similarity:
         return {"vectors": self.name, "pairs": self.known}
 
 
-def _installed(name: str | None) -> str:
-    """Return the full name of the vectors that `load_vectors(name)` would load."""
+def _installed(name: str | None) -> type[CalibratedVectors]:
+    """Return the vectors that `load_vectors(name)` would load, without loading them."""
     if name is not None and name not in _VECTORS:
         raise UnknownNameError("phrase vectors", name, _VECTORS)
     for known, factory in _VECTORS.items():
         if name in (None, known) and find_spec(known) is not None:
-            return factory.name
+            return factory
     raise missing_package(name or "wordllama", "Phrase similarity", "nouns")

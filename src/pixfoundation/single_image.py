@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
-from pixfoundation.conventions import DEFAULT, Conventions, JudgingConventions
+from pixfoundation.conventions import (
+    DEFAULT,
+    Conventions,
+    JudgingConventions,
+    SelectionConventions,
+    SimilarityThreshold,
+)
 from pixfoundation.errors import DataError
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
@@ -19,7 +25,7 @@ from pixfoundation.models.base import Decoding, Model
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.selectors import selectors
 from pixfoundation.selectors.base import AnswerCandidates, Pick, SelectorSettings
-from pixfoundation.similarity import THRESHOLD, Similarity
+from pixfoundation.similarity import PUBLISHED_THRESHOLD, Similarity
 from pixfoundation.types import Selection
 
 if TYPE_CHECKING:
@@ -42,6 +48,7 @@ class GroundingResult:
         grounder: The grounder that turned the answer into candidates.
         picking: The verdicts of the judge; None if no judge was asked.
         vectors: Name of the word vectors of the phrase similarity; None if another selector picked.
+        threshold: Similarity that a phrase needs to be picked; None if another selector picked.
     """
 
     grounded: GroundedImage
@@ -51,6 +58,7 @@ class GroundingResult:
     grounder: Grounder
     picking: Picking | None = None
     vectors: str | None = None
+    threshold: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the pixels as plain JSON data."""
@@ -63,6 +71,7 @@ class GroundingResult:
                 "candidate": self.selection.candidate,
                 "evidence": self.selection.evidence,
                 "vectors": self.vectors,
+                **({} if self.threshold is None else {"threshold": self.threshold}),
                 "mask": None if self.selection.mask is None else self.selection.mask.to_json(),
             },
             "judge": None if self.picking is None else self.picking.to_json(),
@@ -84,8 +93,8 @@ class GroundingResult:
             return f"Nothing was picked by {selection.selector}."
         if selection.selector == "similarity" and selection.candidate is None:
             return (
-                "Nothing was picked: no phrase of the answer is similar to the expression (the "
-                f"best similarity is {selection.evidence:.2f}, the threshold {THRESHOLD})."
+                "Nothing was picked: no phrase of the answer is similar enough to the expression "
+                f"(best similarity {selection.evidence:.2f}, {self.threshold or 0:.2f} is asked)."
             )
         return None
 
@@ -198,7 +207,15 @@ def ground(
         grounder,
         picking,
         similarity.name if similarity else None,
+        _threshold(similarity, conventions.selection) if similarity else None,
     )
+
+
+def _threshold(similarity: Similarity, conventions: SelectionConventions) -> float:
+    """Return the similarity that a phrase needs to be picked."""
+    if conventions.similarity_threshold is SimilarityThreshold.PUBLISHED:
+        return PUBLISHED_THRESHOLD
+    return similarity.threshold
 
 
 def _check_selector(selector: str, judge: Judge | None) -> None:

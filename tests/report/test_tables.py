@@ -36,14 +36,16 @@ def test_markdown(runs):
     assert lines[0] == "| method | PixGr. | A† | A | M† | M | S | source |"
     assert lines[2].startswith("| lisa_7b + native | yes | - | **50.0** | - | **83.3** | ")
     assert lines[3].startswith("| llava & co + similarity | no | - | **50.0** | - | 75.0 | ")
-    assert lines[4].startswith("| llava & co + oracle | no | - | 50.0 | - | 75.0 | ")
-    assert lines[5].startswith("| llava & co + oracle_random | no | - | 50.0 | - | 25.0 | ")
+    assert lines[4].startswith("| llava & co + oracle (upper bound) | no | - | 50.0 | - | 75.0 | ")
+    assert lines[5].startswith(
+        "| llava & co + oracle_random (chance) | no | - | 50.0 | - | 25.0 | "
+    )
     assert "A by pair (tolerant, 75.0 by question, 1 of 4 unparsed)" in text
 
 
 def test_latex_escapes_and_marks_the_best(runs):
     text = render_table(runs, "latex")
-    assert r"llava \& co + oracle\_random & $\times$ & - & 50.0" in text
+    assert r"llava \& co + oracle\_random (chance) & $\times$ & - & 50.0" in text
     assert r"lisa\_7b + native & \checkmark & - & \textbf{50.0}" in text
     assert text.count(r"\\") == 5
 

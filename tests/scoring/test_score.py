@@ -9,6 +9,7 @@ from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError, RunError, UnknownNameError
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.scoring.score import ScoreOptions, score
+from pixfoundation.types import Candidate
 
 from .runs import (
     EMPTY,
@@ -204,3 +205,79 @@ def test_a_mask_of_another_size_names_its_sample(tmp_path):
     run = write_run(tmp_path / "r", [other], (), [wrong])
     with pytest.raises(RunError, match="sample 1, protocol 3"):
         score(run)
+
+
+def coordinates(id: str, *masks, random=()) -> CandidateRecord:
+    made = tuple(
+        Candidate(mask, point=(1.0, 1.0), index=i, score=1 - i / 10, source="coordinates")
+        for i, mask in enumerate(masks)
+    )
+    chance = tuple(Candidate(m, index=i, score=0.5, source="random") for i, m in enumerate(random))
+    return CandidateRecord(id, 3, made, chance)
+
+
+def test_a_model_that_states_coordinates_leads_with_its_own_choice(tmp_path):
+    records = [
+        coordinates("1", columns(0, 2), columns(0, 4), random=(columns(5, 9),)),
+        coordinates("2", columns(0, 4), random=(columns(5, 9),)),
+    ]
+    scores = score(write_run(tmp_path / "r", four_samples()[:2], (), records))
+    assert scores.selector == "coordinates"
+    assert scores.lead.m.value == pytest.approx((0.5 + 1) / 2)
+    assert scores.groundings[3, "oracle"].present.value == 1.0
+
+
+def test_bounds_never_lead_unless_they_are_asked_for_and_then_they_are_marked(tmp_path):
+    nameless = Candidate(columns(0, 4), source="attention")  # no phrase: no selector chooses
+    run = write_run(
+        tmp_path / "r",
+        four_samples()[:2],
+        letters("a", "b"),
+        [CandidateRecord("1", 3, (nameless, nameless), (nameless,))],
+    )
+    scores = score(run)
+    assert (scores.selector, scores.selector_label) == (None, "none")
+    assert (scores.lead.a.value, scores.lead.m, scores.lead.s) == (1.0, None, None)
+    assert {"oracle", "random"} <= set(scores.selectors)
+    assert any("nothing leads the table" in note for note in scores.notes)
+    assert scores.to_json()["M"] is None
+    asked = score(run, ScoreOptions(selector="oracle"))
+    assert asked.selector_label == "oracle (upper bound)"
+    assert any("no method (upper bound)" in note for note in asked.notes)
+
+
+def test_what_a_selector_did_not_pick_is_counted_apart_from_what_was_not_offered(tmp_path):
+    samples = [make_sample(str(i), None) for i in range(1, 5)]
+    records = [
+        attended("1", columns(0, 4)),
+        attended("2", columns(0, 4), similarity=0.66),
+        CandidateRecord("3", 3),
+        attended("4", columns(0, 4), similarity=0.2),
+    ]
+    scores = score(write_run(tmp_path / "r", samples, (), records))
+    found = scores.groundings[3, "similarity"]
+    assert (found.offered, found.nothing_offered, found.picked_nothing) == (3, 1, 2)
+    assert scores.to_json()["miou"]["protocol3"]["similarity"]["picked_nothing"] == 2
+    assert "Protocol 3: similarity picked nothing for 2 of 3 answers with masks." in scores.notes
+
+
+def test_the_threshold_can_be_chosen_and_is_recorded(tmp_path):
+    run = write_run(
+        tmp_path / "r",
+        [make_sample("1", None)],
+        (),
+        [attended("1", columns(0, 4), similarity=0.66)],
+    )
+    assert score(run).groundings[3, "similarity"].picked_nothing == 1
+    lower = score(run, ScoreOptions(threshold=0.6))
+    assert lower.groundings[3, "similarity"].picked_nothing == 0
+    assert lower.to_json()["settings"]["threshold"] == 0.6
+    with pytest.raises(DataError, match="threshold must be a cosine"):
+        ScoreOptions(threshold=7)
+
+
+def test_a_tag_with_one_value_can_be_asked_for(tmp_path):
+    samples = [make_sample(str(i), None) for i in (1, 2)]
+    scores = score(write_run(tmp_path / "r", samples, letters("a", "a")))
+    assert scores.tags() == {}
+    assert list(scores.split("pattern")) == ["state"]

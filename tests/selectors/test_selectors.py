@@ -1,5 +1,7 @@
 """Each selector chooses as its rule says; ties and orders as published where asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from pixfoundation.errors import UnknownNameError
 from pixfoundation.masks import Mask
 from pixfoundation.selectors import AnswerCandidates, selectors
 from pixfoundation.selectors.base import Pick, SelectorSettings
+from pixfoundation.similarity import Similarity
 from pixfoundation.types import Candidate, Phrase, Sample
 
 SIZE = (4, 10)
@@ -96,7 +99,7 @@ def test_only_negative_similarities_choose_nothing_as_published():
 
 def test_similarity_is_computed_where_it_was_not_imported():
     class Likes:
-        name = "likes"
+        name, threshold = "likes", 0.7
 
         def of(self, phrases, expression):
             assert expression == "the dog"
@@ -159,3 +162,56 @@ def test_selectors_apply_only_where_they_have_what_they_need():
 def test_an_unknown_selector_names_near_ones():
     with pytest.raises(UnknownNameError, match="oracle"):
         selectors.get("orakel")
+
+
+class TwoWords:
+    """Vectors that put every phrase at a cosine of 0.6 to the expression 'the dog'."""
+
+    name, threshold = "two-words", 0.5
+
+    def vectors(self, phrases):
+        return np.array([[1, 0] if p == "dog" else [0.6, 0.8] for p in phrases], np.float32)
+
+
+def pick_by_similarity(settings, similarity=None):
+    phrase = Phrase("a red gate", (0, 10))
+    own = Candidate(columns(0, 4), phrase, score=0.9, similarity=similarity)
+    return selectors.get("similarity")(settings).select(AnswerCandidates(sample(), (own,)))
+
+
+def test_computed_similarities_meet_the_threshold_of_their_vectors():
+    similarity = Similarity(TwoWords())
+    assert pick_by_similarity(SelectorSettings(similarity=similarity)).candidate == 0
+    picky = pick_by_similarity(SelectorSettings(similarity=similarity, threshold=0.65))
+    assert (picky.candidate, picky.mask.is_empty) == (None, True)
+    assert picky.evidence == pytest.approx(0.6)
+
+
+def test_stored_similarities_and_the_published_rules_keep_the_published_threshold():
+    similarity = Similarity(TwoWords())
+    settings = SelectorSettings(similarity=similarity)
+    assert pick_by_similarity(settings, similarity=0.69).mask.is_empty
+    assert pick_by_similarity(settings, similarity=0.7).candidate == 0
+    published = SelectorSettings(PUBLISHED.selection, similarity)
+    assert pick_by_similarity(published).mask.is_empty
+
+
+def test_a_model_that_states_coordinates_has_a_choice_of_its_own():
+    def stated(mask, point, index, score):
+        return Candidate(mask, point=point, index=index, score=score, source="coordinates")
+
+    answer = AnswerCandidates(
+        sample(),
+        (
+            stated(columns(0, 1), (1.0, 1.0), 0, 0.9),
+            stated(columns(0, 9), (1.0, 1.0), 1, 0.2),
+            stated(columns(5, 9), (7.0, 1.0), 0, 0.1),
+            stated(columns(5, 6), (7.0, 1.0), 1, 0.8),
+        ),
+    )
+    selector = selectors.get("coordinates")(SelectorSettings())
+    assert selector.applies([answer])
+    assert selector.select(answer).mask.area == 8  # columns 0 and 5
+    one = replace(answer, candidates=answer.candidates[:2])
+    assert selector.select(one).candidate == 0
+    assert selector.select(replace(answer, candidates=())).mask is None

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from pixfoundation.errors import DataError
 from pixfoundation.scoring.intervals import Estimate, percent
-from pixfoundation.scoring.scores import CHANCE, Scores
+from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores
+from pixfoundation.wording import counted
 
 
 def print_scores(scores: Scores, console: Console | None = None) -> None:
@@ -19,10 +20,10 @@ def print_scores(scores: Scores, console: Console | None = None) -> None:
         console: Console to print on; None for standard output.
     """
     console = console or Console()
-    pairs = f", {scores.n_pairs} pairs" if scores.n_pairs else ""
+    pairs = f", {counted(scores.n_pairs, 'pair')}" if scores.n_pairs else ""
     console.print(
         f"[bold]{escape(scores.name)}[/bold] on [bold]{escape(scores.dataset)}[/bold]: "
-        f"{len(scores.samples)} samples{pairs}"
+        f"{counted(len(scores.samples), 'sample')}{pairs}"
         + (" [dim](published rules)[/dim]" if scores.settings.published else ""),
         highlight=False,
     )
@@ -43,15 +44,14 @@ def print_split(scores: Scores, by: str, console: Console | None = None) -> None
         DataError: If the samples carry no such tag.
     """
     console = console or Console()
-    known = scores.tags()
-    chosen = list(known) if by == "all" else [by]
+    chosen = list(scores.tags()) if by == "all" else [by]
     for tag in chosen:
-        if tag not in known:
+        if tag not in scores.all_tags:
             raise DataError(
                 f"The samples cannot be split by {tag!r}; they have: "
-                f"{', '.join(known) or 'no tags'}."
+                f"{', '.join(scores.all_tags) or 'no tags'}."
             )
-        table = plain_table(f"by {tag}, %; masks: {scores.selector}")
+        table = plain_table(f"by {tag}, %; masks: {scores.selector_label}")
         table.add_column(tag, overflow="fold")
         table.add_column("n", justify="right", no_wrap=True)
         rows = scores.split(tag)
@@ -103,11 +103,12 @@ def _grounding_table(scores: Scores) -> Table:
     empty = {"one": "an empty mask counts 1", "skip": "left out"}[scores.settings.empty]
     table = plain_table(
         f"mIoU, %, of samples with an expression, and of all; nothing to find: {empty}"
+        + "".join(f"; {name}: {BOUNDS[name]}" for name in scores.selectors if name in BOUNDS)
     )
     some_missing = any(masks.missing for masks in scores.groundings.values())
     table.add_column("protocol", no_wrap=True)
     table.add_column("selector", no_wrap=True)
-    for title in ("expression", "n", "chance", "all", "n", "cIoU", "no mask"):
+    for title in ("expression", "n", "chance", "all", "n", "cIoU", "no\nmask", "picked\nnothing"):
         table.add_column(title, justify="right", no_wrap=True)
     if some_missing:
         table.add_column("missing", justify="right")
@@ -124,7 +125,8 @@ def _grounding_table(scores: Scores) -> Table:
             percent(masks.all_asked, interval=False),
             str(masks.all_asked.n),
             percent(masks.ciou, interval=False),
-            str(masks.no_mask + masks.no_choice),
+            str(masks.nothing_offered),
+            "" if name in CHANCE.values() else str(masks.picked_nothing),
             *([str(masks.missing)] if some_missing else []),
             style="dim" if name in CHANCE.values() else "",
         )
@@ -157,7 +159,7 @@ def _remarks(scores: Scores) -> list[str]:
     if scores.failed:
         sample, protocol, reason = scores.failed[0]
         lines.append(
-            f"{len(scores.failed)} answers failed; the first: sample {sample}, protocol "
+            f"{counted(len(scores.failed), 'answer')} failed; the first: sample {sample}, protocol "
             f"{protocol}: {reason}"
         )
     return lines

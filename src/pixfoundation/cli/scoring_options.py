@@ -20,7 +20,9 @@ def score_options(
         None, help="Selectors to measure, by commas. Default: those of the published tables."
     ),
     selector: str | None = typer.Option(
-        None, help="The selector that leads the tables. Default: the first that the run has."
+        None,
+        help="The selector that leads the tables. Default: the first that the run has and that is "
+        "no bound.",
     ),
     parser: ParserName | None = typer.Option(
         None, help="Parser of option letters in protocol 2. Default: what the conventions say."
@@ -38,10 +40,16 @@ def score_options(
     vectors: str | None = typer.Option(
         None, help="Phrase vectors: en_core_web_lg or wordllama. Default: the first installed."
     ),
+    threshold: float | None = typer.Option(
+        None,
+        min=-1.0,
+        max=1.0,
+        help="Similarity below which no phrase is picked. Default: that of the vectors.",
+    ),
     replicates: int = typer.Option(
         1000, min=0, help="Number of bootstrap draws of the intervals; 0 for no intervals."
     ),
-    seed: int = typer.Option(2024, help="Seed of the bootstrap draws."),
+    seed: int = typer.Option(2024, min=0, help="Seed of the bootstrap draws."),
 ) -> ScoreOptions:
     """Return the options of the scores as one object."""
     return ScoreOptions(
@@ -51,6 +59,7 @@ def score_options(
         empty=empty,
         native=native,
         vectors=vectors,
+        threshold=threshold,
         replicates=replicates,
         seed=seed,
         selectors=parse_names(selectors),

@@ -46,6 +46,7 @@ from pixfoundation.conventions.choices import (
     PickRequest,
     PlaceBins,
     QuestionEscaping,
+    SimilarityThreshold,
     SingleToken,
     Ties,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "QuestionEscaping",
     "ScoringConventions",
     "SelectionConventions",
+    "SimilarityThreshold",
     "SingleToken",
     "Ties",
 ]

@@ -146,8 +146,15 @@ class PhraseMask(Choice):
 class NegativeSimilarity(Choice):
     """What is selected where every similarity is negative."""
 
-    EMPTY_MASK = "empty-mask", "an empty mask, as for any best similarity below 0.7"
+    EMPTY_MASK = "empty-mask", "an empty mask, as for any best similarity below the threshold"
     NOTHING = "nothing", "nothing: IoU 0"
+
+
+class SimilarityThreshold(Choice):
+    """Below which best similarity an answer does not name the expression."""
+
+    VECTORS = "vectors", "that of the vectors: 0.7 for `en_core_web_lg`, 0.56 for `wordllama`"
+    PUBLISHED = "published", "0.7, whatever the vectors"
 
 
 class NativeMasks(Choice):

@@ -34,6 +34,7 @@ from pixfoundation.conventions.choices import (
     PickRequest,
     PlaceBins,
     QuestionEscaping,
+    SimilarityThreshold,
     SingleToken,
     Ties,
 )
@@ -193,7 +194,9 @@ PUBLISHED = Conventions(
         coordinate_masks=CoordinateMasks.ONE,
     ),
     SelectionConventions(
-        phrase_mask=PhraseMask.LAST, negative_similarity=NegativeSimilarity.NOTHING
+        phrase_mask=PhraseMask.LAST,
+        negative_similarity=NegativeSimilarity.NOTHING,
+        similarity_threshold=SimilarityThreshold.PUBLISHED,
     ),
     ScoringConventions(
         option_parser=ParserRule.PUBLISHED,

@@ -33,6 +33,7 @@ from pixfoundation.conventions.choices import (
     PickRequest,
     PlaceBins,
     QuestionEscaping,
+    SimilarityThreshold,
     SingleToken,
     Ties,
 )
@@ -236,7 +237,15 @@ class SelectionConventions(LayerConventions):
         metadata=_rule(
             "an answer whose phrases all have a negative similarity",
             _SELECTION,
-            "it is below 0.7 like any other",
+            "it is below the threshold like any other",
+        ),
+    )
+    similarity_threshold: SimilarityThreshold = field(
+        default=SimilarityThreshold.VECTORS,
+        metadata=_rule(
+            "the similarity below which no phrase names the expression",
+            _SELECTION,
+            "a threshold belongs to the vectors that it was made for",
         ),
     )
     native_masks: NativeMasks = field(

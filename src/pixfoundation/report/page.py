@@ -31,7 +31,7 @@ from pixfoundation.scoring import intervals
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
-from pixfoundation.scoring.scores import CHANCE, Scores
+from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
 from pixfoundation.scoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
     return {
         "name": name,
         "dataset": scores.dataset,
-        "selector": scores.selector,
+        "selector": scores.selector_label if scores.groundings else None,
         "samples": len(scores.samples),
         "lead": _lead(scores),
         "segmenter": run.config.segmenter.name if run.config.segmenter else None,
@@ -207,7 +207,8 @@ def _lead(scores: Scores) -> list[dict[str, str]]:
         ("M", "mIoU, masks of the answer to 'Identify ...'", lead.m),
     )
     shown = [
-        (symbol, meaning, percent(figure).partition(" ")) for symbol, meaning, figure in figures
+        (f"{symbol}{_bound(scores, symbol)}", meaning, percent(figure).partition(" "))
+        for symbol, meaning, figure in figures
     ]
     return [
         {"symbol": symbol, "meaning": meaning, "value": value, "interval": interval}
@@ -216,10 +217,16 @@ def _lead(scores: Scores) -> list[dict[str, str]]:
     ]
 
 
+def _bound(scores: Scores, symbol: str) -> str:
+    """Return the mark of a figure that depends on masks which no method chose."""
+    bound = BOUNDS.get(scores.selector or "")
+    return f" ({bound})" if bound and symbol not in ("A†", "A") else ""
+
+
 def _tables(scores: Scores) -> list[PageTable]:
     paired = [
         [
-            line.selector or "",
+            marked(line.selector) if line.selector else "",
             *(
                 percent(e)
                 for e in (line.a_dagger, line.a, line.m_dagger, line.m, line.s, line.grove)
@@ -233,13 +240,14 @@ def _tables(scores: Scores) -> list[PageTable]:
     ]
     masks = [
         [
-            f"protocol {protocol}, {name}",
+            f"protocol {protocol}, {marked(name)}",
             percent(g.present),
             percent(g.all_asked),
             percent(g.ciou),
             _chance(scores, protocol, name),
             f"{g.present.n} / {g.all_asked.n}",
             str(g.no_mask),
+            str(g.picked_nothing),
         ]
         for (protocol, name), g in scores.groundings.items()
     ]
@@ -258,11 +266,20 @@ def _tables(scores: Scores) -> list[PageTable]:
         PageTable("Accuracy", ["", "question", "pair", "unparsed", "graded by"], answers),
         PageTable(
             "mIoU. Beside each selector what chance reaches with as many masks.",
-            ["", "present", "all", "cIoU", "chance", "n present / all", "no mask"],
+            [
+                "",
+                "present",
+                "all",
+                "cIoU",
+                "chance",
+                "n present / all",
+                "no mask",
+                "picked nothing",
+            ],
             masks,
         ),
         PageTable(
-            f"Pairs by what succeeds, masks by {scores.selector}",
+            f"Pairs by what succeeds, masks by {scores.selector_label}",
             ["both", "only the answer", "only the mask", "neither"],
             failures,
         ),

@@ -12,7 +12,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.report.published import ROWS, SOURCE
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.paired import Paired
-from pixfoundation.scoring.scores import CHANCE, Scores
+from pixfoundation.scoring.scores import BOUNDS, Scores, marked
 
 Format = Literal["markdown", "latex", "csv"]
 COLUMNS = ("A†", "A", "M†", "M", "S")
@@ -100,11 +100,11 @@ def _lines(scores: Scores, selectors: Sequence[str] | None) -> list[Line]:
         estimates = (paired.a_dagger, paired.a, paired.m_dagger, paired.m, paired.s)
         lines.append(
             Line(
-                f"{scores.name} + {name}" if name else scores.name,
+                f"{scores.name} + {marked(name)}" if name else scores.name,
                 "native" in scores.selectors,
                 tuple(_percent(estimate) for estimate in estimates),
                 "this run",
-                name.startswith("oracle") or name in CHANCE.values(),
+                name in BOUNDS,
                 tuple(_bounds(estimate) for estimate in estimates),
             )
         )

@@ -30,8 +30,12 @@ class MaskScores:
         all_asked: mIoU over all samples that were asked.
         present: mIoU over the samples that have an expression (PixMMVP: 286 of 300).
         ciou: Sum of intersections over sum of unions, over all samples that were asked.
-        no_choice: Number of samples whose answer offered no mask, or whose judge picked none.
+        no_choice: Number of samples for which nothing was selected, not even an empty mask: the
+            answer offered no mask, or the judge gave no verdict.
         no_mask: Number of samples for which a model that outputs masks itself output none.
+        offered: Number of answers with at least one mask to select from.
+        nothing_offered: Number of answers without any.
+        picked_nothing: Number of these for which the selector chose none of them.
         missing: Number of samples without candidates, failed ones included; they count 0.
         overlaps: Overlap of the selected mask with the ground truth, by sample.
         selections: Selection of each sample; None where candidates are missing.
@@ -44,6 +48,9 @@ class MaskScores:
     ciou: Estimate
     no_choice: int
     no_mask: int
+    offered: int
+    nothing_offered: int
+    picked_nothing: int
     missing: int
     overlaps: Overlaps
     selections: tuple[Selection | None, ...]
@@ -61,6 +68,7 @@ class MaskScores:
             "ciou_interval": self.ciou.to_json()["interval"],
             "no_choice": self.no_choice,
             "no_mask": self.no_mask,
+            "picked_nothing": self.picked_nothing,
             "missing": self.missing,
         }
 
@@ -160,6 +168,11 @@ def measure(
     iou = np.where(counted, measured.iou, np.nan)
     has_expression = np.array([sample.expression is not None for sample in samples], dtype=bool)
     expected = [c for c, a in zip(offered, asked, strict=True) if a]
+    choices = [
+        selection
+        for answer, selection in zip(offered, selections, strict=True)
+        if answer is not None and selection is not None and _offers_mask(answer)
+    ]
     return MaskScores(
         protocol,
         selector.name,
@@ -174,6 +187,9 @@ def measure(
             for answer, selection in zip(offered, selections, strict=True)
         ),
         no_mask=sum(c is not None and c.native and not c.candidates for c in expected),
+        offered=len(choices),
+        nothing_offered=sum(c is not None and not _offers_mask(c) for c in expected),
+        picked_nothing=sum(map(_picked_nothing, choices)),
         missing=sum(c is None for c in expected),
         overlaps=measured,
         selections=tuple(selections),
@@ -183,6 +199,15 @@ def measure(
 def members(samples: Sequence[Sample], tag: str, value: str) -> NDArray[np.bool_]:
     """Return which samples have this value of a tag, bool [samples]."""
     return np.array([sample.tags.get(tag) == value for sample in samples], dtype=bool)
+
+
+def _offers_mask(answer: AnswerCandidates) -> bool:
+    return any(not candidate.mask.is_empty for candidate in answer.candidates)
+
+
+def _picked_nothing(selection: Selection) -> bool:
+    nothing = selection.mask is None or selection.mask.is_empty
+    return nothing and selection.candidate is None
 
 
 def _select(selector: Selector, answer: AnswerCandidates, protocol: Protocol) -> Selection:

@@ -4,23 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pixfoundation.conventions import SimilarityThreshold
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
+from pixfoundation.scoring.scores import BOUNDS
 from pixfoundation.scoring.settings import Settings
+from pixfoundation.similarity import PUBLISHED_THRESHOLD, Similarity
 from pixfoundation.types import Protocol
+from pixfoundation.wording import counted
 
 
 def settings_notes(
-    settings: Settings, groundings: Mapping[tuple[Protocol, str], MaskScores]
+    settings: Settings,
+    groundings: Mapping[tuple[Protocol, str], MaskScores],
+    similarity: Similarity | None,
 ) -> list[str]:
     """Return what the numbers depend on and no column of a table shows."""
     notes: list[str] = []
     if settings.vectors and any(name == "similarity" for _, name in groundings):
         notes.append(f"Phrase similarity by {settings.vectors}.")
+        if similarity is not None and similarity.name in settings.vectors.split(" and "):
+            notes += _threshold_notes(settings, similarity)
     if settings.pick_judge:
         notes.append(f"Masks picked by {settings.pick_judge}.")
     return notes
+
+
+def selection_notes(
+    groundings: Mapping[tuple[Protocol, str], MaskScores], leading: str | None
+) -> list[str]:
+    """Return what must be said of the leading selector, and where it picked nothing."""
+    notes: list[str] = []
+    if groundings and leading is None:
+        notes.append(
+            "No selector chooses among these masks: nothing leads the table, since the oracle is "
+            "an upper bound and random masks are chance."
+        )
+    elif leading in BOUNDS:
+        notes.append(
+            f"{leading} leads since it was asked for: it is no method ({BOUNDS[leading]})."
+        )
+    for (protocol, name), masks in groundings.items():
+        if name == leading and masks.picked_nothing:
+            notes.append(
+                f"Protocol {protocol}: {name} picked nothing for {masks.picked_nothing} of "
+                f"{counted(masks.offered, 'answer')} with masks."
+            )
+    return notes
+
+
+def _threshold_notes(settings: Settings, similarity: Similarity) -> list[str]:
+    rule = settings.conventions.selection.similarity_threshold
+    if settings.threshold is not None:
+        return [f"Nothing is picked below a similarity of {settings.threshold:.2f}, as asked."]
+    if rule is SimilarityThreshold.PUBLISHED and similarity.threshold != PUBLISHED_THRESHOLD:
+        return [
+            f"Nothing is picked below a similarity of {PUBLISHED_THRESHOLD:.2f}, as published for "
+            f"other vectors; for these it would be {similarity.threshold:.2f}."
+        ]
+    if not similarity.calibrated:
+        return [
+            f"Nothing is picked below a similarity of {PUBLISHED_THRESHOLD:.2f}, which was made "
+            "for other vectors: these state no `threshold`."
+        ]
+    if similarity.threshold != PUBLISHED_THRESHOLD:
+        return [
+            f"Nothing is picked below a similarity of {similarity.threshold:.2f}, calibrated for "
+            "these vectors."
+        ]
+    return []
 
 
 def data_notes(
@@ -34,18 +87,24 @@ def data_notes(
     notes = list(records.run.config.dataset.notes)
     for protocol, result in accuracies.items():
         if result.unanswered:
+            verb = "has" if result.unanswered == 1 else "have"
             notes.append(
-                f"Protocol {protocol}: {result.unanswered} of {len(samples)} questions have no "
-                "answer; they count as wrong."
+                f"Protocol {protocol}: {result.unanswered} of {counted(len(samples), 'question')} "
+                f"{verb} no answer; {_they(result.unanswered)} as wrong."
             )
     missing = {p: masks.missing for (p, _), masks in groundings.items() if masks.missing}
     for protocol, number in missing.items():
+        verb = "has" if number == 1 else "have"
         notes.append(
-            f"Protocol {protocol}: {number} of {len(samples)} samples have no candidates on "
-            "record; they count 0."
+            f"Protocol {protocol}: {number} of {counted(len(samples), 'sample')} {verb} no "
+            f"candidates on record; {_they(number)} 0."
         )
     if not has_vectors:
         notes.append(
             "The selector 'similarity' needs phrase vectors: pip install 'pixfoundation[nouns]'"
         )
     return list(dict.fromkeys(notes))
+
+
+def _they(number: int) -> str:
+    return "it counts" if number == 1 else "they count"

@@ -40,6 +40,8 @@ class ScoreOptions:
         empty: How an image without ground truth is scored; None for what the conventions say.
         native: Which native masks the selector `native` takes; None for what the conventions say.
         vectors: Phrase vectors of the similarity, or their name; None for the first installed.
+        threshold: Similarity below which the selector `similarity` picks nothing, -1..1; None for
+            that of the vectors.
         replicates: Number of bootstrap draws of the intervals; 0 for no intervals.
         seed: Seed of the bootstrap draws.
         selectors: Selectors to measure; None for those of the published tables that the run has.
@@ -55,6 +57,7 @@ class ScoreOptions:
     empty: EmptyTruth | None = None
     native: NativeMasks | None = None
     vectors: str | PhraseVectors | None = None
+    threshold: float | None = None
     replicates: int = 1000
     seed: int = 2024
     selectors: tuple[str, ...] | None = None
@@ -71,6 +74,10 @@ class ScoreOptions:
             object.__setattr__(self, "selector", _canonical([self.selector])[0])
         if self.replicates < 0:
             raise DataError(f"replicates must be at least 0, but is {self.replicates}.")
+        if self.seed < 0:
+            raise DataError(f"seed must be at least 0, but is {self.seed}.")
+        if self.threshold is not None and not -1 <= self.threshold <= 1:
+            raise DataError(f"threshold must be a cosine from -1 to 1, but is {self.threshold}.")
 
     @property
     def rules(self) -> Conventions:

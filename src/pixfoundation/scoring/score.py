@@ -17,10 +17,10 @@ from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grading import Grade, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.scoring.notes import data_notes, settings_notes
+from pixfoundation.scoring.notes import data_notes, selection_notes, settings_notes
 from pixfoundation.scoring.options import ParserName, ScoreOptions
 from pixfoundation.scoring.paired import Paired
-from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores
+from pixfoundation.scoring.scores import BOUNDS, DEFAULT_SELECTORS, Scores
 from pixfoundation.scoring.settings import Settings, find_similarity, resolve_settings
 from pixfoundation.scoring.verdicts import VerdictCount, count_verdicts, verdict_notes
 from pixfoundation.selectors import selectors as registry
@@ -66,7 +66,7 @@ def score(
     _store(similarity, run)
     names = _selectors_of(run, groundings, options.named_selectors)
     lines = {name: scoring.line(name, accuracies, groundings) for name in names}
-    leading = options.selector or (names[0] if names else None)
+    leading = options.selector or next((name for name in names if name not in BOUNDS), None)
     counts = scoring.verdict_counts()
     return Scores(
         name=run.name,
@@ -81,7 +81,8 @@ def score(
         failed=records.failures(),
         verdicts=counts,
         notes=(
-            *settings_notes(settings, groundings),
+            *settings_notes(settings, groundings, similarity),
+            *selection_notes(groundings, leading),
             *data_notes(records, accuracies, groundings, similarity is not None),
             *verdict_notes(counts),
         ),
@@ -155,7 +156,9 @@ class _Scoring:
         """Measure every named selector that applies, protocol by protocol."""
         order = [name for name in DEFAULT_SELECTORS if name in names]
         order += sorted(set(names) - set(order))
-        settings = SelectorSettings(self.settings.conventions.selection, similarity)
+        settings = SelectorSettings(
+            self.settings.conventions.selection, similarity, self.settings.threshold
+        )
         selectors = [registry.get(name)(settings) for name in order]
         samples, imported = self.records.samples, self.records.run.config.imported
         answers = by_protocol(self.records.answers)

@@ -23,11 +23,30 @@ from pixfoundation.types import Protocol, Sample
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
-DEFAULT_SELECTORS = ("native", "auto", "similarity", "oracle", "random", "oracle_random")
-"""The selectors of the published tables and the chance levels; the first one leads a table."""
+DEFAULT_SELECTORS = (
+    "native",
+    "coordinates",
+    "auto",
+    "similarity",
+    "oracle",
+    "random",
+    "oracle_random",
+)
+"""The selectors of the published tables and the chance levels; the first one that is no bound leads
+a table."""
 
-CHANCE = {"oracle": "oracle_random", "similarity": "random", "auto": "random", "score": "random"}
+CHANCE = {
+    "oracle": "oracle_random",
+    "similarity": "random",
+    "coordinates": "random",
+    "auto": "random",
+    "score": "random",
+}
 """The chance level that a selector must beat, by selector."""
+
+BOUNDS = {"oracle": "upper bound", "random": "chance", "oracle_random": "chance"}
+"""What a selector that is no method stands for. It never leads a table unless it is asked for by
+name, and no figure of it stands without this mark."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -43,7 +62,8 @@ class Scores:
         other_parser: Accuracy of protocol 2 by the option parser that was not chosen.
         groundings: Mask scores by protocol and selector.
         paired: A†, A, M†, M, S, Grove and the failure split by selector; empty without masks.
-        lead: The line of the leading selector; the accuracies alone if the run has no masks.
+        lead: The line of the leading selector; the accuracies alone if the run has no masks, or
+            only selectors that are bounds.
         failed: Sample, protocol and reason of every recorded failure.
         verdicts: Number of the verdicts that the scores use, by kind.
         notes: What a table must show with its numbers.
@@ -71,8 +91,13 @@ class Scores:
 
     @property
     def selector(self) -> str | None:
-        """The selector that leads the table; None if the run has no masks."""
+        """The selector that leads the table; None if nothing but a bound could."""
         return self.lead.selector
+
+    @property
+    def selector_label(self) -> str:
+        """The leading selector with the mark of a bound; `none` if there is no such selector."""
+        return "none" if self.selector is None else marked(self.selector)
 
     @property
     def selectors(self) -> tuple[str, ...]:
@@ -86,11 +111,16 @@ class Scores:
 
     def tags(self) -> dict[str, tuple[str, ...]]:
         """Return the tags by which the scores can be split, with their values in order."""
-        values: dict[str, dict[str, None]] = {}
-        for sample in self.samples:
-            for tag, value in sample.tags.items():
-                values.setdefault(tag, {})[value] = None
-        return {tag: tuple(known) for tag, known in values.items() if 1 < len(known) <= 30}
+        return {tag: values for tag in self.all_tags if 1 < len(values := self._values(tag)) <= 30}
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags of the samples, those included that have one value or very many."""
+        return tuple(dict.fromkeys(tag for sample in self.samples for tag in sample.tags))
+
+    def _values(self, tag: str) -> tuple[str, ...]:
+        """Return the values of a tag in order."""
+        return tuple(dict.fromkeys(s.tags[tag] for s in self.samples if tag in s.tags))
 
     def split(self, tag: str) -> dict[str, dict[str, Estimate]]:
         """Return accuracy by question and by pair, and mIoU by selector, for each value of a tag.
@@ -100,7 +130,7 @@ class Scores:
         """
         table: dict[str, dict[str, Estimate]] = {}
         has_expression = np.array([s.expression is not None for s in self.samples], dtype=bool)
-        for value in self.tags()[tag]:
+        for value in self._values(tag):
             members = grounding.members(self.samples, tag, value)
             row: dict[str, Estimate] = {}
             for protocol, result in self.accuracy.items():
@@ -210,6 +240,18 @@ class Scores:
             values = _by_id(self.samples, masks.overlaps.iou)
             table.setdefault(f"protocol{protocol}", {})[name] = values
         return table
+
+
+def marked(selector: str) -> str:
+    """Return the name of a selector, with what it stands for if it is a bound.
+
+    Example:
+        >>> marked("oracle")
+        'oracle (upper bound)'
+        >>> marked("similarity")
+        'similarity'
+    """
+    return f"{selector} ({BOUNDS[selector]})" if selector in BOUNDS else selector
 
 
 def _by_id(samples: Sequence[Sample], values: NDArray[np.float64]) -> dict[str, float]:

@@ -36,6 +36,8 @@ class Settings:
         grade_judge: Judge that grades protocol 1; `rules` for the rule-based grades.
         pick_judge: Judge that picks masks; None if no judge did.
         vectors: Names of the phrase vectors, or `imported`; None if no similarity was used.
+        threshold: Similarity that was asked for instead of the threshold of the vectors; None for
+            that of the vectors.
         replicates: Number of bootstrap draws.
         seed: Seed of the draws.
     """
@@ -45,6 +47,7 @@ class Settings:
     grade_judge: str
     pick_judge: str | None
     vectors: str | None
+    threshold: float | None
     replicates: int
     seed: int
 
@@ -80,6 +83,8 @@ class Settings:
             "replicates": self.replicates,
             "seed": self.seed,
         }
+        if self.threshold is not None:
+            data["threshold"] = self.threshold
         if not (self.published or self.conventions.agrees_with(DEFAULT, *_LAYERS)):
             data["conventions"] = self.conventions.changed(*_LAYERS)
         return data
@@ -107,6 +112,7 @@ def resolve_settings(
         grade_judge=_judge(verdicts, {"grade"}, options.judge) or RULES,
         pick_judge=_judge(verdicts, {"pick", "presence"}, options.judge),
         vectors=_vectors_used(records.candidates.values(), similarity),
+        threshold=options.threshold,
         replicates=options.replicates,
         seed=options.seed,
     )

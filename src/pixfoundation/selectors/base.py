@@ -49,10 +49,13 @@ class SelectorSettings:
     Attributes:
         conventions: The rules of selection.
         similarity: Similarity of phrases to expressions; None if no vectors are installed.
+        threshold: Similarity from which a phrase counts as a name of the expression; None for the
+            threshold of the vectors.
     """
 
     conventions: SelectionConventions = DEFAULT.selection
     similarity: Similarity | None = None
+    threshold: float | None = None
 
 
 class Selector(Protocol):

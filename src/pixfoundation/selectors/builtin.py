@@ -8,12 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.conventions import NativeMasks, NegativeSimilarity, PhraseMask, Ties
+from pixfoundation.conventions import (
+    NativeMasks,
+    NegativeSimilarity,
+    PhraseMask,
+    SimilarityThreshold,
+    Ties,
+)
 from pixfoundation.errors import missing_package
 from pixfoundation.masks import Mask, ious, union
 from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.selectors.base import AnswerCandidates, SelectorSettings, selectors
-from pixfoundation.similarity import THRESHOLD
+from pixfoundation.similarity import PUBLISHED_THRESHOLD
 from pixfoundation.types import Candidate, Sample, Selection
 
 
@@ -49,6 +55,37 @@ class Native(_Builtin):
         return Selection(self.name, union(answer.candidates[i].mask for i in native))
 
 
+@selectors.register(
+    "coordinates", summary="the surest mask of each point or box that the answer states, united"
+)
+@dataclass(frozen=True, slots=True)
+class StatedCoordinates(_Builtin):
+    """Selects what a model that answers with coordinates points at: its own choice.
+
+    The segmenter gives several masks for a point or box. Of each the best-scored one counts, and
+    those of all points and boxes of the answer are united, as native masks are.
+    """
+
+    name: str = "coordinates"
+
+    def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
+        """Return whether any candidate comes from coordinates in an answer."""
+        return any(c.source == "coordinates" for answer in answers for c in answer.candidates)
+
+    def select(self, answer: AnswerCandidates) -> Selection:
+        """Return the union of the best-scored masks of the stated points and boxes."""
+        stated = [i for i, c in enumerate(answer.candidates) if c.source == "coordinates"]
+        groups = by_prompt([answer.candidates[i] for i in stated])
+        chosen: list[Selection] = []
+        for group in groups:
+            members, stated = stated[: len(group)], stated[len(group) :]
+            chosen.append(_best_scored(self.name, answer.candidates, members))
+        if len(chosen) < 2:
+            return chosen[0] if chosen else Selection(self.name, None)
+        masks = [selection.mask for selection in chosen if selection.mask is not None]
+        return Selection(self.name, union(masks))
+
+
 @selectors.register("auto", summary="what a judge picked")
 @dataclass(frozen=True, slots=True)
 class Auto(_Builtin):
@@ -80,7 +117,9 @@ class Auto(_Builtin):
 class MostSimilar(_Builtin):
     """Selects a mask of the phrase that is most similar to the expression (the paper's a+s).
 
-    A best similarity below 0.7 says that the expression is not in the answer: an empty mask.
+    A best similarity below the threshold says that the expression is not in the answer: an empty
+    mask. The threshold belongs to the vectors: 0.7 for the published ones, which stored
+    similarities come from.
     """
 
     name: str = "similarity"
@@ -107,7 +146,7 @@ class MostSimilar(_Builtin):
             return Selection(self.name, None, None, float(values.max()))
         best = indices[_index_of_best(values, rules.ties)]
         evidence = float(values.max())
-        if evidence < THRESHOLD:
+        if evidence < self._threshold(answer, indices):
             return Selection(self.name, _no_object(answer), None, evidence)
         if rules.phrase_mask is PhraseMask.LAST:
             return Selection(self.name, answer.candidates[best].mask, best, evidence)
@@ -115,6 +154,16 @@ class MostSimilar(_Builtin):
         same_phrase = [i for i in indices if answer.candidates[i].phrase == phrase]
         selection = _best_scored(self.name, answer.candidates, same_phrase)
         return replace(selection, evidence=evidence)
+
+    def _threshold(self, answer: AnswerCandidates, indices: list[int]) -> float:
+        settings = self.settings
+        if settings.threshold is not None:
+            return settings.threshold
+        fixed = settings.conventions.similarity_threshold is SimilarityThreshold.PUBLISHED
+        stored = all(answer.candidates[i].similarity is not None for i in indices)
+        if fixed or stored or settings.similarity is None:
+            return PUBLISHED_THRESHOLD
+        return settings.similarity.threshold
 
     def _similarities(self, answer: AnswerCandidates, indices: list[int]) -> NDArray[np.float64]:
         candidates = [answer.candidates[i] for i in indices]

@@ -28,7 +28,7 @@ from pixfoundation.types import LETTERS, Sample
 TEST_PAIRS = 150
 """Size of the test set, as in MMVP."""
 
-NAMESPACES = {"test": 1, "train": 2}
+NAMESPACES = {"test": 1, "train": 2, "calibration": 3}
 """Seed namespace of each split; the trainings use further ones of their own, from 101 on."""
 
 VERSION = 1
@@ -68,7 +68,7 @@ class PixScenes:
         name: 'pixscenes'.
         samples: two samples per pair, ids '1', '2', ...; tags `pattern` and `topic`.
         notes: what a table must state next to the numbers.
-        split: 'test' or 'train'.
+        split: 'test', 'train' or 'calibration'.
         folder: where the pictures are.
     """
 
@@ -176,7 +176,7 @@ def load(root: Path | None = None, *, split: str = "test", pairs: int = TEST_PAI
 
     Args:
         root: folder for the pictures; None for the user's cache folder.
-        split: 'test' (the benchmark) or 'train'.
+        split: 'test' (the benchmark), 'train', or 'calibration' (of thresholds).
         pairs: number of pairs; the first 150 of 'test' are the benchmark.
 
     Raises:
