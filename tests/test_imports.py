@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
     {"errors", "wording"},
+    {"typed_options"},
     {"conventions", "registry", "geometry", "hub"},
     {"masks", "images", "processors"},
     {"types"},

@@ -87,6 +87,11 @@ def evaluate(
     """
     conventions = options.get("conventions", DEFAULT)
     seed = options.get("seed", 2024)
+    if seed < 0:
+        raise DataError(f"`seed` must be 0 or above, but got {seed}.")
+    limit = options.get("limit")
+    if limit is not None and limit < 1:
+        raise DataError(f"`limit` must be at least 1, but got {limit}.")
     decoding = replace(
         options.get("decoding") or Decoding(seed=seed), conventions=conventions.model
     )
@@ -118,7 +123,7 @@ def evaluate(
         seed=seed,
         conventions=conventions,
     )
-    samples = dataset.samples[: options.get("limit")]
+    samples = dataset.samples[:limit]
     run = RunDirectory.create(out, config, samples, describe_environment())
     collect(
         run,

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pixfoundation.errors import (
     CheckpointError,
@@ -20,6 +20,7 @@ from pixfoundation.errors import (
     PrerequisiteError,
     missing_package,
 )
+from pixfoundation.typed_options import OneOf
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,8 @@ EMBEDDED = Path(__file__).parent / "weights"
 _CACHED = "models--"  # prefix of a model's folder in the hub's cache
 
 DTYPES = ("float32", "float16", "bfloat16")
+Dtype = Annotated[str, OneOf(DTYPES)]
+"""The type of an option that names a precision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pixfoundation import segmenters
 from pixfoundation.conventions import DEFAULT, AttentionRow, GroundingConventions
@@ -16,8 +17,8 @@ from pixfoundation.grounding.base import Grounder
 from pixfoundation.models import detection
 from pixfoundation.models.base import Capability, HasPublishedRowConvention, Model
 from pixfoundation.models.card import find_checkpoint
-from pixfoundation.registry import check_options
 from pixfoundation.segmenters.base import AnySegmenter
+from pixfoundation.typed_options import read_options
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,9 @@ def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> D
         UnknownNameError: If there is no dataset of that name.
         DataError: If its files are missing or damaged.
     """
-    return datasets.get(name)(None if root is None else Path(root), **options)
+    factory = datasets.get(name)
+    read = read_options(f"The data set {name!r}", factory, options)
+    return factory(None if root is None else Path(root), **read)
 
 
 def load_model(name: str, **options: Any) -> Model:
@@ -63,7 +66,7 @@ def load_model(name: str, **options: Any) -> Model:
     """
     entry = detection.find_entry(name, options.get("revision"))
     factory = entry.load()
-    check_options(f"The model {name!r}", factory, options)
+    options = read_options(f"The model {name!r}", factory, options, name)
     if licence := entry.details.get("licence"):
         logger.info(licence)
     return factory(name, **options)
@@ -82,8 +85,7 @@ def load_segmenter(name: str, **options: Any) -> AnySegmenter:
         PrerequisiteError: If a package is missing.
     """
     factory = segmenters.find_entry(name).load()
-    check_options(f"The segmenter {name!r}", factory, options)
-    return factory(name, **options)
+    return factory(name, **read_options(f"The segmenter {name!r}", factory, options, name))
 
 
 def load_grounder(
@@ -115,12 +117,7 @@ def load_grounder(
         DataError: If the model lacks a capability that the named grounder needs.
     """
     if name is None:
-        fitting = (
-            grounder
-            for capability, grounder in GROUNDER_OF.items()
-            if capability in model.capabilities and (segmenter or capability == "masks")
-        )
-        name = next(fitting, None)
+        name = _fitting_grounder(model.capabilities, segmenter is not None)
         if name is None:
             return None
     use_published_row = conventions.attention_row is AttentionRow.PUBLISHED
@@ -131,8 +128,8 @@ def load_grounder(
     ):
         options.setdefault("preset", model.published_row_convention)
     factory = grounders.get(name)
-    check_options(f"The grounder {name!r}", factory, options)
-    grounder = factory(segmenter, conventions=conventions, **options)
+    read = read_options(f"The grounder {name!r}", factory, options)
+    grounder = factory(segmenter, conventions=conventions, **read)
     if missing := grounder.uses - model.capabilities:
         raise DataError(
             f"The grounder {name!r} reads {' and '.join(sorted(missing))}, which the model "
@@ -141,17 +138,66 @@ def load_grounder(
     return grounder
 
 
-def check_names(model: str, dataset: str | None, segmenter: str | None) -> None:
-    """Look up all names before anything is loaded.
+class PartOptions(TypedDict, total=False):
+    """Keyword options of `check_names`, all of them optional.
+
+    Attributes:
+        model_options: Options of the model, as for `load_model`.
+        dataset_options: Options of the dataset.
+        grounder: Name of the grounder; by default the one that fits the model.
+        grounder_options: Options of the grounder.
+    """
+
+    model_options: Mapping[str, Any]
+    dataset_options: Mapping[str, Any]
+    grounder: str | None
+    grounder_options: Mapping[str, Any]
+
+
+def check_names(
+    model: str, dataset: str | None, segmenter: str | None, **options: Unpack[PartOptions]
+) -> None:
+    """Look up all names, and check all options, before anything is loaded.
+
+    Args:
+        model: A name for `load_model`.
+        dataset: A name for `load_dataset`; None for no dataset.
+        segmenter: A name for `load_segmenter`; None for no segmenter.
+        options: The options of these parts.
 
     Raises:
+        DataError: If a part does not take one of its options, or not with this value.
+        PrerequisiteError: If a package is missing.
         UnknownNameError: If one of the names is unknown.
     """
+    dataset_options = options.get("dataset_options") or {}
     if dataset is not None:
-        datasets.entry(dataset)
-    detection.find_entry(model)
+        entry = datasets.entry(dataset)
+        if dataset_options:
+            read_options(f"The data set {dataset!r}", entry.load(), dataset_options)
+    model_options = options.get("model_options") or {}
+    found = detection.find_entry(model, model_options.get("revision"))
+    if model_options:
+        read_options(f"The model {model!r}", found.load(), model_options, model)
     if segmenter is not None:
         segmenters.find_entry(segmenter)
+    given = str(found.details.get("gives", "")).split(", ")
+    grounder = options.get("grounder") or _fitting_grounder(given, segmenter is not None)
+    grounder_options = options.get("grounder_options") or {}
+    if grounder is not None:
+        factory = grounders.entry(grounder)
+        if grounder_options:
+            read_options(f"The grounder {grounder!r}", factory.load(), grounder_options)
+
+
+def _fitting_grounder(capabilities: Collection[str], has_segmenter: bool) -> str | None:
+    """Return the name of the grounder for what a model gives; None if none fits."""
+    fitting = (
+        grounder
+        for capability, grounder in GROUNDER_OF.items()
+        if capability in capabilities and (has_segmenter or capability == "masks")
+    )
+    return next(fitting, None)
 
 
 def default_segmenter(model: str) -> str:

@@ -12,16 +12,14 @@ There are three ways into a registry, and each name takes one of them:
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from pixfoundation.errors import (
-    DataError,
     PixFoundationError,
     UnknownNameError,
     missing_package,
@@ -221,29 +219,6 @@ def import_submodules(package: str) -> None:
     """
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
-
-
-def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
-    """Refuse options that a factory does not take.
-
-    Args:
-        what: What the factory makes, as the subject of a sentence: "The grounder 'native'".
-        factory: Takes its options as keyword arguments. A factory with `**options` is not checked.
-        options: The options by name.
-
-    Raises:
-        DataError: If there are unknown options; the message names them and those that exist.
-    """
-    known = inspect.signature(factory).parameters.values()
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known):
-        return
-    taken = [p.name for p in known if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    named = {p.name for p in known}
-    if unknown := [name for name in options if name not in named]:
-        raise DataError(
-            f"{what} takes no option {', '.join(repr(name) for name in unknown)}. "
-            f"It takes: {', '.join(sorted(taken)) or 'none'}."
-        )
 
 
 def _plugin_loader(kind: str, point: EntryPoint) -> Callable[[], Any]:

@@ -39,6 +39,6 @@ def test_the_rank_is_recorded_and_another_rank_is_another_run(tmp_path):
 def test_an_option_that_the_grounder_does_not_take_is_said(tmp_path):
     with pytest.raises(DataError, match="takes no option 'depth'. It takes: .*rank"):
         evaluate(tmp_path, depth=3)
-    with pytest.raises(DataError, match="rank of at least 1"):
+    with pytest.raises(DataError, match="`rank` of the grounder .* at least 1"):
         evaluate(tmp_path, rank=0)
     assert load(DiscSegmenter(), rank=3).rank == 3

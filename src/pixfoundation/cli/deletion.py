@@ -17,7 +17,7 @@ def deletion_command(
     ),
     limit: int | None = typer.Option(None, min=1, help="Use the first N samples only."),
     share: float = typer.Option(0.1, help="Share of the image's area that is covered."),
-    seed: int = typer.Option(2024, help="Seed of the random control places."),
+    seed: int = typer.Option(2024, min=0, help="Seed of the random control places."),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,

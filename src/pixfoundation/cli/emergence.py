@@ -32,7 +32,7 @@ def emergence_command(
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
     draws: int = typer.Option(2000, min=1, help="Number of random draws per chance level."),
-    seed: int = typer.Option(2024, help="Seed of the random draws."),
+    seed: int = typer.Option(2024, min=0, help="Seed of the random draws."),
 ) -> None:
     """Show when grounding emerges: place and concept of the best masks, compared with chance.
 

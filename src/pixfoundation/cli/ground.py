@@ -80,6 +80,15 @@ def ground_command(
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: name a folder with --out.")
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
+    grounder_options = parse_options(grounder_option)
+    api.check_names(
+        model,
+        None,
+        segmenter or api.default_segmenter(model),
+        model_options=options,
+        grounder=grounder,
+        grounder_options=grounder_options,
+    )
     show_licence(model)
     result = api.ground(
         image,
@@ -87,7 +96,7 @@ def ground_command(
         model,
         segmenter,
         grounder=grounder,
-        grounder_options=parse_options(grounder_option),
+        grounder_options=grounder_options,
         selector=selector,
         judge=picker,
         prompt=prompt,

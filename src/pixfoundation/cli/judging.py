@@ -53,16 +53,16 @@ class JudgeOptions:
         from pixfoundation.errors import DataError
         from pixfoundation.judges import judges
         from pixfoundation.judges.cache import CachedJudge
-        from pixfoundation.registry import check_options
+        from pixfoundation.typed_options import read_options
 
         if self.model is None:
             raise DataError("The judge has no model. Name one with --judge-model.")
         factory = judges.get(self.backend)
-        options = {
+        given_options = {
             **given(base_url=self.base_url, key_file=self.key_file),
             **parse_options(self.options),
         }
-        check_options(f"The judge {self.backend!r}", factory, options)
+        options = read_options(f"The judge {self.backend!r}", factory, given_options, self.model)
         folder = self.cache or user_cache_path("pixfoundation") / "judge"
         return CachedJudge(factory(self.model, **options), folder, self.budget)
 

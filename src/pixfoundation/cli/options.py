@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 
+from pixfoundation.typed_options import OptionText
 from pixfoundation.types import PROTOCOLS, Protocol
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
@@ -51,20 +51,26 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Read KEY=VALUE pairs; a value that is valid JSON is decoded, any other stays text.
+    """Read KEY=VALUE pairs into texts, and KEY.PART=VALUE pairs into mappings of texts.
+
+    What the texts mean follows from the types of the options, see `typed_options`.
 
     Raises:
-        typer.BadParameter: If a pair has no '='.
+        typer.BadParameter: If a pair has no '=', or a key is given twice.
     """
     options: dict[str, Any] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise typer.BadParameter(f"expected KEY=VALUE, but got {pair!r}.")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
+        name, dot, part = key.partition(".")
+        if not equals or not name.isidentifier() or bool(dot) != bool(part):
+            raise typer.BadParameter(
+                f"expected KEY=VALUE (a list as KEY=A,B, a mapping as KEY.PART=VALUE), but got "
+                f"{pair!r}."
+            )
+        target = options.setdefault(name, {}) if dot else options
+        if not isinstance(target, dict) or (part or name) in target:
+            raise typer.BadParameter(f"the option {key} is given twice.")
+        target[part or name] = OptionText(value)
     return options
 
 

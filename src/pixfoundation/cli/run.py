@@ -57,7 +57,7 @@ def run_command(
     temperature: float = typer.Option(
         0.0, min=0.0, help="Sampling temperature; 0 decodes greedily."
     ),
-    seed: int = typer.Option(2024, help="Seed of the random points and of sampling."),
+    seed: int = typer.Option(2024, min=0, help="Seed of the random points and of sampling."),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
     shard: str | None = typer.Option(
@@ -95,13 +95,23 @@ def run_command(
     own_shard = None if shard is None else Shard.parse(shard)
     chosen_protocols = parse_protocols(protocols)
     segmenter_name = None if no_segmenter else segmenter or api.default_segmenter(model)
-    api.check_names(model, dataset, segmenter_name)
-    data = api.load_dataset(dataset, data_root, **parse_options(data_option))
+    data_options, grounder_options = parse_options(data_option), parse_options(grounder_option)
     settings = given(
         device=device, dtype=dtype, attn=attn, quantization=quantization, revision=revision
     )
+    model_options = {**settings, **parse_options(model_option)}
+    api.check_names(
+        model,
+        dataset,
+        segmenter_name,
+        model_options=model_options,
+        dataset_options=data_options,
+        grounder=grounder,
+        grounder_options=grounder_options,
+    )
+    data = api.load_dataset(dataset, data_root, **data_options)
     show_licence(model)
-    loaded = api.load_model(model, **{**settings, **parse_options(model_option)})
+    loaded = api.load_model(model, **model_options)
     loaded_segmenter = (
         None
         if segmenter_name is None
@@ -120,7 +130,7 @@ def run_command(
             decoding=Decoding(max_new_tokens, temperature, seed),
             seed=seed,
             grounder=grounder,
-            grounder_options=parse_options(grounder_option),
+            grounder_options=grounder_options,
             conventions=choose_conventions(published, conventions),
             shard=own_shard,
             retry_failed=retry_failed,

@@ -12,6 +12,7 @@ from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.fetch import recheck
 from pixfoundation.datasets.files import FileDataset
 from pixfoundation.errors import DataError
+from pixfoundation.typed_options import read_options
 from pixfoundation.types import Sample
 
 
@@ -64,9 +65,11 @@ def check_data(name: str, root: Path | None, *, images: bool = True, **options: 
         options: Options of the dataset.
 
     Raises:
+        DataError: If the dataset does not take one of the options.
         UnknownNameError: If there is no dataset of that name.
     """
     factory = datasets.get(name)
+    options = read_options(f"The data set {name!r}", factory, options)
     try:
         dataset: Any = factory(root, **options)
     except DataError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import AnnotationFile, ImageEntry, read_annotations
@@ -29,6 +29,7 @@ from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
+from pixfoundation.typed_options import OneOf
 from pixfoundation.types import Sample
 
 NAME = "pixmmvp"
@@ -50,7 +51,9 @@ _ANSWER_NOTES = {
     "pixmmvp",
     summary="150 pairs of MMVP with expressions and masks; to be fetched",
 )
-def load(root: Path | None = None, *, answers: str = "published") -> FileDataset:
+def load(
+    root: Path | None = None, *, answers: Annotated[str, OneOf(tuple(_ANSWER_NOTES))] = "published"
+) -> FileDataset:
     """Read PixMMVP.
 
     Args:

@@ -14,13 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.attention.row_convention import Maps, RowConvention, row_convention, token_maps
+from pixfoundation.attention.row_convention import (
+    PRESETS,
+    Maps,
+    RowConvention,
+    row_convention,
+    token_maps,
+)
 from pixfoundation.conventions import (
     DEFAULT,
     PUBLISHED,
@@ -44,6 +50,7 @@ from pixfoundation.segmenters.base import (
     accepted_prompts,
     takes_points,
 )
+from pixfoundation.typed_options import Count, OneOf, Share
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
 PromptShape = Literal["point", "box", "mask"]
@@ -55,13 +62,13 @@ def load(
     segmenter: AnySegmenter | None,
     *,
     conventions: GroundingConventions = DEFAULT.grounding,
-    preset: str | None = None,
+    preset: Annotated[str, OneOf(tuple(PRESETS))] | None = None,
     pronouns: bool = True,
     fallback: Fallback = "none",
     prompt: PromptShape = "point",
-    points: int = 1,
-    rank: int = 1,
-    threshold: float = 0.5,
+    points: Count = 1,
+    rank: Count = 1,
+    threshold: Share = 0.5,
 ) -> AttendAndSegment:
     """Make the grounder.
 

@@ -10,13 +10,14 @@ import base64
 import logging
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
 from pixfoundation.errors import JudgeError
 from pixfoundation.judges.base import Question
+from pixfoundation.typed_options import Seconds, Within
 
 KEY_VARIABLES = ("PIXFOUNDATION_JUDGE_KEY", "OPENAI_API_KEY")
 URL_VARIABLES = ("PIXFOUNDATION_JUDGE_URL", "OPENAI_BASE_URL")
@@ -44,8 +45,8 @@ def load(
     *,
     base_url: str | None = None,
     key_file: Path | str | None = None,
-    retries: int = 6,
-    timeout: float = 120.0,
+    retries: Annotated[int, Within(least=0)] = 6,
+    timeout: Seconds = 120.0,
 ) -> Endpoint:
     """Return the judge; nothing is sent yet.
 

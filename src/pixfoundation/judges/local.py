@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, GenerationConfig
 
 from pixfoundation.errors import JudgeError
-from pixfoundation.hub import Source, load_weights, resolve_device, resolve_dtype
+from pixfoundation.hub import Dtype, Source, load_weights, resolve_device, resolve_dtype
 from pixfoundation.judges.base import Question
 from pixfoundation.processors import load_processor
 
@@ -20,7 +20,7 @@ def load(
     model: str,
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
 ) -> LocalJudge:
     """Load the model.

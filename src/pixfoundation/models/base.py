@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 
 from pixfoundation.conventions import DEFAULT, ModelConventions
+from pixfoundation.errors import DataError
 from pixfoundation.models.card import Capability
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
@@ -36,6 +38,9 @@ class Decoding:
         seed: Seed of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
         conventions: Rules of the model adapters, such as how text and masks are paired.
+
+    Raises:
+        DataError: If a number is out of range.
     """
 
     max_new_tokens: int = 256
@@ -43,6 +48,14 @@ class Decoding:
     seed: int = 2024
     attention: bool = False
     conventions: ModelConventions = DEFAULT.model
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise DataError(f"`max_new_tokens` must be at least 1, but got {self.max_new_tokens}.")
+        if not 0 <= self.temperature < math.inf:
+            raise DataError(f"`temperature` must be 0 or above, but got {self.temperature}.")
+        if self.seed < 0:
+            raise DataError(f"`seed` must be 0 or above, but got {self.seed}.")
 
 
 class Model(Protocol):

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, explained, read_model_type
+from pixfoundation.hub import Dtype, Source, explained, read_model_type
 from pixfoundation.segmenters.base import Box, Point, PromptKind, SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.network import load_network
@@ -43,7 +43,7 @@ def load(
     name: str,
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
 ) -> SamSegmenter | TransformersTextSegmenter:
     """Load a segmenter of the SAM family, or CLIPSeg if the checkpoint is one.

@@ -14,11 +14,12 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, explained, read_model_type
+from pixfoundation.hub import Dtype, Source, explained, read_model_type
 from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Stretching
+from pixfoundation.typed_options import Share
 
 _MODELS = {
     "clipseg": "CLIPSegForImageSegmentation",
@@ -32,10 +33,10 @@ def load(
     name: str,
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
-    threshold: float = 0.5,
-    least_score: float = 0.3,
+    threshold: Share = 0.5,
+    least_score: Share = 0.3,
 ) -> TransformersTextSegmenter:
     """Load a text segmenter.
 

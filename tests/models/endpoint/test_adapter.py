@@ -40,7 +40,9 @@ def test_a_request_that_is_not_taken_is_a_recorded_failure_and_the_run_goes_on(t
 
 @pytest.mark.parametrize("option", [{"frame": "inches"}, {"ask": "politely"}])
 def test_an_option_without_that_value_says_what_there_is(option):
-    with pytest.raises(DataError, match="Coordinates come as"):
+    with pytest.raises(
+        DataError, match=f"`{next(iter(option))}` of the model .openai. must be one of"
+    ):
         api.load_model("openai", model="m", base_url="http://127.0.0.1:9/v1", **option)
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import numpy as np
 from filelock import FileLock
@@ -23,6 +23,7 @@ from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
+from pixfoundation.typed_options import Count, OneOf
 from pixfoundation.types import LETTERS, Sample
 
 TEST_PAIRS = 150
@@ -171,7 +172,12 @@ def _samples(split: str, count: int, folder: Path) -> list[Sample]:
 
 
 @datasets.register("pixscenes", summary="150 pairs drawn by the project; needs nothing")
-def load(root: Path | None = None, *, split: str = "test", pairs: int = TEST_PAIRS) -> PixScenes:
+def load(
+    root: Path | None = None,
+    *,
+    split: Annotated[str, OneOf(tuple(NAMESPACES))] = "test",
+    pairs: Count = TEST_PAIRS,
+) -> PixScenes:
     """Draw PixScenes, or find it drawn.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from pixfoundation.attention import to_trace
 from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source
+from pixfoundation.hub import Dtype, Source
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
@@ -35,7 +35,7 @@ def load(
     name: str,
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
     checkpoint: str | None = None,
     towers: str | None = None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
 
@@ -23,7 +23,7 @@ from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, F
 from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.models.detection import find_entry
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.registry import check_options
+from pixfoundation.typed_options import Count, OneOf, read_options, takes_options_of
 from pixfoundation.types import Answer, Prompt
 
 POINT_TEMPLATE = "Point to the {expression}, output its coordinates in point-format as JSON"
@@ -65,12 +65,13 @@ Resized = Callable[[Image.Image], tuple[int, int]]
 """The (height, width) in which a model sees an image."""
 
 
+@takes_options_of(lambda name: find_entry(name.removesuffix(CARD.variant_suffix)).load())
 def load(
     name: str,
     *,
     frame: Frame | None = None,
-    ask: str | None = None,
-    square: int | None = None,
+    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] | None = None,
+    square: Count | None = None,
     **options: Any,
 ) -> Model:
     """Load a model to be asked for coordinates.
@@ -98,8 +99,8 @@ def load(
     settings = {key: value for key, value in settings.items() if value is not None}
     format = replace(format or CoordinateFormat("unit"), **settings)
     factory = find_entry(base, options.get("revision")).load()
-    check_options(f"The model {name!r}", factory, options)
-    model: Any = factory(base, **options)
+    read = read_options(f"The model {name!r}", factory, options, base)
+    model: Any = factory(base, **read)
     resized = size_by_grid(model.processor) if format.frame == "resized" else None
     return PointingModel(model, format, resized)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
 
 from pixfoundation.errors import DataError
+from pixfoundation.hub import Dtype
 from pixfoundation.judges.base import Judge, Question
 from pixfoundation.judges.endpoint import RequestRefused
 from pixfoundation.judges.endpoint import load as load_endpoint
@@ -22,6 +23,7 @@ from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.typed_options import Count, OneOf, Seconds, Within
 from pixfoundation.types import Answer, Prompt
 
 
@@ -32,12 +34,12 @@ def load(
     base_url: str | None = None,
     key_file: Path | str | None = None,
     frame: Frame = "thousand",
-    ask: str = "point",
-    at_once: int = 4,
-    retries: int = 6,
-    timeout: float = 120.0,
+    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] = "point",
+    at_once: Count = 4,
+    retries: Annotated[int, Within(least=0)] = 6,
+    timeout: Seconds = 120.0,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
 ) -> EndpointModel:
     """Make the model; nothing is sent yet.
 

@@ -8,9 +8,10 @@ from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_ad
 from pixfoundation.models.glamm.checkpoint import GlammOptions
 from pixfoundation.models.glamm.checkpoint import load as load_network
 from pixfoundation.models.glamm.prompt import DIALOGUE
-from pixfoundation.registry import check_options
+from pixfoundation.typed_options import takes_options_of
 
 
+@takes_options_of(lambda name: GlammOptions)
 def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
     """Load GLaMM by a short name, a hub id or a folder.
 
@@ -24,6 +25,5 @@ def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSa
         DataError: If there is no such option.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    check_options(f"The model {name!r}", GlammOptions, options)
     chosen = GlammOptions(**{"device": None, "dtype": None, **options})
     return load_adapter(name, checkpoint, chosen, load_network, DIALOGUE)

@@ -8,9 +8,10 @@ from pixfoundation.models.common.llava_sam.adapter import LlavaSamModel, load_ad
 from pixfoundation.models.lisa.checkpoint import LisaOptions
 from pixfoundation.models.lisa.checkpoint import load as load_network
 from pixfoundation.models.lisa.prompt import DIALOGUE
-from pixfoundation.registry import check_options
+from pixfoundation.typed_options import takes_options_of
 
 
+@takes_options_of(lambda name: LisaOptions)
 def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSamModel:
     """Load LISA by a short name, a hub id or a folder.
 
@@ -24,6 +25,5 @@ def load(name: str, *, checkpoint: str | None = None, **options: Any) -> LlavaSa
         DataError: If there is no such option.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    check_options(f"The model {name!r}", LisaOptions, options)
     chosen = LisaOptions(**{"device": None, "dtype": None, **options})
     return load_adapter(name, checkpoint, chosen, load_network, DIALOGUE)

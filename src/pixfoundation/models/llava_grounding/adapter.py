@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
 from torch import Tensor
 
 from pixfoundation.conventions import AnswerEnd, AnswerText, MaskPairing
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, resolve_device, resolve_dtype
+from pixfoundation.hub import Dtype, Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import location_of
@@ -32,6 +32,7 @@ from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids, stopped_at
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.typed_options import Count, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 TEMPLATES = PromptTemplates(
@@ -43,13 +44,13 @@ def load(
     name: str = "llava-grounding",
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
     checkpoint: str | None = None,
     vision_tower: str | None = None,
-    threshold: float = PUBLISHED_THRESHOLD,
-    image_side: int | None = None,
-    queries: int | None = None,
+    threshold: Annotated[float, Within(least=0, below=1)] = PUBLISHED_THRESHOLD,
+    image_side: Annotated[int, Within(least=64)] | None = None,
+    queries: Count | None = None,
     vision_config: str | None = None,
 ) -> LlavaGroundingModel:
     """Load LLaVA-Grounding.

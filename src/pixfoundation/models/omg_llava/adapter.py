@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from PIL import Image
 
 from pixfoundation.conventions import AnswerText, KeptMasks, MaskPairing
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, resolve_device
+from pixfoundation.hub import Dtype, Source, resolve_device
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import location_of
@@ -28,6 +28,7 @@ from pixfoundation.models.omg_llava.network import STRIDE, OmgLlava, Perception
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
 from pixfoundation.models.omg_llava.prompt import TEMPLATES, prompt_ids, published_text
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
+from pixfoundation.typed_options import OneOf, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 INTERNLM = "internlm/internlm2-chat-7b"
@@ -38,7 +39,7 @@ def load(
     name: str = "omg-llava",
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
     checkpoint: str | None = None,
     finetuned: str | None = None,
@@ -47,8 +48,8 @@ def load(
     trunk: str | None = None,
     llm: str | None = None,
     base: Base = "exact",
-    masks: str = "all",
-    image_side: int = SIDE,
+    masks: Annotated[str, OneOf(tuple(Keep))] = "all",
+    image_side: Annotated[int, Within(least=STRIDE, multiple_of=STRIDE)] = SIDE,
 ) -> OmgLlavaModel:
     """Load OMG-LLaVA.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from PIL import Image
@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 from pixfoundation.attention.capture import Heads
 from pixfoundation.attention.image_tokens import LAYOUTS, View
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Source, explained, load_weights, resolve_device, resolve_dtype
+from pixfoundation.hub import Dtype, Source, explained, load_weights, resolve_device, resolve_dtype
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
@@ -33,24 +33,28 @@ from pixfoundation.models.transformers.prefix import (
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.processors import load_processor
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.typed_options import Count, OneOf, Within
 from pixfoundation.types import Answer, Prompt
+
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+"""Attention implementations that can be captured."""
 
 
 def load(
     name: str,
     *,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
     revision: str | None = None,
-    attn: str | None = None,
+    attn: Annotated[str, OneOf(ATTENTIONS)] | None = None,
     quantization: Quantization | None = None,
     conversation: Conversation | None = None,
     pad_square: bool | None = None,
     view: View = "whole",
-    layers: Sequence[int] | None = None,
+    layers: Sequence[Annotated[int, Within(least=0)]] | None = None,
     heads: Heads = None,
     share_prefix: bool = True,
-    batch_size: int = 16,
+    batch_size: Count = 16,
 ) -> TransformersModel:
     """Load an image-text-to-text model.
 

@@ -21,16 +21,18 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 from PIL import Image
 
 from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.models.coordinates.parsing import parse_regions
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 LOG = "worker.log"
@@ -54,13 +56,13 @@ def load(
     name: str,
     *,
     command: str | None = None,
-    timeout: float = 600.0,
-    restarts: int = 1,
+    timeout: Seconds = 600.0,
+    restarts: Annotated[int, Within(least=0)] = 1,
     log: Path | str | None = None,
     identify: str | None = None,
     frame: Frame | None = None,
     device: str | None = None,
-    dtype: str | None = None,
+    dtype: Dtype | None = None,
 ) -> WorkerModel:
     """Prepare the worker; it is started at the first question.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.hub import resolve_device, resolve_dtype
+from pixfoundation.hub import Dtype, resolve_device, resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
 from pixfoundation.models.common.clip_tower import load_clip_tower
 from pixfoundation.models.common.llama_tokens import added_tokens
@@ -78,7 +78,7 @@ class LoadOptions:
     """
 
     vision_tower: str | Path | None = None
-    dtype: torch.dtype | str | None = torch.bfloat16
+    dtype: torch.dtype | Dtype | None = torch.bfloat16
     device: torch.device | str | None = "cpu"
     quantization: Quantization | None = None
     revision: str | None = None
