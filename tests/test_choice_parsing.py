@@ -10,6 +10,7 @@ from pixfoundation.choice_parsing import (
     parse_published_cvbench,
     parse_tolerant,
 )
+from tests.choice_forms import FORMS, OTHER_OPTIONS
 
 OPEN_CLOSED = ("Open", "Closed")
 
@@ -49,6 +50,25 @@ OPEN_CLOSED = ("Open", "Closed")
 def test_both_readings(said, published, tolerant):
     assert parse_published(said, OPEN_CLOSED) == frozenset(published)
     assert parse_tolerant(said, OPEN_CLOSED) == frozenset(tolerant)
+
+
+@pytest.mark.parametrize(("said", "meant"), FORMS)
+def test_every_form_is_read_as_a_careful_reader_does(said, meant):
+    assert parse_tolerant(said, OPEN_CLOSED) == frozenset(meant)
+
+
+@pytest.mark.parametrize(("said", "options", "meant"), OTHER_OPTIONS)
+def test_forms_with_other_options(said, options, meant):
+    assert parse_tolerant(said, options) == frozenset(meant)
+
+
+def test_the_table_is_large_and_no_form_is_there_twice():
+    assert len({said for said, _ in FORMS}) == len(FORMS) >= 350
+
+
+def test_endless_repetition_is_read_in_no_time():
+    for said in ("A " * 20_000, "the answer is " * 5_000, "(a) or (b), " * 5_000, "open " * 20_000):
+        assert len(parse_tolerant(said, OPEN_CLOSED)) <= 1
 
 
 def test_number_words_are_numbers():

@@ -15,7 +15,7 @@ LAYERS = [
     {"conventions", "registry", "geometry", "hub"},
     {"masks", "images", "processors"},
     {"types"},
-    {"answer_parts"},
+    {"answer_parts", "option_letters"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},
     {"datasets", "judges", "options", "variants"},
     {"models", "segmenters"},

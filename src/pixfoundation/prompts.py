@@ -7,9 +7,11 @@ published one has two.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pixfoundation.errors import DataError
+from pixfoundation.option_letters import bare_options
 from pixfoundation.types import LETTERS, Prompt, Protocol, Sample
 
 LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
@@ -116,9 +118,12 @@ def _question_with_options(sample: Sample, around: QuestionTemplate) -> str:
     """Return for example `Are the wings open or closed? (a) Open (b) Closed`."""
     if sample.prompt is not None:
         return _own_prompt(sample, around)
+    question = around.question.replace("{}", sample.question or "")
+    if _lists_options(sample):
+        return question.strip()
     before, _ = around.options.split("{}")
     options = " ".join(f"({letter}) {text}" for letter, text in _lettered(sample))
-    return f"{around.question.replace('{}', sample.question or '')} {before}{options}".strip()
+    return f"{question} {before}{options}".strip()
 
 
 def _question_with_lettered_lines(sample: Sample, around: QuestionTemplate) -> str:
@@ -126,8 +131,10 @@ def _question_with_lettered_lines(sample: Sample, around: QuestionTemplate) -> s
     before, after = around.options.split("{}")
     if sample.prompt is not None:
         return _own_prompt(sample, around) + after
-    lines = "\n".join(f"{letter.upper()}. {text}" for letter, text in _lettered(sample))
     question = around.question.replace("{}", sample.question or "")
+    if _lists_options(sample):
+        return f"{question.strip()}{after}"
+    lines = "\n".join(f"{letter.upper()}. {text}" for letter, text in _lettered(sample))
     return f"{question} Options:\n{before}{lines}{after}" if lines else f"{question} Options:"
 
 
@@ -138,4 +145,11 @@ def _own_prompt(sample: Sample, around: QuestionTemplate) -> str:
 
 
 def _lettered(sample: Sample) -> list[tuple[str, str]]:
-    return list(zip(LETTERS, sample.options, strict=False))
+    return list(zip(LETTERS, bare_options(sample.options), strict=False))
+
+
+def _lists_options(sample: Sample) -> bool:
+    """Return whether the question itself holds every option with its letter, in order."""
+    lettered = _lettered(sample)
+    listed = r"\W+".join(rf"\b{letter}\W+{re.escape(text)}" for letter, text in lettered)
+    return bool(lettered) and re.search(listed, sample.question or "", re.IGNORECASE) is not None
