@@ -72,6 +72,30 @@ def test_a_polygon_that_is_none_is_refused(polygon):
         Mask.from_polygons([polygon], (8, 8))
 
 
+def test_polygons_that_claim_a_billion_pixels_are_refused():
+    zigzag = [v for i in range(50_000) for v in (0, i % 100, 100_000, i % 100)]
+    with pytest.raises(DataError, match="pixels long"):
+        Mask.from_polygons([zigzag], (16, 16))
+    with pytest.raises(DataError, match="larger than any image"):
+        Mask.from_rle({"size": [10**9, 10**9], "counts": [10**18]})
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
+def test_empty_runs_are_joined(runs):
+    size = (1, max(sum(runs), 1))
+    runs = [*runs, size[1] - sum(runs)]
+    expected = np.repeat(np.arange(len(runs)) % 2 == 1, runs)[None]
+    assert Mask.from_rle({"size": size, "counts": runs}) == Mask.from_array(expected)
+
+
+def test_a_large_mask_takes_no_array():
+    side = 15_000
+    empty, full = Mask.empty((side, side)), Mask.full((side, side))
+    assert (empty.area, full.area) == (0, side * side)
+    runs = [0, side, 0, side * side - side, 0]
+    assert Mask.from_rle({"size": [side, side], "counts": runs}) == full
+
+
 @pytest.mark.parametrize(
     "segmentation",
     [

@@ -1,7 +1,9 @@
 """The coordinate frames of images and models, and the conversions between them.
 
 The frames are:
-  * image: pixels of the original image, (x, y), origin at the top left; all results use it;
+  * image: pixels of the original image, upright as a viewer shows it, (x, y), origin at the top
+    left; all results use it;
+  * stored: pixels as the file stores them, before its EXIF orientation is applied;
   * grid: cells of a model's image tokens, [rows, columns];
   * thousand: 0..1000 on both axes (Qwen2-VL, Qwen3-VL, InternVL);
   * unit: 0..1 on both axes (LLaVA, Cambrian).
@@ -10,11 +12,14 @@ The frames are:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,23 @@ class GridFrame:
         x = x0 + (column + 0.5) * (x1 - x0) / self.columns
         y = y0 + (row + 0.5) * (y1 - y0) / self.rows
         return (x, y)
+
+
+def turn_upright(stored: NDArray[T], orientation: int) -> NDArray[T]:
+    """Turn pixels from the stored frame to the image frame.
+
+    Args:
+        stored: Pixels [rows, columns, ...] as the file stores them.
+        orientation: The EXIF orientation, 1 (upright) to 8; 5 to 8 exchange rows and columns.
+
+    Returns:
+        A view of the pixels as a viewer shows them.
+    """
+    if orientation >= 5:
+        stored = stored.swapaxes(0, 1)
+    down = -1 if orientation in (3, 4, 7, 8) else 1
+    across = -1 if orientation in (2, 3, 6, 7) else 1
+    return stored[::down, ::across]
 
 
 def shrunk_size(size: tuple[int, int], side: int) -> tuple[int, int]:

@@ -24,6 +24,8 @@ PREVIEW_SIDE = 480
 """Longest side in pixels of the picture of a mask in a notebook."""
 MAX_COORDINATE = 100_000
 """Upper limit for the coordinates of a polygon, in pixels."""
+MAX_OUTLINE = 2_000_000
+"""Upper limit for the length of a mask's outlines, in pixels: drawing takes memory for it."""
 
 coco: Any = _coco
 """pycocotools, untyped: its stubs are narrower than what its functions accept."""
@@ -74,12 +76,12 @@ class Mask:
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Mask:
         """Return a mask of that (height, width) without foreground."""
-        return cls.from_array(np.zeros(size, dtype=bool))
+        return cls(size, _canonical(size, [size[0] * size[1]]))
 
     @classmethod
     def full(cls, size: tuple[int, int]) -> Mask:
         """Return a mask of that (height, width) with every pixel in the foreground."""
-        return cls.from_array(np.ones(size, dtype=bool))
+        return cls(size, _canonical(size, [0, size[0] * size[1]]))
 
     @classmethod
     def from_rle(cls, segmentation: Mapping[str, Any]) -> Mask:
@@ -122,7 +124,7 @@ class Mask:
 
     @classmethod
     def _from_runs(cls, size: tuple[int, int], runs: list[Any]) -> Mask:
-        valid = all(isinstance(run, int) and run >= 0 for run in runs)
+        valid = all(type(run) is int and run >= 0 for run in runs)
         if not valid or sum(runs) != size[0] * size[1]:
             raise DataError(
                 f"Run lengths for {size[0]} x {size[1]} pixels must be whole numbers from 0 that "
@@ -141,8 +143,10 @@ class Mask:
 
         Raises:
             DataError: If a polygon has fewer than three points, an odd number of values, or
-                values that are not numbers or exceed `MAX_COORDINATE`.
+                values that are not numbers or exceed `MAX_COORDINATE`, or if the outlines are
+                longer than `MAX_OUTLINE`.
         """
+        outline = 0.0
         for polygon in polygons:
             if len(polygon) < 6 or len(polygon) % 2:
                 raise DataError(
@@ -150,11 +154,18 @@ class Mask:
                     "values."
                 )
             values: Sequence[Any] = polygon  # read from files, so they may be anything
-            if not all(isinstance(v, (int, float)) and abs(v) <= MAX_COORDINATE for v in values):
+            if not all(type(v) in (int, float) and abs(v) <= MAX_COORDINATE for v in values):
                 raise DataError(
                     "A polygon has a value that is not a pixel coordinate: expected numbers up to "
                     f"{MAX_COORDINATE}."
                 )
+            points = np.asarray(values, dtype=float).reshape(-1, 2)
+            outline += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+        if outline > MAX_OUTLINE:
+            raise DataError(
+                f"The outline of the polygons is {outline:.0f} pixels long; the limit is "
+                f"{MAX_OUTLINE}."
+            )
         if not polygons:
             return cls.empty(size)
         encoded = coco.frPyObjects([list(map(float, p)) for p in polygons], *size)
@@ -338,7 +349,11 @@ def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
 
 def _canonical(size: tuple[int, int], runs: list[int]) -> bytes:
     """Encode run lengths without empty runs, so that equal masks have equal counts."""
-    encoded = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
     if 0 in runs[1:]:
-        return coco.encode(np.asfortranarray(coco.decode(encoded)))["counts"]
-    return encoded["counts"]
+        lengths = np.asarray(runs, dtype=np.int64)
+        inside = np.arange(lengths.size) % 2 == 1
+        lengths, inside = lengths[lengths > 0], inside[lengths > 0]
+        starts = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
+        joined = np.add.reduceat(lengths, starts).tolist()
+        runs = [0, *joined] if inside[0] else joined
+    return coco.frPyObjects({"size": list(size), "counts": runs}, *size)["counts"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.polygons import draw_polygons
 from pixfoundation.errors import DataError
 from pixfoundation.masks import MAX_PIXELS, Mask
 
@@ -52,13 +53,17 @@ class Annotation:
             return None
         return _size(size[1], size[0])
 
-    def decode(self, size: tuple[int, int]) -> Mask:
+    def decode(self, size: tuple[int, int], notes: list[str] | None = None) -> Mask:
         """Return the mask; polygons are drawn at `size`, run lengths keep their own size.
+
+        Args:
+            size: (height, width) of the image.
+            notes: List to which sentences about odd polygons are appended.
 
         Raises:
             DataError: If the segmentation is damaged or in none of the three COCO formats.
         """
-        return decode_segmentation(self.segmentation, size)
+        return decode_segmentation(self.segmentation, size, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +83,28 @@ class AnnotationFile:
     problems: list[Problem] = field(default_factory=list)
 
 
-def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> Mask:
+def decode_segmentation(
+    segmentation: Any, size: tuple[int, int], notes: list[str] | None = None
+) -> Mask:
     """Decode polygons, run lengths, or compressed run lengths, which may be wrapped in base64.
 
     Args:
         segmentation: The value of an annotation's `segmentation`.
         size: (height, width) at which polygons are drawn.
+        notes: List to which sentences about odd polygons are appended.
+
+    Returns:
+        The mask; without foreground only if a note says why, or the run lengths hold none.
 
     Raises:
-        DataError: If the segmentation is damaged or in none of these formats.
+        DataError: If the segmentation is damaged, in none of these formats, or not in pixels.
     """
     if isinstance(segmentation, dict):
         return Mask.from_rle(segmentation)
     if isinstance(segmentation, list) and all(isinstance(p, list) for p in segmentation):
         if not segmentation:
             raise DataError("The list of polygons is empty.")
-        return Mask.from_polygons(segmentation, size)
+        return draw_polygons(segmentation, size, [] if notes is None else notes)
     raise DataError(
         f"A segmentation is a list of polygons or a run-length dictionary, but this is "
         f"{_shown(segmentation)}."
