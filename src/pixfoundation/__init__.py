@@ -18,10 +18,10 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from pixfoundation.api import (
         GroundingResult,
         GroundOptions,
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
     from pixfoundation.scoring.scores import Scores
     from pixfoundation.segmenters.base import Segmenter
     from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
-
-__version__ = version("pixfoundation")
 
 __all__ = [
     "DEFAULT",
@@ -154,6 +152,10 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that `import pixfoundation` stays light."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pixfoundation")
     if name not in _HOMES:
         raise AttributeError(f"module 'pixfoundation' has no attribute {name!r}")
     return getattr(import_module(f"pixfoundation.{_HOMES[name]}"), name)

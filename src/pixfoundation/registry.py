@@ -16,14 +16,16 @@ import pkgutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pixfoundation.errors import (
     PixFoundationError,
     UnknownNameError,
     missing_package,
 )
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -193,6 +195,8 @@ Known: square.
     def _read_plugins(self) -> None:
         if self._plugins_read:
             return
+        from importlib.metadata import entry_points
+
         self._plugins_read = True
         for source in self._sources:
             source()

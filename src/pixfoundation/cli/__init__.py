@@ -6,21 +6,21 @@ import os
 import sys
 
 import typer
-from rich.console import Console
 
-from pixfoundation.cli.command import Group
+from pixfoundation.cli.commands import LazyGroup
 from pixfoundation.cli.logs import set_up_logging
+from pixfoundation.cli.streams import prepare_streams
 from pixfoundation.errors import PixFoundationError
 
 app = typer.Typer(
     name="pixfoundation",
-    cls=Group,
+    cls=LazyGroup,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Do multimodal large language models see what they say?\n\n"
-    "Start with [bold]pixfoundation demo[/bold]: the whole pipeline on the embedded dataset "
+    "Start with pixfoundation demo: the whole pipeline on the embedded dataset "
     "and models, without a network.",
 )
 
@@ -58,35 +58,26 @@ def _options(
     set_up_logging(verbose=verbose, quiet=quiet)
 
 
-def _register() -> None:
-    """Add every command; each module imports only what its `--help` needs."""
-    from pixfoundation.cli import commands
-
-    commands.register(app)
-
-
-_register()
-
-
 def main() -> None:
     """Run the command line; an expected error is printed as one sentence, without a traceback."""
-    console = Console(stderr=True)
+    prepare_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
     except PixFoundationError as error:
         if os.environ.get("PIXFOUNDATION_TRACEBACK"):
             raise
-        console.print(f"[bold red]Error:[/bold red] {_escaped(str(error))}", soft_wrap=True)
+        from pixfoundation.cli.printing import emphasised, notes
+
+        notes().print(emphasised(("Error:", "bold red"), f" {error}"))
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("\nStopped. Everything written is safe; the same command continues.")
+        from pixfoundation.cli.printing import notes
+
+        notes().print("\nStopped. Everything written is safe; the same command continues.")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, TypeAlias
 
-from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from pixfoundation.errors import PixFoundationError
@@ -29,7 +30,24 @@ FLAGS = {"root": "data_root"}
 """The command line's name of a parameter, where it differs from the library's."""
 
 
-class Command(TyperCommand):
+class _Help:
+    """Help texts in which the indented lines of an example stay as they are."""
+
+    help: str | None
+
+    def format_help_text(self, ctx: _Context, formatter: Any) -> None:
+        """Write the help text: prose is wrapped, indented lines are kept."""
+        with formatter.indentation():
+            for paragraph in inspect.cleandoc(self.help or "").split("\n\n"):
+                formatter.write_paragraph()
+                prose = list(takewhile(lambda line: line[:1] != " ", paragraph.splitlines()))
+                if prose:
+                    formatter.write_text("\n".join(prose))
+                for line in paragraph.splitlines()[len(prose) :]:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+class Command(_Help, TyperCommand):
     """A command that takes former spellings of its options and names its flags in errors.
 
     Messages of the library name parameters, such as `keep_going`; here they become `--keep-going`.
@@ -54,10 +72,11 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Replace former spellings, then parse as usual."""
+        _skip_coercion(self, ctx)
         return super().parse_args(ctx, replace_options(args, OPTIONS.get(_path(ctx), {})))
 
 
-class Group(TyperGroup):
+class Group(_Help, TyperGroup):
     """A group of commands that also knows the former names of its commands.
 
     Attributes:
@@ -68,6 +87,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Put the default command in front of arguments that name no command."""
+        _skip_coercion(self, ctx)
         named = args[0] if args else ""
         if self.default and named not in self.commands and named not in ctx.help_option_names:
             args = [self.default, *args]
@@ -114,6 +134,17 @@ def replace_options(args: Sequence[str], renamed: dict[str, str]) -> list[str]:
     return result
 
 
+def _skip_coercion(command: Any, ctx: _Context) -> None:
+    """Leave the values of a half-typed command line as they are; what coerces them is slow."""
+    if ctx.resilient_parsing:
+        for parameter in command.get_params(ctx):
+            parameter.process_value = _unchanged
+
+
+def _unchanged(_: _Context, value: Any) -> Any:
+    return value
+
+
 def _path(ctx: _Context) -> str:
     """Return the names of a command and of the groups around it, without the program's name."""
     names: list[str] = []
@@ -126,9 +157,6 @@ def _path(ctx: _Context) -> str:
 
 def announce(former: str, new: str) -> None:
     """Print the new spelling on standard error."""
-    Console(stderr=True).print(
-        f"Note: '{former}' is now '{new}'; the former spelling still works.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    from pixfoundation.cli.printing import notes
+
+    notes().print(f"Note: '{former}' is now '{new}'; the former spelling still works.")

@@ -1,53 +1,216 @@
-"""The commands with their modules, in the order in which `--help` lists them."""
+"""The commands with their modules, in the order in which `--help` lists them.
+
+The list of commands is printed, and names are completed, without importing any command: importing
+all of them takes several times as long as Python itself. `tests/cli/test_start.py` holds the
+summaries here against the first lines of the commands.
+"""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Generator, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from pixfoundation.cli.command import Command, Group
+
+_Context: TypeAlias = Any
+"""A context of click; typer brings a click of its own, or uses the installed one."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add all commands to the application."""
-    from pixfoundation.cli import (
-        compare,
-        convert,
-        datasets,
-        deletion,
-        demo,
-        emergence,
-        ground,
-        imports,
-        judge,
-        listing,
-        report,
-        run,
-        score,
-        serve,
-        table,
-        train,
-    )
-    from pixfoundation.cli.command import Command
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A command of the command line, or a group of commands, that is imported when it is used.
 
-    commands = {
-        "demo": demo.demo_command,
-        "run": run.run_command,
-        "score": score.score_command,
-        "compare": compare.compare_command,
-        "table": table.table_command,
-        "judge": judge.judge_command,
-        "import": imports.import_command,
-        "emergence": emergence.emergence_command,
-        "deletion": deletion.deletion_command,
-        "report": report.report_command,
-        "ground": ground.ground_command,
-        "app": serve.app_command,
-        "models": listing.models_command,
-        "segmenters": listing.segmenters_command,
-        "selectors": listing.selectors_command,
-        "grounders": listing.grounders_command,
-        "judges": listing.judges_command,
-    }
-    for name, command in commands.items():
-        app.command(name, cls=Command)(command)
-    app.add_typer(datasets.datasets_app, name="datasets")
-    app.add_typer(train.train_app, name="train")
-    app.command("convert-weights", cls=Command)(convert.convert_command)
+    Attributes:
+        module: Module of this package that defines it.
+        attribute: Name of the function, or of the application of a group, in that module.
+        summary: What it does, in one line.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+
+    def load(self, name: str) -> Any:
+        """Import the command and return it under its name."""
+        from typer import Typer
+        from typer.main import get_command, get_group
+
+        found = getattr(import_module(f"pixfoundation.cli.{self.module}"), self.attribute)
+        if isinstance(found, Typer):
+            command: Any = get_group(found)
+        else:
+            alone = Typer(
+                add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+            )
+            alone.command(name, cls=Command)(found)
+            command = get_command(alone)
+        command.name = name
+        return command
+
+
+COMMANDS = {
+    "demo": Listed(
+        "demo",
+        "demo_command",
+        "Run, score and report the embedded models on the embedded dataset; needs no network.",
+    ),
+    "run": Listed(
+        "run",
+        "run_command",
+        "Run a model over a dataset; the same command again continues where it stopped.",
+    ),
+    "score": Listed(
+        "score",
+        "score_command",
+        "Score a run: accuracy by question and by pair, mIoU by selector, S, the failure split.",
+    ),
+    "compare": Listed(
+        "compare",
+        "compare_command",
+        "Compare two runs on the samples that they share, pair by pair.",
+    ),
+    "table": Listed(
+        "table",
+        "table_command",
+        "Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.",
+    ),
+    "judge": Listed(
+        "judge",
+        "judge_command",
+        "Have a judge grade the answers of protocol 1, pick masks, and label the "
+        "concepts of phrases.",
+    ),
+    "import": Listed(
+        "imports",
+        "import_command",
+        "Import outputs of the published code: masks, candidates, picks, answers, grades.",
+    ),
+    "emergence": Listed(
+        "emergence",
+        "emergence_command",
+        "Show when grounding emerges: place and concept of the best masks, compared with chance.",
+    ),
+    "deletion": Listed(
+        "deletion",
+        "deletion_command",
+        "Cover what the best phrase attends to, or as much elsewhere, and ask protocol 2 again.",
+    ),
+    "report": Listed(
+        "report",
+        "report_command",
+        "Write one self-contained HTML page: the tables, and a gallery of every sample.",
+    ),
+    "ground": Listed(
+        "ground",
+        "ground_command",
+        "Ground an expression in one image: the answer, its noun phrases, and their masks.",
+    ),
+    "app": Listed(
+        "serve",
+        "app_command",
+        "Serve a local web page: one image, one expression, its masks, the attention by token.",
+    ),
+    "models": Listed(
+        "listing",
+        "models_command",
+        "List the models by name, what each gives and needs, and which published row it "
+        "reproduces.",
+    ),
+    "segmenters": Listed("listing", "segmenters_command", "List the segmenters by name."),
+    "selectors": Listed(
+        "listing",
+        "selectors_command",
+        "List the selectors: what chooses among the candidate masks of an answer.",
+    ),
+    "grounders": Listed(
+        "listing",
+        "grounders_command",
+        "List the grounders: what turns an answer into candidate masks.",
+    ),
+    "judges": Listed(
+        "listing",
+        "judges_command",
+        "List the judge backends: what can grade answers and pick masks.",
+    ),
+    "datasets": Listed(
+        "datasets", "datasets_app", "List the datasets, check one on disk, or download one."
+    ),
+    "train": Listed(
+        "train",
+        "train_app",
+        "Train the embedded models from scratch.",
+    ),
+    "convert-weights": Listed(
+        "convert",
+        "convert_command",
+        "Write the tensors of a pickled file as safetensors; the source stays as it is.",
+    ),
+}
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name, each imported when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = COMMANDS[name].load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS
+
+
+class LazyGroup(Group):
+    """The group of all commands, each of which is imported when it is looked up."""
+
+    _summaries_only = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+    def list_commands(self, ctx: _Context) -> list[str]:
+        """Return the names of all commands, in the order of the list."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: _Context, cmd_name: str) -> Any:
+        """Return a command; while commands are merely listed, one that knows its summary alone."""
+        if self._summaries_only and cmd_name in COMMANDS:
+            return Command(cmd_name, help=COMMANDS[cmd_name].summary)
+        return super().get_command(ctx, cmd_name)
+
+    def format_help(self, ctx: _Context, formatter: Any) -> None:
+        """Print the help text without importing the commands."""
+        with self._listing():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: _Context, incomplete: str) -> Any:
+        """Complete a name without importing the commands."""
+        with self._listing():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _listing(self) -> Generator[None]:
+        self._summaries_only = True
+        try:
+            yield
+        finally:
+            self._summaries_only = False

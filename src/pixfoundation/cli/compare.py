@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.options import AS_JSON
-from pixfoundation.cli.score_tables import plain_table
+from pixfoundation.cli.printing import emphasised, output, print_json
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -30,27 +27,20 @@ def compare_command(
 
       pixfoundation compare runs/before runs/after --json
     """
+    from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.scoring.compare import compare
     from pixfoundation.scoring.intervals import percent
 
     comparison = compare(first, second, options)
     if as_json:
-        print(json.dumps(comparison.to_json(), indent=2, ensure_ascii=False))
+        print_json(comparison.to_json())
         return
-    console = Console()
+    console = output()
     shared = f"{len(comparison.first.samples)} shared samples"
     dropped = f", {comparison.dropped} that only one run has left out" if comparison.dropped else ""
-    console.print(
-        f"[bold]{escape(comparison.first.dataset)}[/bold]: {shared}{dropped}", highlight=False
-    )
+    console.print(emphasised((comparison.first.dataset, "bold"), f": {shared}{dropped}"))
     table = plain_table("%; second minus first [95 % interval]; * leaves zero out")
-    for title in (
-        "",
-        escape(comparison.first.name),
-        escape(comparison.second.name),
-        "difference",
-        "",
-    ):
+    for title in ("", comparison.first.name, comparison.second.name, "difference", ""):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for name, difference in comparison.differences.items():
         table.add_row(
@@ -60,7 +50,7 @@ def compare_command(
             _signed(difference.value, difference.interval),
             "*" if difference.clear else "",
         )
-    console.print(table)
+    console.print_table(table)
 
 
 def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
+
+from pixfoundation.cli.printing import notes
 
 
 def convert_command(
@@ -26,7 +27,7 @@ def convert_command(
     from pixfoundation.models.common.pickles import convert
 
     done = convert(source, target)
-    console = Console(stderr=True, highlight=False)
+    console = notes()
     console.print(f"Wrote {done.tensors} tensors ({done.bytes:,} bytes) to {done.target}.")
     if done.dropped:
         console.print(f"Left out, because they are no weights: {', '.join(done.dropped)}.")

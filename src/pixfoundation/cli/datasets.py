@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from pixfoundation.cli.command import Command, ListingGroup
 from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
-from pixfoundation.cli.printing import say
+from pixfoundation.cli.printing import emphasised, notes, output, print_json
 
 if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
@@ -57,7 +54,7 @@ def check_command(
 
     report = check_data(dataset, data_root, images=images, **parse_options(data_option))
     if as_json:
-        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+        print_json(report.to_json())
     else:
         _print(report)
     if report.errors:
@@ -87,36 +84,37 @@ def fetch_command(
     from pixfoundation.datasets.fetch import fetch
     from pixfoundation.datasets.places import fetched_root
 
-    console = Console(stderr=True)
+    console = notes()
     done = fetch(
         dataset,
         out or fetched_root(dataset),
         keep_going=keep_going,
-        on_progress=lambda line: console.print(escape(line), highlight=False, style="dim"),
+        on_progress=lambda line: console.print(line, style="dim"),
     )
     for line in done.differing:
-        say(console, f"[yellow]![/yellow] {escape(line)}")
-    say(
-        console,
-        f"{len(done.downloaded)} files downloaded to {done.root}, {done.existing} already present.",
+        console.print(emphasised(("!", "yellow"), f" {line}"))
+    console.print(
+        f"{len(done.downloaded)} files downloaded to {done.root}, {done.existing} already present."
     )
     for line in done.by_hand:
-        say(console, f"To do by hand: {escape(line)}")
+        console.print(f"To do by hand: {line}")
     where = (
         "" if done.root == fetched_root(dataset) else f" --data-root {shlex.quote(str(done.root))}"
     )
-    say(console, f"Next: pixfoundation datasets check {dataset}{escape(where)}")
+    console.print(f"Next: pixfoundation datasets check {dataset}{where}")
 
 
 def _print(report: Report) -> None:
-    console = Console()
+    console = output()
     for problem in report.problems:
-        mark = "[red]error[/red]" if problem.severity == "error" else "[yellow]odd[/yellow]"
-        say(console, f"{mark}  {escape(str(problem))}")
+        mark = ("error", "red") if problem.severity == "error" else ("odd", "yellow")
+        console.print(emphasised(mark, f"  {problem}"))
     place = "" if report.root is None else f" at {report.root}"
     facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
-    say(
-        console,
-        f"[bold]{report.name}[/bold]{escape(place)}: {facts or 'no samples'}. "
-        f"{len(report.errors)} errors, {len(report.problems) - len(report.errors)} oddities.",
+    console.print(
+        emphasised(
+            (report.name, "bold"),
+            f"{place}: {facts or 'no samples'}. {len(report.errors)} errors, "
+            f"{len(report.problems) - len(report.errors)} oddities.",
+        )
     )

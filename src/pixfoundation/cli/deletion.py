@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.printing import output
 
 
 def deletion_command(
@@ -54,10 +54,8 @@ def deletion_command(
             on_progress=on_progress,
         )
     test = deletion_test(directory)
-    Console().print(
+    output().print(
         f"The answer changes in {percent(test['deleted'])} % when the attended place is covered, "
         f"in {percent(test['control'])} % when another is; difference "
-        f"{percent(test['difference'])} (n = {test['difference'].n}).",
-        highlight=False,
-        soft_wrap=True,
+        f"{percent(test['difference'])} (n = {test['difference'].n})."
     )

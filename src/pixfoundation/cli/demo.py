@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
+
+from pixfoundation.cli.printing import emphasised, notes
 
 
 def demo_command(
@@ -24,7 +25,7 @@ def demo_command(
     from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.scoring.score import score
 
-    console = Console(stderr=True)
+    console = notes()
     console.print("Loading PixScenes, tiny-llava and tiny-sam ...")
     data = api.load_dataset("pixscenes")
     model = api.load_model("tiny-llava")
@@ -43,9 +44,5 @@ def demo_command(
     scores = score(records)
     print_scores(scores)
     page = write_report([records], out / "report", scores=[scores])
-    console.print(
-        "These are demonstration models: their numbers say nothing about real ones.\n"
-        f"[bold]The report:[/bold] {page.resolve()}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print("These are demonstration models: their numbers say nothing about real ones.")
+    console.print(emphasised(("The report:", "bold"), f" {page.resolve()}"))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.printing import emphasised, notes, output, print_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pixfoundation.cli.printer import Printer
     from pixfoundation.emergence.analysis import Emergence
     from pixfoundation.emergence.labels import ConceptLabels
     from pixfoundation.emergence.nulls import ChanceBand
@@ -63,50 +63,47 @@ def emergence_command(
         from pixfoundation.report.emergence_figures import write_figures
 
         paths = write_figures(analyses, out)
-        Console(stderr=True).print(f"{len(paths)} figures in {out.resolve()}", soft_wrap=True)
+        notes().print(f"{len(paths)} figures in {out.resolve()}")
     if as_json:
         data = [each.to_json() for each in analyses]
-        print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
+        print_json(data[0] if len(data) == 1 else data)
         return
     for each in analyses:
-        _print(each, Console())
+        _print(each, output())
 
 
-def _print(analysis: Emergence, console: Console) -> None:
-    console.print(
-        f"[bold]{escape(analysis.name)}[/bold], protocol {analysis.protocol}", highlight=False
-    )
-    console.print(_location(analysis))
-    console.print(
+def _print(analysis: Emergence, console: Printer) -> None:
+    console.print(emphasised((analysis.name, "bold"), f", protocol {analysis.protocol}"))
+    console.print_table(_location(analysis))
+    console.print_prose(
         f"n = {analysis.bins.sum()}; against masks shuffled among the phrases of each answer: "
         f"mean place p = {analysis.location_p:.4f}, whole histogram p = {analysis.shape_p:.4f}. "
         f"Without any overlap: {analysis.without_overlap}; "
-        f"without phrases: {analysis.without_candidates}.",
-        highlight=False,
+        f"without phrases: {analysis.without_candidates}."
     )
-    console.print(_concepts(analysis))
-    console.print(_labels(analysis.labels, len(analysis.answers)), highlight=False)
+    console.print_table(_concepts(analysis))
+    console.print_prose(_labels(analysis.labels, len(analysis.answers)))
     hits = analysis.hits
     chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in analysis.nulls)
-    console.print(
+    console.print_prose(
         "The best phrase is the referring expression itself in "
         f"{_percent(analysis.coincides)} (chance: {chance}); it has the expression's head word in "
         f"{_percent(analysis.coincides_by_head)}. "
         f"Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
-        f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}.",
-        highlight=False,
+        f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}."
     )
     if analysis.deletion:
         deletion = analysis.deletion
-        console.print(
+        console.print_prose(
             f"The answer changes in {_percent(deletion['deleted'])} when the place that the best "
             f"phrase attends to is covered, in {_percent(deletion['control'])} when another is; "
-            f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n}).",
-            highlight=False,
+            f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n})."
         )
 
 
 def _location(analysis: Emergence) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("place in answer, %", no_wrap=True)
     for bin_ in range(len(analysis.bins)):
@@ -118,6 +115,8 @@ def _location(analysis: Emergence) -> Table:
 
 
 def _concepts(analysis: Emergence) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     table.add_column("concept", no_wrap=True)
     table.add_column("best phrases", justify="right")
@@ -144,7 +143,7 @@ def _labels(labels: ConceptLabels, phrases: int) -> str:
             f" Rules and {labels.judge} agree on {100 * labels.agreement:.0f} % "
             f"of {labels.n_compared}."
         )
-    return escape(text)
+    return text
 
 
 def _percent(figure: Estimate) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import JudgeOptions, judge_options
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.printing import notes, output, print_json, spanned
 from pixfoundation.errors import RunError
 
 if TYPE_CHECKING:
@@ -113,37 +109,39 @@ def ground_command(
     record = result.to_json()
     write_json(out / "result.json", record)
     if as_json:
-        print(json.dumps(record, ensure_ascii=False, indent=2))
+        print_json(record)
         return
     _print(result)
-    Console(stderr=True).print(f"The picture: {(out / 'grid.png').resolve()}", soft_wrap=True)
+    notes().print(f"The picture: {(out / 'grid.png').resolve()}")
 
 
 def _print(result: GroundingResult) -> None:
+    from rich.table import Table
+
     from pixfoundation.grounding.colours import phrase_colour
 
-    console = Console()
+    console = output()
     grounded, selection = result.grounded, result.selection
-    answer = Text(grounded.answer.text)
-    for number, phrase in enumerate(grounded.phrases):
-        answer.stylize(f"bold {phrase_colour(number)}", *phrase.span)
-    console.print(Text(grounded.prompt.text, style="dim"))
-    console.print(answer)
+    phrases = enumerate(grounded.phrases)
+    console.print(grounded.prompt.text, style="dim")
+    console.print(
+        spanned(grounded.answer.text, [(p.span, f"bold {phrase_colour(i)}") for i, p in phrases])
+    )
     table = Table(box=None, pad_edge=False)
     for column in ("phrase", "mask", "point", "score", "area", ""):
         table.add_column(column, justify="left" if column in ("phrase", "") else "right")
     for index, candidate in enumerate(grounded.candidates):
         point = candidate.point
         table.add_row(
-            escape(candidate.phrase.text if candidate.phrase else "(the model's own)"),
+            candidate.phrase.text if candidate.phrase else "(the model's own)",
             str(candidate.index + 1),
             f"{point[0]:.0f}, {point[1]:.0f}" if point else "",
             f"{candidate.score:.2f}" if candidate.score is not None else "",
             f"{100 * candidate.mask.area / (grounded.image.width * grounded.image.height):.1f} %",
             "picked" if index == selection.candidate else "",
         )
-    console.print(table)
+    console.print_table(table)
     if result.vectors is not None:
-        console.print(f"Phrase similarity by {result.vectors}.", style="dim", highlight=False)
+        console.print(f"Phrase similarity by {result.vectors}.", style="dim")
     if result.explanation is not None:
         console.print(result.explanation, style="yellow")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
-from pixfoundation.cli.printing import say
+from pixfoundation.cli.printing import emphasised, notes
 
 SHOWN = 20
 
@@ -59,7 +58,7 @@ def import_command(
     from pixfoundation import api
     from pixfoundation.runs.importing import Outputs, import_outputs
 
-    console = Console(stderr=True)
+    console = notes()
     data = api.load_dataset(dataset, data_root, **parse_options(data_option))
     outputs = Outputs(
         protocol,  # type: ignore[arg-type] - the option is from 1 to 3
@@ -72,18 +71,16 @@ def import_command(
     imported = import_outputs(data, outputs, out, model=model)
     shown = imported.issues if everything else imported.issues[:SHOWN]
     for issue in shown:
-        say(console, f"[yellow]![/yellow] {escape(str(issue))}")
+        console.print(emphasised(("!", "yellow"), f" {issue}"))
     if len(shown) < len(imported.issues):
-        say(
-            console,
+        console.print(
             f"... and {len(imported.issues) - len(shown)} more (--all-issues; all are in "
             f"{out / 'imports.json'}).",
         )
     counts = ", ".join(f"{number} {kind}" for kind, number in imported.counts.items())
-    say(
-        console,
+    console.print(
         f"Imported into {out}: {counts or 'nothing'}; {len(imported.issues)} issues. "
-        f"Next: pixfoundation score {out} --published",
+        f"Next: pixfoundation score {shlex.quote(str(out))} --published",
     )
     if strict and imported.issues:
         raise typer.Exit(1)

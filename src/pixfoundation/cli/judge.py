@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
+from pixfoundation.cli.printing import output
 
 
 @bundled("judge", judge_options, {"judge_model": MODEL_REQUIRED})
@@ -43,6 +42,7 @@ def judge_command(
 
       pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct
     """
+    from pixfoundation.cli.progress import counted_bar
     from pixfoundation.emergence.overlaps import best_phrases
     from pixfoundation.runs.judging import JudgingProgress, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
@@ -56,20 +56,11 @@ def judge_command(
         judging = replace(judging, temperature=temperature)
     records = RunRecords.of(run)
     backend = judge.load()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("[red]{task.fields[bad]}"),
-        console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task(backend.name, total=None, bad="")
+    with counted_bar(backend.name) as update:
 
         def show(progress: JudgingProgress) -> None:
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
-            bar.update(task, completed=progress.done, total=progress.total, bad=bad)
+            update(progress.done, progress.total, bad)
 
         phrases = (
             best_phrases(records, 3, conventions=rules.emergence) if "concept" in chosen else None
@@ -83,9 +74,7 @@ def judge_command(
             conventions=judging,
             on_progress=show,
         )
-    Console().print(
+    output().print(
         f"{final.done} answers judged by {backend.name} with {backend.asked} requests; "
-        f"{final.no_verdict} without a verdict, {final.deduplicated} near-equal masks not shown.",
-        highlight=False,
-        soft_wrap=True,
+        f"{final.no_verdict} without a verdict, {final.deduplicated} near-equal masks not shown."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from pixfoundation.cli.printing import notes
 
 
 def show_licence(model: str) -> None:
@@ -10,4 +10,4 @@ def show_licence(model: str) -> None:
     from pixfoundation.models.detection import find_entry
 
     if licence := find_entry(model).details.get("licence"):
-        Console(stderr=True).print(licence, style="dim", highlight=False, soft_wrap=True)
+        notes().print(licence, style="dim")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from pixfoundation.cli.printing import emphasised, output, print_json
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.registry import Entry, Registry
 
@@ -29,7 +27,7 @@ def models_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """List the models by name, what each gives and needs, and which published row it reproduces.
 
     Any other image-text-to-text model of transformers works by its hub id or folder:
-    [bold]pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct ...[/bold]
+    pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct ...
 
     Examples:
       pixfoundation models
@@ -104,11 +102,7 @@ def show(
     if not entries and word is not None:
         raise UnknownNameError(registry.kind, word, (entry.name for entry in registry))
     if as_json:
-        print(
-            json.dumps(
-                [{"name": e.name, "summary": e.summary, **e.details} for e in entries], indent=2
-            )
-        )
+        print_json([{"name": e.name, "summary": e.summary, **e.details} for e in entries])
         return
     width = max((len(entry.name) for entry in entries), default=0)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
@@ -118,15 +112,15 @@ def show(
         facts = "; ".join(
             f"{key} {value}" for key, value in entry.details.items() if value and key != LICENCE
         )
-        summary = escape(entry.summary)
-        table.add_row(entry.name, f"{summary}\n[dim]{escape(facts)}[/dim]" if facts else summary)
-    console = Console()
-    console.print(table)
+        below = f"\n{facts}" if facts else ""
+        table.add_row(entry.name, emphasised(entry.summary, (below, "dim")))
+    console = output()
+    console.print_table(table)
     if word is not None:
         for licence in dict.fromkeys(entry.details.get(LICENCE, "") for entry in entries):
-            console.print(licence, style="dim", highlight=False)
+            console.print_prose(licence, style="dim")
     if footer:
-        console.print(footer, style="dim", highlight=False)
+        console.print_prose(footer, style="dim")
 
 
 def _mentions(entry: Entry[Any], word: str) -> bool:

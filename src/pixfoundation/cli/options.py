@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pixfoundation.typed_options import OptionText
-from pixfoundation.types import PROTOCOLS, Protocol
+
+if TYPE_CHECKING:
+    from pixfoundation.types import Protocol
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
 DATA_ROOT = typer.Option(
@@ -40,6 +42,8 @@ def parse_protocols(text: str) -> tuple[Protocol, ...]:
     Raises:
         typer.BadParameter: If a part is not 1, 2 or 3.
     """
+    from pixfoundation.types import PROTOCOLS
+
     numbers: list[Protocol] = []
     for part in text.split(","):
         if part.strip() not in {str(protocol) for protocol in PROTOCOLS}:

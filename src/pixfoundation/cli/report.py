@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.printing import output
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -34,4 +34,4 @@ def report_command(
     directories = [RunDirectory(run) for run in runs]
     folder = out or runs[0] / "report"
     page = write_report(directories, folder, title=title, options=options)
-    Console().print(f"The report: {page.resolve()}", highlight=False, soft_wrap=True)
+    output().print(f"The report: {page.resolve()}")

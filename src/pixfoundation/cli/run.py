@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import (
@@ -21,6 +21,7 @@ from pixfoundation.cli.options import (
     parse_options,
     parse_protocols,
 )
+from pixfoundation.cli.printing import notes
 
 
 def run_command(
@@ -136,11 +137,10 @@ def run_command(
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
-    next_steps = f"pixfoundation score {run.path}, or pixfoundation report {run.path} --out page"
-    Console(stderr=True).print(
+    quoted = shlex.quote(str(run.path))
+    next_steps = f"pixfoundation score {quoted}, or pixfoundation report {quoted} --out page"
+    notes().print(
         f"The run is complete: {run.path}. Next: {next_steps}"
         if own_shard is None
-        else f"Shard {shard} of {run.path} is complete. Next, when all shards are: {next_steps}",
-        highlight=False,
-        soft_wrap=True,
+        else f"Shard {shard} of {run.path} is complete. Next, when all shards are: {next_steps}"
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.options import AS_JSON
-from pixfoundation.cli.score_tables import print_scores, print_split
+from pixfoundation.cli.printing import print_json
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -33,11 +32,12 @@ def score_command(
 
       pixfoundation score runs/llava --published --json --per-image > scores.json
     """
+    from pixfoundation.cli.score_tables import print_scores, print_split
     from pixfoundation.scoring.score import score
 
     scores = score(run, options)
     if as_json:
-        print(json.dumps(scores.to_json(per_image), indent=2, ensure_ascii=False))
+        print_json(scores.to_json(per_image))
         return
     print_scores(scores)
     if by is not None:

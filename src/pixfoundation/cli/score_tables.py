@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from pixfoundation.cli.printer import Printer
+from pixfoundation.cli.printing import emphasised, output
 from pixfoundation.errors import DataError
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores
 from pixfoundation.wording import counted
 
 
-def print_scores(scores: Scores, console: Console | None = None) -> None:
+def print_scores(scores: Scores, console: Printer | None = None) -> None:
     """Print the tables of one run.
 
     Args:
         scores: Result of `pixfoundation.scoring.score.score`.
         console: Console to print on; None for standard output.
     """
-    console = console or Console()
+    console = console or output()
     pairs = f", {counted(scores.n_pairs, 'pair')}" if scores.n_pairs else ""
     console.print(
-        f"[bold]{escape(scores.name)}[/bold] on [bold]{escape(scores.dataset)}[/bold]: "
-        f"{counted(len(scores.samples), 'sample')}{pairs}"
-        + (" [dim](published rules)[/dim]" if scores.settings.published else ""),
-        highlight=False,
+        emphasised(
+            (scores.name, "bold"),
+            " on ",
+            (scores.dataset, "bold"),
+            f": {counted(len(scores.samples), 'sample')}{pairs}",
+            (" (published rules)" if scores.settings.published else "", "dim"),
+        )
     )
     if scores.accuracy:
-        console.print(_accuracy_table(scores))
+        console.print_table(_accuracy_table(scores))
     if scores.groundings:
-        console.print(_grounding_table(scores))
+        console.print_table(_grounding_table(scores))
     if any(line.s is not None for line in scores.lines):
-        console.print(_paired_table(scores))
+        console.print_table(_paired_table(scores))
     for line in _remarks(scores):
-        console.print(f"[dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
+        console.print_prose(line, style="dim")
 
 
-def print_split(scores: Scores, by: str, console: Console | None = None) -> None:
+def print_split(scores: Scores, by: str, console: Printer | None = None) -> None:
     """Print accuracy by pair and mIoU for each value of a tag, or of all tags.
 
     Raises:
         DataError: If the samples carry no such tag.
     """
-    console = console or Console()
+    console = console or output()
     chosen = list(scores.tags()) if by == "all" else [by]
     for tag in chosen:
         if tag not in scores.all_tags:
@@ -62,8 +65,8 @@ def print_split(scores: Scores, by: str, console: Console | None = None) -> None
             number = sum(sample.tags.get(tag) == value for sample in scores.samples)
             figures = (row[_first(row, keys)] for _, keys in columns)
             cells = (percent(figure, interval=False) for figure in figures)
-            table.add_row(escape(value), str(number), *cells)
-        console.print(table)
+            table.add_row(value, str(number), *cells)
+        console.print_table(table)
 
 
 def plain_table(title: str) -> Table:
@@ -94,7 +97,7 @@ def _accuracy_table(scores: Scores) -> Table:
             percent(result.pair),
             str(result.unparsed),
             str(result.unanswered),
-            escape(result.graded_by),
+            result.graded_by,
         )
     return table
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.printing import output
 
 
 def app_command(
@@ -46,9 +46,9 @@ def app_command(
     def options(name: str) -> dict[str, Any]:
         return placement | (further if name == model else {})
 
-    console = Console()
+    console = output()
     with listen(host, port) as listener, application(host, model, options) as app:
-        console.print(f"The page: {address(listener)}", soft_wrap=True)
+        console.print(f"The page: {address(listener)}")
         if host not in NAMES_OF_LOOPBACK:
             console.print("Anyone who can reach this machine can use it: there is no password.")
         console.print("Stop it with Ctrl+C.", style="dim")

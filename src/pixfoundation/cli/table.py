@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.printing import print_text
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -41,4 +42,4 @@ def table_command(
         selectors=options.selectors,
         intervals=intervals,
     )
-    print(text, end="")
+    print_text(text)
