@@ -12,6 +12,9 @@ from rich.text import Text
 
 from pixfoundation.cli.printing import without_control
 
+LONGEST_WORD = 20
+"""Characters of a word, such as a path, that a column of text keeps together; none is a figure."""
+
 
 class Printer(Console):
     """A Rich console that takes text as it is: no markup, no emoji codes, no highlighting."""
@@ -119,4 +122,5 @@ def _column_width(column: Column, wrapped: bool) -> int:
         for text in texts
         for piece in (text.split() if wrapped and not column.no_wrap else text.splitlines())
     ]
-    return max((cell_len(piece) for piece in pieces), default=0)
+    widest = max((cell_len(piece) for piece in pieces), default=0)
+    return min(widest, LONGEST_WORD) if wrapped and not column.no_wrap else widest
