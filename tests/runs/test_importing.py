@@ -1,5 +1,7 @@
 """Outputs of the published code come in by number; what is odd is named, nothing is guessed."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -210,6 +212,89 @@ def test_answers_and_grades(tmp_path, data):
     found = score(imported.run, ScoreOptions(conventions=PUBLISHED)).accuracy[1]
     assert (found.question.value, found.pair.value, found.unparsed) == (4 / 6, 1 / 3, 1)
     assert imported.run.config.to_json()["model"] == {"name": "llava"}
+
+
+def graded(tmp_path, data, table, responses=None, **write):
+    """Import six answers with a table of grades, and return the grades by sample."""
+    responses = responses or [f"words {n}" for n in range(1, 7)]
+    answers = rows(
+        tmp_path / "a.jsonl",
+        *(
+            {"question_id": n, "answer": "(a)" if n % 2 else "(b)", "response": response}
+            for n, response in enumerate(responses, start=1)
+        ),
+    )
+    file = tmp_path / "g.csv"
+    file.write_bytes(table.encode(**write))
+    run = import_outputs(data, Outputs(1, answers=answers, grades=file), tmp_path / "run").run
+    return [verdict.value for verdict in run.verdicts()]
+
+
+ALTERNATING = [True, False] * 3
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "separator", [",", "\n", "\r\n", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", '"']
+)
+def test_separators_within_a_cell_shift_no_grade(tmp_path, data, separator, end):
+    responses = [f"words {n}{separator}and more" for n in range(6)]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator=end, quoting=csv.QUOTE_NONNUMERIC)
+    table.writerow(["question", "response", "acc"])
+    table.writerows(["?", response, (n + 1) % 2] for n, response in enumerate(responses))
+    assert graded(tmp_path, data, text.getvalue(), responses) == ALTERNATING
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("header", ["acc,response", "response,acc", "response;acc", "acc\tid"])
+def test_tables_of_other_encodings_and_columns(tmp_path, data, encoding, header):
+    delimiter = next(mark for mark in ",;\t" if mark in header)
+    columns = header.split(delimiter)
+    lines = [header]
+    for n in range(1, 7):
+        cells = {"acc": str(n % 2), "response": f"words {n}", "id": str(n)}
+        lines.append(delimiter.join(cells[column] for column in columns))
+    assert graded(tmp_path, data, "\n".join(lines), encoding=encoding) == ALTERNATING
+
+
+@pytest.mark.parametrize(
+    ("table", "encoding", "said"),
+    [
+        ("acc\n1\n0\n1\n0\n1\n", "utf-8", "5 grades for 6 answers"),
+        ("acc\n" + "1\n" * 7, "utf-8", "7 grades for 6 answers"),
+        ("acc,acc\n" + "1,0\n" * 6, "utf-8", "or several"),
+        ("acc,x\n" + "1,a\n" * 5 + "1\n", "utf-8", "line 7: has 1 cells instead of 2"),
+        ("acc,x\n" + "1,a\n" * 4 + '1,"a\n1,a\n', "utf-8", "line 6: opens a quote"),
+        ("acc,x\n" + "1,a\n" * 3 + "1,é\n" * 3, "latin-1", "line 5: is not UTF-8 text"),
+        ("acc\n" + "1\n" * 6, "utf-16-le", "line 1: holds a null character"),
+        (
+            "response,acc\n" + "".join(f"words {n},1\n" for n in (1, 3, 2, 4, 5, 6)),
+            "utf-8",
+            "line 3: grades the response 'words 3', but the answer in this place, of sample 2",
+        ),
+        ("", "utf-8", "no column 'acc'"),
+    ],
+)
+def test_tables_that_do_not_go_with_the_answers_are_refused(tmp_path, data, table, encoding, said):
+    with pytest.raises(DataError, match=said):
+        graded(tmp_path, data, table, encoding=encoding)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_skipped_answer_takes_its_grade_along(tmp_path, data):
+    answers = rows(
+        tmp_path / "a.jsonl",
+        *({"question_id": n, "response": f"words {n}"} for n in (1, 2, 2, 77, 3)),
+    )
+    with answers.open("a") as more:
+        more.write('{broken\n{"question_id": 4, "response": "words 4"}\n')
+    (tmp_path / "g.csv").write_text("acc\n1\n0\n1\n1\n0\n1\n0\n")
+    outputs = Outputs(1, answers=answers, grades=tmp_path / "g.csv")
+    imported = import_outputs(data, outputs, tmp_path / "run")
+    found = {verdict.sample: verdict.value for verdict in imported.run.verdicts()}
+    assert found == {"1": True, "2": False, "3": False, "4": False}
+    assert issues(imported).count("is the grade of an answer that was skipped") == 3
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
 from pixfoundation.images import read_image
 from pixfoundation.types import LETTERS, Sample
-
-csv.field_size_limit(1_000_000)
 
 ImageAdvice = Callable[[Sample], str]
 """Returns a sentence that says where to get a missing image."""
@@ -141,19 +139,15 @@ def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> l
         problems: List to which problems are appended.
 
     Raises:
-        DataError: If the file is missing, is not text, or lacks a column.
+        DataError: If the file is missing, is not text, ends within quotes, or lacks a column.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        reader = csv.reader(lines, strict=False)
-        table = [(reader.line_num, cells) for cells in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"There is no {path}.") from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    table = read_csv(path, tuple(columns))
     if not table:
         raise DataError(f"{path} is empty.")
-    header = [cell.strip().lower() for cell in table[0][1]]
+    header = [cell.strip().lower() for cell in table[0].cells]
+    for column in columns:
+        if header.count(column) > 1:
+            raise DataError(f"{path} has the column {column!r} {header.count(column)} times.")
     lacking = [column for column in columns if column not in header]
     if lacking:
         raise DataError(
@@ -161,9 +155,7 @@ def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> l
             f"{', '.join(map(repr, header))}."
         )
     rows = []
-    for line, cells in table[1:]:
-        if not any(cell.strip() for cell in cells):
-            continue
+    for line, cells in ((row.line, row.cells) for row in table[1:]):
         if len(cells) != len(header):
             problems.append(
                 Problem(path, f"line {line}", f"has {len(cells)} cells instead of {len(header)}.")

@@ -8,27 +8,35 @@ mydata/...                images and masks, at the paths that the lines give
 Each line holds `image` (a path from the folder) and any of: `id` (the line's number if absent),
 `question`, `options` (a list of texts), `answer` (a letter or one of the texts), `expression`,
 `mask`, `pair` (an id that two samples share), `tags` (an object of texts), `prompt` (the wording of
-protocol 1). `mask` is a COCO run-length dictionary, a list of polygons, the path of a mask image
-(every pixel other than 0 is inside), or a list of these, which are united; absent or null where the
-expression names nothing in the image.
+protocol 1). `mask` is a COCO run-length dictionary, a list of polygons, a GeoJSON polygon with
+holes, the path of a mask file, or a list of these, which are united; absent or null where the
+expression names nothing in the image. A mask in which nothing is inside is an error.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from pixfoundation.datasets.base import Problem, datasets
-from pixfoundation.datasets.coco import decode_segmentation
 from pixfoundation.datasets.files import FileDataset, answer_letter
+from pixfoundation.datasets.folder_masks import (
+    Frame,
+    ImageFrame,
+    MaskReader,
+    MaskRules,
+    RunOrder,
+    Units,
+)
+from pixfoundation.datasets.text_files import read_text
 from pixfoundation.errors import DataError
-from pixfoundation.images import image_size, load_image
 from pixfoundation.masks import Mask, union
 from pixfoundation.types import LETTERS, Sample
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 NAME = "folder"
 FILE = "samples.jsonl"
@@ -38,51 +46,74 @@ FIELDS = frozenset(
 
 
 @datasets.register("folder", summary="your own images with one JSON Lines file; needs --data-root")
-def load(root: Path | None = None, *, name: str = NAME) -> FileDataset:
+def load(
+    root: Path | None = None,
+    *,
+    name: str = NAME,
+    frame: Frame | None = None,
+    polygons: Units = Units.PIXELS,
+    runs: RunOrder = RunOrder.COLUMNS,
+) -> FileDataset:
     """Read a folder with `samples.jsonl`.
 
     Args:
         root: The folder with `samples.jsonl`.
         name: Name of the dataset in tables.
+        frame: Whether masks of images with an EXIF orientation fit the image `upright`, as a viewer
+            shows it, or as `stored`; None for upright, with a note on each.
+        polygons: The units of polygons: `pixels`, `shares` (0..1) or `percent` of the sides.
+        runs: The order of lists of run lengths: along `columns`, as COCO's, or along `rows`.
 
     Raises:
-        DataError: If the folder or the file is missing or unreadable.
+        DataError: If the folder or the file is missing or unreadable, or an option has another
+            value.
     """
     if root is None:
         raise DataError(f"The dataset 'folder' needs `root`, the folder that holds {FILE}.")
     file = Path(root) / FILE
+    rules = MaskRules(
+        None if frame is None else _choice(Frame, "frame", frame),
+        _choice(Units, "polygons", polygons),
+        _choice(RunOrder, "runs", runs),
+    )
     problems: list[Problem] = []
     samples: dict[str, Sample] = {}
     for number, line in _lines(file):
         entry = f"line {number}"
         try:
-            sample = _sample(Path(root), number, line)
+            sample, notes = _sample(Path(root), number, line, rules)
         except DataError as error:
             problems.append(Problem(file, entry, str(error)))
             continue
         if sample.id in samples:
             problems.append(Problem(file, entry, f"the id {sample.id!r} occurs twice."))
             continue
+        problems += [Problem(file, entry, note, "warning") for note in notes]
         samples[sample.id] = sample
     problems += _check_pairs(file, list(samples.values()))
     return FileDataset(name, Path(root), list(samples.values()), problems)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"There is no {file}. docs/data.md describes its content.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read as text: {error}") from error
-    for number, line in enumerate(text.split("\n"), start=1):
+    if not file.exists():
+        raise DataError(f"There is no {file}. docs/data.md describes its content.")
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
             yield number, line
 
 
-def _sample(root: Path, number: int, line: str) -> Sample:
+def _choice(kind: type[Choice], name: str, value: str) -> Choice:
     try:
-        data = json.loads(line)
+        return kind(value)
+    except ValueError as error:
+        known = " or ".join(repr(str(member)) for member in kind)
+        raise DataError(f"Expected `{name}` to be {known}, but got {value!r}.") from error
+
+
+def _sample(root: Path, number: int, line: str, rules: MaskRules) -> tuple[Sample, Sequence[str]]:
+    """Read one line; return its sample and what is odd about its masks."""
+    try:
+        data = json.loads(line, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise DataError(f"is not valid JSON: {error}") from error
     if not isinstance(data, dict):
@@ -90,26 +121,21 @@ def _sample(root: Path, number: int, line: str) -> Sample:
     if unknown := sorted(data.keys() - FIELDS):
         raise DataError(f"has unknown fields: {', '.join(unknown)}.")
     path = root / _text(data, "image", required=True)
-    size = image_size(path)
+    image = ImageFrame.of(path)
+    size = image.size
     options = data.get("options") or []
     if not isinstance(options, list) or not all(isinstance(o, str) and o for o in options):
         raise DataError("'options' is a list of texts.")
     tags = data.get("tags") or {}
     if not isinstance(tags, dict) or not all(isinstance(v, str) for v in tags.values()):
         raise DataError("'tags' is an object whose values are texts.")
-    encoded = data.get("mask")
-    parts = tuple(_masks(root, encoded, size)) if encoded is not None else ()
-    for part in parts:
-        if part.size != size:
-            raise DataError(
-                f"a mask is {part.size[0]} x {part.size[1]}, the image {size[0]} x {size[1]} "
-                "(height x width)."
-            )
+    reader = MaskReader(root, image, rules)
+    parts = reader.read(data["mask"]) if data.get("mask") is not None else ()
     answer = _text(data, "answer")
     question = _text(data, "question")
     if question and answer and not options:
         raise DataError("a question with an answer needs 'options'.")
-    return Sample(
+    sample = Sample(
         id=_id(data.get("id"), number),
         image=path,
         size=size,
@@ -123,22 +149,17 @@ def _sample(root: Path, number: int, line: str) -> Sample:
         tags=tags,
         prompt=_text(data, "prompt") or None,
     )
+    return sample, reader.notes
 
 
-def _masks(root: Path, encoded: Any, size: tuple[int, int]) -> Iterator[Mask]:
-    if isinstance(encoded, str):
-        with load_image(root / encoded) as image:
-            yield Mask.from_array(np.asarray(image).any(axis=2))
-    elif isinstance(encoded, list) and encoded and not _are_polygons(encoded):
-        for part in encoded:
-            yield from _masks(root, part, size)
-    else:
-        yield decode_segmentation(encoded, size)
-
-
-def _are_polygons(encoded: list[Any]) -> bool:
-    """Whether a list holds flat lists of numbers only."""
-    return all(isinstance(p, list) and all(isinstance(v, (int, float)) for v in p) for p in encoded)
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object; a key that occurs twice is an error and not the later value."""
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DataError(f"has the key {twice!r} twice.")
+    return data
 
 
 def _letter(answer: str, options: list[str]) -> str:
@@ -153,6 +174,8 @@ def _text(data: dict[str, Any], key: str, required: bool = False) -> str:
         return ""
     if not isinstance(value, str) or (required and not value.strip()):
         raise DataError(f"{key!r} is a text, but this is {value!r}.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{key!r} holds half of a surrogate pair, which is no character.")
     return value.strip()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.errors import DataError
+from pixfoundation.datasets.text_files import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,14 @@ class Issue:
         return f"{self.file}{place}: {self.message}"
 
 
-def read_text(path: Path) -> str:
-    """Read a text file.
+def numbers_of_lines(path: Path) -> list[int]:
+    """Return the numbers of the lines of a file that hold anything, from 1.
 
     Raises:
-        DataError: If it is missing or not UTF-8 text.
+        DataError: If the file is missing or not text.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"There is no {path}.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error}") from error
+    lines = read_text(path).split("\n")
+    return [number for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def read_rows(path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -18,7 +18,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixfoundation.runs.importing.issues import Issue, read_text
+from pixfoundation.datasets.text_files import read_text
+from pixfoundation.runs.importing.issues import Issue
 
 _START = re.compile(r"^\s*(\d+)\.(?:jpe?g|png) - (\d+) - ", re.IGNORECASE)
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"

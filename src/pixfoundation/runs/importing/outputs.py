@@ -15,7 +15,13 @@ from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunC
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
 from pixfoundation.runs.importing.meta_file import MetaLine, read_meta
-from pixfoundation.runs.importing.row_files import Lookup, read_answers, read_grades, read_picks
+from pixfoundation.runs.importing.row_files import (
+    AnswerFile,
+    Lookup,
+    read_answers,
+    read_grades,
+    read_picks,
+)
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.runs.store import RunDirectory
@@ -81,10 +87,10 @@ def import_outputs(
     issues: list[Issue] = []
     lookup = Lookup(samples)
     protocol = outputs.protocol
-    answers: list[AnswerRecord] = []
-    name_in_answers = None
+    answer_file = AnswerFile([], [])
     if outputs.answers:
-        answers, name_in_answers = read_answers(outputs.answers, protocol, lookup, issues)
+        answer_file = read_answers(outputs.answers, protocol, lookup, issues)
+    answers = answer_file.records
     folder = None
     if outputs.masks:
         resize = dataset.name == "pixcvbench"
@@ -102,7 +108,9 @@ def import_outputs(
     names = names or _names_before(Path(out), protocol)
     verdicts: list[VerdictRecord] = []
     if outputs.grades:
-        order = [record.sample for record in answers] or [sample.id for sample in samples]
+        order = answer_file.lines or [
+            AnswerRecord(sample.id, protocol, "", "") for sample in samples
+        ]
         verdicts += read_grades(outputs.grades, protocol, order, lookup, issues)
     if outputs.picks:
         if not names:
@@ -111,7 +119,7 @@ def import_outputs(
                 "or import it first."
             )
         verdicts += read_picks(outputs.picks, protocol, names, samples, issues)
-    run = _open(dataset, samples, Path(out), model or name_in_answers)
+    run = _open(dataset, samples, Path(out), model or answer_file.model)
     counts = {
         "answers": len(answers),
         "samples with masks": len(candidates),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
-from pixfoundation.runs.importing.issues import Issue, read_rows, read_text
+from pixfoundation.runs.importing.issues import Issue, numbers_of_lines, read_rows
 from pixfoundation.runs.records import IMPORTED, AnswerRecord, VerdictRecord
 from pixfoundation.types import Protocol, Sample
 
@@ -42,26 +43,37 @@ class Lookup:
         return next((s for s in members if s.id not in taken), members[0] if members else None)
 
 
-def read_answers(
-    path: Path, protocol: Protocol, lookup: Lookup, issues: list[Issue]
-) -> tuple[list[AnswerRecord], str | None]:
+@dataclass(frozen=True, slots=True)
+class AnswerFile:
+    """The answers of a file.
+
+    Attributes:
+        records: The answers that can be used, in the order of the file.
+        lines: For each line of the file, the answer it gives; None where it gives none.
+        model: The name of the model, if the file has one.
+    """
+
+    records: list[AnswerRecord]
+    lines: list[AnswerRecord | None]
+    model: str | None = None
+
+
+def read_answers(path: Path, protocol: Protocol, lookup: Lookup, issues: list[Issue]) -> AnswerFile:
     """Read an answer file of the published code.
 
     Protocols 1 and 3: `question_id, prompt, answer` (the truth), `response`. Protocol 2:
     `question_id` (or `questionId`), `prompt, answer` (the model's), `gt_answer, text_options`.
 
-    Returns:
-        The answers in the file's order, and the model's name if the file has one.
-
     Raises:
         DataError: If the file is missing or not text, or is plainly of another protocol.
     """
     key, truth_key = ("answer", "gt_answer") if protocol == 2 else ("response", "answer")
-    records: list[AnswerRecord] = []
+    lines: dict[int, AnswerRecord] = {}
     taken: set[str] = set()
     model = None
+    numbers = numbers_of_lines(path)
     for number, row in read_rows(path, issues):
-        if (protocol == 2) == ("response" in row) and not records:
+        if (protocol == 2) == ("response" in row) and not lines:
             raise DataError(
                 f"{path}, line {number}: these are no answers of protocol {protocol}: "
                 f"protocol 2 has 'gt_answer' and no 'response', 1 and 3 have 'response'."
@@ -82,37 +94,42 @@ def read_answers(
         taken.add(sample.id)
         model = model or row.get("model_id")
         prompt = row.get("prompt")
-        records.append(
-            AnswerRecord(sample.id, protocol, prompt if isinstance(prompt, str) else "", text)
+        lines[number] = AnswerRecord(
+            sample.id, protocol, prompt if isinstance(prompt, str) else "", text
         )
     for id in lookup.samples:
         if id not in taken:
             issues.append(Issue(path, f"has no answer for sample {id}."))
-    return records, model if isinstance(model, str) else None
+    return AnswerFile(
+        list(lines.values()),
+        [lines.get(number) for number in numbers],
+        model if isinstance(model, str) else None,
+    )
 
 
 def read_grades(
     path: Path,
     protocol: Protocol,
-    order: Sequence[str],
+    order: Sequence[AnswerRecord | None],
     lookup: Lookup,
     issues: list[Issue],
 ) -> list[VerdictRecord]:
     """Read grades: the published table with a column `acc`, or JSON lines.
 
-    The table's rows have no ids: they are the lines of the answer file. JSON lines hold
+    The table's rows have no ids: they are the lines of the answer file, so their number must be the
+    same, and where the table repeats the responses, these must be the same, too. JSON lines hold
     `question_id` and `acc` (0 or 1) or `reply`, the judge's words; of these only 'yes' and 'no',
     with full stops after, are a verdict, and only 'yes' and 'yes.' are a right answer (published).
 
     Args:
         path: The file.
         protocol: The protocol of the answers.
-        order: Sample ids in the order of the answer file.
+        order: The answers in the order of their file; None for a line that gave none.
         lookup: Finds the samples of the dataset.
         issues: List to which rows that cannot be read are added.
 
     Raises:
-        DataError: If the file is missing or has no such column.
+        DataError: If the file is missing, has no such column, or does not go with the answers.
     """
     if path.suffix.lower() in (".jsonl", ".json"):
         rows = _graded_rows(path, lookup, issues)
@@ -206,24 +223,46 @@ Graded = tuple[int, str, int | None, str]
 """Line, sample id, 0 or 1 or None for what is neither, and the judge's words."""
 
 
-def _graded_table(path: Path, order: Sequence[str], issues: list[Issue]) -> list[Graded]:
-    try:
-        table = [row for row in csv.reader(read_text(path).splitlines()) if row]
-    except csv.Error as error:
-        raise DataError(f"{path} is not a readable CSV file: {error}") from error
-    header = [cell.strip() for cell in table[0]] if table else []
-    if "acc" not in header:
-        raise DataError(f"{path} has no column 'acc'; it is not a table of grades.")
-    column = header.index("acc")
-    if len(table) - 1 != len(order):
-        issues.append(
-            Issue(path, f"has {len(table) - 1} grades for {len(order)} answers, matched by order.")
+def _graded_table(
+    path: Path, order: Sequence[AnswerRecord | None], issues: list[Issue]
+) -> list[Graded]:
+    table = read_csv(path, ("acc",))
+    header = [cell.strip().lower() for cell in table[0].cells] if table else []
+    if header.count("acc") != 1:
+        raise DataError(f"{path} has no column 'acc', or several; it is not a table of grades.")
+    rows = table[1:]
+    if len(rows) != len(order):
+        raise DataError(
+            f"{path} has {len(rows)} grades for {len(order)} answers. They are matched by their "
+            "order, so their number must be the same: give the table of just these answers, or "
+            "JSON lines with 'question_id' and 'acc'."
         )
     graded: list[Graded] = []
-    for line, (row, id) in enumerate(zip(table[1:], order, strict=False), start=2):
-        cell = row[column].strip() if column < len(row) else ""
-        graded.append((line, id, {"1": 1, "0": 0, "1.0": 1, "0.0": 0}.get(cell), cell))
+    for row, answer in zip(rows, order, strict=True):
+        if len(row.cells) != len(header):
+            raise DataError(
+                f"{path}, line {row.line}: has {len(row.cells)} cells instead of {len(header)}."
+            )
+        cells = dict(zip(header, row.cells, strict=True))
+        cell = cells["acc"].strip()
+        if answer is None:
+            issues.append(Issue(path, "is the grade of an answer that was skipped.", row.line))
+            continue
+        response = cells.get("response")
+        if response is not None and answer.text and not _same_words(response, answer.text):
+            raise DataError(
+                f"{path}, line {row.line}: grades the response {response[:60]!r}, but the answer "
+                f"in this place, of sample {answer.sample}, is {answer.text[:60]!r}. The table is "
+                "in another order, or of other answers."
+            )
+        grade = {"1": 1, "0": 0, "1.0": 1, "0.0": 0}.get(cell)
+        graded.append((row.line, answer.sample, grade, cell))
     return graded
+
+
+def _same_words(first: str, second: str) -> bool:
+    """Whether two texts are the same but for white space, which tables change."""
+    return first.split() == second.split()
 
 
 def _graded_rows(path: Path, lookup: Lookup, issues: list[Issue]) -> list[Graded]:
