@@ -13,6 +13,7 @@ LAYERS = [
     {"errors", "wording"},
     {"typed_options"},
     {"conventions", "registry", "geometry", "hub"},
+    {"run_lengths", "stored", "typed_json"},
     {"masks", "images", "processors"},
     {"types"},
     {"answer_parts", "option_letters"},

@@ -6,9 +6,10 @@ in its top left corner; character spans are [start, end) in the text as the mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,10 @@ from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
 from pixfoundation.geometry import GridFrame
-from pixfoundation.masks import Mask
+from pixfoundation.masks import MAX_PIXELS, Mask
+from pixfoundation.run_lengths import fill
+from pixfoundation.stored import Source, StoredCandidate, StoredMask, StoredSample
+from pixfoundation.typed_json import convert
 
 Protocol = Literal[1, 2, 3]
 """1: the question with its options; 2: the same, answered by letter; 3: 'identify <expression>'."""
@@ -65,7 +69,7 @@ class Sample:
                 f"Sample {self.id}: the mask is {self.mask.size[0]} x {self.mask.size[1]}, the "
                 f"image {self.size[0]} x {self.size[1]} (height x width)."
             )
-        if self.answer is not None and self.answer not in LETTERS[: len(self.options)]:
+        if self.answer is not None and self.answer not in tuple(LETTERS[: len(self.options)]):
             raise DataError(
                 f"Sample {self.id}: the answer {self.answer!r} is not the letter of one of its "
                 f"{len(self.options)} options."
@@ -93,24 +97,41 @@ class Sample:
         """Read what `to_json` wrote.
 
         Raises:
-            KeyError: If a field is missing.
-            TypeError: If a field has another type.
+            DataError: If a field is missing, has another type, or contradicts another.
+        """
+        sample = cls.from_stored(convert(data, StoredSample))
+        _check_runs((sample.mask, *sample.parts))
+        return sample
+
+    @classmethod
+    def from_stored(cls, data: StoredSample) -> Sample:
+        """Return the sample of a line; the run lengths of its masks are not checked.
+
+        Raises:
             DataError: If the fields contradict each other.
         """
-        return cls(
-            id=data["id"],
-            image=Path(data["image"]),
-            size=_size(data["size"]),
-            question=data["question"],
-            options=tuple(data["options"]),
-            answer=data["answer"],
-            expression=data["expression"],
-            mask=_stored_mask(data["mask"]),
-            parts=tuple(_stored_mask(part) for part in data["parts"]),
-            pair=data["pair"],
-            tags=data["tags"],
-            prompt=data["prompt"],
+        if "\0" in data.image:
+            raise DataError(f"image: {data.image!r} is no path.")
+        sample = cls(
+            id=data.id,
+            image=Path(data.image),
+            size=data.size,
+            question=data.question,
+            options=data.options,
+            answer=data.answer,
+            expression=data.expression,
+            mask=_unchecked_mask(data.mask),
+            parts=tuple(_unchecked_mask(part) for part in data.parts),
+            pair=data.pair,
+            tags=data.tags,
+            prompt=data.prompt,
         )
+        if other := [part.size for part in sample.parts if part.size != sample.size]:
+            raise DataError(
+                f"Sample {sample.id}: a part is {other[0][0]} x {other[0][1]}, the image "
+                f"{sample.size[0]} x {sample.size[1]} (height x width)."
+            )
+        return sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +288,7 @@ class Candidate:
     box: tuple[float, float, float, float] | None = None
     score: float | None = None
     index: int = 0
-    source: Literal["attention", "native", "coordinates", "words", "random"] = "attention"
+    source: Source = "attention"
     degenerate: bool = False
     similarity: float | None = None
 
@@ -285,7 +306,7 @@ class Candidate:
             data["point"] = list(self.point)
         if self.box is not None:
             data["box"] = list(self.box)
-        if self.score is not None:
+        if self.score is not None and isfinite(self.score):
             data["score"] = self.score
         if self.index:
             data["index"] = self.index
@@ -300,25 +321,32 @@ class Candidate:
         """Read what `to_json` wrote.
 
         Raises:
-            KeyError: If a field is missing.
-            TypeError: If a field has another type.
+            DataError: If a field is missing, has another type, or contradicts another.
+        """
+        candidate = cls.from_stored(convert(data, StoredCandidate))
+        _check_runs((candidate.mask,))
+        return candidate
+
+    @classmethod
+    def from_stored(cls, data: StoredCandidate) -> Candidate:
+        """Return the candidate of a line; the run lengths of its mask are not checked.
+
+        Raises:
             DataError: If the fields contradict each other.
         """
-        phrase = data.get("phrase")
+        phrase = data.phrase
         return cls(
-            mask=_stored_mask(data["mask"]),
-            phrase=None
+            _unchecked_mask(data.mask),
+            None
             if phrase is None
-            else Phrase(
-                phrase["text"], _pair(phrase["span"]), tuple(phrase["tokens"]), phrase["core"]
-            ),
-            point=_pair(data["point"]) if "point" in data else None,
-            box=_four(data["box"]) if "box" in data else None,
-            score=data.get("score"),
-            index=data.get("index", 0),
-            source=data["source"],
-            degenerate=data.get("degenerate", False),
-            similarity=data.get("similarity"),
+            else Phrase(phrase.text, phrase.span, phrase.tokens, phrase.core),
+            data.point,
+            data.box,
+            data.score,
+            data.index,
+            data.source,
+            data.degenerate,
+            data.similarity,
         )
 
 
@@ -340,21 +368,16 @@ class Selection:
     evidence: float | None = None
 
 
-def _stored_mask(data: Mapping[str, Any]) -> Mask:
-    """Read a mask that `Mask.to_json` wrote; it is trusted, so nothing is re-encoded."""
-    return Mask(_size(data["size"]), data["counts"].encode("ascii"))
+def _unchecked_mask(data: StoredMask) -> Mask:
+    """Return a stored mask; raises DataError if its size is no image's."""
+    height, width = data.size
+    if height * width > MAX_PIXELS:
+        raise DataError(f"A mask of {height} x {width} pixels is larger than any image.")
+    return Mask(data.size, data.counts.encode("utf-8", "replace"))
 
 
-def _size(values: Any) -> tuple[int, int]:
-    height, width = values
-    return (int(height), int(width))
-
-
-def _pair(values: Any) -> tuple[Any, Any]:
-    first, second = values
-    return (first, second)
-
-
-def _four(values: Any) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = values
-    return (x0, y0, x1, y1)
+def _check_runs(masks: Sequence[Mask]) -> None:
+    """Raise DataError if run lengths do not fill their mask."""
+    good = fill([mask.counts for mask in masks], [mask.size[0] * mask.size[1] for mask in masks])
+    if not good.all():
+        raise DataError("The run lengths of a mask do not fill its size.")

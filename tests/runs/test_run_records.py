@@ -6,7 +6,7 @@ import pytest
 
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.report.page import write_report
-from pixfoundation.runs import store
+from pixfoundation.runs import reading
 from pixfoundation.runs.run_records import RunRecords, by_prompt
 from pixfoundation.scoring.score import ScoreOptions, score
 from pixfoundation.types import Candidate, Phrase
@@ -28,13 +28,13 @@ def run(tmp_path):
 @pytest.fixture
 def parsed(monkeypatch):
     """Names of the files that are read, in order."""
-    names, read = [], store.read_lines
+    names, read = [], reading.read_lines
 
-    def reading(path: Path):
+    def noted(path: Path):
         names.append(path.name)
         return read(path)
 
-    monkeypatch.setattr(store, "read_lines", reading)
+    monkeypatch.setattr(reading, "read_lines", noted)
     return names
 
 

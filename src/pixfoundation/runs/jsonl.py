@@ -11,46 +11,59 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pixfoundation.errors import RunError
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.typed_json import valid_text
+
+MOST_BYTES = 64 << 20
+"""Greatest length of a line: thousands of masks of a large image. A longer one is not read."""
+_BLOCK = 1 << 20
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the line number, from 1, and the object of every whole line.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A whole line of a file.
+
+    Attributes:
+        number: Its number, from 1.
+        text: Its bytes without the newline; None if there are more than `MOST_BYTES`.
+    """
+
+    number: int
+    text: bytes | None
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines that end in a newline, one at a time: files may be larger than memory.
 
     A missing file has no lines.
 
     Raises:
-        RunError: If a whole line is not a JSON object; the message names file and line.
+        RunError: If the file cannot be read.
     """
-    for number, line in enumerate(_whole_lines(path), start=1):
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise RunError(
-                f"{path}, line {number}: not valid JSON ({error}). Delete that line to have its "
-                "entry computed again."
-            ) from error
-        if not isinstance(value, dict):
-            raise RunError(f"{path}, line {number}: expected a JSON object, but got {value!r}.")
-        yield number, value
-
-
-def _whole_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines that end in a newline, one at a time: files may be larger than memory."""
     try:
         with path.open("rb") as file:
             left = os.fstat(file.fileno()).st_size  # a device may be readable without end
-            while (line := file.readline(left)).endswith(b"\n"):
-                left -= len(line)
-                yield line
+            number = 0
+            while piece := file.readline(min(left, MOST_BYTES + 1)):
+                left -= len(piece)
+                number += 1
+                text = piece[:-1] if piece.endswith(b"\n") else None
+                while not piece.endswith(b"\n"):  # a long line, or the torn last one
+                    piece = file.readline(min(left, _BLOCK))
+                    left -= len(piece)
+                    if not piece:
+                        return
+                yield Line(number, text)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {_reason(error)}.") from error
 
 
 class Appender:
@@ -65,10 +78,8 @@ class Appender:
         self.path = path
         try:
             self._file = open(path, "ab+", buffering=0)  # noqa: SIM115 - closed by `close`
-            self._file.seek(0)
-            size = os.fstat(self._file.fileno()).st_size  # a device may be readable without end
-            data = self._file.read(size)
-            self._end = data.rfind(b"\n") + 1
+            size = os.fstat(self._file.fileno()).st_size
+            self._end = _end_of_lines(self._file, size)
             if self._end < size:
                 self._file.truncate(self._end)
         except OSError as error:
@@ -79,8 +90,9 @@ class Appender:
 
         Raises:
             RunError: If the disk is full or the file cannot be written.
+            DataError: If a number is NaN or infinite, which no reader would take.
         """
-        line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = _encoded(value)
         try:
             written = 0
             while written < len(line):
@@ -125,6 +137,31 @@ def write_json(path: Path, value: Any) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _write_error(path, error) from error
+
+
+def _encoded(value: dict[str, Any]) -> bytes:
+    """Return a line; a lone surrogate, which UTF-8 cannot say, becomes U+FFFD."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise DataError(f"A record holds a number that is NaN or infinite ({error}).") from error
+    return valid_text(text).encode() + b"\n"
+
+
+def _end_of_lines(file: FileIO, size: int) -> int:
+    """Return where the last whole line ends, read from the end: the file may be large."""
+    start = size
+    while start > 0:
+        stop, start = start, max(start - _BLOCK, 0)
+        file.seek(start)
+        place = file.read(stop - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _write_error(path: Path, error: OSError) -> RunError:

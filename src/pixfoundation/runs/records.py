@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from msgspec.structs import asdict
+
+from pixfoundation.runs.lines import (
+    CONCEPT_LETTERS,
+    StoredAnswer,
+    StoredCandidates,
+    StoredDeletion,
+    StoredVerdict,
+    VerdictKind,
+    VerdictValue,
+)
+from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Candidate, Ended, Protocol
 
 Key = tuple[str, Protocol]
@@ -79,21 +91,13 @@ class AnswerRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AnswerRecord:
-        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
-        return cls(
-            sample=data["sample"],
-            protocol=data["protocol"],
-            prompt=data["prompt"],
-            text=data["text"],
-            token_ids=tuple(data["token_ids"]),
-            spans=tuple((start, end) for start, end in data["spans"]),
-            masks=data.get("masks"),
-            error=data.get("error"),
-            thoughts=data.get("thoughts", ""),
-            ended=Ended(data["ended"]) if "ended" in data else None,
-            doubtful=data.get("doubtful", 0),
-            left_out=data.get("left_out", 0),
-        )
+        """Read what `to_json` wrote; raises DataError if it is not."""
+        return cls.from_stored(convert(data, StoredAnswer))
+
+    @classmethod
+    def from_stored(cls, data: StoredAnswer) -> AnswerRecord:
+        """Return the record of a line."""
+        return cls(**asdict(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +129,26 @@ class CandidateRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CandidateRecord:
-        """Read what `to_json` wrote; raises KeyError, TypeError or DataError if it is not."""
+        """Read what `to_json` wrote, except that run lengths are not checked.
+
+        Raises:
+            DataError: If it is not.
+        """
+        return cls.from_stored(convert(data, StoredCandidates))
+
+    @classmethod
+    def from_stored(cls, data: StoredCandidates) -> CandidateRecord:
+        """Return the record of a line; the run lengths of its masks are not checked.
+
+        Raises:
+            DataError: If the fields contradict each other.
+        """
         return cls(
-            sample=data["sample"],
-            protocol=data["protocol"],
-            candidates=tuple(Candidate.from_json(entry) for entry in data["candidates"]),
-            random=tuple(Candidate.from_json(entry) for entry in data["random"]),
-            error=data.get("error"),
+            data.sample,
+            data.protocol,
+            tuple(map(Candidate.from_stored, data.candidates)),
+            tuple(map(Candidate.from_stored, data.random)),
+            data.error,
         )
 
 
@@ -165,22 +182,17 @@ class DeletionRecord:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeletionRecord:
-        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError if it is not."""
-        x0, y0, x1, y1 = data["deleted"]
-        u0, v0, u1, v1 = data["control"]
-        whole, deleted, control = data["answers"]
-        return cls(
-            data["sample"],
-            data["phrase"],
-            (x0, y0, x1, y1),
-            (u0, v0, u1, v1),
-            (whole, deleted, control),
-        )
+        """Read what `to_json` wrote; raises DataError if it is not."""
+        return cls.from_stored(convert(data, StoredDeletion))
 
+    @classmethod
+    def from_stored(cls, data: StoredDeletion) -> DeletionRecord:
+        """Return the record of a line; raises DataError if a box has no inside."""
+        for name, (x0, y0, x1, y1) in (("deleted", data.deleted), ("control", data.control)):
+            if not (x0 < x1 and y0 < y1):
+                raise UnreadableError(name, f"the box {x0, y0, x1, y1} has no inside")
+        return cls(**asdict(data))
 
-VerdictKind = Literal["grade", "presence", "pick", "concept"]
-VerdictValue = bool | int | list[str] | None
-"""What a verdict says: true or false, the index of a candidate, or letters of concepts."""
 
 RULES = "rules"
 """Author of grades and concept labels that rules give, without a judge."""
@@ -227,30 +239,38 @@ class VerdictRecord(OfAnswer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VerdictRecord:
-        """Read what `to_json` wrote; raises KeyError or TypeError if it is not."""
+        """Read what `to_json` wrote; raises DataError if it is not."""
+        return cls.from_stored(convert(data, StoredVerdict))
+
+    @classmethod
+    def from_stored(cls, data: StoredVerdict) -> VerdictRecord:
+        """Return the record of a line; raises DataError if its kind has no such value."""
         return cls(
-            data["sample"],
-            data["protocol"],
-            data["kind"],
-            data["judge"],
-            _verdict_value(data["kind"], data["value"]),
-            data["valid"],
-            data["reply"],
-            data.get("phrase"),
-            data.get("spared", 0),
+            data.sample,
+            data.protocol,
+            data.kind,
+            data.judge,
+            _verdict_value(data.kind, data.value),
+            data.valid,
+            data.reply,
+            data.phrase,
+            data.spared,
         )
 
 
-def _verdict_value(kind: VerdictKind, value: Any) -> VerdictValue:
-    """Return the value of a verdict; raises TypeError if verdicts of this kind have no such."""
+def _verdict_value(kind: VerdictKind, value: VerdictValue) -> VerdictValue:
+    """Return the value of a verdict; raises DataError if verdicts of this kind have no such."""
     if kind in ("grade", "presence"):
-        fits = isinstance(value, bool)
+        expected, fits = "true, false or null", isinstance(value, bool)
     elif kind == "pick":
-        fits = isinstance(value, int) and not isinstance(value, bool)
+        expected, fits = "the index of a candidate, or null", type(value) is int and value >= 0
     else:
-        fits = isinstance(value, list)
+        expected = f"a list of letters from {CONCEPT_LETTERS[0]} to {CONCEPT_LETTERS[-1]}, or null"
+        fits = isinstance(value, list) and all(
+            len(letter) == 1 and letter in CONCEPT_LETTERS for letter in value
+        )
     if value is not None and not fits:
-        raise TypeError(f"{value!r} is no value of a {kind!r}")
+        raise UnreadableError("value", f"expected {expected} for {kind!r}, but found {value!r}")
     return value
 
 

@@ -15,18 +15,19 @@ Processes that share a run each append to files of their own, as `answers.2-of-4
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from msgspec import Struct
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs import reading
 from pixfoundation.runs.config import RunConfig
-from pixfoundation.runs.jsonl import Appender, read_lines, write_json
+from pixfoundation.runs.jsonl import MOST_BYTES, Appender, write_json
+from pixfoundation.runs.reading import DamageList, RecordKind
 from pixfoundation.runs.records import (
     AnswerRecord,
     CandidateRecord,
@@ -34,6 +35,7 @@ from pixfoundation.runs.records import (
     Key,
     VerdictRecord,
 )
+from pixfoundation.typed_json import decode
 from pixfoundation.types import Sample
 
 R = TypeVar("R")
@@ -50,6 +52,7 @@ class RunDirectory:
         path: The folder.
         config: The configuration of the run.
         samples: The samples by id, in the order of the dataset.
+        damage: The damaged lines that were skipped in the files read so far.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -59,10 +62,10 @@ class RunDirectory:
             RunError: If the folder holds no run, or one that cannot be read.
         """
         self.path = Path(path)
-        self.config = _read_config(self.path)
-        self.samples: dict[str, Sample] = {
-            sample.id: sample for sample in self._records("samples", Sample.from_json)
-        }
+        self.config, self._environment = _read_config(self.path)
+        self.damage = DamageList()
+        self.samples: dict[str, Sample] = {}
+        self.samples.update((sample.id, sample) for sample in self._records(reading.SAMPLES))
 
     @classmethod
     def create(
@@ -100,7 +103,7 @@ class RunDirectory:
         environment: Mapping[str, Any] | None,
     ) -> RunDirectory:
         if (path / "run.json").exists():
-            if differences := _differences(_read_config(path), config):
+            if differences := _differences(_read_config(path)[0], config):
                 raise RunError(
                     f"{path} holds a run of another configuration; nothing was changed. "
                     f"It differs in {'; '.join(differences)}. "
@@ -119,7 +122,7 @@ class RunDirectory:
             with Appender(path / "samples.jsonl") as file:
                 for sample in missing:
                     file.append(sample.to_json())
-            run = cls(path)
+                    run.samples[sample.id] = sample
         return run
 
     @property
@@ -132,38 +135,29 @@ class RunDirectory:
     @property
     def environment(self) -> dict[str, Any]:
         """Versions and hardware with which the run was started."""
-        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))["environment"]
+        return self._environment
 
     def answers(self) -> dict[Key, AnswerRecord]:
         """Return all answers; of several with one key the last without an error, if any."""
-        return _latest(self._records("answers", AnswerRecord.from_json))
+        return _latest(self._records(reading.ANSWERS))
 
     def candidates(self) -> dict[Key, CandidateRecord]:
         """Return all candidates; of several with one key as `answers` does."""
-        return _latest(self._records("candidates", CandidateRecord.from_json))
+        return _latest(self._records(reading.CANDIDATES))
 
     def verdicts(self) -> list[VerdictRecord]:
         """Return all verdicts in the order written."""
-        return list(self._records("verdicts", VerdictRecord.from_json))
+        return list(self._records(reading.VERDICTS))
 
     def deletions(self) -> dict[str, DeletionRecord]:
         """Return the answers to covered images by sample id; of several the last written."""
-        records = self._records("deletions", DeletionRecord.from_json)
-        return {record.sample: record for record in records}
+        return {record.sample: record for record in self._records(reading.DELETIONS)}
 
-    def _records(self, stem: str, parse: Callable[[dict[str, Any]], R]) -> Iterator[R]:
+    def _records(self, kind: RecordKind[R]) -> Iterator[R]:
         """Read `<stem>.jsonl`, then the shards `<stem>.<infix>.jsonl` in their order."""
-        shards = sorted(self.path.glob(f"{stem}.*.jsonl"))
-        for file in [self.path / f"{stem}.jsonl", *shards]:
-            for number, line in read_lines(file):
-                try:
-                    yield parse(line)
-                except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
-                    reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-                    raise RunError(
-                        f"{file}, line {number}: not a record of this kind ({reason}). Delete that "
-                        "line to have its entry computed again."
-                    ) from error
+        shards = sorted(self.path.glob(f"{kind.stem}.*.jsonl"))
+        for file in [self.path / f"{kind.stem}.jsonl", *shards]:
+            yield from kind.read(file, self.samples, self.damage)
 
     # ---- writing ---------------------------------------------------------------------------
 
@@ -197,16 +191,31 @@ def _latest(records: Iterable[Attempt]) -> dict[Key, Attempt]:
     return latest
 
 
-def _read_config(path: Path) -> RunConfig:
+class _RunFile(Struct):
+    """What `run.json` holds."""
+
+    format: int
+    config: dict[str, Any]
+    environment: dict[str, Any] = {}
+
+
+def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Return the configuration and the environment of a run.
+
+    Raises:
+        RunError: If the folder holds no run, or one that cannot be read.
+    """
     file = path / "run.json"
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
+        if file.stat().st_size > MOST_BYTES:
+            raise RunError(f"{file} is damaged: it is larger than {MOST_BYTES >> 20} MB.")
+        record = decode(file.read_bytes(), _RunFile)
+        if record.format != FORMAT:
             raise RunError(
-                f"{file} is of layout {record['format']}, but this version of PixFoundation reads "
+                f"{file} is of layout {record.format}, but this version of PixFoundation reads "
                 f"layout {FORMAT}."
             )
-        return RunConfig.model_validate(record["config"])
+        return RunConfig.model_validate(record.config), record.environment
     except FileNotFoundError as error:
         raise RunError(
             f"{path} is not a run directory: it has no run.json. "
@@ -214,7 +223,7 @@ def _read_config(path: Path) -> RunConfig:
         ) from error
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, ValidationError, DataError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, DataError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
 
 

@@ -84,7 +84,7 @@ def data_notes(
 ) -> list[str]:
     """Return the notes of the dataset, what is missing in the run, and what is not installed."""
     samples = records.samples
-    notes = list(records.run.config.dataset.notes)
+    notes = [*records.run.config.dataset.notes, *records.run.damage.sentences()]
     for protocol, result in accuracies.items():
         if result.unanswered:
             verb = "has" if result.unanswered == 1 else "have"
