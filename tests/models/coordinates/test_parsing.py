@@ -16,7 +16,7 @@ from pixfoundation.models.base import Decoding
 from pixfoundation.models.card import find_checkpoint, known_checkpoints
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES, PointingModel, load
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat
-from pixfoundation.models.coordinates.parsing import parse_regions
+from pixfoundation.models.coordinates.placing import parse_regions, read_places
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Answer, Region, Sample
 from tests.doubles import BrightModel
@@ -196,3 +196,117 @@ def test_known_names_are_asked_in_known_ways():
     assert all(f"{name}+coordinates" in models for name in formats)
     assert all(format.frame in FRAMES for format in formats.values())
     assert all(format.ask in VISION_TEMPLATES for format in formats.values())
+
+
+BOX = (20.0, 10.0, 100.0, 50.0)  # of 100 x 200 pixels: x 100 to 500, y 100 to 500 thousandths
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n[{"box_2d": [100, 100, 500, 500], "label": "the door"}]\n```',
+        '{"bbox_2d": [[100, 100], [500, 500]]}',
+        '{"bounding_box": [100, 100, 500, 500]}',
+        '{"bbox_2d": ["100", "100", "500", "500"]}',
+        '{"bbox_2d": "[100, 100, 500, 500]"}',
+        '{"bbox_2d": ["10%", "10%", "50%", "50%"]}',
+        "[10%, 10%, 50%, 50%]",
+        '{"xmin": 100, "ymin": 100, "xmax": 500, "ymax": 500}',
+        '{"ymin": 100, "xmin": 100, "ymax": 500, "xmax": 500}',
+        '{"box": {"x1": 100, "y1": 100, "x2": 500, "y2": 500}}',
+        '{"left": "100", "top": "100", "right": "500", "bottom": "500"}',
+        '{"x": 100, "y": 100, "width": 400, "height": 400}',
+        '{"top_left": [100, 100], "bottom_right": [500, 500]}',
+        '{"objects": [{"name": "door", "bbox": [100, 100, 500, 500]}]}',
+        '```json\n{"bbox_2d": [100, 100, 500, 500]}\n```\n```\nno box\n```',
+        '```\nno box\n```\n```json\n{"bbox_2d": [100, 100, 500, 500]}\n```',
+        "<box>100 100 500 500</box>",
+        "<box>[[100, 100, 500, 500]]</box>",
+        "<|box_start|>(100,100),(500,500)<|box_end|>",
+        "<|det|>[[100, 100, 500, 500]]<|/det|>",
+        "<|begin_of_box|>[[100,100,500,500]]<|end_of_box|>",
+        "<loc_100><loc_100><loc_500><loc_500>",
+        "[[100, 100, 500, 500]]",
+        "[100.0, 100.0, 500.0, 500.0]",
+        "<think>[0, 0, 9, 9]</think>[100, 100, 500, 500]",
+        "[[100, 100, 500, 500",
+    ],
+)  # fmt: skip
+def test_boxes_in_every_form(text):
+    if text.endswith("500"):
+        assert coordinates(text) == [], "a cut list is none"
+    else:
+        assert coordinates(text) == [BOX]
+
+
+def test_every_fence_is_read():
+    two = '```json\n{"point_2d": [500, 250]}\n```\nand\n```json\n{"point_2d": [0, 0]}\n```'
+    assert coordinates(two) == [(100, 25), (0, 0)]
+
+
+def test_gemini_and_paligemma_write_y_first():
+    door = '```json\n[{"box_2d": [100, 600, 300, 900], "label": "the door"}]\n```'
+    assert coordinates(door) == [(120, 10, 180, 30)]
+    assert coordinates("[{'box_2d': [100, 600, 300, 900], 'label': 'cut") == [(120, 10, 180, 30)]
+    assert coordinates("<loc0512><loc0256><loc1024><loc0512> door") == [(50, 50, 100, 100)]
+    swapped = read_places('{"point": [250, 500]}', "thousand", SIZE, order="y-first")
+    assert swapped.regions == (Region((100, 25)),)
+    kept = read_places(door, "thousand", SIZE, order="x-first")
+    assert kept.regions[0].coordinates == (20, 60, 60, 90)
+    named = read_places('{"x": 500, "y": 250}', "thousand", SIZE, order="y-first")
+    assert named.regions == (Region((100, 25)),), "named axes need no order"
+
+
+def test_two_points_alone_are_a_box_where_boxes_are_asked_for():
+    pair = "[[100, 100], [500, 500]]"
+    assert coordinates(pair) == [(20, 10), (100, 50)]
+    boxes = read_places(pair, "thousand", SIZE, boxes=True).regions
+    assert [region.coordinates for region in boxes] == [BOX]
+
+
+@pytest.mark.parametrize(
+    ("text", "frame", "doubtful"),
+    [
+        ("[100, 100, 500, 500]", "thousand", 0),
+        ("[0.1, 0.1, 0.5, 0.5]", "thousand", 1),
+        ("[100, 100, 1500, 1500]", "thousand", 1),
+        ("[0, 0, 1, 1]", "thousand", 0),
+        ("[0.1, 0.1, 0.5, 0.5]", "unit", 0),
+        ("[10, 10, 50, 50]", "unit", 1),
+        ("[10, 10, 50, 150]", "percent", 1),
+        ("[10%, 10%, 50%, 50%]", "thousand", 0),
+        ("[10, 10, 50, 50]", "pixels", 0),
+        ("[10, 10, 50, 500]", "pixels", 1),
+        ("[0.1, 0.1, 0.5, 0.5]", "resized", 1),
+    ],
+)
+def test_numbers_that_do_not_fit_their_frame_are_counted(text, frame, doubtful):
+    assert read_places(text, frame, SIZE).doubtful == doubtful
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"bbox_2d": [' + "9" * 400 + ", 2, 3, 4]}]",
+        '[{"bbox_2d": [' + "9" * 5000 + ", 2, 3, 4]}]",
+        "[" + "9" * 400 + ", 2, 3, 4]",
+        '[{"bbox_2d": [1e999, 2, 3, 4]}]',
+        '[{"bbox_2d": [NaN, 2, 3, 4]}]',
+        '[{"bbox_2d": [-Infinity, 2, 3, 4]}]',
+        "(" + "9" * 400 + ",2),(3,4)",
+        '<point x="' + "9" * 400 + '" y="2">door</point>',
+    ],
+)
+def test_numbers_without_end_are_left_out_and_counted(text):
+    found = read_places(text, "thousand", SIZE)
+    assert (found.regions, found.left_out) == ((), 1)
+
+
+def test_more_places_than_an_image_has_objects_are_left_out():
+    found = read_places("[1, 2] " * 1000, "thousand", SIZE)
+    assert (len(found.regions), found.left_out) == (256, 744)
+
+
+def test_deep_nesting_ends():
+    assert coordinates("[" * 100_000) == []
+    assert coordinates('{"a":' * 5_000 + "1" + "}" * 5_000) == []

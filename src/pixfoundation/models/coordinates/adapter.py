@@ -20,7 +20,7 @@ from pixfoundation.models.base import Capability, Decoding, Model
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.models.coordinates.card import CARD
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame
-from pixfoundation.models.coordinates.parsing import parse_regions
+from pixfoundation.models.coordinates.placing import parse_regions
 from pixfoundation.models.detection import find_entry
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, read_options, takes_options_of

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Frame = Literal["resized", "thousand", "unit", "square", "percent"]
-FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent")
+Frame = Literal["resized", "thousand", "unit", "square", "percent", "pixels"]
+FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent", "pixels")
 """Coordinate frames: pixels of the image as the processor resized it; 0 to 1000; 0 to 1; 0 to 1 of
-the square to which the image was padded; percent."""
+the square to which the image was padded; percent; pixels of the image itself."""
+
+Order = Literal["by-form", "x-first", "y-first"]
+ORDERS: tuple[Order, ...] = ("by-form", "x-first", "y-first")
+"""Which axis stands first in points and boxes; 'by-form' is y for `box_2d`, which Gemini writes,
+and x for everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class CoordinateFormat:
         ask: The prompt that asks for them: a key of `VISION_TEMPLATES`.
         square: Side in pixels of the square to which images are stretched before the model sees
             them; None to leave images as they are.
+        order: Which axis stands first.
         min_new_tokens: Lower bound on the token limit of an answer, for models that think first.
     """
 
@@ -27,3 +33,4 @@ class CoordinateFormat:
     ask: str = "point"
     square: int | None = None
     min_new_tokens: int = 0
+    order: Order = "by-form"

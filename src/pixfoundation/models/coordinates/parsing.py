@@ -1,162 +1,254 @@
-"""Points and boxes that models write into their answers, brought to pixels of the original image.
+"""Find the points and boxes that a model writes into its answer, as numbers in the model's frame.
 
-Frames, by family: Qwen2.5-VL writes pixels of the image as its processor resized it; Qwen2-VL,
-Qwen3-VL and InternVL write 0 to 1000; LLaVA writes 0 to 1 of the square to which it pads an image
-(haotian-liu/LLaVA, issue 606); Molmo writes percent.
-Answers come as JSON (fenced, bare, or broken), as XML tags (Molmo, Qwen2-VL), or as bare lists.
-What a model thought before (`<think>` ... `<answer>`: Seg-Zero, VisionReasoner) is not read.
+Answers come as JSON (in one or several fences, bare, or broken), as XML tags (Molmo, Qwen2-VL,
+MiniCPM-V), as location tokens (PaliGemma, Florence-2), or as bare lists. The numbers of a box are
+two corners in a list, a pair of points, or named (`xmin`, `left`, `x` with `width`). Gemini and
+Gemma write `box_2d` with y first. What a model thought before (`<think>` ... `<answer>`: Seg-Zero,
+VisionReasoner) is not read.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-from pixfoundation import geometry
-from pixfoundation.models.coordinates.formats import FRAMES, Frame
-from pixfoundation.types import Region
+Unit = Literal["percent", "unit"]
 
-__all__ = ["FRAMES", "Frame", "parse_regions"]
+LARGEST = 1_000_000
+"""A larger coordinate is none: a model that repeats a digit without end writes such numbers."""
+LONGEST = 200_000
+"""Characters of an answer that are read."""
+_DEEPEST = 16
 
-_NUMBER = r"-?\d+(?:\.\d+)?"
+_NUMBER = r"[\"']?\s*-?\d+(?:\.\d+)?\s*%?\s*[\"']?"
 _LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*[\])]")
-_PAIRED = re.compile(rf"\(({_NUMBER})\s*,\s*({_NUMBER})\)\s*,\s*\(({_NUMBER})\s*,\s*({_NUMBER})\)")
+_POINT = rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
+_PAIRED = re.compile(rf"{_POINT}\s*,\s*{_POINT}")
 _TAG = re.compile(r"<points?\b([^>]*)>(.*?)(?:</points?>|$)", re.DOTALL)
-_ATTRIBUTE = re.compile(rf"([xy])(\d*)\s*=\s*\"\s*({_NUMBER})\s*\"")
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|$)", re.DOTALL)
-_ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
-_BOX_KEYS = ("bbox_2d", "box", "bbox")
+_ATTRIBUTE = re.compile(rf"([xy])(\d*)\s*=\s*({_NUMBER})")
+_SPACED = re.compile(
+    rf"<(?:box|bbox|point|quad)>\s*({_NUMBER}(?:\s+{_NUMBER}){{1,3}})\s*</(?:box|bbox|point|quad)>"
+)
+_LOCATIONS = re.compile(r"((?:<loc\d{4}>){2,4})\s*([^<;\n]*)|((?:<loc_\d{1,3}>){2,4})")
+_FENCE = re.compile(r"```(?:\w+)?\s*(.*?)(?:```|$)", re.DOTALL)
+_Y_FIRST_KEYS = ("box_2d",)
+_BOX_KEYS = (
+    "bbox_2d", "box", "bbox", "bounding_box", "boundingbox", "bounding box", "bboxes", "boxes",
+    "coordinates", *_Y_FIRST_KEYS,
+)  # fmt: skip
 _POINT_KEYS = ("point_2d", "point", "points", "points_1", "points_2")
+_LABEL_KEYS = ("label", "name", "object", "description", "category", "class")
+_CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"), ("x1", "y1", "x2", "y2"), ("x0", "y0", "x1", "y1"),
+)  # fmt: skip
+_SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
+_CORNER_POINTS = (("top_left", "bottom_right"), ("topleft", "bottomright"), ("min", "max"))
 _ENTRY = re.compile(
-    rf"[\"']({'|'.join(_BOX_KEYS + _POINT_KEYS)})[\"']\s*:\s*"
-    rf"\[\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*\]"
+    rf"[\"']({'|'.join(map(re.escape, (*_BOX_KEYS, *_POINT_KEYS)))})[\"']\s*:\s*"
+    rf"\[\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*\]",
+    re.IGNORECASE,
 )
 _LABEL = re.compile(r"""["']label["']\s*:\s*(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """A place as an answer names it: numbers in the model's frame, points inside, a label."""
+class NamedPlace:
+    """A place as an answer names it.
+
+    Attributes:
+        numbers: Two or four numbers in the model's frame; infinite where they cannot be read.
+        label: The words that describe it; None if there are none.
+        points: Points that the model wrote for the same object, next to a box.
+        y_first: Whether y stands before x; None if the form does not tell.
+        unit: The frame, where the form itself tells: percent signs, location tokens.
+        is_pair: Whether the numbers are a list of two points, which may be the corners of a box.
+    """
 
     numbers: tuple[float, ...]
     label: str | None = None
     points: tuple[tuple[float, ...], ...] = ()
+    y_first: bool | None = None
+    unit: Unit | None = None
+    is_pair: bool = False
+
+    def split(self) -> list[NamedPlace]:
+        """Return a pair as its two points; any other place as it is."""
+        if not self.is_pair:
+            return [self]
+        first, last = self.numbers[:2], self.numbers[2:]
+        return [replace(self, numbers=numbers, is_pair=False) for numbers in (first, last)]
 
 
-def parse_regions(
-    text: str, frame: Frame, image_size: tuple[int, int], resized: tuple[int, int] | None = None
-) -> tuple[Region, ...]:
-    """Read every point and box of an answer.
+def named_places(text: str, *, boxes: bool = False) -> list[NamedPlace]:
+    """Return the places of an answer, by the first form in which it has any.
 
     Args:
-        text: The answer.
-        frame: What the numbers are in.
-        image_size: (height, width) of the original image.
-        resized: (height, width) that the model saw; needed for the frame `resized`.
-
-    Returns:
-        Regions in the order of the text, in pixels of the original image, points clamped to it and
-        boxes ordered and cut at its borders; empty boxes and what is neither two nor four numbers
-        are left out. A box and the points of one JSON object are one region.
-
-    Example:
-        >>> parse_regions('[{"point_2d": [500, 250], "label": "door"}]', "thousand", (100, 200))
-        (Region(coordinates=(100.0, 25.0), label='door', points=()),)
-        >>> parse_regions("[0.1, 0.2, 0.5, 0.6]", "unit", (100, 200))
-        (Region(coordinates=(20.0, 20.0, 100.0, 60.0), label=None, points=()),)
+        text: The answer without thoughts.
+        boxes: Whether boxes were asked for, so that a list of two points alone is a box.
     """
-
-    def place(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
-        return _fit(_to_pixels(numbers, frame, image_size, resized or image_size), image_size)
-
-    regions = []
-    for named in _named_places(_spoken(text)):
-        where = place(named.numbers)
-        points_in_box = tuple((p[0], p[1]) for p in map(place, named.points) if p is not None)
-        if where is not None:
-            regions.append(Region(where, named.label, points_in_box))
-        else:  # a box without area
-            regions += [Region(point, named.label) for point in points_in_box]
-    return tuple(regions)
-
-
-def _spoken(text: str) -> str:
-    """Return what a model answers, without its thoughts; nothing if it came no further."""
-    _, thought, after = text.rpartition("</think>")
-    answer = _ANSWER.search(after)
-    if answer:
-        return answer[1]
-    return after if thought or "<think>" not in text else ""
-
-
-def _named_places(text: str) -> Iterator[_Named]:
-    """Yield the numbers as they stand, by the first format that the answer has."""
-    for read in (_from_tags, _from_json, _from_broken_json, _from_lists):
-        places = [named for named in read(text) if len(named.numbers) in (2, 4)]
+    text = text[:LONGEST]
+    for read in (_from_tags, _from_locations, _from_json, _from_broken_json, _from_lists):
+        places = [place for place in read(text) if len(place.numbers) in (2, 4)]
         if places:
-            yield from places
-            return
+            is_box = boxes and len(places) == 1
+            return places if is_box else [part for place in places for part in place.split()]
+    return []
 
 
-def _from_tags(text: str) -> Iterator[_Named]:
+def _from_tags(text: str) -> Iterator[NamedPlace]:
     for attributes, inner in _TAG.findall(text):
-        places: dict[str, dict[str, float]] = {}
+        places: dict[str, dict[str, tuple[float, bool]]] = {}
         for axis, number, value in _ATTRIBUTE.findall(attributes):
-            places.setdefault(number, {})[axis] = float(value)
+            places.setdefault(number, {})[axis] = _number(value) or (math.inf, False)
         for place in places.values():
             if len(place) == 2:
-                yield _Named((place["x"], place["y"]), inner.strip() or None)
+                yield NamedPlace((place["x"][0], place["y"][0]), inner.strip() or None, (), False)
+    for numbers in _SPACED.findall(text):
+        yield _place(re.findall(_NUMBER, numbers))
 
 
-def _from_json(text: str) -> Iterator[_Named]:
-    fenced = _FENCE.search(text)
-    values = list(_json_values(fenced[1])) if fenced else []
+def _from_locations(text: str) -> Iterator[NamedPlace]:
+    """Read PaliGemma's `<loc0123>`, y first, of 1024, and Florence-2's `<loc_123>`, of 1000."""
+    for y_first, label, x_first in _LOCATIONS.findall(text):
+        bins = 1024 if y_first else 1000
+        numbers = tuple(int(n) / bins for n in re.findall(r"\d+", y_first or x_first))
+        yield NamedPlace(numbers, label.strip() or None, (), bool(y_first), "unit")
+
+
+def _from_json(text: str) -> Iterator[NamedPlace]:
+    values = [value for inner in _FENCE.findall(text) for value in _json_values(inner)]
     for value in values or _json_values(text):
         yield from _entries(value)
 
 
 def _json_values(text: str) -> Iterator[Any]:
     """Yield the JSON lists and objects of a text, up to the first that is cut or ill-formed."""
+    decoder = json.JSONDecoder(parse_int=_parsed, parse_float=_parsed, parse_constant=_parsed)
     at = 0
-    while start := re.search(r"[\[{]", text[at:]):
+    while start := re.compile(r"[\[{]").search(text, at):
         try:
-            value, length = json.JSONDecoder().raw_decode(text[at + start.start() :])
-        except ValueError:
+            value, at = decoder.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
             return
         yield value
-        at += start.start() + length
 
 
-def _entries(value: Any) -> Iterator[_Named]:
-    """Yield what is named in a JSON value, however deep."""
+def _parsed(number: str) -> float:
+    """Return a number of JSON; infinity for one that no coordinate can be."""
+    try:
+        value = float(number)
+    except (ValueError, OverflowError):
+        return math.inf
+    return value if abs(value) <= LARGEST else math.inf
+
+
+def _entries(value: Any, depth: int = 0) -> Iterator[NamedPlace]:
+    """Yield what is named in a JSON value."""
+    if depth > _DEEPEST:
+        return
     if isinstance(value, dict):
-        label = value.get("label")
-        yield from _together(
-            [named.numbers for key in _BOX_KEYS for named in _entries(value.get(key))],
-            [named.numbers for key in _POINT_KEYS for named in _entries(value.get(key))],
-            label if isinstance(label, str) else None,
-        )
-    elif isinstance(value, list) and value and all(_is_number(v) for v in value):
-        yield _Named(tuple(map(float, value)))
+        yield from _of_object(_fields(cast("dict[Any, Any]", value)), depth)
     elif isinstance(value, list):
-        for entry in value:
-            yield from _entries(entry)
+        entries = cast("list[Any]", value)
+        if entries and all(_number(entry) is not None for entry in entries):
+            yield _place(entries)
+        elif (pair := _pair(entries)) is not None:
+            yield pair
+        else:
+            for entry in entries:
+                yield from _entries(entry, depth + 1)
+
+
+def _pair(entries: list[Any]) -> NamedPlace | None:
+    """Return a list of two points as one place; None if it is another list."""
+    if len(entries) != 2 or not all(isinstance(e, list) and len(e) == 2 for e in entries):
+        return None
+    numbers = [*entries[0], *entries[1]]
+    if any(_number(number) is None for number in numbers):
+        return None
+    return replace(_place(numbers), is_pair=True)
+
+
+def _fields(value: dict[Any, Any]) -> dict[str, Any]:
+    return {str(key).strip().lower(): entry for key, entry in value.items()}
+
+
+def _of_object(fields: dict[str, Any], depth: int) -> Iterator[NamedPlace]:
+    label = next((fields[k] for k in _LABEL_KEYS if isinstance(fields.get(k), str)), None)
+    if (corners := _named_corners(fields)) is not None:
+        yield replace(corners, label=label)
+        return
+    boxes = [box for key in _BOX_KEYS for box in _boxes(key, fields.get(key), depth)]
+    points = [
+        point
+        for key in _POINT_KEYS
+        for place in _entries(_listed(fields.get(key)), depth + 1)
+        for point in place.split()
+    ]
+    if boxes or points:
+        y_first = any(box.y_first for box in boxes) or None
+        yield from _together(boxes, [replace(point, y_first=y_first) for point in points], label)
+        return
+    for entry in fields.values():
+        if isinstance(entry, dict | list):
+            yield from _entries(entry, depth + 1)
+
+
+def _boxes(key: str, value: Any, depth: int) -> Iterator[NamedPlace]:
+    """Yield the boxes under a key; two points are two corners."""
+    y_first = True if key in _Y_FIRST_KEYS else None
+    for place in _entries(_listed(value), depth + 1):
+        order = y_first if place.y_first is None else place.y_first
+        yield replace(place, y_first=order, is_pair=False)
+
+
+def _listed(value: Any) -> Any:
+    """Return a list that was written as a text, '[1, 2, 3, 4]', as a list."""
+    if isinstance(value, str):
+        return (
+            re.findall(_NUMBER, value)[:8] if re.fullmatch(r"[\s\d.,%\-\[\]()]+", value) else None
+        )
+    return value
+
+
+def _named_corners(fields: dict[str, Any]) -> NamedPlace | None:
+    """Read `xmin`, `ymin`, `xmax`, `ymax` and the like; the order of the keys is of no matter."""
+    for names in _CORNERS:
+        if all(_number(fields.get(name)) is not None for name in names):
+            return replace(_place([fields[name] for name in names]), y_first=False)
+    for names in _SIZED:
+        if all(_number(fields.get(name)) is not None for name in names):
+            place = _place([fields[name] for name in names])
+            x, y, width, height = place.numbers
+            return replace(place, numbers=(x, y, x + width, y + height), y_first=False)
+    for first, last in _CORNER_POINTS:
+        corners = [list(_entries(fields.get(name))) for name in (first, last)]
+        if all(len(corner) == 1 and len(corner[0].numbers) == 2 for corner in corners):
+            (one,), (other,) = corners
+            return replace(one, numbers=(*one.numbers, *other.numbers), is_pair=False)
+    if set(fields) & {"x", "y"} == {"x", "y"} and not set(fields) & {*_BOX_KEYS}:
+        values = [fields["x"], fields["y"]]
+        if all(_number(value) is not None for value in values):
+            return replace(_place(values), y_first=False)
+    return None
 
 
 def _together(
-    boxes: list[tuple[float, ...]], points: list[tuple[float, ...]], label: str | None
-) -> Iterator[_Named]:
+    boxes: list[NamedPlace], points: list[NamedPlace], label: str | None
+) -> Iterator[NamedPlace]:
     """Yield the places of one object; a box keeps the points next to it."""
-    if len(boxes) == 1 and len(boxes[0]) == 4 and all(len(point) == 2 for point in points):
-        yield _Named(boxes[0], label, tuple(points))
+    if len(boxes) == 1 and len(boxes[0].numbers) == 4 and all(len(p.numbers) == 2 for p in points):
+        yield replace(boxes[0], label=label, points=tuple(point.numbers for point in points))
     else:
-        yield from (_Named(numbers, label) for numbers in boxes + points)
+        yield from (replace(place, label=label) for place in [*boxes, *points])
 
 
-def _from_broken_json(text: str) -> Iterator[_Named]:
+def _from_broken_json(text: str) -> Iterator[NamedPlace]:
     """Read what cut or ill-formed objects, single-quoted ones too, still hold whole."""
     objects: dict[int, list[re.Match[str]]] = {}
     for match in _ENTRY.finditer(text):
@@ -164,47 +256,42 @@ def _from_broken_json(text: str) -> Iterator[_Named]:
     for start, entries in objects.items():
         end = text.find("}", entries[-1].end())
         label = _LABEL.search(text[start + 1 : end if end >= 0 else len(text)])
+        keys = {entry[1].lower() for entry in entries}
+        y_first = True if keys & {*_Y_FIRST_KEYS} else None
+        places = [
+            (e[1].lower(), replace(_place(e[2].split(",")), y_first=y_first)) for e in entries
+        ]
         yield from _together(
-            [_numbers(entry[2]) for entry in entries if entry[1] in _BOX_KEYS],
-            [_numbers(entry[2]) for entry in entries if entry[1] in _POINT_KEYS],
+            [place for key, place in places if key in _BOX_KEYS],
+            [place for key, place in places if key in _POINT_KEYS],
             label[2] if label else None,
         )
 
 
-def _from_lists(text: str) -> Iterator[_Named]:
+def _from_lists(text: str) -> Iterator[NamedPlace]:
     paired = _PAIRED.findall(text)
     if paired:  # Qwen2-VL's (x0,y0),(x1,y1)
         for numbers in paired:
-            yield _Named(tuple(map(float, numbers)))
+            yield _place(numbers)
         return
     for entry in _LIST.findall(text):
-        yield _Named(_numbers(entry))
+        yield _place(entry.split(","))
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+def _place(values: Sequence[Any]) -> NamedPlace:
+    numbers = [_number(value) or (math.inf, False) for value in values]
+    percent = any(is_percent for _, is_percent in numbers)
+    return NamedPlace(tuple(value for value, _ in numbers), unit="percent" if percent else None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _to_pixels(
-    numbers: tuple[float, ...], frame: Frame, size: tuple[int, int], resized: tuple[int, int]
-) -> tuple[float, ...]:
-    if frame == "resized":
-        return geometry.from_resized(numbers, resized, size)
-    if frame == "thousand":
-        return geometry.from_thousand(numbers, size)
-    if frame == "square":
-        return geometry.from_padded_square(numbers, size)
-    scale = 100 if frame == "percent" else 1
-    return geometry.from_unit(tuple(value / scale for value in numbers), size)
-
-
-def _fit(place: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...] | None:
-    height, width = size
-    if len(place) == 2:
-        return (min(max(place[0], 0.0), width - 1.0), min(max(place[1], 0.0), height - 1.0))
-    box = geometry.clip_box((place[0], place[1], place[2], place[3]), size)
-    return box if box[2] > box[0] and box[3] > box[1] else None
+def _number(value: Any) -> tuple[float, bool] | None:
+    """Return a number, written as a text or not, and whether it is percent; None if it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return (value if abs(value) <= LARGEST else math.inf), False
+    if isinstance(value, str):
+        bare = value.strip(" \t\n\"'")
+        if re.fullmatch(r"-?\d+(?:\.\d+)?\s*%?", bare):
+            return _parsed(bare.rstrip("% ")), bare.endswith("%")
+    return None

@@ -21,7 +21,7 @@ from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
-from pixfoundation.models.coordinates.parsing import parse_regions
+from pixfoundation.models.coordinates.placing import parse_regions
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within
 from pixfoundation.types import Answer, Prompt

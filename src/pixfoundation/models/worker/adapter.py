@@ -30,7 +30,7 @@ from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
-from pixfoundation.models.coordinates.parsing import parse_regions
+from pixfoundation.models.coordinates.placing import parse_regions
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
