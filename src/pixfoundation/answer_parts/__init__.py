@@ -9,7 +9,9 @@ from pixfoundation.answer_parts.messages import Reply, ended_by, read_message
 from pixfoundation.answer_parts.refusals import is_refusal
 from pixfoundation.answer_parts.splitting import (
     AnswerParts,
+    closing_marker,
     is_marker,
+    is_wrapped,
     opens_thoughts,
     take_apart,
     valid_text,
@@ -18,9 +20,11 @@ from pixfoundation.answer_parts.splitting import (
 __all__ = [
     "AnswerParts",
     "Reply",
+    "closing_marker",
     "ended_by",
     "is_marker",
     "is_refusal",
+    "is_wrapped",
     "opens_thoughts",
     "read_message",
     "take_apart",

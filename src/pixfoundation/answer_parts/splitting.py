@@ -148,14 +148,49 @@ def take_apart(text: str, *, opened: bool = False) -> AnswerParts:
     return AnswerParts(said, thoughts, tuple(answer), unfinished)
 
 
-def opens_thoughts(prompt: str) -> bool:
-    r"""Return whether a prompt ends with an open marker of thoughts, where an answer goes on.
+def opens_thoughts(prompt: str) -> str:
+    r"""Return the open marker of thoughts with which a prompt ends; empty if it ends otherwise.
 
     Example:
         >>> opens_thoughts("<|im_start|>assistant\n<think>\n"), opens_thoughts("assistant\n")
-        (True, False)
+        ('<think>\n', '')
     """
-    return _OPEN_AT_END.search(prompt[-200:]) is not None
+    found = _OPEN_AT_END.search(prompt[-200:])
+    return "" if found is None else found[0]
+
+
+def closing_marker(text: str) -> str:
+    r"""Return what closes the thoughts that are open at the end of a text, up to the answer.
+
+    Example:
+        >>> closing_marker("[THINK]Option (a) would")
+        '[/THINK]'
+    """
+    opened = [match["open"] for match in _MARKER.finditer(text) if match["open"]]
+    marker = opened[-1] if opened else ""
+    if "<|channel|>" in text:
+        return "<|end|><|start|>assistant<|channel|>final<|message|>"
+    if marker.startswith("<|channel>"):
+        return "<channel|>"
+    if marker.startswith("<unused94>"):
+        return "<unused95>"
+    if marker.startswith("◁"):
+        return "◁/think▷"
+    if marker.startswith("["):
+        return f"[/{marker[1:]}"
+    if marker.startswith("<|"):
+        return re.sub(r"start|begin", lambda word: "END" if word[0].isupper() else "end", marker,
+                      flags=re.IGNORECASE)  # fmt: skip
+    if marker.startswith("<"):
+        return f"</{re.split(r'[ >]', marker[1:])[0]}>\n\n"
+    return "Here is my response:" if marker else "</think>\n\n"
+
+
+def is_wrapped(text: str) -> bool:
+    """Return whether a text holds thoughts or a wrapped answer."""
+    return _PLAIN.search(text) is not None and any(
+        pattern.search(text) for pattern in (_MARKER, _CHANNEL, _WRAPPED, _WRAPPER_END, _BOX_MARK)
+    )
 
 
 def is_marker(token: str) -> bool:

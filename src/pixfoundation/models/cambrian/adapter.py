@@ -23,6 +23,7 @@ from pixfoundation.models.cambrian.unpadding import Margins
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
+from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.prompts import PromptTemplates
@@ -185,7 +186,13 @@ class CambrianModel:
         )
         tokens = output.ids.tolist()
         words, spans = decode_with_spans(self._tokenizer, tokens)
-        return Answer(words, tuple(tokens), spans, trace=self._trace(output, image, decoding))
+        return Answer(
+            words,
+            tuple(tokens),
+            spans,
+            trace=self._trace(output, image, decoding),
+            ended=end_of(tokens, self._stop, decoding.max_new_tokens),
+        )
 
     def _encode(self, image: Image.Image) -> _EncodedImage:
         return _EncodedImage(self.core.encode(np.asarray(image.convert("RGB"))))

@@ -1,9 +1,12 @@
-"""Errors for what models with native masks do not support."""
+"""Limits of models: what those with native masks do not support, and where answers end."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from pixfoundation.errors import DataError
 from pixfoundation.models.base import Decoding
+from pixfoundation.types import Ended
 
 
 def greedy_only(name: str, decoding: Decoding) -> None:
@@ -34,3 +37,16 @@ def room_for_answer(prompt: int, positions: int) -> int:
             f"The prompt takes {prompt} of the model's {positions} positions; shorten the question."
         )
     return positions - prompt
+
+
+def end_of(ids: Sequence[int], stop_ids: Collection[int], limit: int) -> Ended:
+    """Return why an answer ended.
+
+    Args:
+        ids: The generated tokens, the stop token included.
+        stop_ids: Tokens that end an answer.
+        limit: Upper bound on their number.
+    """
+    if ids and ids[-1] in stop_ids:
+        return Ended.STOP
+    return Ended.LENGTH if len(ids) >= limit else Ended.STOP

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders give for half of a character
 
 
 def decode_with_spans(
-    tokenizer: Any, token_ids: Sequence[int]
+    tokenizer: Any, token_ids: Sequence[int], shown: Collection[int] = ()
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Decode an answer and find the characters of each token, in linear time.
 
@@ -19,11 +19,12 @@ def decode_with_spans(
     Args:
         tokenizer: A tokenizer of transformers.
         token_ids: The generated tokens.
+        shown: Special tokens that are decoded nevertheless.
 
     Returns:
         The text, not stripped, and [start, end) for each token.
     """
-    special = set(tokenizer.all_special_ids)
+    special = set(tokenizer.all_special_ids) - set(shown)
     visible = [token for token in token_ids if token not in special]
     text = _decode(tokenizer, visible)
     own = _spans_behind_predecessor(tokenizer, visible, text)
@@ -86,4 +87,5 @@ def _spans_by_prefix(tokenizer: Any, ids: Sequence[int], text: str) -> list[tupl
 
 
 def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    # Hidden special tokens are left out before; those that are left are shown.
+    return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)

@@ -19,8 +19,8 @@ from pixfoundation.errors import DataError
 from pixfoundation.models.base import Capability, Decoding, Model
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.models.coordinates.card import CARD
-from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame
-from pixfoundation.models.coordinates.placing import parse_regions
+from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
+from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.models.detection import find_entry
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, read_options, takes_options_of
@@ -72,6 +72,7 @@ def load(
     frame: Frame | None = None,
     ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] | None = None,
     square: Count | None = None,
+    order: Order | None = None,
     **options: Any,
 ) -> Model:
     """Load a model to be asked for coordinates.
@@ -82,6 +83,8 @@ def load(
         ask: A key of `VISION_TEMPLATES`; by default what the model's card says, else 'point'.
         square: Side in pixels of the square to which images are stretched first; by default what
             the model's card says.
+        order: Which axis stands first; by default what the model's card says, else 'by-form': y for
+            `box_2d`, x for everything else.
         options: Options of the model itself.
 
     Raises:
@@ -95,7 +98,7 @@ def load(
         raise DataError(
             f"In which frame does {base!r} write coordinates? Say frame={', frame='.join(FRAMES)}."
         )
-    settings = {"frame": frame, "ask": ask, "square": square}
+    settings = {"frame": frame, "ask": ask, "square": square, "order": order}
     settings = {key: value for key, value in settings.items() if value is not None}
     format = replace(format or CoordinateFormat("unit"), **settings)
     factory = find_entry(base, options.get("revision")).load()
@@ -164,14 +167,15 @@ class PointingModel:
             shown_images, prompts, replace(decoding, attention=False, max_new_tokens=longest)
         )
         return [
-            replace(answer, regions=self._regions(image, shown, answer))
+            self._placed(image, shown, answer)
             for image, shown, answer in zip(images, shown_images, answers, strict=True)
         ]
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the other model's fingerprint, and how it is asked."""
         format = self._format
-        own = {"square": format.square, "least_new_tokens": format.min_new_tokens}
+        order = format.order if format.order != "by-form" else None
+        own = {"square": format.square, "least_new_tokens": format.min_new_tokens, "order": order}
         return {
             **self._model.fingerprint(),
             "coordinates": format.frame,
@@ -187,6 +191,19 @@ class PointingModel:
             self._last = (image, image.resize((side, side), Image.Resampling.BILINEAR))
         return self._last[1]
 
-    def _regions(self, image: Image.Image, shown: Image.Image, answer: Answer) -> tuple[Any, ...]:
-        seen = self._resized(shown) if self._resized else None
-        return parse_regions(answer.text, self._format.frame, (image.height, image.width), seen)
+    def _placed(self, image: Image.Image, shown: Image.Image, answer: Answer) -> Answer:
+        """Return an answer with its regions."""
+        places = read_places(
+            answer.text,
+            self._format.frame,
+            (image.height, image.width),
+            self._resized(shown) if self._resized else None,
+            self._format.order,
+            boxes="box" in self._format.ask,
+        )
+        return replace(
+            answer,
+            regions=places.regions,
+            doubtful=places.doubtful,
+            left_out=places.left_out,
+        )

@@ -20,7 +20,7 @@ from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
 from pixfoundation.models.common.image_cache import LastImage
-from pixfoundation.models.common.limits import greedy_only, room_for_answer
+from pixfoundation.models.common.limits import end_of, greedy_only, room_for_answer
 from pixfoundation.models.common.llama_tokens import LlamaTokens
 from pixfoundation.models.common.seg_phrases import phrase_span
 from pixfoundation.models.llava_grounding.checkpoint import load as load_core
@@ -33,7 +33,7 @@ from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids, stop
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, Within
-from pixfoundation.types import Answer, NativeMask, Prompt
+from pixfoundation.types import Answer, Ended, NativeMask, Prompt
 
 TEMPLATES = PromptTemplates(
     identify="Can you identify {expression} in this image? (with grounding)"
@@ -176,11 +176,16 @@ class LlavaGroundingModel:
         inputs = core.embed(prompt_ids(self._tokens, question), image.projected)
         positions = core.language_model.config.max_position_embeddings
         room = room_for_answer(inputs.shape[1], positions)
-        ids, _, states = core.generate(inputs, min(decoding.max_new_tokens, room))
+        limit = min(decoding.max_new_tokens, room)
+        ids, _, states = core.generate(inputs, limit)
         tokens = ids.tolist()
+        end = core.language_model.config.eos_token_id
+        ended = end_of(tokens, [end] if isinstance(end, int) else end or [], limit)
         rules = decoding.conventions
         if rules.answer_end is AnswerEnd.STOP_TEXT:
-            tokens = tokens[: stopped_at(self._tokens, tokens)]
+            stopped = stopped_at(self._tokens, tokens)
+            ended = ended if stopped == len(tokens) else Ended.STOP
+            tokens = tokens[:stopped]
             states = states[: tokens.count(core.tags.seg)]
         matches: list[Match] = []
         if len(states):
@@ -191,9 +196,10 @@ class LlavaGroundingModel:
         masks = pair(image, tokens, matches)
         if rules.answer_text is AnswerText.PLAIN:
             text, spans = decode(self._tokens, tokens, hidden=core.tags)
-            return Answer(text, tuple(tokens), spans, tuple(masks))
+            return Answer(text, tuple(tokens), spans, tuple(masks), ended=ended)
         stored, _ = self._stored(tokens, matches)
-        return Answer(stored, tuple(tokens), (), tuple(replace(mask, span=None) for mask in masks))
+        unplaced = tuple(replace(mask, span=None) for mask in masks)
+        return Answer(stored, tuple(tokens), (), unplaced, ended=ended)
 
     def _stored(self, ids: list[int], matches: list[Match]) -> tuple[str, list[str | None]]:
         """Return the answer as the published wrapper stores it, and the phrase of each `<seg>`."""

@@ -18,7 +18,7 @@ from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
-from pixfoundation.models.common.limits import greedy_only, room_for_answer
+from pixfoundation.models.common.limits import end_of, greedy_only, room_for_answer
 from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrase_span
 from pixfoundation.models.omg_llava.checkpoint import Base
 from pixfoundation.models.omg_llava.checkpoint import load as load_core
@@ -187,12 +187,10 @@ class OmgLlavaModel:
             )
         )
         room = room_for_answer(len(inputs), core.llm.config.max_position_embeddings)
-        generated = core.generate(
-            inputs,
-            min(decoding.max_new_tokens, room),
-            stop_ids=core.stop_ids | {tokens.turn_end},
-        )
+        limit, stop_ids = min(decoding.max_new_tokens, room), core.stop_ids | {tokens.turn_end}
+        generated = core.generate(inputs, limit, stop_ids=stop_ids)
         ids = generated.ids.tolist()
+        ended = end_of(ids, stop_ids, limit)
         logits = core.segment(core.queries(generated.seg_states), perception.state)
         rules = decoding.conventions
         cut_out = crop_masks(logits, image.width, image.height, rules.mask_crop)
@@ -208,9 +206,10 @@ class OmgLlavaModel:
         if rules.mask_pairing is MaskPairing.WRAPPER:
             kept = tuple(replace(mask, phrase=None, span=None) for mask in kept)
         if rules.answer_text is AnswerText.PLAIN:
-            return Answer(decoded.text, tuple(ids), decoded.spans, kept)
+            return Answer(decoded.text, tuple(ids), decoded.spans, kept, ended=ended)
         stored = published_text(tokens.decode(ids).text)
-        return Answer(stored, tuple(ids), (), tuple(replace(mask, span=None) for mask in kept))
+        unplaced = tuple(replace(mask, span=None) for mask in kept)
+        return Answer(stored, tuple(ids), (), unplaced, ended=ended)
 
 
 def _local_path(source: str | None) -> Path | None:

@@ -8,7 +8,7 @@ are batched with padding on the left.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -31,6 +31,7 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
+from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.processors import load_processor
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Within
@@ -55,6 +56,9 @@ def load(
     heads: Heads = None,
     share_prefix: bool = True,
     batch_size: Count = 16,
+    thinking: bool | None = None,
+    thinking_tokens: Annotated[int, Within(least=0)] = 0,
+    template_options: Mapping[str, object] | None = None,
 ) -> TransformersModel:
     """Load an image-text-to-text model.
 
@@ -75,6 +79,11 @@ def load(
         heads: Query heads to average attention over, for all layers or by layer; all by default.
         share_prefix: Whether questions about one image share its prefix.
         batch_size: Sequences a forward, at most.
+        thinking: Whether the model thinks before it answers, by the switch of its chat template;
+            None leaves it to the template.
+        thinking_tokens: Number of tokens that thoughts may have in addition to those of the answer;
+            at this number open thoughts are closed.
+        template_options: Further variables of the chat template.
 
     Raises:
         CheckpointError: If the weights are missing, damaged or incomplete.
@@ -100,16 +109,20 @@ def load(
     if conversation is None:
         published = re.search(r"llava-1\.5", source.location) is not None
         conversation = "llava_v1" if published else "checkpoint"
+    how = Thinking(thinking, thinking_tokens, template_options or {})
     maker = PromptMaker(
         processor=processor,
         config=model.config,
         conversation=conversation,
         padded_square=model.config.model_type == "llava" if pad_square is None else pad_square,
         view=view,
+        template_options=how.variables(),
     )
+    if how.switch is not None:
+        how.check("" if conversation == "llava_v1" else maker.template())
     return TransformersModel(
         name, model, maker, source=source, quantization=quantization, layers=layers, heads=heads,
-        share_prefix=share_prefix, batch_size=batch_size,
+        share_prefix=share_prefix, batch_size=batch_size, thinking=how,
     )  # fmt: skip
 
 
@@ -135,6 +148,7 @@ class TransformersModel:
         heads: Heads = None,
         share_prefix: bool = True,
         batch_size: int = 16,
+        thinking: Thinking | None = None,
     ) -> None:
         if batch_size < 1:
             raise DataError(f"The batch size must be at least 1, but got {batch_size}.")
@@ -145,8 +159,14 @@ class TransformersModel:
         )
         self._model = model
         self._maker = maker
+        self._thinking = thinking or Thinking()
         self._generator = AnswerGenerator(
-            model, maker.processor.tokenizer, model.generation_config, layers, heads
+            model,
+            maker.processor.tokenizer,
+            model.generation_config,
+            layers,
+            heads,
+            self._thinking,
         )
         # The checkpoint's settings go into each call; left at the model, they would be merged back.
         model.generation_config = GenerationConfig()
@@ -204,6 +224,7 @@ class TransformersModel:
             "heads": {str(k): list(v) for k, v in heads.items()}
             if isinstance(heads, dict)
             else None if heads is None else list(heads),
+            **self._thinking.to_json(),
         }  # fmt: skip
 
     def _is_shared(self, image: Image.Image, questions: int) -> bool:

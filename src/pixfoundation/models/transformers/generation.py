@@ -6,19 +6,22 @@ import copy
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 
+from pixfoundation.answer_parts import is_marker, take_apart
 from pixfoundation.attention.capture import AttentionCapture, Heads
 from pixfoundation.attention.image_tokens import ImageLayout
 from pixfoundation.attention.trace import to_trace
 from pixfoundation.geometry import GridFrame
 from pixfoundation.models.base import Decoding
+from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.models.transformers.thinking import Thinking, ThoughtLimit, opening_of
 from pixfoundation.types import Answer
 
 
@@ -32,6 +35,7 @@ class AnswerGenerator:
         defaults: What the checkpoint says about generation.
         layers: Decoder layers to average attention over; None for all.
         heads: Query heads to average attention over; None for all.
+        thinking: Whether and how much the model thinks.
     """
 
     model: Any
@@ -39,6 +43,7 @@ class AnswerGenerator:
     defaults: GenerationConfig
     layers: Sequence[int] | None = None
     heads: Heads = None
+    thinking: Thinking = field(default_factory=Thinking)
 
     def generate(
         self,
@@ -59,8 +64,12 @@ class AnswerGenerator:
         """
         inputs = self.to_device(inputs)
         config = self._generation_config(decoding)
-        if layouts is not None:
-            config.max_new_tokens = decoding.max_new_tokens + 1  # see the cut below
+        limit = decoding.max_new_tokens + self.thinking.tokens
+        config.max_new_tokens = limit + (1 if layouts is not None else 0)  # see the cut below
+        prompt = inputs["input_ids"]
+        processors = LogitsProcessorList()
+        if self.thinking.tokens:
+            processors.append(ThoughtLimit(self.tokenizer, prompt, self.thinking.tokens))
         with ExitStack() as stack:
             capture = None
             if layouts is not None:
@@ -74,14 +83,16 @@ class AnswerGenerator:
                 devices = [self.model.device] if self.model.device.type == "cuda" else []
                 stack.enter_context(torch.random.fork_rng(devices))
                 torch.manual_seed(zlib.crc32(f"{decoding.seed} {salt}".encode()))
-            output = self.model.generate(**inputs, generation_config=config)
-        new = output[:, inputs["input_ids"].shape[1] :].cpu()
+            output = self.model.generate(
+                **inputs, generation_config=config, logits_processor=processors
+            )
+        new = output[:, prompt.shape[1] :].cpu()
         rows = None if capture is None else capture.rows()
-        limit = decoding.max_new_tokens
         return [
             self._answer(
                 tokens.tolist(),
                 limit,
+                bool(opening_of(self.tokenizer, prompt[place])),
                 None if rows is None else rows[place],
                 None if layouts is None else layouts[place].frame,
             )
@@ -89,18 +100,31 @@ class AnswerGenerator:
         ]
 
     def _answer(
-        self, tokens: list[int], limit: int, rows: Tensor | None, frame: GridFrame | None
+        self,
+        tokens: list[int],
+        limit: int,
+        opened: bool,
+        rows: Tensor | None,
+        frame: GridFrame | None,
     ) -> Answer:
         """Make an answer of generated tokens and, if captured, their attention [steps, cells]."""
         # One token more than wanted was generated where attention is captured: the forward
         # that emits it holds the row of the last wanted token.
         ids, stopped = self._cut(tokens, limit)
-        text, spans = decode_with_spans(self.tokenizer, ids)
+        text, spans = decode_with_spans(self.tokenizer, ids, self._markers)
+        parts = take_apart(text, opened=opened)
         trace = None
         if rows is not None and frame is not None and ids:
             count = len(ids) + (1 if stopped else 2)
             trace = to_trace(rows[:count, : frame.rows * frame.columns], len(ids), frame)
-        return Answer(text, tuple(ids), spans, trace=trace)
+        return Answer(
+            parts.text,
+            tuple(ids),
+            spans if parts.text == text else parts.place(spans),
+            trace=trace,
+            thoughts=parts.thoughts,
+            ended=end_of(ids, self._stop_tokens, limit),
+        )
 
     def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the inputs where the model is, pixels in its precision."""
@@ -143,6 +167,12 @@ class AnswerGenerator:
         if not config.do_sample:
             config.top_p = config.top_k = None
         return config
+
+    @property
+    def _markers(self) -> frozenset[int]:
+        """Special tokens that mark thoughts or a wrapped answer; needed to tell them apart."""
+        names = zip(self.tokenizer.all_special_ids, self.tokenizer.all_special_tokens, strict=False)
+        return frozenset(number for number, name in names if is_marker(str(name)))
 
     @property
     def _stop_tokens(self) -> frozenset[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -59,6 +59,7 @@ class PromptMaker:
             for the published one of LLaVA 1.5.
         padded_square: Whether images are padded to squares first, as LLaVA 1.5 does it.
         view: For models that see an image whole and in tiles: which of the two maps are read from.
+        template_options: Variables of the chat template.
     """
 
     processor: Any
@@ -66,6 +67,7 @@ class PromptMaker:
     conversation: Conversation
     padded_square: bool
     view: View
+    template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
         """Make the inputs of several prompts, each about the image at the same index."""
@@ -117,19 +119,28 @@ class PromptMaker:
         if self.conversation == "llava_v1":
             return LLAVA_V1.format(image=self.processor.image_token, text=text)
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
+        # The tokenizer renders what the processor would, without asking for a video processor.
+        return self.processor.tokenizer.apply_chat_template(
+            [message],
+            chat_template=self.template(),
+            add_generation_prompt=True,
+            tokenize=False,
+            **self.template_options,
+        )
+
+    def template(self) -> str:
+        """Return the chat template that comes with the weights.
+
+        Raises:
+            CheckpointError: If the checkpoint brings none.
+        """
         template = self.processor.chat_template
         if template is None:
             raise CheckpointError(
                 "The checkpoint has no chat template. Add its chat_template.jinja, or choose a "
                 "conversation with the model option conversation=llava_v1."
             )
-        # The tokenizer renders what the processor would, without asking for a video processor.
-        return self.processor.tokenizer.apply_chat_template(
-            [message],
-            chat_template=template["default"] if isinstance(template, dict) else template,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        return template["default"] if isinstance(template, dict) else template
 
     def _prepared(self, image: Image.Image) -> Image.Image:
         if not self.padded_square:

@@ -3,9 +3,9 @@
 For each question one line goes to the command's standard input,
 `{"id": 7, "image": "/path.png", "prompt": "...", "expression": "...", "protocol": 3}`, and one line
 comes back on its standard output: `{"id": 7, "text": "..."}` with, as far as the model gives them,
-`"masks": [{"mask": {"size": [h, w], "counts": "..."}, "phrase": "...", "score": 0.9}]` or
-`"error": "..."`. What it writes to standard error, and what else it prints, is kept in the run
-directory. See docs/worker.md.
+`"masks": [{"mask": {"size": [h, w], "counts": "..."}, "phrase": "...", "score": 0.9}]`,
+`"thoughts": "..."` and `"ended": "length"` (why the answer ended), or `"error": "..."`. What it
+writes to standard error, and what else it prints, is kept in the run directory. See docs/worker.md.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 from PIL import Image
 
+from pixfoundation.answer_parts import read_message, valid_text
 from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
-from pixfoundation.models.coordinates.placing import parse_regions
+from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
@@ -301,23 +303,31 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Answer:
     if reply.get("error"):
-        raise _QuestionFailed(f"It says: {reply['error']}")
+        raise _QuestionFailed(f"It says: {valid_text(str(reply['error']))}")
     text = reply.get("text")
     if not isinstance(text, str):
         raise _QuestionFailed("Its answer has no 'text'.")
+    said = read_message({"content": text, "reasoning": reply.get("thoughts")}, reply.get("ended"))
+    answer = Answer(said.text, thoughts=said.thoughts, ended=said.ended)
     size = (image.height, image.width)
     if frame is not None:
-        return Answer(text, regions=parse_regions(text, frame, size))
+        places = read_places(said.text, frame, size)
+        return replace(
+            answer,
+            regions=places.regions,
+            doubtful=places.doubtful,
+            left_out=places.left_out,
+        )
     masks = reply.get("masks") or ()
     if not isinstance(masks, list | tuple):
         raise _QuestionFailed("Its 'masks' are not a list.")
-    return Answer(text, masks=tuple(_mask(entry, text, size) for entry in masks))
+    return replace(answer, masks=tuple(_mask(entry, said.text, size) for entry in masks))
 
 
 def _mask(entry: Any, text: str, size: tuple[int, int]) -> NativeMask:
     try:
         mask = Mask.from_rle(entry["mask"])
-        phrase = None if entry.get("phrase") is None else str(entry["phrase"])
+        phrase = None if entry.get("phrase") is None else valid_text(str(entry["phrase"]))
         score = None if entry.get("score") is None else float(entry["score"])
     except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
         raise _QuestionFailed(f"One of its masks cannot be read: {error}") from error

@@ -18,6 +18,7 @@ from pixfoundation.runs.importing.meta_file import MetaLine, read_meta
 from pixfoundation.runs.importing.row_files import (
     AnswerFile,
     Lookup,
+    imported_answer,
     read_answers,
     read_grades,
     read_picks,
@@ -232,7 +233,7 @@ def _answers_from_meta(
 ) -> list[AnswerRecord]:
     """Return the answers that the long meta lines repeat, with newlines turned into blanks."""
     return [
-        AnswerRecord(str(number), protocol, "", lines[0].text)
+        imported_answer(str(number), protocol, "", lines[0].text)
         for number, lines in sorted(meta.items())
         if str(number) in lookup.samples and lines[0].text is not None
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pixfoundation.answer_parts import is_wrapped, read_message, valid_text
 from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
 from pixfoundation.runs.importing.issues import Issue, numbers_of_lines, read_rows
@@ -94,8 +95,13 @@ def read_answers(path: Path, protocol: Protocol, lookup: Lookup, issues: list[Is
         taken.add(sample.id)
         model = model or row.get("model_id")
         prompt = row.get("prompt")
-        lines[number] = AnswerRecord(
-            sample.id, protocol, prompt if isinstance(prompt, str) else "", text
+        lines[number] = imported_answer(
+            sample.id,
+            protocol,
+            prompt if isinstance(prompt, str) else "",
+            text,
+            thoughts=row.get("reasoning_content", row.get("reasoning")),
+            finish_reason=row.get("finish_reason"),
         )
     for id in lookup.samples:
         if id not in taken:
@@ -104,6 +110,40 @@ def read_answers(path: Path, protocol: Protocol, lookup: Lookup, issues: list[Is
         list(lines.values()),
         [lines.get(number) for number in numbers],
         model if isinstance(model, str) else None,
+    )
+
+
+def imported_answer(
+    sample: str,
+    protocol: Protocol,
+    prompt: str,
+    text: str,
+    *,
+    thoughts: object = None,
+    finish_reason: object = None,
+) -> AnswerRecord:
+    """Return the record of an answer from a file; its thoughts are kept apart.
+
+    A text without thoughts and wrappers stays as it is, stop tokens included: published figures
+    depend on its length.
+
+    Args:
+        sample: Id of the sample.
+        protocol: 1, 2 or 3.
+        prompt: The prompt; empty if the file has none.
+        text: The text as it stands in the file.
+        thoughts: Thoughts that stand in a field of their own.
+        finish_reason: Why the answer ended, as the file says it.
+    """
+    reply = read_message({"content": text, "reasoning": thoughts}, finish_reason)
+    parts_differ = bool(reply.thoughts) or reply.unfinished or is_wrapped(text)
+    return AnswerRecord(
+        sample,
+        protocol,
+        prompt,
+        reply.text if parts_differ else valid_text(text),
+        thoughts=reply.thoughts,
+        ended=reply.ended,
     )
 
 

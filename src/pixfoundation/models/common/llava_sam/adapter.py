@@ -18,7 +18,7 @@ from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
-from pixfoundation.models.common.limits import greedy_only
+from pixfoundation.models.common.limits import end_of, greedy_only
 from pixfoundation.models.common.llama_tokens import Decoded, LlamaTokens
 from pixfoundation.models.common.llava_sam.checkpoint import LoadOptions
 from pixfoundation.models.common.llava_sam.network import EncodedImage, LlavaSam
@@ -172,6 +172,7 @@ class LlavaSamModel:
             boxes=boxes,
         )
         generated = output.ids.tolist()
+        ended = end_of(generated, self.core.stop_ids, decoding.max_new_tokens)
         decoded = self.tokens.decode(generated, hidden=self.tokens.added.values())
         phrases = phrase_of_each_seg(generated, self.tokens, self._seg)
         masks = [
@@ -179,10 +180,10 @@ class LlavaSamModel:
             for logits, phrase in zip(output.masks, phrases, strict=True)
         ]
         if decoding.conventions.answer_text is AnswerText.PLAIN:
-            return Answer(decoded.text, tuple(generated), decoded.spans, tuple(masks))
+            return Answer(decoded.text, tuple(generated), decoded.spans, tuple(masks), ended=ended)
         stored = self._dialogue.answer_as_stored(self.tokens, generated, decoded.text)
         without_spans = tuple(NativeMask(mask.mask, mask.phrase) for mask in masks)
-        return Answer(stored, tuple(generated), masks=without_spans)
+        return Answer(stored, tuple(generated), masks=without_spans, ended=ended)
 
 
 def _native_mask(mask: Mask, phrase: Phrase | None, decoded: Decoded) -> NativeMask:
