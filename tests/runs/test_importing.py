@@ -390,3 +390,35 @@ def test_a_run_of_a_model_is_not_mixed_with_imports(tmp_path, data):
     letters = rows(tmp_path / "a2.jsonl", {"question_id": 1, "answer": "A", "gt_answer": "(a)"})
     with pytest.raises(RunError, match="holds a run that was not imported"):
         import_outputs(data, Outputs(2, answers=letters), tmp_path / "run")
+
+
+@pytest.mark.parametrize("form", ["cut-out", "palette", "16 bits", "jpg", "red", "rgb"])
+def test_masks_of_any_mode_are_read_as_masks(tmp_path, data, form):
+    inside = np.zeros((12, 16), np.uint8)
+    inside[:, :8] = 1
+    grey = Image.fromarray(inside * 255)
+    image = {
+        "cut-out": Image.merge("RGBA", (Image.new("L", (16, 12)),) * 3 + (grey,)),
+        "palette": Image.fromarray(inside).convert("P"),
+        "16 bits": Image.fromarray(inside.astype(np.uint16)),
+        "jpg": grey,
+        "red": Image.merge("RGB", (Image.fromarray(inside * 90), *[Image.new("L", (16, 12))] * 2)),
+        "rgb": grey.convert("RGB"),
+    }[form]
+    if form == "palette":
+        image.putpalette([0, 0, 0, 128, 0, 0])
+    (tmp_path / "m").mkdir()
+    for number in range(1, 7):
+        image.save(tmp_path / "m" / f"{number}.{'jpg' if form == 'jpg' else 'png'}")
+    imported = import_outputs(data, Outputs(3, tmp_path / "m"), tmp_path / "run")
+    masks = [r.candidates[0].mask for r in imported.run.candidates().values()]
+    assert [mask.area for mask in masks] == [96] * 6
+    assert imported.issues == ()
+
+
+def test_a_black_mask_is_an_answer_without_an_object(tmp_path, data):
+    for number in range(1, 7):
+        picture(tmp_path / "m" / f"{number}.png", columns=0)
+    imported = import_outputs(data, Outputs(3, tmp_path / "m"), tmp_path / "run")
+    assert imported.issues == ()
+    assert all(r.candidates[0].mask.is_empty for r in imported.run.candidates().values())

@@ -42,6 +42,9 @@ def check_command(
     data_option: list[str] | None = DATA_OPTION,
     as_json: bool = AS_JSON,
     images: bool = typer.Option(True, help="Open the image files as well."),
+    every: bool = typer.Option(
+        False, "--all", help="List every problem; without it, like ones are one line."
+    ),
 ) -> None:
     """List every problem of a dataset with its file and entry; errors make the command fail.
 
@@ -56,7 +59,7 @@ def check_command(
     if as_json:
         print_json(report.to_json())
     else:
-        _print(report)
+        _print(report, every)
     if report.errors:
         raise typer.Exit(1)
 
@@ -104,11 +107,15 @@ def fetch_command(
     console.print(f"Next: pixfoundation datasets check {dataset}{where}")
 
 
-def _print(report: Report) -> None:
+def _print(report: Report, every: bool) -> None:
+    from pixfoundation.datasets.checking import Group, grouped
+
     console = output()
-    for problem in report.problems:
-        mark = ("error", "red") if problem.severity == "error" else ("odd", "yellow")
-        console.print(emphasised(mark, f"  {problem}"))
+    groups = [Group((p,)) for p in report.problems] if every else grouped(report.problems)
+    for group in groups:
+        is_error = group.problems[0].severity == "error"
+        mark = ("error", "red") if is_error else ("odd", "yellow")
+        console.print(emphasised(mark, f"  {group}"))
     place = "" if report.root is None else f" at {report.root}"
     facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
     console.print(

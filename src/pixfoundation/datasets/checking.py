@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,17 @@ from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.fetch import recheck
 from pixfoundation.datasets.files import FileDataset
+from pixfoundation.datasets.mask_checks import odd_masks
 from pixfoundation.errors import DataError
 from pixfoundation.typed_options import read_options
 from pixfoundation.types import Sample
+
+ALIKE = 4
+"""Fewest like problems that are shown as one line."""
+SHOWN = 5
+"""Number of entries that such a line lists."""
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|\w+\.\w{2,4}\b|\d[\d.]*")
+"""What differs between like messages: quoted texts, paths, file names, numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,54 @@ def check_data(name: str, root: Path | None, *, images: bool = True, **options: 
         root = dataset.root
     else:
         problems, samples = dataset.check(), dataset.samples
+    problems = [*problems, *odd_masks(samples)]
     changed = [Problem(file, "checksum", what, "warning") for file, what in _changed(root)]
     return Report(name, root, (*problems, *changed), count(samples))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Problems that differ in names and numbers only.
+
+    Attributes:
+        problems: The problems, in the order in which they were found.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        first, count = self.problems[0], len(self.problems)
+        if count == 1:
+            return str(first)
+        others = ", ".join(problem.entry for problem in self.problems[1 : SHOWN + 1])
+        more = ", ..." if count > SHOWN + 1 else ""
+        return f"{first} And {count - 1} more like this: {others}{more}."
+
+
+def grouped(problems: Sequence[Problem]) -> list[Group]:
+    """Group problems of one severity and folder whose messages differ in names and numbers only.
+
+    Groups of fewer than `ALIKE` problems are left apart.
+
+    Args:
+        problems: Problems in the order in which they were found.
+
+    Returns:
+        The groups, in the order of their first problems.
+    """
+    alike: dict[tuple[str, ...], list[Problem]] = {}
+    for problem in problems:
+        kind = _VARIABLE.sub("#", problem.message)
+        key = (problem.severity, str(problem.file.parent), problem.file.suffix, kind)
+        alike.setdefault(key, []).append(problem)
+    order = {id(problem): place for place, problem in enumerate(problems)}
+    groups: list[Group] = []
+    for members in alike.values():
+        if len(members) < ALIKE:
+            groups += [Group((problem,)) for problem in members]
+        else:
+            groups.append(Group(tuple(members)))
+    return sorted(groups, key=lambda group: order[id(group.problems[0])])
 
 
 def count(samples: Sequence[Sample]) -> dict[str, int]:

@@ -65,7 +65,7 @@ class FileDataset:
         if errors:
             more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
             raise DataError(
-                f"{self.name} cannot be used: {errors[0]}{more}. "
+                f"{self.name} cannot be used: {str(errors[0]).removesuffix('.')}{more}. "
                 f"`pixfoundation datasets check {self.name} --data-root {self.root}` lists all "
                 "problems."
             )

@@ -125,7 +125,8 @@ class MaskReader:
                 "give `frame=stored`; `frame=upright` says that it does not."
             )
         if all(part.is_empty for part in parts):
-            why = f" ({'; '.join(self.notes)})" if self.notes else ""
+            said = "; ".join(note.removesuffix(".") for note in self.notes)
+            why = f" ({said})" if said else ""
             raise DataError(
                 f"a mask is given, but nothing is inside{why}. Correct it, or leave 'mask' out if "
                 "the object is absent."

@@ -179,6 +179,12 @@ class _Reader:
                 )
             )
         pattern = self._patterns.get(number, {}).get("pattern")
+        if self._patterns and not pattern:
+            self._problem(
+                f"image {number}",
+                f"has no pattern in {self._patterns_file.name}; tables by pattern lack it.",
+                severity="warning",
+            )
         return Sample(
             id=str(number),
             image=path,
@@ -197,10 +203,13 @@ class _Reader:
         parts = []
         for annotation in self._annotations.annotations[image.id]:
             try:
-                mask = annotation.decode(size)
+                notes: list[str] = []
+                mask = annotation.decode(size, notes)
             except DataError as error:
                 self._problem(annotation.entry, str(error))
                 continue
+            for note in notes:
+                self._problem(annotation.entry, note, severity="warning")
             if mask.size != size:
                 self._problem(
                     annotation.entry,
@@ -209,6 +218,8 @@ class _Reader:
                 )
                 continue
             parts.append(mask)
+        if parts and all(part.is_empty for part in parts):
+            raise DataError("it has annotations, but nothing lies inside of them.")
         return tuple(parts)
 
     def _check_none_list(self, numbered: dict[int, ImageEntry]) -> None:

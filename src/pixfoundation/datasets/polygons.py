@@ -40,7 +40,8 @@ def draw_polygons(
         raise DataError(
             f"All values of the polygon lie in 0..1, the image has {size[0]} x {size[1]} pixels "
             "(height x width): they seem to be shares of its sides. Polygons are in pixels: "
-            "multiply x by the width and y by the height."
+            "multiply x by the width and y by the height, or give `polygons=shares` if the dataset "
+            "is your own folder."
         )
     for number, polygon in enumerate(points):
         note = _beyond(polygon, size)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pixfoundation.datasets.mask_images import LOSSY, read_mask_image
 from pixfoundation.errors import DataError
+from pixfoundation.images import open_image
 from pixfoundation.masks import Mask
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.types import Sample
@@ -153,11 +154,32 @@ def _check_no_phrase(file: Path, sample: Sample, issues: list[Issue]) -> None:
 
 def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask | None:
     try:
-        with Image.open(file) as image:
-            grey = np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        foreground = _foreground(file, issues)
+    except DataError as error:
         issues.append(Issue(file, f"cannot be read as an image: {error}"))
         return None
+    height, width = foreground.shape
+    if (height, width) != sample.size:
+        if not resize:
+            issues.append(
+                Issue(
+                    file,
+                    f"is {height} x {width} (height x width), the image of sample "
+                    f"{sample.id} is {sample.size[0]} x {sample.size[1]}; left out.",
+                )
+            )
+            return None
+        foreground = shrink_to_full(foreground, sample.size)
+    return Mask.from_array(foreground)
+
+
+def _foreground(file: Path, issues: list[Issue]) -> NDArray[np.bool_]:
+    """Read a plain grey file as published, and any other as a mask file of its kind."""
+    grey = _plain_grey(file)
+    if grey is None:
+        read = read_mask_image(file)
+        issues += [Issue(file, note) for note in read.notes]
+        return read.inside
     foreground = (grey == 255) | (grey == 1)
     other = (grey != 0) & ~foreground
     if other.any():
@@ -170,18 +192,20 @@ def _read(file: Path, sample: Sample, issues: list[Issue], resize: bool) -> Mask
             )
         )
         foreground = foreground | (grey >= 128)
-    if grey.shape != sample.size:
-        if not resize:
-            issues.append(
-                Issue(
-                    file,
-                    f"is {grey.shape[0]} x {grey.shape[1]} (height x width), the image of sample "
-                    f"{sample.id} is {sample.size[0]} x {sample.size[1]}; left out.",
-                )
-            )
+    return foreground
+
+
+def _plain_grey(file: Path) -> NDArray[np.uint8] | None:
+    """Return the grey values of 8 bits; None for transparency, palettes, colours, 16 bits, JPEG."""
+    with open_image(file) as image:
+        if image.mode not in ("1", "L", "RGB") or image.has_transparency_data:
             return None
-        foreground = shrink_to_full(foreground, sample.size)
-    return Mask.from_array(foreground)
+        if image.format in LOSSY:
+            return None
+        if image.mode == "RGB":
+            rgb = np.asarray(image)
+            return rgb[..., 0] if bool((rgb == rgb[..., :1]).all()) else None
+        return np.asarray(image.convert("L"))
 
 
 def shrink_to_full(foreground: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
