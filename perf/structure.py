@@ -58,13 +58,13 @@ def measure(checkout: Path) -> Structure:
     lines: dict[str, int] = {}
     for name, count in modules.items():
         lines[unit_of(name)] = lines.get(unit_of(name), 0) + count
-    inside = dependencies(package / "models", "pixfoundation.models")
+    families = dependencies(package / "models", "pixfoundation.models")
     return Structure(
         {unit: count for unit, count in lines.items() if not unit.startswith("__")},
         modules,
         dependencies(package, "pixfoundation")[1],
         parameters,
-        (len(inside[0]), len(inside[1])),
+        (len(families[0]), len(families[1])),
     )
 
 

@@ -65,6 +65,16 @@ def test_imports_run_downwards_only(path):
             assert LEVEL[parts[1]] < LEVEL[own], f"{own} imports {parts[1]}, which is above it"
 
 
+def test_the_architecture_page_names_every_unit_in_its_layer():
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = page.split("<!-- layers -->")[1].split("<!-- end -->")[0]
+    lines = [line[:26] for line in block.splitlines() if line.strip() and "```" not in line]
+    levels = [[LEVEL[unit.strip()] for unit in line.split(",")] for line in lines]
+    assert {unit.strip() for line in lines for unit in line.split(",")} == set(LEVEL) - {"__main__"}
+    heights = [level for line in levels for level in line]
+    assert heights == sorted(heights, reverse=True)
+
+
 def test_importing_the_package_and_asking_for_help_loads_nothing_heavy():
     code = (
         "import sys, pixfoundation, pixfoundation.cli, pixfoundation.api;"
