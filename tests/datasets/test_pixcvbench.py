@@ -9,6 +9,7 @@ from PIL import Image
 from pixfoundation.datasets.coco import read_annotations
 from pixfoundation.datasets.pixcvbench import build_expression, load
 from pixfoundation.errors import DataError
+from pixfoundation.images import load_image
 from pixfoundation.prompts import PromptTemplates, build_prompt
 from tests.optional import needs
 
@@ -98,8 +99,74 @@ def test_without_images_run_lengths_give_the_size_but_polygons_need_the_image(tm
 def test_missing_images_say_where_to_get_them(tmp_path):
     root = write_pixcvbench(tmp_path / "d", images=False)
     found = "\n".join(map(str, load(root).check()))
-    assert "ADEChallengeData2016.zip" in found
-    assert "val2017.zip" in found
+    folders = (root / "ADE20K" / "validation" / "images", root / "COCO" / "coco" / "images")
+    for archive, folder in zip(("ADEChallengeData2016.zip", "val2017.zip"), folders, strict=True):
+        assert f"{archive} && mkdir -p {folder} && unzip -q -j {archive}" in found
+
+
+def draw_box(root, size=(16, 12), column="image"):
+    """Add CV-Bench's own pictures to the question table, red all over where a box is drawn."""
+    import io
+
+    import pyarrow
+    from pyarrow import parquet
+
+    table = root / "CV-Bench" / "test.parquet"
+    rows = parquet.read_table(table).to_pylist()
+    for row in rows:
+        picture = io.BytesIO()
+        Image.new("RGB", size, "red" if "red box" in row["prompt"] else "blue").save(picture, "PNG")
+        row[column] = {"bytes": picture.getvalue(), "path": "x.png"}
+    parquet.write_table(pyarrow.Table.from_pylist(rows), table)
+
+
+def test_the_red_box_is_drawn_where_the_prompt_speaks_of_it(tmp_path):
+    root = write_pixcvbench(tmp_path / "d")
+    plain = load(root).fingerprint()
+    draw_box(root)
+    for _ in range(2):  # the second time the pictures are there
+        data = load(root)
+        drawn = [s.id for s in data.samples if load_image(s.image).getpixel((0, 0)) == (255, 0, 0)]
+        assert drawn == ["2"]
+        assert data.samples[2].image == root / "CV-Bench" / "red_box" / "2.png"
+        assert "1 prompts speak of a red box, which is drawn on 1 of their images" in data.notes
+        assert not [p for p in data.check() if "red box" in str(p)]
+    assert data.fingerprint() != plain
+    assert load(root, red_box="none").fingerprint() == plain
+    with pytest.raises(DataError, match="`red_box` to be 'drawn' or 'none'"):
+        load(root, red_box="blue")
+
+
+def test_a_red_box_that_cannot_be_drawn_is_named(tmp_path):
+    root = write_pixcvbench(tmp_path / "d")
+    (problem,) = [p for p in load(root).check() if p.entry == "red box"]
+    assert "has no column 'image', so the box that 1 prompts speak of is not drawn" in str(problem)
+    draw_box(root, size=(32, 24))
+    data = load(root)
+    (problem,) = [p for p in data.check() if "red box" in p.message]
+    assert "is 24 x 32, the image 12 x 16" in str(problem)
+    assert "red box, which is drawn on 0 of their images" in data.notes[-1]
+
+
+def test_annotations_in_which_nothing_lies_are_an_error(tmp_path):
+    root = write_pixcvbench(tmp_path / "d")
+    edit_json(
+        root / "COCO" / "FinalSegmentations.json",
+        lambda d: d["annotations"][2].update(segmentation=[[100, 100, 150, 100, 150, 150]]),
+    )
+    found = [(p.severity, str(p)) for p in load(root).check()]
+    assert any(s == "warning" and "polygon 1 lies outside" in said for s, said in found)
+    assert any(s == "error" and "nothing lies inside of them" in said for s, said in found)
+
+
+def test_a_mask_of_gigapixels_is_not_resized(tmp_path):
+    root = write_pixcvbench(tmp_path / "d")
+    huge = {"size": [15_000, 15_000], "counts": [5, 15_000 * 15_000 - 5]}
+    edit_json(
+        root / "COCO" / "FinalSegmentations.json",
+        lambda d: d["annotations"][2].update(segmentation=huge),
+    )
+    assert any("too large to be resized" in str(p) for p in load(root).check())
 
 
 @pytest.mark.parametrize("place", ["CV-Bench/test.parquet", "COCO/FinalSegmentations.json"])

@@ -74,6 +74,22 @@ def problems(root):
             lambda d: d["annotations"][0].update(segmentation={"size": [2, 2], "counts": [4]}),
             "the mask is 2 x 2, the image 12 x 16",
         ),
+        (
+            lambda d: d["annotations"][0].update(segmentation=[[0.1, 0.1, 0.9, 0.1, 0.9, 0.9]]),
+            "lie in 0..1",
+        ),
+        (
+            lambda d: d["annotations"][0].update(segmentation=[[90, 90, 99, 90, 99, 99]]),
+            "nothing lies inside",
+        ),
+        (
+            lambda d: d["annotations"][0].update(segmentation=[[1, 1, 99, 1, 99, 9]]),
+            "reaches beyond the image",
+        ),
+        (
+            lambda d: d["annotations"][0].update(segmentation={"size": [12, 16], "counts": [192]}),
+            "nothing lies inside",
+        ),
         (lambda d: d["annotations"][0].update(image_id=77), "image 77, which is unknown"),
         (lambda d: d["images"].append(dict(d["images"][0])), "image id 1 occurs twice"),
         (lambda d: d["annotations"].append(dict(d["annotations"][0])), "is used 2 times"),
@@ -99,6 +115,9 @@ def test_damaged_annotations_are_listed(tmp_path, damage, said):
         ("Questions.csv", "(a) Open (b) Closed,(b)", "Open or Closed,(b)", "'(a) ... (b) ...'"),
         ("Questions.csv", "Closed,(b)", "Closed,(c)", "not the letter of any of 2 options"),
         ("Questions.csv", "Closed,(b)", "Closed,(a)", "have the same answer"),
+        ("Objects.csv", "3, the door", '3,"the door', "line 4: opens a quote that is never closed"),
+        ("Objects.csv", "Index, Object", "Object, Object", "the column 'object' 2 times"),
+        ("visual_patterns.csv", "3,4,Is it?", "3,44,Is it?", "image 4: has no pattern"),
         ("Objects.csv", "Object", "Thing", "lacks the column 'object'"),
         ("meta_none.txt", "2.jpg", "3.jpg", "image 3: is listed but has an expression"),
     ],
@@ -145,3 +164,30 @@ def test_a_missing_folder_says_what_to_do(tmp_path):
         load(tmp_path)
     with pytest.raises(DataError, match="'published' or 'corrected'"):
         load(tmp_path, answers="best")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_in_other_encodings_and_with_other_line_ends(tmp_path, encoding, end):
+    expected = load(write_pixmmvp(tmp_path / "plain")).fingerprint()
+    root = write_pixmmvp(tmp_path / "other")
+    for name in ("Questions.csv", "Objects.csv", "visual_patterns.csv"):
+        text = (root / name).read_text()
+        (root / name).write_bytes(text.replace("\n", end).encode(encoding))
+    assert load(root).fingerprint() == expected
+
+
+def test_separators_within_cells_and_columns_in_another_order(tmp_path):
+    root = write_pixmmvp(tmp_path / "a")
+    rows = ["Object,Note,Index", *(f'"a\u2028{n}, or\nb\x85{n}",x,{n}' for n in range(1, 5))]
+    (root / "Objects.csv").write_text("\n".join(rows) + "\n", encoding="utf-8", newline="")
+    samples = load(root).samples
+    assert [s.expression for s in samples] == [f"a\u2028{n}, or\nb\x85{n}" for n in range(1, 5)]
+
+
+def test_an_encoding_without_a_mark_is_refused_with_the_line(tmp_path):
+    root = write_pixmmvp(tmp_path / "a")
+    text = (root / "Objects.csv").read_text().replace("3, the door", "3, the d\xf6\xf6r")
+    (root / "Objects.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"Objects\.csv, line 4: is not UTF-8 text"):
+        load(root)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pixfoundation.datasets.pixcvbench import ADVICE
+from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
 
 CHECKSUMS = "checksums.json"
@@ -50,12 +50,12 @@ class Fetchable:
     Attributes:
         repositories: The repositories that hold its files.
         recorded: SHA-256 of the files that scores were validated with, by path in the folder.
-        by_hand: Instructions for what must be downloaded by hand.
+        by_hand: Returns, for a folder, instructions for what it still needs by hand.
     """
 
     repositories: tuple[Repository, ...]
     recorded: dict[str, str]
-    by_hand: tuple[str, ...] = ()
+    by_hand: Callable[[Path], tuple[str, ...]] = lambda root: ()
 
 
 @dataclass(slots=True)
@@ -97,6 +97,15 @@ def _place_questions(path: str) -> str | None:
     return f"CV-Bench/{name}" if name in ("test.parquet", "test_2d.parquet") else None
 
 
+def _images_by_hand(root: Path) -> tuple[str, ...]:
+    """Return how to get the images of ADE20K and COCO whose folder holds none."""
+    return tuple(
+        advice(root, source)
+        for source, images in IMAGES_BY_HAND.items()
+        if not any((root / images.place).glob("*.jpg"))
+    )
+
+
 _PIXMMVP = {
     "Objects.csv": "9d7b4ebcde03b1319cc651aab6eab72e366d374bc297fb0a3a9d9d05556ac816",
     "Segmentations.json": "ca101b1ed12180cc02cdca118bda125f8ccce47630198cba250270c92d2bcb24",
@@ -126,7 +135,7 @@ FETCHABLE = {
             Repository("nyu-visionx/CV-Bench", _place_questions),
         ),
         _PIXCVBENCH,
-        tuple(ADVICE.values()),
+        _images_by_hand,
     ),
 }
 
@@ -159,7 +168,7 @@ def fetch(
         raise UnknownNameError("dataset on the hub", name, FETCHABLE)
     fetchable = FETCHABLE[name]
     root = Path(root)
-    done = Fetched(root, by_hand=fetchable.by_hand)
+    done = Fetched(root, by_hand=fetchable.by_hand(root))
     record = _read_record(root)
     for repository in fetchable.repositories:
         for remote in _remote_files(repository, root):

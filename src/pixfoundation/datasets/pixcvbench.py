@@ -6,7 +6,8 @@ the Hugging Face hub; images from ADE20K (validation) and COCO (val2017). Layout
 ```
 ADE20K/validation/images/*.jpg     ADE20K/FinalSegmentations.json (or ADE20K/validation/)
 COCO/coco/images/*.jpg             COCO/FinalSegmentations.json
-CV-Bench/test.parquet              CV-Bench/Objects.csv (or Objects.csv)
+CV-Bench/test_2d.parquet           CV-Bench/Objects.csv (or Objects.csv)
+CV-Bench/red_box/<idx>.png         taken from the question table when it is first read
 ```
 """
 
@@ -27,7 +28,9 @@ from pixfoundation.datasets.files import (
     by_number,
     read_table,
 )
+from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.datasets.places import given_or_fetched
+from pixfoundation.datasets.red_boxes import BoxPictures, RedBox, box_pictures
 from pixfoundation.datasets.resizing import Resizing, resize_mask
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.images import image_size
@@ -40,20 +43,19 @@ COLUMNS = (
     "idx", "task", "question", "choices", "answer", "prompt", "source", "source_filename",
 )  # fmt: skip
 RED_BOX = " (annotated by the red box)"
+_RED = "red box"
 
-ADVICE = {
-    "ADE20K": "ADE20K's images are not on the hub: download ADEChallengeData2016.zip from "
-    "http://sceneparsing.csail.mit.edu and put images/validation/ into ADE20K/validation/images/.",
-    "COCO": "COCO's images are not on the hub: download val2017.zip from "
-    "http://images.cocodataset.org/zips/val2017.zip and put them into COCO/coco/images/.",
-}
+MAX_RESIZED = 40_000_000
+"""Most pixels of a mask that is resized to its image."""
 
 
 @datasets.register(
     "pixcvbench",
     summary="1,438 questions of CV-Bench with expressions and masks; to be fetched",
 )
-def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileDataset:
+def load(
+    root: Path | None = None, *, resize: Resizing = "bilinear", red_box: RedBox = RedBox.DRAWN
+) -> FileDataset:
     """Read PixCV-Bench.
 
     Args:
@@ -61,20 +63,34 @@ def load(root: Path | None = None, *, resize: Resizing = "bilinear") -> FileData
             missing where the annotations are run lengths, which carry their size; polygons need
             the image.
         resize: How masks are resized to their image: `bilinear` as published, or `nearest`.
+        red_box: Whether questions that speak of a red box are asked about CV-Bench's picture with
+            the box (`drawn`) or about the plain image (`none`).
 
     Raises:
-        DataError: If a file is missing or unreadable, or `resize` has another value.
+        DataError: If a file is missing or unreadable, or an option has another value.
         PrerequisiteError: If `pyarrow`, which reads the question table, is not installed.
     """
     if resize not in ("bilinear", "nearest"):
         raise DataError(f"Expected `resize` to be 'bilinear' or 'nearest', but got {resize!r}.")
-    reader = _Reader(given_or_fetched(root, NAME, "PixCV-Bench"), resize)
+    if red_box not in tuple(RedBox):
+        raise DataError(f"Expected `red_box` to be 'drawn' or 'none', but got {red_box!r}.")
+    reader = _Reader(given_or_fetched(root, NAME, "PixCV-Bench"), resize, RedBox(red_box))
     samples = list(reader.samples())
     notes = ["all annotations of an image are united"]
     if reader.resized:
         notes.append(f"{reader.resized} masks were not of their image's size: resized, {resize}")
+    if reader.boxed:
+        notes.append(
+            f"{reader.boxed} prompts speak of a red box, which is drawn on {reader.drawn} of their "
+            "images"
+        )
     return FileDataset(
-        NAME, reader.root, samples, reader.problems, notes, lambda s: ADVICE[s.tags["source"]]
+        NAME,
+        reader.root,
+        samples,
+        reader.problems,
+        notes,
+        lambda sample: advice(reader.root, sample.tags["source"]),
     )
 
 
@@ -98,7 +114,7 @@ class _Source:
 class _Reader:
     """Reads the files of one folder and collects their problems."""
 
-    def __init__(self, root: Path, resize: Resizing) -> None:
+    def __init__(self, root: Path, resize: Resizing, red_box: RedBox) -> None:
         self.root = root
         self.problems: list[Problem] = []
         self.resized = 0
@@ -112,6 +128,21 @@ class _Reader:
             root / "test.parquet",
         )
         self._questions = _read_questions(self._table, self.problems)
+        boxed = [i for i, row in self._questions.items() if _RED in str(row["prompt"])]
+        self.boxed, self.drawn = len(boxed), 0
+        self._pictures = BoxPictures({})
+        if boxed and red_box is RedBox.DRAWN:
+            self._pictures = box_pictures(self._table, boxed)
+            if self._pictures.lacking:
+                self.problems.append(
+                    Problem(
+                        self._table,
+                        "red box",
+                        f"{self._pictures.lacking.removesuffix('.')}, so the box that "
+                        f"{len(boxed) - len(self._pictures.paths)} prompts speak of is not drawn.",
+                        "warning",
+                    )
+                )
         ade, coco = root / "ADE20K", root / "COCO"
         ade_file = read_annotations(
             _first(ade / "FinalSegmentations.json", ade / "validation" / "FinalSegmentations.json")
@@ -163,6 +194,12 @@ class _Reader:
         annotations = source.annotations.annotations[image.id]
         size = self._size(source, path, annotations, image.size)
         parts = tuple(self._parts(source, annotations, size))
+        if parts and all(part.is_empty for part in parts):
+            raise DataError(
+                f"{image.file_name} has annotations, but nothing lies inside of them at the size "
+                f"of the image, {size[0]} x {size[1]} (height x width)."
+            )
+        path = self._boxed(index, path, size)
         options = tuple(str(choice) for choice in row["choices"])
         return Sample(
             id=str(index),
@@ -177,6 +214,26 @@ class _Reader:
             tags={"source": source.name, "task": str(row["task"])},
             prompt=str(row["prompt"]),
         )
+
+    def _boxed(self, index: int, path: Path, size: tuple[int, int]) -> Path:
+        """Return the picture with the red box, if there is one of the image's size."""
+        picture = self._pictures.paths.get(index)
+        if picture is None:
+            return path
+        found = image_size(picture)
+        if found == size:
+            self.drawn += 1
+            return picture
+        self.problems.append(
+            Problem(
+                picture,
+                f"idx {index}",
+                f"is {found[0]} x {found[1]}, the image {size[0]} x {size[1]} (height x width): "
+                "the plain image is used, without the red box.",
+                "warning",
+            )
+        )
+        return path
 
     def _size(
         self,
@@ -194,16 +251,33 @@ class _Reader:
         if len(sizes) == 1 and None not in sizes:
             return next(size for size in sizes if size is not None)
         why = "its annotations are polygons" if None in sizes else "no annotation gives its size"
-        raise DataError(f"the image {path} is needed, since {why}. {ADVICE[source.name]}")
+        raise DataError(
+            f"the image {path} is needed, since {why}. {advice(self.root, source.name)}"
+        )
 
     def _parts(
         self, source: _Source, annotations: list[Annotation], size: tuple[int, int]
     ) -> Iterator[Mask]:
         for annotation in annotations:
             try:
-                mask = annotation.decode(size)
+                notes: list[str] = []
+                mask = annotation.decode(size, notes)
             except DataError as error:
                 self.problems.append(Problem(source.annotations.path, annotation.entry, str(error)))
+                continue
+            for note in notes:
+                self.problems.append(
+                    Problem(source.annotations.path, annotation.entry, note, "warning")
+                )
+            if mask.size != size and mask.size[0] * mask.size[1] > MAX_RESIZED:
+                self.problems.append(
+                    Problem(
+                        source.annotations.path,
+                        annotation.entry,
+                        f"the mask is {mask.size[0]} x {mask.size[1]} (height x width), too large "
+                        "to be resized.",
+                    )
+                )
                 continue
             if mask.size != size:
                 self.resized += 1
@@ -250,7 +324,7 @@ def build_expression(objects: str, prompt: str) -> str:
     ):
         raise DataError(f"there must be one name or two, but there is {text!r}.")
     first, second = (name.strip() for name in names)
-    if "red box" not in prompt:
+    if _RED not in prompt:
         return f"{first} and {second}"
     before = prompt.partition(RED_BOX)[0].lower()
     if before.endswith(second.lower()) and not before.endswith(first.lower()):
@@ -275,7 +349,7 @@ def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, 
         raise DataError(f"{path} cannot be read as a Parquet file: {error}") from error
     questions: dict[int, dict[str, Any]] = {}
     for position, row in enumerate(rows):
-        if row["source"] not in ADVICE:
+        if row["source"] not in IMAGES_BY_HAND:
             continue
         index = row["idx"]
         if not isinstance(index, int) or index in questions:
