@@ -24,7 +24,7 @@ LAYERS = [
     {"runs"},
     {"selectors"},
     {"scoring"},
-    {"emergence"},
+    {"emergence", "sensitivity"},
     {"loading"},
     {"evaluation", "report"},
     {"single_image"},

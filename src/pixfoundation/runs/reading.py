@@ -29,6 +29,7 @@ from pixfoundation.runs.records import (
     DeletionRecord,
     VerdictRecord,
 )
+from pixfoundation.runs.variants import StoredVariant, VariantRecord
 from pixfoundation.stored import StoredSample
 from pixfoundation.typed_json import UnreadableError, decode
 from pixfoundation.types import Sample
@@ -189,6 +190,16 @@ def _sample_of(record: Any, samples: Mapping[str, Sample]) -> tuple[str, str] | 
     return None
 
 
+def _variant_of(record: VariantRecord, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
+    if record.sample not in samples:
+        return _sample_of(record, samples)
+    try:
+        record.of(samples[record.sample])
+    except DataError as error:
+        return "sample", str(error)
+    return None
+
+
 def _candidates_of(
     record: CandidateRecord, samples: Mapping[str, Sample]
 ) -> tuple[str, str] | None:
@@ -229,6 +240,13 @@ SAMPLES = RecordKind[Sample](
     lambda sample, known: None,
     lambda sample: (sample.mask, *sample.parts),
     lambda sample, index: f"parts[{index - 1}]" if index else "mask",
+)
+VARIANTS = RecordKind[VariantRecord](
+    "variants",
+    lambda text: VariantRecord.from_stored(decode(text, StoredVariant)),
+    _variant_of,
+    lambda record: record.masks,
+    lambda record, index: record.field_of_mask(index),
 )
 ANSWERS = RecordKind[AnswerRecord](
     "answers",

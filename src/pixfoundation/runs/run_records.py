@@ -8,6 +8,7 @@ needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,10 @@ from pixfoundation.runs.records import (
     VerdictRecord,
 )
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.types import Candidate, Protocol, Sample
+from pixfoundation.runs.variants import variant_id
+from pixfoundation.types import PROTOCOLS, Candidate, Protocol, Sample
+from pixfoundation.variants import Variant
+from pixfoundation.variants.plan import protocols_of
 
 Record = TypeVar("Record")
 
@@ -48,6 +52,60 @@ class _ParsedFiles:
         return self._run.deletions()
 
 
+class _FilesOfVariant:
+    """The records of one variant, under the ids of its samples.
+
+    Under protocols that the variant does not change, these are the records of the samples
+    themselves.
+    """
+
+    def __init__(self, files: _ParsedFiles, variant: Variant, bases: Mapping[str, str]) -> None:
+        """Take the records of a run.
+
+        Args:
+            files: The records.
+            variant: The variant.
+            bases: Id of the sample that it is a variant of, by the id of the variant's records.
+        """
+        self._files, self._bases = files, bases
+        self._changed = frozenset(protocols_of(variant.kind))
+
+    def _own(self, records: Mapping[Key, Record]) -> dict[Key, Record]:
+        own: dict[Key, Record] = {}
+        for id, base in self._bases.items():
+            for protocol in PROTOCOLS:
+                source = (id if protocol in self._changed else base, protocol)
+                if source in records:
+                    own[id, protocol] = records[source]
+        return own
+
+    @cached_property
+    def answers(self) -> Mapping[Key, AnswerRecord]:
+        own = self._own(self._files.answers)
+        return {key: replace(record, sample=key[0]) for key, record in own.items()}
+
+    @cached_property
+    def candidates(self) -> Mapping[Key, CandidateRecord]:
+        own = self._own(self._files.candidates)
+        return {key: replace(record, sample=key[0]) for key, record in own.items()}
+
+    @cached_property
+    def verdicts(self) -> Sequence[VerdictRecord]:
+        ids = {base: id for id, base in self._bases.items()}
+        own: list[VerdictRecord] = []
+        for verdict in self._files.verdicts:
+            if verdict.protocol in self._changed:
+                if verdict.sample in self._bases:
+                    own.append(verdict)
+            elif verdict.sample in ids:
+                own.append(replace(verdict, sample=ids[verdict.sample]))
+        return own
+
+    @cached_property
+    def deletions(self) -> Mapping[str, DeletionRecord]:
+        return {}
+
+
 class RunRecords:
     """What a run directory holds, as it was when each file was first read.
 
@@ -65,7 +123,7 @@ class RunRecords:
         """
         self.run = run
         self.samples = tuple(run.samples.values() if samples is None else samples)
-        self._files = _ParsedFiles(run)
+        self._files: _ParsedFiles | _FilesOfVariant = _ParsedFiles(run)
 
     @classmethod
     def of(
@@ -91,6 +149,26 @@ class RunRecords:
         restricted = RunRecords(self.run, [self.run.samples[id] for id in ids])
         restricted._files = self._files
         return restricted
+
+    def variants(self) -> list[Variant]:
+        """Return the variants of the run, in order."""
+        return list(dict.fromkeys(varied.variant for varied in self.run.varied.values()))
+
+    def at(self, variant: Variant) -> RunRecords:
+        """Return the records of one variant, over the samples that have it.
+
+        The samples carry the ids of their records. What the variant does not change, such as
+        protocol 3 under a variant of the question, is taken from the samples themselves.
+        """
+        ids = {sample.id: variant_id(sample.id, variant) for sample in self.samples}
+        present = {base: id for base, id in ids.items() if id in self.run.varied}
+        own = RunRecords(self.run, [self.run.varied[id].sample for id in present.values()])
+        if isinstance(self._files, _FilesOfVariant):
+            raise ValueError("These are already the records of a variant.")
+        own._files = _FilesOfVariant(
+            self._files, variant, {id: base for base, id in present.items()}
+        )
+        return own
 
     @property
     def answers(self) -> Mapping[Key, AnswerRecord]:
@@ -121,8 +199,9 @@ class RunRecords:
             record for group in by_protocol(self.answers).values() for record in group.values()
         ]
         failed: dict[Key, str] = {}
+        known = {sample.id for sample in self.samples} | self.run.samples.keys()
         for record in (*answers, *self.candidates.values()):
-            if record.error is not None:
+            if record.error is not None and record.sample in known:
                 failed.setdefault(record.key, record.error)
         return tuple((sample, protocol, reason) for (sample, protocol), reason in failed.items())
 

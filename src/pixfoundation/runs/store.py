@@ -3,6 +3,7 @@
 ```
 run.json            the configuration, the versions and the hardware
 samples.jsonl       the samples of the dataset with their ground truth
+variants.jsonl      what the variants of samples change, see `runs.variants`
 answers.jsonl       one line per sample and protocol
 candidates.jsonl    one line per sample and protocol, masks as COCO run lengths
 verdicts.jsonl      one line per verdict of a judge
@@ -15,8 +16,10 @@ Processes that share a run each append to files of their own, as `answers.2-of-4
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,14 +38,29 @@ from pixfoundation.runs.records import (
     Key,
     VerdictRecord,
 )
+from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_line
 from pixfoundation.typed_json import decode
 from pixfoundation.types import Sample
+from pixfoundation.variants import VariedSample
 
 R = TypeVar("R")
 Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
 
 FORMAT = 1
 """Version of the layout of a run directory; other versions are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSource:
+    """The variants of a run.
+
+    Attributes:
+        plan: What made them, as `run.json` records it.
+        variants: The variants of every sample, those that do not exist included.
+    """
+
+    plan: Mapping[str, Any]
+    variants: Iterable[VariedSample]
 
 
 class RunDirectory:
@@ -52,6 +70,8 @@ class RunDirectory:
         path: The folder.
         config: The configuration of the run.
         samples: The samples by id, in the order of the dataset.
+        varied: The variants of the samples, by the id of their records.
+        skipped: The variants that do not exist for a sample, with the reason.
         damage: The damaged lines that were skipped in the files read so far.
     """
 
@@ -65,7 +85,14 @@ class RunDirectory:
         self.config, self._environment = _read_config(self.path)
         self.damage = DamageList()
         self.samples: dict[str, Sample] = {}
+        self._known: dict[str, Sample] = {}
         self.samples.update((sample.id, sample) for sample in self._records(reading.SAMPLES))
+        self.varied: dict[str, VariedSample] = {}
+        self.skipped: dict[str, VariantRecord] = {}
+        self._known = dict(self.samples)
+        self._variant_lines: dict[str, StoredVariant] = {}
+        for record in self._records(reading.VARIANTS):
+            self._add_variant(record)
 
     @classmethod
     def create(
@@ -74,25 +101,31 @@ class RunDirectory:
         config: RunConfig,
         samples: Iterable[Sample],
         environment: Mapping[str, Any] | None = None,
+        variants: VariantSource | None = None,
     ) -> RunDirectory:
         """Make a run directory, or open the existing one if its configuration is the same.
 
-        A run over more samples of the same dataset continues one over fewer.
+        A run over more samples of the same dataset, or with more variants, continues one with
+        fewer.
 
         Args:
             path: The folder; made if it is missing.
             config: The configuration.
             samples: The samples to run over.
             environment: Versions and hardware, recorded but not compared.
+            variants: The variants of these samples; None for none.
 
         Raises:
             RunError: If the folder holds a run of another configuration (the message names the
-                differences), or cannot be written.
+                differences) or other variants of the same name, or cannot be written.
         """
         path = Path(path)
         _make_folder(path)
         with _locked(path / ".setup.lock", path, patience=60):  # several shards may start at once
-            return cls._create(path, config, list(samples), environment)
+            run = cls._create(path, config, list(samples), environment)
+            if variants is not None:
+                run._keep_variants(variants)
+            return run
 
     @classmethod
     def _create(
@@ -122,8 +155,45 @@ class RunDirectory:
             with Appender(path / "samples.jsonl") as file:
                 for sample in missing:
                     file.append(sample.to_json())
-                    run.samples[sample.id] = sample
+                    run.samples[sample.id] = run._known[sample.id] = sample
         return run
+
+    def _keep_variants(self, source: VariantSource) -> None:
+        """Store the variants that the run does not have yet."""
+        new: list[dict[str, Any]] = []
+        for varied in source.variants:
+            base = self.samples.get(varied.sample.id)
+            if base is None:
+                continue
+            line = variant_line(varied, base)
+            record = VariantRecord.from_json(line)
+            existing = self._variant_lines.get(record.id)
+            if existing is None:
+                new.append(line)
+                self._add_variant(record)
+            elif existing != record.line:
+                raise RunError(
+                    f"{self.path} holds another {record.variant} of sample {base.id}: its seed, "
+                    "its generator or its files differ. Choose another folder, or repeat the first "
+                    "settings."
+                )
+        if new:
+            with Appender(self.path / "variants.jsonl") as file:
+                for line in new:
+                    file.append(line)
+            file = self.path / "run.json"
+            record = json.loads(file.read_text(encoding="utf-8"))
+            record["variants"] = [*record.get("variants", []), dict(source.plan)]
+            write_json(file, record)
+
+    def _add_variant(self, record: VariantRecord) -> None:
+        self._variant_lines[record.id] = record.line
+        if record.line.skipped is None:
+            varied = record.of(self.samples[record.sample])
+            self.varied[record.id] = varied
+            self._known[record.id] = varied.sample
+        else:
+            self.skipped[record.id] = record
 
     @property
     def name(self) -> str:
@@ -131,6 +201,11 @@ class RunDirectory:
         return self.config.model.name or self.path.name
 
     # ---- reading ---------------------------------------------------------------------------
+
+    @property
+    def all_samples(self) -> Mapping[str, Sample]:
+        """The samples and their variants, by the id of their records."""
+        return self._known
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -157,7 +232,7 @@ class RunDirectory:
         """Read `<stem>.jsonl`, then the shards `<stem>.<infix>.jsonl` in their order."""
         shards = sorted(self.path.glob(f"{kind.stem}.*.jsonl"))
         for file in [self.path / f"{kind.stem}.jsonl", *shards]:
-            yield from kind.read(file, self.samples, self.damage)
+            yield from kind.read(file, self._known, self.damage)
 
     # ---- writing ---------------------------------------------------------------------------
 

@@ -1,0 +1,98 @@
+"""`pixfoundation sensitivity`: how much answers and masks move over the variants of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.options import AS_JSON
+from pixfoundation.cli.printing import emphasised, notes, output, print_json, print_text
+from pixfoundation.cli.scoring_options import score_options
+from pixfoundation.scoring.options import ScoreOptions
+
+if TYPE_CHECKING:
+    from pixfoundation.cli.printer import Printer
+    from pixfoundation.sensitivity.analysis import Sensitivity
+
+FIRST_CELLS = 3
+"""Columns that name a row: run, kind and measure."""
+
+
+@bundled("options", score_options)
+def sensitivity_command(
+    options: ScoreOptions,
+    runs: list[Path] = typer.Argument(help="Run directories with variants, of one dataset."),
+    every: bool = typer.Option(
+        False, "--all", help="Show every selector, and accuracies by question as well as by pair."
+    ),
+    format: str | None = typer.Option(
+        None, help="Print one table as markdown, latex or csv. Default: text for the terminal."
+    ),
+    out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show how much answers and masks move when only the wording or the view does.
+
+    Examples:
+      pixfoundation run --variants typos,templates,crop --out runs/varied
+
+      pixfoundation sensitivity runs/varied --out figures
+
+      pixfoundation sensitivity runs/llava runs/cambrian --format latex
+    """
+    from pixfoundation.report.sensitivity_tables import render
+    from pixfoundation.sensitivity.analysis import rankings
+    from pixfoundation.sensitivity.runs import analyse
+
+    summaries = [analyse(run, options) for run in runs]
+    if out is not None:
+        from pixfoundation.report.sensitivity_figures import write_figures
+
+        paths = write_figures(summaries, out)
+        notes().print(f"{len(paths)} figures in {out.resolve()}")
+    if as_json:
+        data = [each.to_json() for each in summaries]
+        ranks = [ranking.to_json() for ranking in rankings(summaries)]
+        print_json(data[0] if len(data) == 1 else {"runs": data, "rankings": ranks})
+    elif format is not None:
+        print_text(render(summaries, format, every))  # type: ignore[arg-type] - `render` refuses
+    else:
+        _print(summaries, every, output())
+
+
+def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
+    from pixfoundation.cli.score_tables import plain_table
+    from pixfoundation.report.sensitivity_tables import COLUMNS, NOTE, rows
+    from pixfoundation.sensitivity.analysis import rankings
+    from pixfoundation.wording import counted
+
+    names = ", ".join(dict.fromkeys(summary.dataset for summary in summaries))
+    console.print(emphasised("Prompt sensitivity on ", (names, "bold")))
+    table = plain_table("%")
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if number < FIRST_CELLS else "right", no_wrap=True)
+    for row in rows(summaries, every):
+        table.add_row(*row)
+    console.print_table(table)
+    console.print_prose(NOTE, style="dim")
+    for summary in summaries:
+        for kind, reasons in summary.skipped.items():
+            for reason, count in reasons.items():
+                console.print_prose(
+                    f"{summary.name}, {kind}: {counted(count, 'variant')} left out: {reason}.",
+                    style="dim",
+                )
+        for kind, count in summary.unaltered.items():
+            console.print_prose(
+                f"{summary.name}, {kind}: {counted(count, 'variant')} left the sample as it was.",
+                style="dim",
+            )
+    for ranking in rankings(summaries):
+        console.print_prose(
+            f"{ranking.measure} over {ranking.kind}: {ranking.first} is better than "
+            f"{ranking.second} under {100 * ranking.stability:.0f} % of "
+            f"{counted(ranking.n_variants, 'variant')}."
+        )

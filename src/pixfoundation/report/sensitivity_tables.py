@@ -1,0 +1,126 @@
+"""Tables of prompt sensitivity: as Markdown, LaTeX, CSV, or rows for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from pixfoundation.errors import DataError
+from pixfoundation.scoring.intervals import Estimate, percent
+from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
+
+Format = Literal["markdown", "latex", "csv"]
+COLUMNS = (
+    "run",
+    "variants",
+    "score",
+    "default",
+    "mean",
+    "SD",
+    "range",
+    "worst",
+    "p",
+    "best",
+    "flips",
+    "alpha",
+    "variance: variant / sample / both",
+)
+NOTE = (
+    "Percent, with 95 % intervals that resample pairs and variants. Flips: answers that turn right "
+    "or wrong, masks whose IoU crosses 0.5. Alpha: Krippendorff's. p: the worst variant against "
+    "the default prompt, corrected for having looked at all."
+)
+
+
+def rows(runs: Sequence[Sensitivity], every: bool = False) -> list[tuple[str, ...]]:
+    """Return the cells of a table, one row per run, kind and measure.
+
+    Args:
+        runs: The summaries.
+        every: Whether to show every measure, and not only those of the published table.
+    """
+    return [
+        _row(run.name, summary)
+        for run in runs
+        for summary in (run.summaries if every else run.shown())
+    ]
+
+
+def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
+    spread, shares = summary.spread, summary.shares
+    test = summary.tests[spread.worst]
+    selector = summary.measure.selector
+    unit = " by question" if selector is None and not summary.measure.by_pair else ""
+    return (
+        name,
+        f"{summary.kind} ({len(summary.variants)})",
+        f"{summary.measure.symbol} {selector}" if selector else f"{summary.measure.symbol}{unit}",
+        percent(spread.default, bound_digits=0),
+        percent(spread.mean, bound_digits=0),
+        percent(spread.deviation, interval=False),
+        percent(spread.range, interval=False),
+        f"{100 * spread.means[spread.worst]:.1f} ({summary.worst.index:02d})",
+        "-" if test is None else f"{test.p_corrected:.3f}",
+        f"{100 * spread.means[spread.best]:.1f} ({summary.best.index:02d})",
+        percent(summary.flips, bound_digits=0),
+        _number(summary.agreement),
+        "-"
+        if shares is None
+        else " / ".join(
+            percent(share, interval=False)
+            for share in (shares.variant, shares.sample, shares.interaction)
+        ),
+    )
+
+
+def _number(estimate: Estimate) -> str:
+    if estimate.value is None or np.isnan(estimate.value):
+        return "-"
+    return f"{estimate.value:.2f}"
+
+
+def render(runs: Sequence[Sensitivity], format: Format, every: bool = False) -> str:
+    """Render the table of several runs.
+
+    Args:
+        runs: The summaries.
+        format: `markdown`, `latex` or `csv`.
+        every: Whether to show every measure.
+
+    Raises:
+        DataError: If the format is not known.
+    """
+    cells = rows(runs, every)
+    if format == "csv":
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(cells)
+        return file.getvalue()
+    if format == "markdown":
+        head = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+        body = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+        return "\n".join([*head, *body, "", NOTE]) + "\n"
+    if format == "latex":
+        lines = [
+            r"\begin{tabular}{lll" + "r" * (len(COLUMNS) - 3) + "}",
+            r"\hline",
+            " & ".join(_latex(c) for c in COLUMNS) + r" \\",
+            r"\hline",
+            *(" & ".join(_latex(c) for c in row) + r" \\" for row in cells),
+            r"\hline",
+            r"\end{tabular}",
+            f"% {NOTE}",
+        ]
+        return "\n".join(lines) + "\n"
+    raise DataError(f"A table is markdown, latex or csv, but got {format!r}.")
+
+
+def _latex(text: str) -> str:
+    for character in "&%$#_{}":
+        text = text.replace(character, "\\" + character)
+    return text.replace("†", r"$^\dagger$")

@@ -1,0 +1,359 @@
+"""The summary of a run over variants: `pixfoundation sensitivity`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pixfoundation.errors import DataError
+from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.paired import Failures
+from pixfoundation.scoring.scores import Scores
+from pixfoundation.sensitivity.measures import Measure, build_table, measures_of
+from pixfoundation.sensitivity.statistics import (
+    Resampling,
+    Spread,
+    VarianceShares,
+    VariantTable,
+    VariantTest,
+    flips,
+    interval_alpha,
+    nominal_alpha,
+    rank_stability,
+    spread,
+    variance_shares,
+    worse_than_default,
+)
+from pixfoundation.variants import Variant, kinds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KindSummary:
+    """How much one measure moves over the variants of one kind.
+
+    Attributes:
+        kind: Name of the kind.
+        measure: The measure.
+        variants: The variants, in order.
+        spread: Means of the variants and how far they lie apart.
+        flips: Share of cells that change sides: answers that turn right or wrong, or masks whose
+            IoU crosses 0.5.
+        agreement: Krippendorff's alpha of the variants, default prompt included.
+        shares: Shares of variance; None if they are not defined.
+        tests: Test of each variant against the default prompt.
+        table: The values that all of this is made of.
+    """
+
+    kind: str
+    measure: Measure
+    variants: tuple[Variant, ...]
+    spread: Spread
+    flips: Estimate
+    agreement: Estimate
+    shares: VarianceShares | None
+    tests: tuple[VariantTest | None, ...]
+    table: VariantTable
+
+    @property
+    def worst(self) -> Variant:
+        """The variant with the least mean."""
+        return self.variants[self.spread.worst]
+
+    @property
+    def best(self) -> Variant:
+        """The variant with the greatest mean."""
+        return self.variants[self.spread.best]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain JSON data; fractions run from 0 to 1."""
+        means, tests = self.spread.means, self.tests
+        return {
+            "kind": self.kind,
+            "measure": self.measure.name,
+            "n_variants": len(self.variants),
+            "default": self.spread.default.to_json(),
+            "mean": self.spread.mean.to_json(),
+            "standard_deviation": self.spread.deviation.to_json(),
+            "range": self.spread.range.to_json(),
+            "worst": _case(self.worst, means[self.spread.worst], tests[self.spread.worst]),
+            "best": _case(self.best, means[self.spread.best], tests[self.spread.best]),
+            "flips": self.flips.to_json(),
+            "agreement": self.agreement.to_json(),
+            "variance": None
+            if self.shares is None
+            else {
+                "variant": self.shares.variant.to_json(),
+                "sample": self.shares.sample.to_json(),
+                "interaction": self.shares.interaction.to_json(),
+            },
+            "variants": [
+                _case(variant, mean, test)
+                for variant, mean, test in zip(self.variants, means, tests, strict=True)
+            ],
+        }
+
+
+def _case(variant: Variant, mean: float, test: VariantTest | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "variant": str(variant),
+        "mean": None if np.isnan(mean) else float(mean),
+    }
+    if test is not None:
+        data |= {"difference": test.difference, "p": test.p, "p_corrected": test.p_corrected}
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class VariantLine:
+    """The paired scores of a run under one variant.
+
+    What a variant does not change (protocol 3 under a variant of the question, for instance) counts
+    as under the default prompt.
+
+    Attributes:
+        variant: The variant; None for the default prompt.
+        accuracy: max(A†, A); None without answers.
+        miou: max(M†, M) of the leading selector; None without masks.
+        s: The score S; None without masks or answers.
+        grove: The score Grove.
+        failures: The failure split; None without pairs.
+    """
+
+    variant: Variant | None
+    accuracy: float | None
+    miou: float | None
+    s: float | None
+    grove: float | None
+    failures: Failures | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as plain JSON data."""
+        return {
+            "variant": None if self.variant is None else str(self.variant),
+            "accuracy": self.accuracy,
+            "miou": self.miou,
+            "S": self.s,
+            "grove": self.grove,
+            "failures": None if self.failures is None else self.failures.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sensitivity:
+    """The sensitivity of one run to its variants.
+
+    Attributes:
+        name: Name of the run.
+        dataset: Name of the dataset.
+        default: Scores under the default prompt.
+        summaries: One per kind and measure.
+        lines: Paired scores under the default prompt and each variant.
+        skipped: Number of samples without the variant, by kind and reason.
+        unaltered: Number of variants that left their sample as it was, by kind.
+    """
+
+    name: str
+    dataset: str
+    default: Scores
+    summaries: tuple[KindSummary, ...]
+    lines: tuple[VariantLine, ...]
+    skipped: Mapping[str, Mapping[str, int]]
+    unaltered: Mapping[str, int]
+
+    def summary(self, kind: str, measure: str) -> KindSummary:
+        """Return the summary of a kind and a measure.
+
+        Raises:
+            DataError: If the run has no such kind or measure.
+        """
+        for summary in self.summaries:
+            if (summary.kind, summary.measure.name) == (kind, measure):
+                return summary
+        known = sorted({f"{s.kind}: {s.measure.name}" for s in self.summaries})
+        raise DataError(f"There is no {measure!r} over {kind!r}. There are: {', '.join(known)}.")
+
+    def shown(self) -> list[KindSummary]:
+        """Return the summaries of the published table: by pair, and of the leading selector."""
+        has_pairs = any(summary.measure.by_pair for summary in self.summaries)
+        return [
+            summary
+            for summary in self.summaries
+            if (
+                summary.measure.by_pair == has_pairs
+                if summary.measure.selector is None
+                else summary.measure.selector == self.default.selector
+            )
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers as plain JSON data; fractions run from 0 to 1."""
+        return {
+            "run": self.name,
+            "dataset": self.dataset,
+            "n_samples": len(self.default.samples),
+            "settings": self.default.settings.to_json(),
+            "summaries": [summary.to_json() for summary in self.summaries],
+            "lines": [line.to_json() for line in self.lines],
+            "skipped": {kind: dict(reasons) for kind, reasons in self.skipped.items()},
+            "unaltered": dict(self.unaltered),
+        }
+
+
+def summarise(
+    default: Scores,
+    varied: Mapping[Variant, Scores],
+    *,
+    replicates: int = 1000,
+    seed: int = 2024,
+    skipped: Mapping[str, Mapping[str, int]] | None = None,
+    unaltered: Mapping[str, int] | None = None,
+) -> Sensitivity:
+    """Summarise how much the scores of a run move over its variants.
+
+    Args:
+        default: Scores under the default prompt.
+        varied: Scores under each variant, over the samples that have it.
+        replicates: Number of draws of the intervals.
+        seed: Seed of the draws.
+        skipped: Number of samples without the variant, by kind and reason.
+        unaltered: Number of variants that left their sample as it was, by kind.
+
+    Raises:
+        DataError: If there is no variant.
+    """
+    if not varied:
+        raise DataError(
+            "This run has no variants. Make some with `pixfoundation run --variants typos,crop`."
+        )
+    groups: dict[str, dict[Variant, Scores]] = {}
+    for variant, scores in varied.items():
+        groups.setdefault(variant.kind, {})[variant] = scores
+    summaries = [
+        summary
+        for kind, members in groups.items()
+        for measure in measures_of(default)
+        if measure.protocol in kinds.get(kind).aspect.protocols
+        and (summary := _summary(kind, measure, default, members, replicates, seed)) is not None
+    ]
+    lines = [_line(None, default), *(_line(variant, s) for variant, s in varied.items())]
+    return Sensitivity(
+        default.name,
+        default.dataset,
+        default,
+        tuple(summaries),
+        tuple(lines),
+        skipped or {},
+        unaltered or {},
+    )
+
+
+def _summary(
+    kind: str,
+    measure: Measure,
+    default: Scores,
+    varied: Mapping[Variant, Scores],
+    replicates: int,
+    seed: int,
+) -> KindSummary | None:
+    table = build_table(measure, default, varied)
+    if np.isnan(table.values).all():
+        return None
+    resampling = Resampling(table, replicates, seed)
+    raters = np.vstack([table.default[None], table.values])
+    alpha = nominal_alpha if measure.selector is None else interval_alpha
+    agreement = alpha(raters)
+    return KindSummary(
+        kind,
+        measure,
+        tuple(varied),
+        spread(table, resampling),
+        flips(table, resampling),
+        Estimate(
+            None if np.isnan(agreement) else agreement,
+            int((~np.isnan(raters)).any(axis=0).sum()),
+            resampling.each(alpha),
+        ),
+        variance_shares(table, resampling),
+        tuple(worse_than_default(table, seed)),
+        table,
+    )
+
+
+def _line(variant: Variant | None, scores: Scores) -> VariantLine:
+    lead = scores.lead
+    return VariantLine(
+        variant,
+        _greatest(lead.a_dagger, lead.a),
+        _greatest(lead.m_dagger, lead.m),
+        None if lead.s is None else lead.s.value,
+        None if lead.grove is None else lead.grove.value,
+        lead.failures,
+    )
+
+
+def _greatest(*estimates: Estimate | None) -> float | None:
+    values = [e.value for e in estimates if e is not None and e.value is not None]
+    return max(values, default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """How often one model is better than another over the variants of a kind.
+
+    Attributes:
+        first: Name of the first run.
+        second: Name of the second run.
+        kind: Name of the kind.
+        measure: Name of the measure.
+        default: Mean of the first minus mean of the second under the default prompt.
+        stability: Share of variants under which the first is better; a tie counts half.
+        n_variants: Number of variants that both runs have.
+    """
+
+    first: str
+    second: str
+    kind: str
+    measure: str
+    default: float
+    stability: float
+    n_variants: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ranking as plain JSON data."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def rankings(runs: Sequence[Sensitivity]) -> list[Ranking]:
+    """Compare every two runs, kind by kind and measure by measure, on the variants they share."""
+    result: list[Ranking] = []
+    for i, first in enumerate(runs):
+        for second in runs[i + 1 :]:
+            for own in first.summaries:
+                for other in second.summaries:
+                    if (own.kind, own.measure) == (other.kind, other.measure):
+                        result += _ranking(first, second, own, other)
+    return result
+
+
+def _ranking(
+    first: Sensitivity, second: Sensitivity, own: KindSummary, other: KindSummary
+) -> list[Ranking]:
+    shared = [variant for variant in own.variants if variant in other.variants]
+    if not shared or own.spread.default.value is None or other.spread.default.value is None:
+        return []
+    ours = own.spread.means[[own.variants.index(v) for v in shared]]
+    theirs = other.spread.means[[other.variants.index(v) for v in shared]]
+    return [
+        Ranking(
+            first.name,
+            second.name,
+            own.kind,
+            own.measure.name,
+            own.spread.default.value - other.spread.default.value,
+            rank_stability(ours, theirs),
+            len(shared),
+        )
+    ]

@@ -1,0 +1,51 @@
+"""The sensitivity of a run directory: its scores under the default prompt and each variant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.scoring.score import score
+from pixfoundation.scoring.scores import Scores
+from pixfoundation.sensitivity.analysis import Sensitivity, summarise
+from pixfoundation.variants import Variant
+
+
+def analyse(
+    run: RunRecords | RunDirectory | Path | str, options: ScoreOptions | None = None
+) -> Sensitivity:
+    """Summarise how much the scores of a run move over its variants.
+
+    Args:
+        run: The run directory, or its records.
+        options: How the run is scored; None for the defaults.
+
+    Raises:
+        RunError: If the run directory cannot be read.
+        DataError: If the run has no variants, or nothing for a named selector.
+    """
+    options = options or ScoreOptions()
+    records = RunRecords.of(run)
+    varied = score_variants(records, options)
+    reasons: dict[str, Counter[str]] = {}
+    for record in records.run.skipped.values():
+        reasons.setdefault(record.variant.kind, Counter())[record.line.skipped or ""] += 1
+    unaltered = Counter(one.variant.kind for one in records.run.varied.values() if not one.altered)
+    return summarise(
+        score(records, options),
+        varied,
+        replicates=options.replicates,
+        seed=options.seed,
+        skipped=reasons,
+        unaltered=unaltered,
+    )
+
+
+def score_variants(records: RunRecords, options: ScoreOptions) -> dict[Variant, Scores]:
+    """Return the scores under each variant, without intervals of their own."""
+    plain = replace(options, replicates=0)
+    return {variant: score(records.at(variant), plain) for variant in records.variants()}
