@@ -9,10 +9,11 @@ from typing import Any, TypedDict, Unpack
 
 from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.datasets.base import Dataset
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.loading import load_grounder
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.runs.collect import Progress, collect
+from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.config import (
     DatasetDescription,
     DecodingDescription,
@@ -22,10 +23,12 @@ from pixfoundation.runs.config import (
     SegmenterDescription,
 )
 from pixfoundation.runs.environment import describe_environment
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import PROTOCOLS, Protocol
+from pixfoundation.wording import counted
 
 
 class RunOptions(TypedDict, total=False):
@@ -83,7 +86,7 @@ def evaluate(
     Raises:
         DataError: If an option does not fit the model.
         RunError: If `out` holds a run of another configuration, is locked by another process, or
-            cannot be written.
+            cannot be written; or if every answer failed.
     """
     conventions = options.get("conventions", DEFAULT)
     seed = options.get("seed", 2024)
@@ -125,7 +128,7 @@ def evaluate(
     )
     samples = dataset.samples[:limit]
     run = RunDirectory.create(out, config, samples, describe_environment())
-    collect(
+    final = collect(
         run,
         model,
         grounder,
@@ -135,6 +138,12 @@ def evaluate(
         retry_failed=options.get("retry_failed", False),
         on_progress=on_progress,
     )
+    if 0 < final.done <= final.failed:
+        raise RunError(
+            f"All {counted(final.done, 'answer')} failed. The first: "
+            f"{measure_completeness(RunRecords(run)).reason} They are recorded in {run.path}; the "
+            "option `retry_failed` tries them again."
+        )
     return run
 
 

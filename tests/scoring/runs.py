@@ -64,7 +64,7 @@ def write_run(
     config = RunConfig(
         model={"name": model},
         dataset={"name": dataset},
-        protocols=(1, 2, 3),
+        protocols=tuple(sorted({record.protocol for record in answers})) or (1, 2, 3),
         imported=imported,
     )
     run = RunDirectory.create(path, config, samples)

@@ -141,7 +141,7 @@ def test_every_selector_of_an_attention_run_and_its_chance(tmp_path):
     )
     assert scores.selector == "auto"
     assert next(iter(scores.to_json()["miou"]["protocol3"])) == "auto"
-    assert scores.notes[:2] == ("Phrase similarity by imported.", "Masks picked by judge.")
+    assert scores.notes[1:3] == ("Phrase similarity by imported.", "Masks picked by judge.")
     assert (
         score(tmp_path / "r", ScoreOptions(selectors=["judge"], selector="judge")).selector
         == "auto"

@@ -7,10 +7,12 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, output, print_json
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.wording import counted
 
 
 @bundled("options", score_options)
@@ -32,15 +34,18 @@ def compare_command(
     from pixfoundation.scoring.intervals import percent
 
     comparison = compare(first, second, options)
+    states = [(run.name, run.completeness) for run in (comparison.first, comparison.second)]
     if as_json:
         print_json(comparison.to_json())
+        exit_unless_sound(states)
         return
     console = output()
-    shared = f"{len(comparison.first.samples)} shared samples"
+    shared = counted(len(comparison.first.samples), "shared sample")
     dropped = f", {comparison.dropped} that only one run has left out" if comparison.dropped else ""
     console.print(emphasised((comparison.first.dataset, "bold"), f": {shared}{dropped}"))
     table = plain_table("%; second minus first [95 % interval]; * leaves zero out")
-    for title in ("", comparison.first.name, comparison.second.name, "difference", ""):
+    headings = [f"{name}\n[{state.mark}]" if state.mark else name for name, state in states]
+    for title in ("", *headings, "difference", ""):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for name, difference in comparison.differences.items():
         table.add_row(
@@ -51,6 +56,9 @@ def compare_command(
             "*" if difference.clear else "",
         )
     console.print_table(table)
+    for condition, both in comparison.conditions.items():
+        console.print(f"The runs differ in {condition}: {'; '.join(both)}.", style="yellow")
+    exit_unless_sound(states)
 
 
 def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.printing import output
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -29,9 +30,13 @@ def report_command(
       pixfoundation report runs/llava runs/lisa --published --out page
     """
     from pixfoundation.report.page import write_report
-    from pixfoundation.runs.store import RunDirectory
+    from pixfoundation.runs.completeness import measure_completeness
+    from pixfoundation.runs.names import run_names
+    from pixfoundation.runs.run_records import RunRecords
 
-    directories = [RunDirectory(run) for run in runs]
+    records = [RunRecords.of(run) for run in runs]
     folder = out or runs[0] / "report"
-    page = write_report(directories, folder, title=title, options=options)
+    page = write_report(records, folder, title=title, options=options)
     output().print(f"The report: {page.resolve()}")
+    names = run_names([each.run for each in records])
+    exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import (
     ATTN,
@@ -22,6 +24,11 @@ from pixfoundation.cli.options import (
     parse_protocols,
 )
 from pixfoundation.cli.printing import notes
+from pixfoundation.wording import counted
+
+if TYPE_CHECKING:
+    from pixfoundation.runs.shards import Shard
+    from pixfoundation.runs.store import RunDirectory
 
 
 def run_command(
@@ -137,10 +144,36 @@ def run_command(
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
+    _end(run, own_shard)
+
+
+def _end(run: RunDirectory, shard: Shard | None) -> None:
+    """Say how complete the run is, and what to do next.
+
+    Raises:
+        typer.Exit: If answers failed, or are missing though nobody else computes them.
+    """
+    from pixfoundation.runs.completeness import measure_completeness
+    from pixfoundation.runs.run_records import RunRecords
+
+    state = measure_completeness(RunRecords.of(run))
     quoted = shlex.quote(str(run.path))
     next_steps = f"pixfoundation score {quoted}, or pixfoundation report {quoted} --out page"
-    notes().print(
-        f"The run is complete: {run.path}. Next: {next_steps}"
-        if own_shard is None
-        else f"Shard {shard} of {run.path} is complete. Next, when all shards are: {next_steps}"
-    )
+    if shard is not None and not state.complete:
+        text = (
+            f"Shard {shard.number}/{shard.count} of {run.path} is complete, the run is "
+            f"{state.sentence}. Next, when all shards are: {next_steps}"
+        )
+    elif state.complete:
+        text = f"The run is complete: {run.path}. Next: {next_steps}"
+    else:
+        text = f"The run {run.path} is {state.sentence}."
+    notes().print(text)
+    if state.failed:
+        notes().print(
+            f"{counted(state.failed, 'answer')} failed. The first: {state.reason} "
+            "--retry-failed tries them again.",
+            style="yellow",
+        )
+    if state.failed or not (state.complete or shard is not None):
+        raise typer.Exit(EXIT_CODE)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import print_json
 from pixfoundation.cli.scoring_options import RUN, score_options
@@ -38,7 +39,9 @@ def score_command(
     scores = score(run, options)
     if as_json:
         print_json(scores.to_json(per_image))
+        exit_unless_sound([(scores.name, scores.completeness)])
         return
     print_scores(scores)
     if by is not None:
         print_split(scores, by)
+    exit_unless_sound([(scores.name, scores.completeness)])

@@ -8,6 +8,7 @@ from pixfoundation.cli.printer import Printer
 from pixfoundation.cli.printing import emphasised, output
 from pixfoundation.errors import DataError
 from pixfoundation.scoring.intervals import Estimate, percent
+from pixfoundation.scoring.notes import completeness_notes
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores
 from pixfoundation.wording import counted
 
@@ -30,6 +31,8 @@ def print_scores(scores: Scores, console: Printer | None = None) -> None:
             (" (published rules)" if scores.settings.published else "", "dim"),
         )
     )
+    if scores.completeness.sentence is not None:
+        console.print(scores.completeness.sentence, style="bold yellow")
     if scores.accuracy:
         console.print_table(_accuracy_table(scores))
     if scores.groundings:
@@ -158,7 +161,8 @@ def _paired_table(scores: Scores) -> Table:
 
 
 def _remarks(scores: Scores) -> list[str]:
-    lines = list(scores.notes)
+    above = completeness_notes(scores.completeness)
+    lines = [note for note in scores.notes if note not in above]
     if scores.failed:
         sample, protocol, reason = scores.failed[0]
         lines.append(

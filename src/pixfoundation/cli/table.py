@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.printing import print_text
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -32,6 +33,7 @@ def table_command(
       pixfoundation table runs/llava-7b --format latex --intervals > table.tex
     """
     from pixfoundation.report.tables import render_table
+    from pixfoundation.scoring.conditions import told_apart
     from pixfoundation.scoring.score import score
 
     scored = [score(run, options) for run in runs]
@@ -43,3 +45,4 @@ def table_command(
         intervals=intervals,
     )
     print_text(text)
+    exit_unless_sound((scores.name, scores.completeness) for scores in told_apart(scored))

@@ -29,6 +29,7 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import intervals
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.notes import completeness_notes
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
@@ -176,7 +177,8 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
         "lead": _lead(scores),
         "segmenter": run.config.segmenter.name if run.config.segmenter else None,
         "tables": [table for table in _tables(scores) if table.rows],
-        "notes": scores.notes,
+        "state": scores.completeness.sentence,
+        "notes": [n for n in scores.notes if n not in completeness_notes(scores.completeness)],
         "rules": _rules(scores.settings),
         "failures": [
             {"sample": sample, "protocol": protocol, "error": reason}

@@ -31,6 +31,9 @@ class PublishedRow:
     oracle: bool = False
 
 
+SIZES = {"pixmmvp": 300, "pixcvbench": 1438}
+"""Number of samples that the published rows are over, by dataset."""
+
 DASH = None
 
 ROWS: dict[str, tuple[PublishedRow, ...]] = {

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixfoundation.errors import DataError
-from pixfoundation.report.published import ROWS, SOURCE
+from pixfoundation.report.published import ROWS, SIZES, SOURCE
+from pixfoundation.scoring.conditions import (
+    check_same_truth,
+    differing_conditions,
+    told_apart,
+)
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import BOUNDS, Scores, marked
@@ -28,6 +33,7 @@ class Line:
         values: A†, A, M†, M, S in percent; None without a value.
         source: Where the values come from: `this run`, or the publication.
         bound: Whether the line is a bound (an oracle or a chance level) and not a method.
+        incomplete: Whether answers are missing, so that the line does not compete either.
         intervals: 95 % intervals of the values in percent; None without an interval.
     """
 
@@ -36,6 +42,7 @@ class Line:
     values: tuple[float | None, ...]
     source: str
     bound: bool = False
+    incomplete: bool = False
     intervals: tuple[tuple[float, float] | None, ...] = (None,) * len(COLUMNS)
 
 
@@ -49,7 +56,8 @@ def render_table(
 ) -> str:
     """Render one table of all runs.
 
-    The best value of a column is bold; oracles and chance levels do not compete.
+    The best value of a column is bold; oracles, chance levels and incomplete runs do not compete. A
+    run that lacks answers or samples, or in which answers failed, says so in its lines.
 
     Args:
         runs: Scores of runs on one dataset.
@@ -60,8 +68,9 @@ def render_table(
         intervals: Whether 95 % intervals are printed.
 
     Raises:
-        DataError: If the runs are on different datasets, a run lacks a selector, there are no
-            published rows for the dataset, or the format is not known.
+        DataError: If the runs are on different datasets or differ in the truth of a sample, a run
+            lacks a selector, there are no published rows for the dataset, or the format is not
+            known.
     """
     names = {scores.dataset for scores in runs}
     if len(names) != 1:
@@ -69,7 +78,12 @@ def render_table(
             f"A table needs runs on one dataset, but these are on {', '.join(sorted(names))}."
         )
     (dataset,) = names
-    lines = [line for scores in runs for line in _lines(scores, selectors)]
+    for scores in runs[1:]:
+        first, own = ({sample.id: sample for sample in each.samples} for each in (runs[0], scores))
+        check_same_truth(first, own, f"The runs {runs[0].folder} and {scores.folder}")
+    runs = told_apart(runs)
+    size = SIZES.get(dataset) if published_rows else None
+    lines = [line for scores in runs for line in _lines(scores, selectors, size)]
     if published_rows:
         if dataset not in ROWS:
             raise DataError(f"There are no published rows for {dataset!r}, only for: {_known()}.")
@@ -85,7 +99,13 @@ def render_table(
     if format not in renderers:
         raise DataError(f"A table is {', '.join(renderers)}, but got {format!r}.")
     notes = [_note(scores) for scores in runs]
+    notes += [
+        f"The rows differ in {condition}: {'; '.join(values)}."
+        for condition, values in differing_conditions(runs).items()
+    ]
     if published_rows:
+        if other := [scores.name for scores in runs if not scores.settings.published]:
+            notes.append(f"Not under the published rules: {', '.join(other)}.")
         notes.append(f"Published rows: {SOURCE}.")
     return renderers[format](lines, notes, intervals)
 
@@ -93,18 +113,29 @@ def render_table(
 # ---- lines -------------------------------------------------------------------------------------
 
 
-def _lines(scores: Scores, selectors: Sequence[str] | None) -> list[Line]:
+def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) -> list[Line]:
+    """Return the lines of a run.
+
+    Args:
+        scores: The scores of the run.
+        selectors: The selectors that get a line, as in `render_table`.
+        size: Number of samples of the dataset, if published rows stand beside; None otherwise.
+    """
     lines: list[Line] = []
+    few = size is not None and len(scores.samples) < size
+    marks = [scores.completeness.mark, f"{len(scores.samples)} of {size} samples" if few else None]
+    state = "".join(f" [{mark}]" for mark in marks if mark)
     for paired in _paired(scores, selectors):
         name = paired.selector or ""
         estimates = (paired.a_dagger, paired.a, paired.m_dagger, paired.m, paired.s)
         lines.append(
             Line(
-                f"{scores.name} + {marked(name)}" if name else scores.name,
+                (f"{scores.name} + {marked(name)}" if name else scores.name) + state,
                 "native" in scores.selectors,
                 tuple(_percent(estimate) for estimate in estimates),
                 "this run",
                 name in BOUNDS,
+                few or not scores.completeness.complete,
                 tuple(_bounds(estimate) for estimate in estimates),
             )
         )
@@ -160,10 +191,14 @@ def _bounds(figure: Estimate | None) -> tuple[float, float] | None:
 
 
 def _best(lines: Sequence[Line]) -> list[float | None]:
-    """Return the best printed value of every column, bounds left out."""
-    columns = zip(*(line.values for line in lines if not line.bound), strict=True)
+    """Return the best printed value of every column, of the lines that compete."""
+    columns = zip(*(line.values for line in lines if _competes(line)), strict=True)
     known = [[round(value, 1) for value in column if value is not None] for column in columns]
     return [max(column, default=None) for column in known] or [None] * len(COLUMNS)
+
+
+def _competes(line: Line) -> bool:
+    return not (line.bound or line.incomplete)
 
 
 # ---- formats -----------------------------------------------------------------------------------
@@ -178,7 +213,7 @@ def _cells(
             cells.append("-")
             continue
         text = f"{value:.1f}"
-        if not line.bound and top is not None and round(value, 1) == top:
+        if _competes(line) and top is not None and round(value, 1) == top:
             text = bold(text)
         if intervals and bounds is not None:
             text += f" [{bounds[0]:.1f}, {bounds[1]:.1f}]"

@@ -17,11 +17,17 @@ def run_names(runs: Sequence[RunDirectory]) -> list[str]:
     Args:
         runs: The runs of one table, figure or page.
     """
-    runs_per_name = Counter(run.name for run in runs)
-    names = [
-        f"{run.name} ({run.path.resolve().name})" if runs_per_name[run.name] > 1 else run.name
-        for run in runs
-    ]
+    return distinct_names([(run.name, run.path.resolve().name) for run in runs])
+
+
+def distinct_names(runs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a name for each run, all different, as `run_names`.
+
+    Args:
+        runs: Name and folder of each run.
+    """
+    runs_per_name = Counter(name for name, _ in runs)
+    names = [f"{name} ({folder})" if runs_per_name[name] > 1 else name for name, folder in runs]
     repeats = Counter(names)
     return [
         f"{name} {number}" if repeats[name] > 1 else name for number, name in enumerate(names, 1)

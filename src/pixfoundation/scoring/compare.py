@@ -16,6 +16,11 @@ import numpy as np
 
 from pixfoundation.errors import DataError
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.conditions import (
+    check_same_truth,
+    differing_conditions,
+    told_apart,
+)
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
@@ -78,12 +83,14 @@ class Comparison:
         second: Scores of the second run on the shared samples.
         differences: Differences by name of the number, such as `accuracy.protocol2.pair`.
         dropped: Number of samples that only one of the runs has.
+        conditions: In which conditions the runs differ besides the model, with both values.
     """
 
     first: Scores
     second: Scores
     differences: Mapping[str, Difference]
     dropped: int
+    conditions: Mapping[str, tuple[str, ...]]
 
     def to_frame(self) -> pd.DataFrame:
         """Return the differences as a pandas data frame, see `scoring.frames.differences_frame`.
@@ -105,6 +112,11 @@ class Comparison:
             "n_pairs": self.first.n_pairs,
             "dropped": self.dropped,
             "selectors": [self.first.selector, self.second.selector],
+            **(
+                {"conditions": {name: list(both) for name, both in self.conditions.items()}}
+                if self.conditions
+                else {}
+            ),
             "differences": {name: d.to_json() for name, d in self.differences.items()},
         }
 
@@ -127,21 +139,10 @@ def compare(
     shared = [id for id in runs[0].samples if id in runs[1].samples]
     if not shared:
         raise DataError(f"{first} and {second} share no samples.")
-    for id in shared:
-        a, b = runs[0].samples[id], runs[1].samples[id]
-        if (a.question, a.answer, a.expression, a.mask) != (
-            b.question,
-            b.answer,
-            b.expression,
-            b.mask,
-        ):
-            raise DataError(
-                f"{first} and {second} differ in the truth of sample {id}; they are runs over "
-                "different datasets, or over different versions of one."
-            )
-    a, b = (score(run, options, only=shared) for run in runs)
+    check_same_truth(runs[0].samples, runs[1].samples, f"{first} and {second}")
+    a, b = told_apart([score(run, options, only=shared) for run in runs])
     dropped = len(runs[0].samples) + len(runs[1].samples) - 2 * len(shared)
-    return Comparison(a, b, _differences(a, b), dropped)
+    return Comparison(a, b, _differences(a, b), dropped, differing_conditions([a, b]))
 
 
 def _differences(first: Scores, second: Scores) -> dict[str, Difference]:

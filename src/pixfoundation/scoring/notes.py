@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pixfoundation.conventions import SimilarityThreshold
+from pixfoundation.runs.completeness import Completeness
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
@@ -13,6 +14,12 @@ from pixfoundation.scoring.settings import Settings
 from pixfoundation.similarity import PUBLISHED_THRESHOLD, Similarity
 from pixfoundation.types import Protocol
 from pixfoundation.wording import counted
+
+
+def completeness_notes(completeness: Completeness) -> list[str]:
+    """Return what a run lacks; nothing for a sound run."""
+    sentence = completeness.sentence
+    return [] if sentence is None else [f"{sentence[0].upper()}{sentence[1:]}."]
 
 
 def settings_notes(

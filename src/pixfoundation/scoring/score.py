@@ -8,16 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import RULES, AnswerRecord, VerdictKind
 from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
+from pixfoundation.scoring.conditions import describe_conditions
 from pixfoundation.scoring.grading import Grade, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.scoring.notes import data_notes, selection_notes, settings_notes
+from pixfoundation.scoring.notes import (
+    completeness_notes,
+    data_notes,
+    selection_notes,
+    settings_notes,
+)
 from pixfoundation.scoring.options import ParserName, ScoreOptions
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import BOUNDS, DEFAULT_SELECTORS, Scores
@@ -27,6 +34,7 @@ from pixfoundation.selectors import selectors as registry
 from pixfoundation.selectors.base import SelectorSettings
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import Protocol, Sample
+from pixfoundation.wording import counted
 
 __all__ = ["ScoreOptions", "Scores", "score"]
 
@@ -47,7 +55,7 @@ def score(
         only: Ids of the samples to score, in that order; None for all.
 
     Raises:
-        RunError: If the run directory cannot be read.
+        RunError: If the run directory cannot be read, or all of its answers failed.
         UnknownNameError: If a selector or the vectors are not known.
         DataError: If the run has nothing for a named selector, or no verdicts of a named judge.
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
@@ -55,6 +63,13 @@ def score(
     options = options or ScoreOptions()
     records = RunRecords.of(run, only)
     run = records.run
+    completeness = measure_completeness(records)
+    if completeness.useless:
+        raise RunError(
+            f"{run.path} holds nothing to score: all of its "
+            f"{counted(completeness.answers, 'answer')} failed. The first: {completeness.reason} "
+            "`pixfoundation run --retry-failed` tries them again."
+        )
     required = "similarity" in (options.selectors or ())
     similarity = find_similarity(run, options.vectors, required=required)
     settings = resolve_settings(records, options, similarity)
@@ -79,8 +94,13 @@ def score(
         paired=lines,
         lead=lines[leading] if leading else scoring.line(None, accuracies, groundings),
         failed=records.failures(),
+        completeness=completeness,
+        folder=run.path.resolve().name,
+        model=run.name,
+        conditions=describe_conditions(run.config, settings, accuracies, records.samples),
         verdicts=counts,
         notes=(
+            *completeness_notes(completeness),
             *settings_notes(settings, groundings, similarity),
             *selection_notes(groundings, leading),
             *data_notes(records, accuracies, groundings, similarity is not None),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.runs.completeness import Completeness
 from pixfoundation.runs.records import VerdictKind
 from pixfoundation.scoring import accuracy, grounding
 from pixfoundation.scoring.accuracy import Accuracy
@@ -65,6 +66,10 @@ class Scores:
         lead: The line of the leading selector; the accuracies alone if the run has no masks, or
             only selectors that are bounds.
         failed: Sample, protocol and reason of every recorded failure.
+        completeness: Which answers the run has and lacks.
+        folder: Name of the run directory.
+        model: Name of the model.
+        conditions: The conditions of the figures by name, see `scoring.conditions`.
         verdicts: Number of the verdicts that the scores use, by kind.
         notes: What a table must show with its numbers.
         bootstrap: The draws that the intervals come from.
@@ -80,6 +85,10 @@ class Scores:
     paired: Mapping[str, Paired]
     lead: Paired
     failed: tuple[tuple[str, Protocol, str], ...]
+    completeness: Completeness
+    folder: str
+    model: str
+    conditions: Mapping[str, str]
     verdicts: Mapping[VerdictKind, VerdictCount]
     notes: tuple[str, ...]
     bootstrap: Bootstrap
@@ -219,6 +228,8 @@ class Scores:
             "verdicts": {kind: count.to_json() for kind, count in self.verdicts.items()},
             "notes": list(self.notes),
         }
+        if not self.completeness.sound:
+            data["completeness"] = self.completeness.to_json()
         if self.other_parser is not None:
             data["accuracy"]["protocol2"]["other_parser"] = self.other_parser.to_json()
         if per_image:
