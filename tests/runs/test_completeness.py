@@ -32,7 +32,9 @@ def test_missing_answers_are_counted_over_what_is_asked(tmp_path):
 
 
 def test_failures_are_named_and_a_run_of_nothing_else_cannot_be_scored(tmp_path):
-    some = write_run(tmp_path / "some", four_samples(), [failed("1"), *letters(None, "b", "a", "b")])
+    some = write_run(
+        tmp_path / "some", four_samples(), [failed("1"), *letters(None, "b", "a", "b")]
+    )
     assert state(some).sentence == "1 of 4 answers failed"
     assert score(some).notes[0] == "1 of 4 answers failed."
     every = write_run(tmp_path / "all", four_samples(), [failed(str(i)) for i in range(1, 5)])

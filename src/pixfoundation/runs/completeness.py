@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pixfoundation.runs.jsonl import read_lines
+from pixfoundation.runs import reading
 from pixfoundation.runs.records import Key
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
@@ -171,5 +171,6 @@ def _shards_on_record(records: RunRecords) -> Mapping[str, Shard]:
         if (match := _SHARD_FILE.fullmatch(file.name)) is None:
             return {}
         shard = Shard(int(match[1]), int(match[2]))
-        shards |= {str(line.get("sample")): shard for _, line in read_lines(file)}
+        answers = reading.ANSWERS.read(file, records.run.samples, records.run.damage)
+        shards |= {answer.sample: shard for answer in answers}
     return shards
