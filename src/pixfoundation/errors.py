@@ -30,6 +30,10 @@ class RunError(PixFoundationError):
     """A run directory cannot be used: other configuration, locked by a process, not writable."""
 
 
+class UnavailableError(PixFoundationError):
+    """A model can answer no question at all, such as a worker that cannot be started."""
+
+
 class JudgeError(PixFoundationError):
     """A judge cannot be reached or refuses a request."""
 

@@ -26,6 +26,7 @@ from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import PROTOCOLS, Protocol
 from pixfoundation.wording import counted
@@ -46,6 +47,8 @@ class RunOptions(TypedDict, total=False):
             default.
         shard: The shard of the run that this process computes; all of it by default.
         retry_failed: Whether recorded failures are tried again.
+        max_failures_in_a_row: Number of failing samples in a row after which the run stops; 5 by
+            default, 0 never to stop.
     """
 
     protocols: Sequence[Protocol]
@@ -58,6 +61,7 @@ class RunOptions(TypedDict, total=False):
     conventions: Conventions
     shard: Shard | None
     retry_failed: bool
+    max_failures_in_a_row: int
 
 
 def evaluate(
@@ -92,6 +96,9 @@ def evaluate(
     seed = options.get("seed", 2024)
     if seed < 0:
         raise DataError(f"`seed` must be 0 or above, but got {seed}.")
+    most = options.get("max_failures_in_a_row", MAX_FAILURES_IN_A_ROW)
+    if most < 0:
+        raise DataError(f"`max_failures_in_a_row` must be 0 or above, but got {most}.")
     limit = options.get("limit")
     if limit is not None and limit < 1:
         raise DataError(f"`limit` must be at least 1, but got {limit}.")
@@ -136,6 +143,7 @@ def evaluate(
         decoding=decoding,
         batching=Batching(options.get("batch_size", 1), options.get("shard")),
         retry_failed=options.get("retry_failed", False),
+        max_failures_in_a_row=most,
         on_progress=on_progress,
     )
     if 0 < final.done <= final.failed:

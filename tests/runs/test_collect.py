@@ -16,6 +16,7 @@ from pixfoundation.runs.collect import collect
 from pixfoundation.runs.config import ModelDescription, RunConfig
 from pixfoundation.runs.shards import Batching
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.types import Answer
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
 CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
@@ -244,3 +245,197 @@ def test_batches_must_hold_something(tmp_path):
     run = start(tmp_path / "run", make_samples(tmp_path, 1))
     with pytest.raises(DataError, match="at least 1"):
         run_all(run, batching=Batching(0))
+
+
+class Picky(BrightModel):
+    """Raises at some questions, whatever they are asked with."""
+
+    def __init__(self, refuses, error):
+        super().__init__()
+        self.refuses, self.error = refuses, error
+
+    def answer(self, images, prompts, decoding):
+        replies = super().answer(images, prompts, decoding)
+        if any((prompt.sample, prompt.protocol) in self.refuses for prompt in prompts):
+            raise self.error
+        return replies
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as that of torch."""
+
+
+EXCEPTIONS = [
+    ValueError("absolute aspect ratio must be smaller than 200, got 218.6"),
+    OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+    MemoryError(),
+    RuntimeError("The size of tensor a (5) must match the size of tensor b (6)"),
+    UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
+    OverflowError("cannot convert float infinity to integer"),
+    RecursionError("maximum recursion depth exceeded"),
+    KeyError("image_sizes"),
+    IndexError("list index out of range"),
+    AssertionError(),
+    NotImplementedError("tiles"),
+    ZeroDivisionError("division by zero"),
+    StopIteration(),
+    DataError("The prompt takes 5000 of the model's 4096 positions; shorten the question."),
+]
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_question_that_the_model_cannot_take_costs_itself_only(tmp_path, error, size):
+    run = start(tmp_path / "run", make_samples(tmp_path, 2))
+    final = run_all(run, Picky({("1", 3)}, error), batching=Batching(size))
+    assert (final.done, final.total, final.failed) == (12, 12, 1)
+    answers = run.answers()
+    failed = [key for key, answer in answers.items() if answer.error]
+    assert failed == [("1", 3)]
+    assert answers["1", 3].error.startswith(
+        str(error) if isinstance(error, DataError) else type(error).__name__
+    )
+    assert answers["0", 1].text == "The white box is on the left."
+    calls = run_all(run, model := BrightModel()).failed
+    assert (calls, model.asked) == (1, []), "the same command goes on, and asks nothing again"
+    assert run_all(run, retry_failed=True).failed == 0
+
+
+def test_memory_that_runs_out_in_a_batch_is_tried_again_in_smaller_ones(tmp_path):
+    class Small(BrightModel):
+        def answer(self, images, prompts, decoding):
+            replies = super().answer(images, prompts, decoding)
+            if len(prompts) > 3:
+                raise OutOfMemoryError("CUDA out of memory.")
+            return replies
+
+    run = start(tmp_path / "run", make_samples(tmp_path, 2))
+    model = Small()
+    assert run_all(run, model, batching=Batching(4)).failed == 0
+    assert [len(asked) for asked in model.asked] == [12, 6, 3, 3, 6, 3, 3]
+
+
+def test_memory_that_runs_out_at_one_question_is_freed_and_tried_again_once(tmp_path):
+    class Keeping(BrightModel):
+        kept = True
+
+        def answer(self, images, prompts, decoding):
+            replies = super().answer(images, prompts, decoding)
+            if self.kept:
+                raise OutOfMemoryError("CUDA out of memory.")
+            return replies
+
+        def forget_image(self):
+            self.kept = False
+
+    config = CONFIG.model_copy(update={"protocols": (2,)})
+    run = start(tmp_path / "run", make_samples(tmp_path, 1), config)
+    assert run_all(run, Keeping()).failed == 0
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
+def test_an_exception_of_the_grounder_or_segmenter_is_recorded(tmp_path, error):
+    class Moody(OwnMasks):
+        def ground(self, image, answer):
+            if "right" in answer.text:
+                raise error
+            return super().ground(image, answer)
+
+    run = start(tmp_path / "run", make_samples(tmp_path, 1))
+    final = collect(run, BrightModel(), Moody(), None)
+    assert (final.done, final.failed) == (6, 2)
+    assert run.candidates()["1", 1].error
+    assert run.answers()["1", 1].text == "The white box is on the right."
+
+
+@pytest.mark.parametrize(
+    ("replies", "message"),
+    [
+        ([], "returned 0 answers to 1 questions"),
+        ([None], "returned NoneType instead of an answer"),
+        ([Answer(None)], "instead of an answer"),
+        ([Answer("a \udcff b")], "cannot be stored: UnicodeEncodeError"),
+        ([Answer("a", token_ids=({1},))], "cannot be stored: TypeError"),
+    ],
+)
+def test_what_is_no_answer_of_a_plug_in_is_a_recorded_failure(tmp_path, replies, message):
+    class Odd(BrightModel):
+        def answer(self, images, prompts, decoding):
+            if prompts[0].sample == "0":
+                return replies if len(prompts) == 1 else [*replies, *replies]
+            return super().answer(images, prompts, decoding)
+
+    config = CONFIG.model_copy(update={"protocols": (2,)})
+    run = start(tmp_path / "run", make_samples(tmp_path, 1), config)
+    assert run_all(run, Odd()).failed == 1
+    assert message in run.answers()["0", 2].error
+
+
+def test_several_failing_samples_in_a_row_stop_the_run_with_the_reason(tmp_path):
+    samples = make_samples(tmp_path, 4)
+    failing = {(str(sample), p) for sample in range(2, 5) for p in (1, 2, 3)}
+    model = Picky(failing, ValueError("no such shape"))
+    run = start(tmp_path / "run", samples)
+    with pytest.raises(RunError, match=r"3 samples in a row failed, the last one with: ValueErr"):
+        run_all(run, model, max_failures_in_a_row=3)
+    assert len(run.answers()) == 15
+    assert run_all(run, model, max_failures_in_a_row=3).failed == 9, "the same command goes on"
+    fresh = start(tmp_path / "other", samples)
+    assert run_all(fresh, model, max_failures_in_a_row=0).failed == 9
+
+
+def test_grounding_that_always_fails_stops_the_run_and_unreadable_images_do_not(tmp_path):
+    class Broken(OwnMasks):
+        def ground(self, image, answer):
+            raise KeyError("masks")
+
+    samples = make_samples(tmp_path, 3)
+    run = start(tmp_path / "run", samples)
+    with pytest.raises(RunError, match="5 samples in a row failed, the last one with: KeyError"):
+        collect(run, BrightModel(), Broken(), None)
+    for sample in samples:
+        sample.image.unlink()
+    assert run_all(start(tmp_path / "other", samples)).failed == 18
+
+
+def test_a_lost_device_stops_the_run_after_the_question_that_lost_it(tmp_path):
+    error = RuntimeError("CUDA error: device-side assert triggered")
+    run = start(tmp_path / "run", make_samples(tmp_path, 2))
+    model = Picky({("1", 1)}, error)
+    with pytest.raises(RunError, match="stopped at sample 1. The device was lost: RuntimeError"):
+        run_all(run, model)
+    assert run_all(run, BrightModel()).failed == 1, "a fresh process goes on after it"
+
+
+def test_failures_are_tried_again_as_long_as_there_is_no_answer(tmp_path):
+    run = start(tmp_path / "run", make_samples(tmp_path, 1))
+    every = {(str(sample), p) for sample in range(2) for p in (1, 2, 3)}
+    assert run_all(run, Picky(every, ValueError("the key is wrong"))).failed == 6
+    assert run_all(run).failed == 0
+
+
+def test_a_run_without_an_answer_gives_way_to_a_corrected_command(tmp_path, caplog):
+    samples = make_samples(tmp_path, 1)
+    other = CONFIG.model_copy(update={"seed": 7})
+    start(tmp_path / "empty", samples[:1])
+    assert start(tmp_path / "empty", samples[1:], other).config.seed == 7
+    assert list(RunDirectory(tmp_path / "empty").samples) == ["1"]
+    run = start(tmp_path / "failed", samples)
+    every = {(str(sample), p) for sample in range(2) for p in (1, 2, 3)}
+    run_all(run, Picky(every, ValueError("wrong option")))
+    assert run_all(start(tmp_path / "failed", samples, other)).failed == 0
+    assert "held no answer; the configuration is now another (seed (2024 there, 7" in caplog.text
+    assert "wrong option" in (tmp_path / "failed" / "run.log").read_text()
+    with pytest.raises(RunError, match="another configuration"):
+        start(tmp_path / "failed", samples)
+
+
+def test_a_run_without_an_answer_that_a_process_works_on_is_left_alone(tmp_path):
+    samples = make_samples(tmp_path, 1)
+    other = CONFIG.model_copy(update={"seed": 7})
+    run = start(tmp_path / "run", samples)
+    with run.locked("1-of-2"), pytest.raises(RunError, match="another configuration"):
+        start(tmp_path / "run", samples, other)
+    start(tmp_path / "run", samples, other)
+    with pytest.raises(RunError, match="Another process has started a run"):
+        run_all(run)

@@ -106,3 +106,32 @@ def test_what_cannot_be_tested_is_said(run):
     with pytest.raises(RunError, match="the model of the run"):
         collect_deletions(run, Halves(name="other"), on_the_box(run))
     assert deletion_test(run) == {}
+
+
+class Refusing(Halves):
+    """Cannot take the images of some samples."""
+
+    def __init__(self, refuses):
+        super().__init__()
+        self.refuses = refuses
+
+    def answer(self, images, prompts, decoding):
+        if prompts[0].sample in self.refuses:
+            raise ValueError("the image is too long")
+        return super().answer(images, prompts, decoding)
+
+
+def test_a_sample_that_the_model_cannot_take_is_logged_and_left_for_the_next_call(run):
+    run.samples["3"].image.unlink()
+    seen = []
+    assert collect_deletions(run, Refusing({"1"}), on_the_box(run), on_progress=seen.append) == 4
+    assert seen[-1].failed == 2
+    log = (run.path / "run.log").read_text()
+    assert "failed: sample 1, protocol 2: ValueError: the image is too long" in log
+    assert "failed: sample 3, protocol 2: There is no image" in log
+    assert collect_deletions(run, Halves(), on_the_box(run)) == 5
+
+
+def test_a_model_that_always_fails_stops_the_test(run):
+    with pytest.raises(RunError, match="5 samples in a row failed, the last one with: ValueError"):
+        collect_deletions(run, Refusing(set("012345")), on_the_box(run))

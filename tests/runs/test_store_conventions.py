@@ -8,6 +8,7 @@ import pytest
 from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
 from pixfoundation.errors import RunError
 from pixfoundation.runs.config import RunConfig
+from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.store import RunDirectory
 
 BASE = {"model": {"name": "m"}, "dataset": {"name": "d"}, "protocols": (1, 2, 3)}
@@ -45,6 +46,8 @@ def test_a_run_from_before_the_key_is_read_and_continued(tmp_path, rules):
     assert config.conventions.grounding == rules.grounding
     create(tmp_path, conventions=rules)
     other = PUBLISHED if rules is DEFAULT else DEFAULT
+    with RunDirectory(tmp_path).appender("answers") as answers:
+        answers.append(AnswerRecord("0", 1, "What is it?", "a cat").to_json())
     with pytest.raises(RunError, match=r"conventions\.grounding\.attention_row"):
         create(tmp_path, conventions=other)
 

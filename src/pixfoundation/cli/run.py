@@ -72,6 +72,9 @@ def run_command(
         None, metavar="K/N", help="Compute only the K-th of N shards; other processes do the rest."
     ),
     retry_failed: bool = typer.Option(False, help="Try again the samples that failed before."),
+    max_failures_in_a_row: int = typer.Option(
+        5, min=0, help="Stop after so many samples in a row that fail; 0 never to stop."
+    ),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     attn: str | None = ATTN,
@@ -142,6 +145,7 @@ def run_command(
             conventions=choose_conventions(published, conventions),
             shard=own_shard,
             retry_failed=retry_failed,
+            max_failures_in_a_row=max_failures_in_a_row,
             on_progress=on_progress,
         )
     _end(run, own_shard)

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.failures import describe
 from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.masks import Mask
+from pixfoundation.models.asking import ask
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample
@@ -101,7 +103,7 @@ def ground_image(
             the grounder needs it.
 
     Raises:
-        DataError: If the expression is empty or the model gives no answer.
+        DataError: If the expression is empty, the model gives no answer, or it cannot be grounded.
     """
     expression = expression.strip()
     if not expression:
@@ -121,10 +123,15 @@ def ground_image(
     if built is None or prompt is not None:
         built = Prompt(sample.id, 3, prompt or expression, expression)
     decoding = decoding or Decoding(attention="attention" in grounder.uses)
-    answer = model.answer([image], [built], decoding)[0]
+    answer = ask(model, [image], [built], decoding)[0]
     if answer.error is not None:
-        raise DataError(answer.error)
-    candidates = tuple(grounder.ground(image, answer))
+        raise DataError(f"The model does not answer: {answer.error}")
+    try:
+        candidates = tuple(grounder.ground(image, answer))
+    except PixFoundationError:
+        raise
+    except Exception as error:
+        raise DataError(f"The answer cannot be grounded: {describe(error)}") from error
     return GroundedImage(image, sample, built, answer, candidates, _heat(grounder, answer))
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Capability",
     "Decoding",
     "HasPublishedRowConvention",
+    "KeepsImage",
     "KeepsLog",
     "Model",
     "ModelFactory",
@@ -100,6 +101,15 @@ class KeepsLog(Protocol):
 
     def log_in(self, folder: Path) -> None:
         """Keep the log in a folder from now on."""
+        ...
+
+
+@runtime_checkable
+class KeepsImage(Protocol):
+    """A model that keeps what it computed of the last image, for further questions about it."""
+
+    def forget_image(self) -> None:
+        """Free that memory."""
         ...
 
 

@@ -6,6 +6,7 @@ protocol, ground each answer, write both. What is already on disk is never writt
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.errors import DataError
+from pixfoundation.failures import describe, is_device_lost, is_out_of_memory, release_memory
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
+from pixfoundation.models.asking import ENDS_THE_RUN, LOST, ask
 from pixfoundation.models.base import Decoding, KeepsLog, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
@@ -25,6 +28,7 @@ from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.runs.shards import ONE_BY_ONE, Batching
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW, Streak
 from pixfoundation.segmenters.base import AnySegmenter, Segmenter, takes_points
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
 
@@ -58,13 +62,14 @@ def collect(
     decoding: Decoding | None = None,
     batching: Batching = ONE_BY_ONE,
     retry_failed: bool = False,
+    max_failures_in_a_row: int = MAX_FAILURES_IN_A_ROW,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Answer and ground everything that a run directory still lacks.
 
-    A sample that fails (an unreadable image, a question that the model does not answer) is recorded
-    with its reason, and the run continues. Batches always hold the same samples, so a resumed run
-    computes what an uninterrupted one would.
+    A sample that fails (an unreadable image, a question at which the model, the grounder or the
+    segmenter raises any exception) is recorded with its reason, and the run continues. Batches
+    always hold the same samples, so a resumed run computes what an uninterrupted one would.
 
     Args:
         run: The run directory that holds the samples and receives the results.
@@ -74,14 +79,19 @@ def collect(
             measure no chance level.
         decoding: How answers are decoded; greedy by default.
         batching: How samples are cut into batches, and which shard of them is computed.
-        retry_failed: Whether recorded failures are tried again.
+        retry_failed: Whether recorded failures are tried again; they are in any case as long as
+            no question has an answer.
+        max_failures_in_a_row: Number of samples in a row at which the model fails, or the
+            grounding, after which the run stops; 0 never to stop. Images that cannot be read do
+            not count.
         on_progress: Called after every answer.
 
     Returns:
         The final state of the work of this process.
 
     Raises:
-        RunError: If another process writes to the directory, or it cannot be written.
+        RunError: If another process writes to the directory, it cannot be written, its
+            configuration was replaced, too many samples in a row failed, or the device was lost.
     """
     asks: list[Ask] = [
         (sample, prompts)
@@ -99,8 +109,10 @@ def collect(
         run.appender("answers", infix) as answers,
         run.appender("candidates", infix) as candidates,
     ):
+        run.check_unchanged()
         if isinstance(model, KeepsLog):
             model.log_in(run.path)
+        streak = Streak(max_failures_in_a_row)
         writer = _Writer(
             run,
             answers,
@@ -114,16 +126,19 @@ def collect(
             loaded = _load_images(batch, writer) if writer.lacks_any(batch) else []
             images = [image for image, _, prompts in loaded for _ in prompts]
             flat = [(sample, prompt) for _, sample, prompts in loaded for prompt in prompts]
-            replies = model.answer(images, [p for _, p in flat], decoding) if flat else []
+            replies = ask(model, images, [p for _, p in flat], decoding)
             for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
                 if not writer.lacks(sample.id, prompt.protocol):
                     continue
                 if answer.error is not None:
-                    writer.write(*_failure(prompt, answer.error))
+                    records = _failure(prompt, answer.error)
                 else:
                     seed = run.config.seed
-                    record = _ground(image, prompt, answer, grounder, segmenter, seed)
-                    writer.write(_answer_record(prompt, answer), record)
+                    candidates = _ground(image, prompt, answer, grounder, segmenter, seed)
+                    records = _storable(_answer_record(prompt, answer), candidates, prompt)
+                writer.write(*records)
+                streak.note(*records)
+            streak.check()
         final = writer.progress
         log.end(final.done, final.total, final.failed)
         return final
@@ -149,7 +164,8 @@ class _Writer:
         failed = {
             key for records in existing.values() for key, record in records.items() if record.error
         }
-        passed_over: set[Key] = failed if retry_failed else set()
+        has_answers = any(record.error is None for record in existing["answers"].values())
+        passed_over: set[Key] = failed if retry_failed or not has_answers else set()
         keys: set[Key] = {
             (prompt.sample, prompt.protocol)
             for batch in batches
@@ -228,6 +244,18 @@ def _failure(prompt: Prompt, reason: str) -> tuple[AnswerRecord, CandidateRecord
     return answer, CandidateRecord(prompt.sample, prompt.protocol, error=reason)
 
 
+def _storable(
+    answer: AnswerRecord, candidates: CandidateRecord | None, prompt: Prompt
+) -> tuple[AnswerRecord, CandidateRecord | None]:
+    """Return the records; a recorded failure if they hold what no JSON file can."""
+    for record in (answer, candidates):
+        try:
+            json.dumps(None if record is None else record.to_json(), ensure_ascii=False).encode()
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            return _failure(prompt, f"The answer cannot be stored: {describe(error)}")
+    return answer, candidates
+
+
 def _answer_record(prompt: Prompt, answer: Answer) -> AnswerRecord:
     return AnswerRecord(
         prompt.sample,
@@ -251,6 +279,8 @@ def _ground(
     grounder: Grounder | None,
     segmenter: AnySegmenter | None,
     seed: int,
+    *,
+    again: bool = True,
 ) -> CandidateRecord | None:
     sample, protocol = prompt.sample, prompt.protocol
     if protocol not in GROUNDED_PROTOCOLS:
@@ -266,8 +296,16 @@ def _ground(
             if segmenter is None or not takes_points(segmenter)
             else random_candidates(image, segmenter, points, rng)
         )
-    except PixFoundationError as error:
-        return CandidateRecord(sample, protocol, error=str(error))
+    except ENDS_THE_RUN:
+        raise
+    except Exception as error:
+        reason = describe(error)
+        if is_device_lost(error):
+            reason = f"{LOST} {reason}"
+        release_memory(error)
+        if is_out_of_memory(error) and again:
+            return _ground(image, prompt, answer, grounder, segmenter, seed, again=False)
+        return CandidateRecord(sample, protocol, error=reason)
     return CandidateRecord(sample, protocol, tuple(candidates), tuple(chance))
 
 

@@ -14,12 +14,14 @@ from PIL import Image, ImageStat
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.images import load_image
+from pixfoundation.models.asking import LOST, ask
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.log import run_log
 from pixfoundation.runs.records import DeletionRecord
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 
 Box = tuple[int, int, int, int]
 SHARE = 0.1
@@ -44,7 +46,8 @@ def collect_deletions(
     allow, and is filled with the image's mean colour.
 
     Args:
-        run: A run directory; samples that it already holds are not asked about again.
+        run: A run directory; samples that it already holds are not asked about again. A sample at
+            which the model fails is logged and left out; the next call asks about it again.
         model: The model of the run.
         attended: For each sample id a phrase and the (x, y) that it attends to, see
             `emergence.overlaps.best_points`.
@@ -57,9 +60,9 @@ def collect_deletions(
         Number of lines in the run.
 
     Raises:
-        DataError: If `share` is out of range or an image cannot be read.
-        RunError: If the run is one of another model, nothing can be covered, or the directory
-            cannot be written.
+        DataError: If `share` is out of range.
+        RunError: If the run is one of another model, nothing can be covered, the model fails at
+            several samples in a row, or the directory cannot be written.
     """
     if not 0 < share <= 0.25:
         raise DataError(f"The covered share must be above 0 and at most 0.25, but got {share}.")
@@ -77,16 +80,30 @@ def collect_deletions(
         )
     with run.locked(), run_log(run, "delete") as log, run.appender("deletions") as file:
         existing = set(run.deletions())
+        failed = in_a_row = 0
         for done, id in enumerate(ids, start=1):
             if id not in existing:
                 phrase, point = attended[id]
                 rng = np.random.default_rng([seed, zlib.crc32(id.encode())])
-                record = _ask(run, model, id, phrase, point, share, rng)
-                file.append(record.to_json())
-            log.progress(done, len(ids), 0)
-            on_progress(Progress(done, len(ids), 0))
-        log.end(len(ids), len(ids), 0)
-        return len(existing | set(ids))
+                record, reason = _ask(run, model, id, phrase, point, share, rng)
+                if record is not None:
+                    file.append(record.to_json())
+                    existing.add(id)
+                    in_a_row = 0
+                else:
+                    failed += 1
+                    in_a_row += 1
+                    log.failure(id, 2, reason)
+                if in_a_row == MAX_FAILURES_IN_A_ROW or reason.startswith(LOST):
+                    raise RunError(
+                        f"The test was stopped, because {in_a_row} samples in a row failed, the "
+                        f"last one with: {reason} What was written is safe; the same command asks "
+                        "about the others again."
+                    )
+            log.progress(done, len(ids), failed)
+            on_progress(Progress(done, len(ids), failed))
+        log.end(len(ids), len(ids), failed)
+        return len(existing)
 
 
 def _ask(
@@ -97,17 +114,24 @@ def _ask(
     point: tuple[float, float],
     share: float,
     rng: np.random.Generator,
-) -> DeletionRecord:
+) -> tuple[DeletionRecord | None, str]:
+    """Return the record of a sample, or None and the reason why there is none."""
     sample = run.samples[id]
     prompt = build_prompt(sample, 2, model.templates)
     if prompt is None:
         raise DataError(f"Sample {id} has no question to ask again.")
-    image = load_image(sample.image)
+    try:
+        image = load_image(sample.image)
+    except DataError as error:
+        return None, str(error)
     deleted = box_at(point, image.size, share)
     control = control_for(deleted, image.size, rng)
     shown = [image, cover(image, deleted), cover(image, control)]
-    whole, without, other = model.answer(shown, [prompt] * 3, Decoding())
-    return DeletionRecord(id, phrase, deleted, control, (whole.text, without.text, other.text))
+    answers = ask(model, shown, [prompt] * 3, Decoding())
+    if reasons := [answer.error for answer in answers if answer.error is not None]:
+        return None, reasons[0]
+    whole, without, other = (answer.text for answer in answers)
+    return DeletionRecord(id, phrase, deleted, control, (whole, without, other)), ""
 
 
 def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> Box:

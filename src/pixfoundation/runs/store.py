@@ -17,6 +17,7 @@ Processes that share a run each append to files of their own, as `answers.2-of-4
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_li
 from pixfoundation.typed_json import decode
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
+
+logger = logging.getLogger(__name__)
+
+SETUP_LOCK = ".setup.lock"
 
 R = TypeVar("R")
 Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
@@ -106,7 +111,8 @@ class RunDirectory:
         """Make a run directory, or open the existing one if its configuration is the same.
 
         A run over more samples of the same dataset, or with more variants, continues one with
-        fewer.
+        fewer. A run without any answer, as a wrong command leaves it, does not stand in the way
+        of a corrected one: it is started anew.
 
         Args:
             path: The folder; made if it is missing.
@@ -121,7 +127,7 @@ class RunDirectory:
         """
         path = Path(path)
         _make_folder(path)
-        with _locked(path / ".setup.lock", path, patience=60):  # several shards may start at once
+        with _locked(path / SETUP_LOCK, path, patience=60):  # several shards may start at once
             run = cls._create(path, config, list(samples), environment)
             if variants is not None:
                 run._keep_variants(variants)
@@ -135,8 +141,17 @@ class RunDirectory:
         samples: Sequence[Sample],
         environment: Mapping[str, Any] | None,
     ) -> RunDirectory:
-        if (path / "run.json").exists():
-            if differences := _differences(_read_config(path)[0], config):
+        known = (path / "run.json").exists()
+        differences = _differences(_read_config(path)[0], config) if known else []
+        if differences and not _has_answers(path) and _is_idle(path):
+            _clear(path)
+            logger.warning(
+                "%s held no answer; the configuration is now another (%s).",
+                *(path, "; ".join(differences)),
+            )
+            known = False
+        if known:
+            if differences:
                 raise RunError(
                     f"{path} holds a run of another configuration; nothing was changed. "
                     f"It differs in {'; '.join(differences)}. "
@@ -234,6 +249,18 @@ class RunDirectory:
         for file in [self.path / f"{kind.stem}.jsonl", *shards]:
             yield from kind.read(file, self._known, self.damage)
 
+    def check_unchanged(self) -> None:
+        """Check that the configuration on disk still is the one that was read.
+
+        Raises:
+            RunError: If another process has replaced it, since the run had no answers yet.
+        """
+        if differences := _differences(self.config, _read_config(self.path)[0]):
+            raise RunError(
+                f"Another process has started a run of another configuration in {self.path}. It "
+                f"differs in {'; '.join(differences)}. Choose another folder."
+            )
+
     # ---- writing ---------------------------------------------------------------------------
 
     def locked(self, infix: str | None = None) -> AbstractContextManager[None]:
@@ -300,6 +327,52 @@ def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise RunError(f"{file} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, RecursionError, DataError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
+
+
+def _has_answers(path: Path) -> bool:
+    """Return whether a run directory holds more than recorded failures.
+
+    What cannot be read counts as an answer, so that nothing is thrown away that somebody may want.
+    """
+    for stem in ("verdicts", "deletions"):
+        if any(file.stat().st_size for file in path.glob(f"{stem}*.jsonl")):
+            return True
+    for file in (*path.glob("answers*.jsonl"), *path.glob("imports.json")):
+        for line in file.read_bytes().splitlines():
+            try:
+                is_failure = bool(json.loads(line)["error"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                is_failure = False
+            if not is_failure:
+                return True
+    return False
+
+
+def _is_idle(path: Path) -> bool:
+    """Return whether no process writes to a run directory."""
+    for file in path.glob(".*lock"):
+        if file.name == SETUP_LOCK:
+            continue
+        lock = FileLock(file, timeout=0)
+        try:
+            lock.acquire()
+        except (Timeout, OSError):
+            return False
+        lock.release()
+    return True
+
+
+def _clear(path: Path) -> None:
+    """Remove the configuration, the samples and the recorded failures; the log stays."""
+    for pattern in (
+        "samples*.jsonl",
+        "variants*.jsonl",
+        "answers*.jsonl",
+        "candidates*.jsonl",
+        "run.json",
+    ):
+        for file in path.glob(pattern):
+            file.unlink()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.errors import DataError
+from pixfoundation.failures import is_out_of_memory, release_memory
 from pixfoundation.hub import Dtype, Source, explained, read_model_type
 from pixfoundation.segmenters.base import Box, Point, PromptKind, SegmenterOutput
 from pixfoundation.segmenters.names import SHORT_NAMES
@@ -142,7 +143,7 @@ class SamSegmenter:
             own_boxes = [boxes[i] for i in places] if boxes else ()
             prompts = _prompts([clicks[i] for i in places], own_boxes, scale)
             rough = [masks[i] for i in places] if masks else ()
-            logits, scores = self._decode(prompts, rough, prepared)  # (P, 3, h, w), (P, 3)
+            logits, scores = self._decode_in_parts(prompts, rough, prepared)  # (P, 3, h, w), (P, 3)
             for place, own_logits, own_scores in zip(places, logits, scores, strict=True):
                 output_masks[place] = _at_original_size(own_logits, prepared, size)
                 output_scores[place] = own_scores.cpu().numpy()
@@ -166,6 +167,26 @@ class SamSegmenter:
             self._embedding = {"image_embeddings": embedding}
         self._image, self._prepared = image, prepared
         return prepared
+
+    def _decode_in_parts(
+        self, prompts: dict[str, Tensor], masks: Sequence[NDArray[np.bool_]], prepared: Prepared
+    ) -> tuple[Tensor, Tensor]:
+        """Decode as `_decode` does; where memory runs out, half as many prompts at a time."""
+        count = next(iter(prompts.values())).shape[1]
+        try:
+            return self._decode(prompts, masks, prepared)
+        except Exception as error:
+            if count == 1 or not is_out_of_memory(error):
+                raise
+            release_memory(error)
+        parts = [
+            self._decode_in_parts(
+                {key: value[:, part] for key, value in prompts.items()}, masks[part], prepared
+            )
+            for part in (slice(None, count // 2), slice(count // 2, None))
+        ]
+        logits, scores = zip(*parts, strict=True)
+        return torch.cat(logits), torch.cat(scores)
 
     def _decode(
         self, prompts: dict[str, Tensor], masks: Sequence[NDArray[np.bool_]], prepared: Prepared

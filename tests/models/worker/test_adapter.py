@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pixfoundation import api
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.worker.adapter import WorkerError, load
 from pixfoundation.runs.store import RunDirectory
@@ -139,12 +139,10 @@ def test_what_is_said_by_a_living_worker_costs_no_restart(worker, tmp_path):
     assert (tmp_path / "calls").read_text() == "2"
 
 
-def test_a_worker_that_never_answers_stops_the_run(worker):
+def test_a_worker_that_never_answers_fails_at_every_question(worker):
     model = worker("    os._exit(3)\n", restarts=0)
-    assert ask(model, "one")[0].error
-    assert ask(model, "two")[0].error
-    with pytest.raises(WorkerError, match=r"3 questions in a row .* --retry-failed"):
-        ask(model, "three")
+    for question in ("one", "two", "three", "four"):
+        assert "with status 3 without an answer" in ask(model, question)[0].error
 
 
 def test_a_command_is_needed_and_must_exist(tmp_path):
@@ -207,11 +205,11 @@ def test_a_question_that_kills_every_worker_is_a_recorded_failure(worker, tmp_pa
 
 def test_a_broken_worker_stops_the_run_and_a_mended_one_goes_on(worker, tmp_path):
     broken = worker("    if calls > 4:\n        os._exit(1)\n" + SAY, log=None, restarts=0)
-    with pytest.raises(WorkerError, match="3 questions in a row"):
-        evaluate(broken, tmp_path, "run")
+    with pytest.raises(RunError, match=r"2 samples in a row failed.* with status 1"):
+        evaluate(broken, tmp_path, "run", max_failures_in_a_row=2)
     held = RunDirectory(tmp_path / "run").answers()
-    assert len(held) == 6
-    assert [key for key, answer in held.items() if answer.error] == [("1", 2), ("1", 3)]
+    assert len(held) == 12
+    assert ("1", 1) not in [key for key, answer in held.items() if answer.error]
     (tmp_path / "calls").unlink()
     mended = worker(SAY, log=None)
     run = evaluate(mended, tmp_path, "run", retry_failed=True)

@@ -20,6 +20,10 @@ class LastImage(Generic[Encoded]):
         self._encode = encode
         self._last: tuple[Image.Image, Encoded] | None = None
 
+    def forget(self) -> None:
+        """Free the encoding of the last image."""
+        self._last = None
+
     def __call__(self, image: Image.Image) -> Encoded:
         """Return the encoding of an image."""
         if self._last is None or self._last[0] is not image:

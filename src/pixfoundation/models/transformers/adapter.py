@@ -208,6 +208,10 @@ class TransformersModel:
                 answers += self._answer_batch(own, texts, decoding)
         return answers
 
+    def forget_image(self) -> None:
+        """Free what was computed of the last image."""
+        self._prefix = None
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
         own = {} if self._source is None else self._source.fingerprint(self._model)

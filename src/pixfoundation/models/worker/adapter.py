@@ -27,7 +27,7 @@ from typing import IO, Annotated, Any
 from PIL import Image
 
 from pixfoundation.answer_parts import read_message, valid_text
-from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.errors import DataError, UnavailableError
 from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
@@ -38,12 +38,10 @@ from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 LOG = "worker.log"
-FAILURES_IN_A_ROW = 3
-"""So many questions without an answer, one after the other, are the worker's fault, not theirs."""
 
 
-class WorkerError(PixFoundationError):
-    """The worker cannot be started, or fails at one question after the other."""
+class WorkerError(UnavailableError):
+    """The worker cannot be started."""
 
 
 class _NoAnswer(Exception):
@@ -130,7 +128,7 @@ class WorkerModel:
         self._frame: Frame | None = frame
         self._log, self._log_is_given = log, log is not None
         self._process: _Process | None = None
-        self._asked = self._failures = 0
+        self._asked = 0
 
     def log_in(self, folder: Path) -> None:
         """Keep what the worker says in a folder, unless a place for it was given."""
@@ -146,8 +144,7 @@ class WorkerModel:
         A question that the worker does not answer in any try is an answer with an `error`.
 
         Raises:
-            WorkerError: If the worker cannot be started, or `FAILURES_IN_A_ROW` questions in a row
-                have no answer.
+            WorkerError: If the worker cannot be started.
         """
         with tempfile.TemporaryDirectory() as folder:
             paths: dict[int, Path] = {}
@@ -186,9 +183,7 @@ class WorkerModel:
             try:
                 if self._process is None:
                     self._process = _Process(self._command, self._log)
-                answer = _read(self._process.ask(request, self._timeout), image, self._frame)
-                self._failures = 0
-                return answer
+                return _read(self._process.ask(request, self._timeout), image, self._frame)
             except _NoAnswer as error:
                 reason = str(error)
                 self.close()
@@ -198,18 +193,11 @@ class WorkerModel:
         return self._failed(prompt, reason)
 
     def _failed(self, prompt: Prompt, reason: str) -> Answer:
-        self._failures += 1
         words = f" Its log is {self._log}." if self._log else ""
-        sentence = (
-            f"The worker failed at sample {prompt.sample}, protocol {prompt.protocol}: "
-            f"{reason}{words}"
-        )
-        if self._failures < FAILURES_IN_A_ROW:
-            return Answer("", error=sentence)
-        self.close()
-        raise WorkerError(
-            f"{sentence} That makes {self._failures} questions in a row without an answer. Correct "
-            "the worker, then run the same command with --retry-failed; what was answered is safe."
+        return Answer(
+            "",
+            error=f"The worker failed at sample {prompt.sample}, protocol {prompt.protocol}: "
+            f"{reason}{words}",
         )
 
 

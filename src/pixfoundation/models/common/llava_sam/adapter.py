@@ -144,6 +144,10 @@ class LlavaSamModel:
         rounded = shares.half()  # as the published scripts round them, whatever the run's dtype
         return self._answer(image, question, decoding or Decoding(), rounded)
 
+    def forget_image(self) -> None:
+        """Free what was computed of the last image."""
+        self._encoded.forget()
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
         llm: Any = self.core.llm
