@@ -18,6 +18,12 @@ def create(path, **config):
     return RunDirectory.create(path, RunConfig(**BASE, **config), [])
 
 
+def give_answer(path):
+    """Write an answer; a run without one gives way to another configuration."""
+    with RunDirectory(path).appender("answers") as answers:
+        answers.append(AnswerRecord("0", 1, "What is it?", "a cat").to_json())
+
+
 def without_conventions(path):
     """Write run.json as it was before the key `conventions`."""
     file = path / "run.json"
@@ -46,8 +52,7 @@ def test_a_run_from_before_the_key_is_read_and_continued(tmp_path, rules):
     assert config.conventions.grounding == rules.grounding
     create(tmp_path, conventions=rules)
     other = PUBLISHED if rules is DEFAULT else DEFAULT
-    with RunDirectory(tmp_path).appender("answers") as answers:
-        answers.append(AnswerRecord("0", 1, "What is it?", "a cat").to_json())
+    give_answer(tmp_path)
     with pytest.raises(RunError, match=r"conventions\.grounding\.attention_row"):
         create(tmp_path, conventions=other)
 
@@ -57,6 +62,7 @@ def test_a_single_rule_makes_another_run(tmp_path):
     create(tmp_path, conventions=rules)
     assert RunDirectory(tmp_path).config.conventions == rules
     assert not RunDirectory(tmp_path).config.published
+    give_answer(tmp_path)
     with pytest.raises(RunError, match=r"conventions\.model\.mask_crop \('top-left' there"):
         create(tmp_path)
 
