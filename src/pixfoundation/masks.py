@@ -159,8 +159,7 @@ class Mask:
                     "A polygon has a value that is not a pixel coordinate: expected numbers up to "
                     f"{MAX_COORDINATE}."
                 )
-            points = np.asarray(values, dtype=float).reshape(-1, 2)
-            outline += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+            outline += _length(values)
         if outline > MAX_OUTLINE:
             raise DataError(
                 f"The outline of the polygons is {outline:.0f} pixels long; the limit is "
@@ -347,13 +346,20 @@ def _read_runs(counts: bytes) -> NDArray[np.int64] | None:
     return None if runs.min() < 0 else runs
 
 
+def _length(polygon: Sequence[float]) -> float:
+    """Return the length of an outline in pixels, the longer of both axes for each side."""
+    points = np.array(polygon, dtype=float).reshape(-1, 2)
+    inner = np.abs(points[1:] - points[:-1]).max(axis=1).sum()
+    return float(inner + np.abs(points[-1] - points[0]).max())
+
+
 def _canonical(size: tuple[int, int], runs: list[int]) -> bytes:
     """Encode run lengths without empty runs, so that equal masks have equal counts."""
     if 0 in runs[1:]:
         lengths = np.asarray(runs, dtype=np.int64)
-        inside = np.arange(lengths.size) % 2 == 1
-        lengths, inside = lengths[lengths > 0], inside[lengths > 0]
-        starts = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
+        is_foreground = np.arange(lengths.size) % 2 == 1
+        lengths, is_foreground = lengths[lengths > 0], is_foreground[lengths > 0]
+        starts = np.flatnonzero(np.concatenate([[True], is_foreground[1:] != is_foreground[:-1]]))
         joined = np.add.reduceat(lengths, starts).tolist()
-        runs = [0, *joined] if inside[0] else joined
+        runs = [0, *joined] if is_foreground[0] else joined
     return coco.frPyObjects({"size": list(size), "counts": runs}, *size)["counts"]

@@ -98,7 +98,7 @@ def saved(tmp_path, image, suffix, **options):
 def test_the_thing_is_inside(tmp_path, what):
     image, suffix = RIGHT[what]
     read = read_mask_image(saved(tmp_path, image, suffix))
-    assert np.array_equal(read.inside, INSIDE)
+    assert np.array_equal(read.foreground, INSIDE)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_clean_mask_has_no_notes(tmp_path, what):
 
 def test_a_transparent_palette_entry_is_outside(tmp_path):
     file = saved(tmp_path, indexed(2, [RED, RED, BLUE]), "png", transparency=0)
-    assert np.array_equal(read_mask_image(file).inside, INSIDE)
+    assert np.array_equal(read_mask_image(file).foreground, INSIDE)
 
 
 SEVERAL = {
@@ -129,11 +129,11 @@ def test_several_instances_are_united_and_named_or_chosen(tmp_path, what):
     image, inside, other = SEVERAL[what]
     file = saved(tmp_path, image, "tif" if what == "floats" else "png")
     read = read_mask_image(file)
-    assert np.array_equal(read.inside, INSIDE | OTHER)
+    assert np.array_equal(read.foreground, INSIDE | OTHER)
     assert "holds 2 values besides 0" in read.notes[0]
-    assert np.array_equal(read_mask_image(file, [inside]).inside, INSIDE)
-    assert np.array_equal(read_mask_image(file, [other]).inside, OTHER)
-    assert np.array_equal(read_mask_image(file, [inside, other]).inside, INSIDE | OTHER)
+    assert np.array_equal(read_mask_image(file, [inside]).foreground, INSIDE)
+    assert np.array_equal(read_mask_image(file, [other]).foreground, OTHER)
+    assert np.array_equal(read_mask_image(file, [inside, other]).foreground, INSIDE | OTHER)
     with pytest.raises(DataError, match=r"no pixel of the values \[77\]|in colour"):
         read_mask_image(file, [77])
 
@@ -152,7 +152,7 @@ def test_soft_edges_are_cut_at_half(tmp_path, how):
     }[how]
     suffix = {"floats": "tif", "jpg": "jpg"}.get(how, "png")
     read = read_mask_image(saved(tmp_path, image, suffix))
-    differ = (read.inside != expected).sum()
+    differ = (read.foreground != expected).sum()
     assert differ <= (8 if how == "jpg" else 0)
     assert "half" in read.notes[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +108,12 @@ def fetch_command(
     console.print(f"Next: pixfoundation datasets check {dataset}{where}")
 
 
+def _with_flags(message: str) -> str:
+    """Replace the names of parameters in a problem by the options of the command line."""
+    message = message.replace("`root`", "`--data-root`")
+    return re.sub(r"`([a-z_]+=[a-z]+)`", r"`--data-option \1`", message)
+
+
 def _print(report: Report, every: bool) -> None:
     from pixfoundation.datasets.checking import Group, grouped
 
@@ -115,7 +122,7 @@ def _print(report: Report, every: bool) -> None:
     for group in groups:
         is_error = group.problems[0].severity == "error"
         mark = ("error", "red") if is_error else ("odd", "yellow")
-        console.print(emphasised(mark, f"  {group}"))
+        console.print(emphasised(mark, f"  {_with_flags(str(group))}"))
     place = "" if report.root is None else f" at {report.root}"
     facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
     console.print(

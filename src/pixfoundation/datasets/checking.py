@@ -13,6 +13,7 @@ from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.fetch import recheck
 from pixfoundation.datasets.files import FileDataset
 from pixfoundation.datasets.mask_checks import odd_masks
+from pixfoundation.datasets.places import fetched_root
 from pixfoundation.errors import DataError
 from pixfoundation.typed_options import read_options
 from pixfoundation.types import Sample
@@ -82,7 +83,7 @@ def check_data(name: str, root: Path | None, *, images: bool = True, **options: 
     try:
         dataset: Any = factory(root, **options)
     except DataError as error:
-        return Report(name, root, (Problem(root or Path(), "dataset", str(error)),), {})
+        return Report(name, root, (Problem(root or fetched_root(name), "dataset", str(error)),), {})
     if isinstance(dataset, FileDataset):
         problems, samples = dataset.check(images=images), dataset.readable
         root = dataset.root

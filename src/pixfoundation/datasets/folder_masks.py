@@ -125,8 +125,8 @@ class MaskReader:
                 "give `frame=stored`; `frame=upright` says that it does not."
             )
         if all(part.is_empty for part in parts):
-            said = "; ".join(note.removesuffix(".") for note in self.notes)
-            why = f" ({said})" if said else ""
+            reasons = "; ".join(note.removesuffix(".") for note in self.notes)
+            why = f" ({reasons})" if reasons else ""
             raise DataError(
                 f"a mask is given, but nothing is inside{why}. Correct it, or leave 'mask' out if "
                 "the object is absent."
@@ -170,8 +170,8 @@ class MaskReader:
         read = read_mask_image(self._root / name, values)
         self.notes += [f"{name} {note}" for note in read.notes]
         if read.turned:  # the file's own orientation has been applied
-            return self._checked(Mask.from_array(read.inside), self._image.size)
-        return self._upright(Mask.from_array(read.inside))
+            return self._checked(Mask.from_array(read.foreground), self._image.size)
+        return self._upright(Mask.from_array(read.foreground))
 
     def _run_lengths(self, value: Mapping[str, Any]) -> Mask:
         mask = Mask.from_rle(value)
@@ -224,7 +224,7 @@ class MaskReader:
     def _checked(self, mask: Mask, size: tuple[int, int]) -> Mask:
         if mask.size == size:
             return mask
-        found = f"a mask is {mask.size[0]} x {mask.size[1]}, the image {size[0]} x {size[1]}"
+        sizes = f"a mask is {mask.size[0]} x {mask.size[1]}, the image {size[0]} x {size[1]}"
         if mask.size == size[::-1] and self._image.orientation >= 5:
             hint = (
                 f" The image is turned (EXIF orientation {self._image.orientation}); if the masks "
@@ -234,7 +234,7 @@ class MaskReader:
             hint = " They seem to be exchanged: the size of run lengths is [height, width]."
         else:
             hint = " Masks are not resized."
-        raise DataError(f"{found} (height x width).{hint}")
+        raise DataError(f"{sizes} (height x width).{hint}")
 
 
 def _is_polygon(value: Any) -> bool:
@@ -265,11 +265,13 @@ def _is_nested(polygons: Any) -> bool:
     )
 
 
-def _by_rows(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _by_rows(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return what the run lengths of a mask mean if they go along the rows."""
-    return inside.ravel(order="F").reshape(inside.shape)
+    return foreground.ravel(order="F").reshape(foreground.shape)
 
 
-def _outline(inside: NDArray[np.bool_]) -> int:
+def _outline(foreground: NDArray[np.bool_]) -> int:
     """Count the neighbouring pixels of which one is inside."""
-    return int((inside[1:] != inside[:-1]).sum() + (inside[:, 1:] != inside[:, :-1]).sum())
+    return int(
+        (foreground[1:] != foreground[:-1]).sum() + (foreground[:, 1:] != foreground[:, :-1]).sum()
+    )

@@ -13,12 +13,12 @@ class ByHand:
 
     Attributes:
         url: Address of the archive.
-        inside: Folder of the images within the archive.
+        archive_folder: Folder of the images within the archive.
         place: Folder of the images within that of the dataset.
     """
 
     url: str
-    inside: str
+    archive_folder: str
     place: str
 
     def command(self, root: Path) -> str:
@@ -27,7 +27,7 @@ class ByHand:
         folder = shlex.quote(str(root / self.place))
         return (
             f"curl -LO {self.url} && mkdir -p {folder} && "
-            f"unzip -q -j {archive} '{self.inside}/*' -d {folder}"
+            f"unzip -q -j {archive} '{self.archive_folder}/*' -d {folder}"
         )
 
 

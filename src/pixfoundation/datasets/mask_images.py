@@ -42,12 +42,12 @@ class MaskImage:
     """A mask file as read.
 
     Attributes:
-        inside: bool [height, width].
+        foreground: bool [height, width].
         notes: Sentences without a subject about what is odd, such as 'holds 3 values ...'.
         turned: Whether an orientation in the file's own EXIF data was applied.
     """
 
-    inside: Flags
+    foreground: Flags
     notes: tuple[str, ...] = ()
     turned: bool = False
 
@@ -89,10 +89,10 @@ def read_mask_image(path: Path, values: Sequence[Any] | None = None) -> MaskImag
         upright = ImageOps.exif_transpose(opened)
         notes: list[str] = []
         try:
-            inside = _inside(upright, format, values, notes)
+            foreground = _inside(upright, format, values, notes)
         except _NotAMask as error:
             raise DataError(f"{path} {error}") from error
-    return MaskImage(inside, tuple(notes), turned)
+    return MaskImage(foreground, tuple(notes), turned)
 
 
 class _NotAMask(DataError):
@@ -127,17 +127,17 @@ def _opaque(rgba: NDArray[np.uint8], notes: list[str]) -> Flags:
     alpha = rgba[..., 3]
     if not alpha.any():
         raise _NotAMask("is transparent everywhere, so nothing is inside.")
-    inside = alpha >= 128
+    foreground = alpha >= 128
     between = int(((alpha > 0) & (alpha < 255)).sum())
     if between:
         notes.append(f"has {between} half transparent pixels; from half on they are inside.")
-    colours = np.unique(rgba[inside][:, :3], axis=0)
+    colours = np.unique(rgba[foreground][:, :3], axis=0)
     if len(colours) == 2 and not colours[0].any():
         raise _NotAMask(
             "is transparent in places and black and another colour in others, so it is not clear "
             "what is inside: save it without transparency."
         )
-    return inside
+    return foreground
 
 
 def _indexed(image: Image.Image, notes: list[str]) -> Flags:
@@ -193,9 +193,9 @@ def _coloured(rgb: NDArray[np.uint8], lossy: str | None) -> _Levels:
             f"is a {lossy} file of several colours, which compression has changed: save it as PNG."
         )
     codes = (rgb[..., 0].astype(int) << 16) | (rgb[..., 1].astype(int) << 8) | rgb[..., 2]
-    found = np.unique(codes)
-    if found.size > MAX_COLOURS:
-        raise _NotAMask(f"has {found.size} colours: it is a picture and not a mask.")
+    distinct = np.unique(codes)
+    if distinct.size > MAX_COLOURS:
+        raise _NotAMask(f"has {distinct.size} colours: it is a picture and not a mask.")
     return _Levels(codes, 1 << 24)
 
 
@@ -212,17 +212,19 @@ def _float_levels(values: NDArray[Any]) -> _Levels:
 
 def _levels_inside(levels: _Levels, notes: list[str]) -> Flags:
     values = levels.values
-    found = np.unique(values)
-    if levels.lossy and (found.size > 2 or levels.lossy == "JPEG"):
+    distinct = np.unique(values)
+    if levels.lossy and (distinct.size > 2 or levels.lossy == "JPEG"):
         return _cut_lossy(values, levels.lossy, notes)
-    if found.size <= 2:
-        _check_outside(found.tolist())
+    if distinct.size <= 2:
+        _check_outside(distinct.tolist())
         return values != 0
     if levels.full < 1 << 24 and _is_soft(values, levels.full):
-        notes.append(f"has {found.size} values; from half of {levels.full:g} on they are inside.")
+        notes.append(
+            f"has {distinct.size} values; from half of {levels.full:g} on they are inside."
+        )
         return values >= levels.full / 2
-    _check_outside(found.tolist())
-    notes.append(_several([v for v in found.tolist() if v]))
+    _check_outside(distinct.tolist())
+    notes.append(_several([v for v in distinct.tolist() if v]))
     return values != 0
 
 
@@ -272,7 +274,7 @@ def _is_soft(values: NDArray[Any], full: float) -> bool:
 
 def _chosen(image: Image.Image, values: Sequence[Any]) -> Flags:
     """Return the pixels that have one of the given values."""
-    inside = np.zeros((image.height, image.width), bool)
+    foreground = np.zeros((image.height, image.width), bool)
     colours = [tuple(v) for v in values if isinstance(v, (list, tuple))]
     numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     if len(colours) + len(numbers) != len(values) or not values:
@@ -282,7 +284,7 @@ def _chosen(image: Image.Image, values: Sequence[Any]) -> Flags:
         for colour in colours:
             if len(colour) != 3:
                 raise _NotAMask(f"is read by colours of three numbers, but got {list(colour)}.")
-            inside |= (rgb == np.asarray(colour)).all(axis=2)
+            foreground |= (rgb == np.asarray(colour)).all(axis=2)
     if numbers:
         if image.mode in ("RGB", "RGBA", "RGBX", "RGBa"):
             rgb = np.asarray(image.convert("RGB"))
@@ -295,28 +297,28 @@ def _chosen(image: Image.Image, values: Sequence[Any]) -> Flags:
             grey = np.asarray(image.getchannel("P"))
         else:
             grey = np.asarray(image)
-        inside |= np.isin(grey, numbers)
-    if not inside.any():
+        foreground |= np.isin(grey, numbers)
+    if not foreground.any():
         raise _NotAMask(f"has no pixel of the values {list(values)}.")
-    return inside
+    return foreground
 
 
-def _check_outside(found: list[Any]) -> None:
+def _check_outside(distinct: list[Any]) -> None:
     """Refuse a mask of several values none of which is 0: it is not clear what is outside."""
-    if len(found) > 1 and 0 not in found:
+    if len(distinct) > 1 and 0 not in distinct:
         raise _NotAMask(
-            f"has no pixel of value 0, but {_listed(found)}: it is not clear what is outside. "
+            f"has no pixel of value 0, but {_listed(distinct)}: it is not clear what is outside. "
             "Outside is 0; or name the values that are inside (`values`)."
         )
 
 
-def _several(found: list[Any]) -> str:
+def _several(distinct: list[Any]) -> str:
     return (
-        f"holds {len(found)} values besides 0 ({_listed(found)}), perhaps several instances; all "
-        'count as inside. {"file": ..., "values": [...]} chooses among them.'
+        f"holds {len(distinct)} values besides 0 ({_listed(distinct)}), perhaps several instances; "
+        'all count as inside. {"file": ..., "values": [...]} chooses among them.'
     )
 
 
-def _listed(found: list[Any]) -> str:
-    texts = [f"{v:g}" if v < 1 << 17 else f"#{int(v):06x}" for v in found[:SHOWN]]
-    return ", ".join(texts) + (", ..." if len(found) > SHOWN else "")
+def _listed(distinct: list[Any]) -> str:
+    texts = [f"{v:g}" if v < 1 << 17 else f"#{int(v):06x}" for v in distinct[:SHOWN]]
+    return ", ".join(texts) + (", ..." if len(distinct) > SHOWN else "")

@@ -220,16 +220,16 @@ class _Reader:
         picture = self._pictures.paths.get(index)
         if picture is None:
             return path
-        found = image_size(picture)
-        if found == size:
+        picture_size = image_size(picture)
+        if picture_size == size:
             self.drawn += 1
             return picture
         self.problems.append(
             Problem(
                 picture,
                 f"idx {index}",
-                f"is {found[0]} x {found[1]}, the image {size[0]} x {size[1]} (height x width): "
-                "the plain image is used, without the red box.",
+                f"is {picture_size[0]} x {picture_size[1]}, the image {size[0]} x {size[1]} "
+                "(height x width): the plain image is used, without the red box.",
                 "warning",
             )
         )

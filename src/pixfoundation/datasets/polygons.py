@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 
+MAX_COMPARED = 200
+"""Most polygons of one mask that are compared with each other; with more it would take too long."""
 TOLERANCE = 2.0
 """How many pixels a polygon may reach beyond its image without a note."""
 
@@ -35,22 +34,24 @@ def draw_polygons(
     """
     flat = [flat_polygon(polygon) for polygon in polygons]
     union_of_all = Mask.from_polygons(flat, size)
-    points = [np.asarray(polygon, dtype=float).reshape(-1, 2) for polygon in flat]
-    if points and _are_shares(points, size):
+    bounds = [_bounds(polygon) for polygon in flat]
+    if bounds and _are_shares(bounds, size):
         raise DataError(
             f"All values of the polygon lie in 0..1, the image has {size[0]} x {size[1]} pixels "
             "(height x width): they seem to be shares of its sides. Polygons are in pixels: "
             "multiply x by the width and y by the height, or give `polygons=shares` if the dataset "
             "is your own folder."
         )
-    for number, polygon in enumerate(points):
-        note = _beyond(polygon, size)
-        if note is None and Mask.from_polygons([flat[number]], size).is_empty:
+    several = len(flat) > 1
+    each = [Mask.from_polygons([p], size) for p in flat] if several else [union_of_all]
+    for number, (bound, mask) in enumerate(zip(bounds, each, strict=True), start=1):
+        note = _beyond(bound, size)
+        if note is None and mask.is_empty:
             note = "covers no pixel."
         if note:
-            notes.append(f"polygon {number + 1} {note}")
-    if len(flat) > 1:
-        notes += _nested([Mask.from_polygons([polygon], size) for polygon in flat])
+            notes.append(f"polygon {number} {note}")
+    if several and len(each) <= MAX_COMPARED:
+        notes += _nested(each)
     return union_of_all
 
 
@@ -85,15 +86,24 @@ def flat_polygon(polygon: Any) -> list[Any]:
     return list(polygon)
 
 
-def _are_shares(points: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> bool:
+Bounds = tuple[float, float, float, float]
+"""Least x and y and greatest x and y of a polygon."""
+
+
+def _bounds(polygon: Sequence[float]) -> Bounds:
+    across, down = polygon[0::2], polygon[1::2]
+    return min(across), min(down), max(across), max(down)
+
+
+def _are_shares(bounds: Sequence[Bounds], size: tuple[int, int]) -> bool:
     """Whether all values lie in 0..1, which in an image of more than 2 x 2 pixels is no polygon."""
-    every = np.concatenate(points)
-    return max(size) > 2 and bool((every >= 0).all() and (every <= 1).all())
+    within_unit = all(min(x0, y0) >= 0 and max(x1, y1) <= 1 for x0, y0, x1, y1 in bounds)
+    return max(size) > 2 and within_unit
 
 
-def _beyond(points: NDArray[np.float64], size: tuple[int, int]) -> str | None:
+def _beyond(bounds: Bounds, size: tuple[int, int]) -> str | None:
     height, width = size
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    left, top, right, bottom = bounds
     where = f"x from {left:g} to {right:g} and y from {top:g} to {bottom:g}"
     image = f"the image of {height} x {width} pixels (height x width)"
     if right <= 0 or bottom <= 0 or left >= width or top >= height:

@@ -1,7 +1,7 @@
 """CV-Bench's pictures with a red box, for the questions that speak of one.
 
 The question table holds a picture for each question, on which CV-Bench has drawn the box. The
-pictures of the questions about a red box are taken out of the table once and kept beside it.
+pictures of the questions about a red box are taken out of the table once and kept next to it.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def box_pictures(table: Path, indices: Sequence[int]) -> BoxPictures:
             _take_out(table, missing, folder)
         except (DataError, OSError) as error:
             lacking = str(error)
-    found = {index: path for index, path in paths.items() if path.exists()}
-    if len(found) < len(paths) and lacking is None:
-        lacking = f"{table} holds no picture for {len(paths) - len(found)} of these questions."
-    return BoxPictures(found, lacking)
+    present = {index: path for index, path in paths.items() if path.exists()}
+    if len(present) < len(paths) and lacking is None:
+        lacking = f"{table} holds no picture for {len(paths) - len(present)} of these questions."
+    return BoxPictures(present, lacking)
 
 
-def _take_out(table: Path, wanted: set[int], folder: Path) -> None:
+def _take_out(table: Path, requested: set[int], folder: Path) -> None:
     """Write the pictures of some questions into a folder, each under its index."""
     import pyarrow
     from pyarrow import parquet
@@ -77,7 +77,7 @@ def _take_out(table: Path, wanted: set[int], folder: Path) -> None:
     try:
         for row in _rows(file):
             data = row[COLUMN].get("bytes") if isinstance(row[COLUMN], dict) else row[COLUMN]
-            if row["idx"] in wanted and isinstance(data, bytes):
+            if row["idx"] in requested and isinstance(data, bytes):
                 partial = folder / f"{row['idx']}.partial"
                 partial.write_bytes(data)
                 partial.replace(folder / f"{row['idx']}.png")

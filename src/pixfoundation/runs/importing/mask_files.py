@@ -179,7 +179,7 @@ def _foreground(file: Path, issues: list[Issue]) -> NDArray[np.bool_]:
     if grey is None:
         read = read_mask_image(file)
         issues += [Issue(file, note) for note in read.notes]
-        return read.inside
+        return read.foreground
     foreground = (grey == 255) | (grey == 1)
     other = (grey != 0) & ~foreground
     if other.any():
