@@ -29,6 +29,11 @@ def emergence_command(
         None,
         help="Judge whose concept labels are used; 'rules' for those by rules.",
     ),
+    thoughts: bool = typer.Option(
+        False,
+        "--thoughts",
+        help="Count places from the beginning of the model's thoughts, not of its answer.",
+    ),
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
     draws: int = typer.Option(2000, min=1, help="Number of random draws per chance level."),
@@ -56,6 +61,7 @@ def emergence_command(
             draws=draws,
             seed=seed,
             name=name,
+            thoughts=thoughts,
         )
         for run, name in zip(directories, run_names(directories), strict=True)
     ]

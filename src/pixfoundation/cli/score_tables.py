@@ -86,11 +86,18 @@ def plain_table(title: str) -> Table:
 
 def _accuracy_table(scores: Scores) -> Table:
     table = plain_table("accuracy, % [95 % interval]")
-    for title in ("protocol", "by question", "by pair", "unparsed", "unanswered", "graded by"):
+    kinds = [
+        name
+        for name in ("cut", "empty", "refused")
+        if any(getattr(counts, name) for counts in scores.answers.values())
+    ]
+    titles = ("protocol", "by question", "by pair", "unparsed", "unanswered", *kinds, "graded by")
+    for title in titles:
         justify = "left" if title in ("protocol", "graded by") else "right"
         table.add_column(title, justify=justify, no_wrap=title.startswith("by "))
     names = {1: "1 (A†)", 2: "2 (A)"}
     results = [(names[p], a) for p, a in scores.accuracy.items()]
+    counts = scores.answers
     if scores.other_parser is not None and _parsers_differ(scores):
         results.append(("2", scores.other_parser))
     for name, result in results:
@@ -100,6 +107,10 @@ def _accuracy_table(scores: Scores) -> Table:
             percent(result.pair),
             str(result.unparsed),
             str(result.unanswered),
+            *(
+                str(getattr(counts[result.protocol], kind)) if result.protocol in counts else ""
+                for kind in kinds
+            ),
             result.graded_by,
         )
     return table

@@ -97,6 +97,7 @@ class Emergence:
         hits: Point accuracy of the best phrases, of all phrases, and of random points.
         deletion: How often the answer to protocol 2 changes when the place that the best phrase
             attends to is covered, when another place is, and the difference; empty if not measured.
+        thoughts: Whether places count from the beginning of the model's thoughts.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Emergence:
     coincides_by_head: Estimate
     hits: Mapping[str, Estimate]
     deletion: Mapping[str, Estimate]
+    thoughts: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return all numbers as plain JSON data; shares from 0 to 1."""
@@ -124,6 +126,7 @@ class Emergence:
             "run": self.name,
             "protocol": self.protocol,
             "published": self.conventions == PUBLISHED.emergence,
+            **({"thoughts": True} if self.thoughts else {}),
             "location": {
                 "bins": self.bins.tolist(),
                 "n": int(self.bins.sum()),
@@ -169,6 +172,7 @@ def analyse(
     draws: int = 2000,
     seed: int = 2024,
     name: str | None = None,
+    thoughts: bool = False,
 ) -> Emergence:
     """Find when grounding emerged in a run.
 
@@ -181,6 +185,8 @@ def analyse(
         draws: Number of draws per null.
         seed: Seed of the draws.
         name: Name of the run; the name of its model by default.
+        thoughts: Whether the place of a phrase counts from the beginning of the model's thoughts,
+            not from that of its answer.
 
     Raises:
         RunError: If the run has no phrase with a mask, or no labels by that judge.
@@ -188,7 +194,7 @@ def analyse(
     """
     records = RunRecords.of(run)
     run = records.run
-    overlaps = answer_overlaps(records, protocol, conventions=conventions)
+    overlaps = answer_overlaps(records, protocol, conventions=conventions, thoughts=thoughts)
     if not overlaps:
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
@@ -237,6 +243,7 @@ def analyse(
         coincides_by_head=_bootstrap(answers, seed).mean(_has_head(answers, picks)),
         hits=_hits(answers, picks, seed),
         deletion=deletion_test(records, seed),
+        thoughts=thoughts,
     )
 
 

@@ -71,6 +71,7 @@ def answer_overlaps(
     protocol: Protocol,
     *,
     conventions: EmergenceConventions = DEFAULT.emergence,
+    thoughts: bool = False,
 ) -> list[AnswerOverlap]:
     """Return the overlaps of every answer with phrases, where there is an object to find.
 
@@ -78,6 +79,8 @@ def answer_overlaps(
         run: A run directory, collected or imported, or its records.
         protocol: The protocol of the answers.
         conventions: Rules of the emergence analysis.
+        thoughts: Whether places count from the beginning of the model's thoughts, not from that of
+            its answer.
     """
     records = RunRecords.of(run)
     overlaps: list[AnswerOverlap] = []
@@ -90,7 +93,7 @@ def answer_overlaps(
             continue
         groups = list(_by_phrase(candidates.candidates))
         if groups:
-            overlaps.append(_overlap(sample, answer, groups, candidates, conventions))
+            overlaps.append(_overlap(sample, answer, groups, candidates, conventions, thoughts))
     return overlaps
 
 
@@ -140,6 +143,7 @@ def _overlap(
     groups: Sequence[tuple[Phrase, Sequence[Candidate]]],
     candidates: CandidateRecord,
     conventions: EmergenceConventions,
+    with_thoughts: bool,
 ) -> AnswerOverlap:
     phrases = tuple(phrase for phrase, _ in groups)
     random = by_prompt(candidates.random)
@@ -149,7 +153,9 @@ def _overlap(
     cut = conventions.answer_length is AnswerLength.CUT
     text = _published_text(answer.text) if cut else answer.text.rstrip()
     starts = np.array([phrase.span[0] for phrase in phrases], dtype=np.float64)
-    tokens = len(answer.token_ids)
+    before = len(answer.thoughts) if with_thoughts else 0
+    begin, end = (0, len(answer.token_ids)) if with_thoughts else _answer_tokens(answer)
+    tokens = end - begin
     firsts = np.array([p.tokens[0] if p.tokens else np.nan for p in phrases], dtype=np.float64)
     truth = sample.mask.decode()
     return AnswerOverlap(
@@ -157,14 +163,22 @@ def _overlap(
         answer=answer,
         phrases=phrases,
         iou=iou,
-        places=starts / max(len(text), 1),
-        token_places=firsts / tokens if tokens else np.full(len(phrases), np.nan),
+        places=(before + starts) / max(before + len(text), 1),
+        token_places=(firsts - begin) / tokens if tokens else np.full(len(phrases), np.nan),
         random_iou=_best_iou(random, sample),
         hit=_hits(points, truth),
         random_hit=_hits([masks[0].point for masks in random], truth),
         points=tuple(points),
         best=best if conventions.no_overlap is NoOverlap.COUNTED or iou[best] > 0 else None,
     )
+
+
+def _answer_tokens(answer: AnswerRecord) -> tuple[int, int]:
+    """Return [first, end) of the tokens of an answer without its thoughts."""
+    own = [i for i, (start, end) in enumerate(answer.spans) if start < end]
+    if not answer.thoughts or not own:
+        return 0, len(answer.token_ids)
+    return own[0], own[-1] + 1
 
 
 def _best_iou(groups: Sequence[Sequence[Candidate]], sample: Sample) -> NDArray[np.float64]:

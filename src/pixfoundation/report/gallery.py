@@ -24,7 +24,7 @@ from pixfoundation.report.embedding import pack_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import Scores
-from pixfoundation.types import Candidate, Protocol, Sample
+from pixfoundation.types import Candidate, Ended, Protocol, Sample
 
 SHOWN_SIDE = 480
 """Longest side of an embedded image in pixels; the page shows no more."""
@@ -130,6 +130,10 @@ class _Reader:
             entry["verdict"] = verdict
         if error := answer.error or (record.error if record else None):
             entry["error"] = error
+        if answer.thoughts:
+            block["thoughts"] = answer.thoughts
+        if answer.ended not in (None, Ended.STOP):
+            entry["ended"] = answer.ended
         if answer.masks == 0:
             entry["no_mask"] = True
         self._add_selections(answer.sample, answer.protocol, entry, block)

@@ -236,8 +236,23 @@ def _tables(scores: Scores) -> list[PageTable]:
         ]
         for line in scores.lines
     ]
+    kinds = [
+        name
+        for name in ("cut", "empty", "refused")
+        if any(getattr(counts, name) for counts in scores.answers.values())
+    ]
     answers = [
-        [f"protocol {protocol}", percent(a.question), percent(a.pair), str(a.unparsed), a.graded_by]
+        [
+            f"protocol {protocol}",
+            percent(a.question),
+            percent(a.pair),
+            str(a.unparsed),
+            *(
+                str(getattr(scores.answers[protocol], kind)) if protocol in scores.answers else ""
+                for kind in kinds
+            ),
+            a.graded_by,
+        ]
         for protocol, a in scores.accuracy.items()
     ]
     masks = [
@@ -265,7 +280,7 @@ def _tables(scores: Scores) -> list[PageTable]:
             ["masks by", "A†", "A", "M†", "M", "S", "Grove"],
             paired,
         ),
-        PageTable("Accuracy", ["", "question", "pair", "unparsed", "graded by"], answers),
+        PageTable("Accuracy", ["", "question", "pair", "unparsed", *kinds, "graded by"], answers),
         PageTable(
             "mIoU. Beside each selector what chance reaches with as many masks.",
             [

@@ -15,6 +15,7 @@ from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
+from pixfoundation.scoring.answer_counts import answer_notes, count_answers
 from pixfoundation.scoring.conditions import describe_conditions
 from pixfoundation.scoring.grading import Grade, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
@@ -83,6 +84,7 @@ def score(
     lines = {name: scoring.line(name, accuracies, groundings) for name in names}
     leading = options.selector or next((name for name in names if name not in BOUNDS), None)
     counts = scoring.verdict_counts()
+    answers = count_answers(records)
     return Scores(
         name=run.name,
         dataset=run.config.dataset.name or "",
@@ -99,10 +101,12 @@ def score(
         model=run.name,
         conditions=describe_conditions(run.config, settings, accuracies, records.samples),
         verdicts=counts,
+        answers=answers,
         notes=(
             *completeness_notes(completeness),
             *settings_notes(settings, groundings, similarity),
             *selection_notes(groundings, leading),
+            *answer_notes(answers),
             *data_notes(records, accuracies, groundings, similarity is not None),
             *verdict_notes(counts),
         ),

@@ -14,6 +14,7 @@ from pixfoundation.runs.completeness import Completeness
 from pixfoundation.runs.records import VerdictKind
 from pixfoundation.scoring import accuracy, grounding
 from pixfoundation.scoring.accuracy import Accuracy
+from pixfoundation.scoring.answer_counts import AnswerCounts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.paired import Paired
@@ -71,6 +72,7 @@ class Scores:
         model: Name of the model.
         conditions: The conditions of the figures by name, see `scoring.conditions`.
         verdicts: Number of the verdicts that the scores use, by kind.
+        answers: Number of answers that are cut, empty, refused and the like, by protocol.
         notes: What a table must show with its numbers.
         bootstrap: The draws that the intervals come from.
     """
@@ -90,6 +92,7 @@ class Scores:
     model: str
     conditions: Mapping[str, str]
     verdicts: Mapping[VerdictKind, VerdictCount]
+    answers: Mapping[Protocol, AnswerCounts]
     notes: tuple[str, ...]
     bootstrap: Bootstrap
 
@@ -230,6 +233,9 @@ class Scores:
         }
         if not self.completeness.sound:
             data["completeness"] = self.completeness.to_json()
+        named = {f"protocol{p}": c.to_json() for p, c in self.answers.items() if not c.all_ordinary}
+        if named:
+            data["answers"] = named
         if self.other_parser is not None:
             data["accuracy"]["protocol2"]["other_parser"] = self.other_parser.to_json()
         if per_image:

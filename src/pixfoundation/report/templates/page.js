@@ -297,6 +297,12 @@ function said(answer, drawn, choose) {
     at = end;
   });
   box.append(letters.slice(at).join(""));
+  if (answer.ended) box.append(element("small", { textContent: ` (ended: ${answer.ended})` }));
+  if (drawn.thoughts) {
+    const thoughts = element("details", {}, element("summary", { textContent: "Thoughts" }));
+    thoughts.append(drawn.thoughts);
+    box.append(thoughts);
+  }
   return box;
 }
 
