@@ -7,7 +7,7 @@ name goes into every output.
 
 from __future__ import annotations
 
-import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pixfoundation.errors import PrerequisiteError, UnknownNameError, missing_package
+from pixfoundation.stored import Cosine
+from pixfoundation.typed_json import UnreadableError, read_file
+
+logger = logging.getLogger(__name__)
 
 PUBLISHED_THRESHOLD = 0.7
 """Published threshold: if no phrase is at least this similar, the answer does not name the
@@ -149,6 +154,13 @@ def normalised(phrase: str) -> str:
     return _ARTICLE.sub("", phrase.strip().lower())
 
 
+class _StoredSimilarities(Struct, frozen=True):
+    """What a cache file holds: the name of the vectors, and cosines by expression and phrase."""
+
+    vectors: str
+    pairs: dict[str, dict[str, Cosine]]
+
+
 class Similarity:
     """Similarities of phrases to expressions; each pair is computed once.
 
@@ -202,7 +214,8 @@ class Similarity:
     def cached(cls, file: Path, vectors: str | PhraseVectors | None = None) -> Similarity:
         """Return similarities that start from those in a cache file.
 
-        A cache file that is missing, damaged or from other vectors is ignored.
+        One that is missing or from other vectors is ignored, and so is a damaged one, which is
+        named in a warning: its similarities are computed again.
 
         Args:
             file: The cache file.
@@ -210,11 +223,14 @@ class Similarity:
         """
         similarity = cls(vectors)
         try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
-            if stored["vectors"] == similarity.name:
-                similarity.known = {k: dict(v) for k, v in stored["pairs"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            similarity.known = {}
+            stored = read_file(file, _StoredSimilarities)
+        except FileNotFoundError:
+            return similarity
+        except (OSError, UnreadableError) as error:
+            logger.warning("%s is damaged and computed again (%s).", file, error)
+        else:
+            if stored.vectors == similarity.name:
+                similarity.known = stored.pairs
         return similarity
 
     def to_json(self) -> dict[str, Any]:

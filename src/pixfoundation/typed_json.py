@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -18,6 +19,9 @@ import msgspec
 from pixfoundation.errors import DataError
 
 T = TypeVar("T")
+
+MOST_BYTES = 64 << 20
+"""Greatest length of a line, or of a file that is read as a whole."""
 
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -74,6 +78,22 @@ def decode(data: bytes, kind: type[T]) -> T:
     return value
 
 
+def read_file(file: Path, kind: type[T]) -> T:
+    """Read a JSON file as a declared type.
+
+    Args:
+        file: The file.
+        kind: A `msgspec.Struct`, or any other type that msgspec reads.
+
+    Raises:
+        OSError: If it cannot be read.
+        UnreadableError: If it is too large, not JSON, or not of that type.
+    """
+    if file.stat().st_size > MOST_BYTES:
+        raise UnreadableError("", f"it is larger than {MOST_BYTES >> 20} MB")
+    return decode(file.read_bytes(), kind)
+
+
 def convert(value: Any, kind: type[T]) -> T:
     """Read plain JSON data (mappings, lists, texts, numbers) as a declared type.
 
@@ -85,7 +105,7 @@ def convert(value: Any, kind: type[T]) -> T:
         UnreadableError: If it is not of that type.
     """
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(_valid(value), kind)
     except msgspec.ValidationError as error:
         raise _unreadable(error) from error
     except RecursionError as error:
@@ -107,14 +127,13 @@ _TOO_DEEP = UnreadableError("", "it is nested too deeply")
 
 
 def _parse(data: bytes) -> Any:
-    """Return the content of JSON text without a type, its texts made valid.
+    """Return the content of JSON text without a type.
 
     Raises:
         UnreadableError: If it is not JSON, or an object has a key twice.
     """
     try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_constant)
-        return _valid(value)
+        return json.loads(data, object_pairs_hook=_unique, parse_constant=_constant)
     except UnreadableError:
         raise
     except RecursionError as error:

@@ -6,6 +6,7 @@ not after a kill.
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from filelock import FileLock, Timeout
 
 from pixfoundation.errors import JudgeError
 from pixfoundation.judges.base import Judge, Question
+
+MOST_BYTES = 4 << 20
+"""Greatest size of a cached reply; judges answer in a few words."""
+
+logger = logging.getLogger(__name__)
 
 
 class CachedJudge:
@@ -80,12 +86,19 @@ def _lock_of(file: Path) -> FileLock:
 
 
 def _read(file: Path) -> str | None:
+    """Return a cached reply; None if there is none, or one that is damaged: it is asked again."""
     try:
-        return file.read_text(encoding="utf-8")
+        if file.stat().st_size <= MOST_BYTES:
+            return file.read_text(encoding="utf-8")
+        reason = f"it is larger than {MOST_BYTES >> 20} MB"
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        reason = str(error)
+    except OSError as error:
         raise JudgeError(f"The cached reply {file} cannot be read: {error}") from error
+    logger.warning("The cached reply %s is damaged and asked for again (%s).", file, reason)
+    return None
 
 
 def _write(file: Path, reply: str) -> None:

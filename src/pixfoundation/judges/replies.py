@@ -36,10 +36,10 @@ def read_number(reply: str, highest: int, *, abstain: bool = False) -> int | Non
         >>> [read_number(reply, 4) for reply in ("Image 3.", "5", "0", "2 or 3", "?")]
         [3, None, None, None, None]
     """
-    numbers = {int(text) for text in _NUMBER.findall(reply)}
-    if len(numbers) != 1:
+    numbers = {text.lstrip("0") or "0" for text in _NUMBER.findall(reply)}
+    if len(numbers) != 1 or len(text := numbers.pop()) > 9:
         return None
-    number = numbers.pop()
+    number = int(text)
     return number if (0 if abstain else 1) <= number <= highest else None
 
 

@@ -18,10 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.typed_json import valid_text
+from pixfoundation.typed_json import MOST_BYTES, valid_text
 
-MOST_BYTES = 64 << 20
-"""Greatest length of a line: thousands of masks of a large image. A longer one is not read."""
 _BLOCK = 1 << 20
 
 

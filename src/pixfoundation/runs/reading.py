@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.run_lengths import fill
-from pixfoundation.runs.jsonl import MOST_BYTES, Line, read_lines
+from pixfoundation.runs.jsonl import Line, read_lines
 from pixfoundation.runs.lines import (
     StoredAnswer,
     StoredCandidates,
@@ -31,7 +31,7 @@ from pixfoundation.runs.records import (
 )
 from pixfoundation.runs.variants import StoredVariant, VariantRecord
 from pixfoundation.stored import StoredSample
-from pixfoundation.typed_json import UnreadableError, decode
+from pixfoundation.typed_json import MOST_BYTES, UnreadableError, decode
 from pixfoundation.types import Sample
 
 R = TypeVar("R")
@@ -72,11 +72,19 @@ class DamageList:
         default_factory=dict[tuple[Path, int], Damage], init=False
     )
 
+    _others: list[str] = field(default_factory=list[str], init=False)
+
     def __iter__(self) -> Iterator[Damage]:
         return iter(self._lines.values())
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def note_all(self, sentence: str) -> None:
+        """Keep and log what is wrong with records that are damaged only beside others."""
+        if sentence not in self._others:
+            self._others.append(sentence)
+            logger.warning("%s", sentence)
 
     def note(self, found: Sequence[Damage]) -> None:
         """Keep the damage of one file, and log what was not known of it."""
@@ -86,11 +94,11 @@ class DamageList:
             logger.warning("%s", _sentence(new))
 
     def sentences(self) -> list[str]:
-        """Return one sentence per file."""
+        """Return one sentence per file, then those about records beside others."""
         files: dict[Path, list[Damage]] = {}
         for one in self:
             files.setdefault(one.file, []).append(one)
-        return [_sentence(lines) for lines in files.values()]
+        return [*(_sentence(lines) for lines in files.values()), *self._others]
 
 
 def _sentence(lines: Sequence[Damage]) -> str:

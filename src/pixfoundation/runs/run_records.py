@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from pixfoundation.errors import RunError
 from pixfoundation.runs.records import (
     AnswerRecord,
     CandidateRecord,
@@ -45,7 +46,22 @@ class _ParsedFiles:
 
     @cached_property
     def verdicts(self) -> Sequence[VerdictRecord]:
-        return self._run.verdicts()
+        """The verdicts, without picks of masks that their answers do not have."""
+        verdicts = self._run.verdicts()
+        kept = [verdict for verdict in verdicts if not self._picks_nothing(verdict)]
+        if dropped := len(verdicts) - len(kept):
+            self._run.damage.note_all(
+                f"{self._run.path / 'verdicts.jsonl'}: {dropped} "
+                f"{'pick was' if dropped == 1 else 'picks were'} skipped, of masks that the "
+                "answer does not have."
+            )
+        return kept
+
+    def _picks_nothing(self, verdict: VerdictRecord) -> bool:
+        if verdict.kind != "pick" or verdict.value is None:
+            return False
+        record = self.candidates.get(verdict.key)
+        return record is not None and cast("int", verdict.value) >= len(record.candidates)
 
     @cached_property
     def deletions(self) -> Mapping[str, DeletionRecord]:
@@ -145,7 +161,15 @@ class RunRecords:
         return records if only is None else records.restricted_to(only)
 
     def restricted_to(self, ids: Sequence[str]) -> RunRecords:
-        """Return the same records over the samples with these ids, in that order."""
+        """Return the same records over the samples with these ids, in that order.
+
+        Raises:
+            RunError: If the run has no such sample.
+        """
+        if unknown := [id for id in ids if id not in self.run.samples]:
+            raise RunError(
+                f"{self.run.path} has no sample {unknown[0]!r}; `only` takes ids of its samples."
+            )
         restricted = RunRecords(self.run, [self.run.samples[id] for id in ids])
         restricted._files = self._files
         return restricted

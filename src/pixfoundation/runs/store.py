@@ -30,7 +30,7 @@ from msgspec import Struct
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs import reading
 from pixfoundation.runs.config import RunConfig
-from pixfoundation.runs.jsonl import MOST_BYTES, Appender, write_json
+from pixfoundation.runs.jsonl import Appender, write_json
 from pixfoundation.runs.reading import DamageList, RecordKind
 from pixfoundation.runs.records import (
     AnswerRecord,
@@ -40,7 +40,7 @@ from pixfoundation.runs.records import (
     VerdictRecord,
 )
 from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_line
-from pixfoundation.typed_json import decode
+from pixfoundation.typed_json import read_file
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
 
@@ -309,9 +309,7 @@ def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     """
     file = path / "run.json"
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise RunError(f"{file} is damaged: it is larger than {MOST_BYTES >> 20} MB.")
-        record = decode(file.read_bytes(), _RunFile)
+        record = read_file(file, _RunFile)
         if record.format != FORMAT:
             raise RunError(
                 f"{file} is of layout {record.format}, but this version of PixFoundation reads "
@@ -325,7 +323,7 @@ def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         ) from error
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, RecursionError, DataError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
 
 
