@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tests.fuzz.campaigns import CAMPAIGNS
-from tests.fuzz.runner import keep, last_line, run_campaign
+from tests.fuzz.runner import keep, place_of, run_campaign
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
             f"{len(result.failures)} failures, slowest {result.slowest:.2f} s",
             flush=True,
         )
-        first = {last_line(text): (index, text) for index, text in result.failures[::-1]}
+        first = {place_of(text): (index, text) for index, text in result.failures[::-1]}
         for line, count in result.places().most_common(12):
             index, text = first[line]
             print(f"  {count} x {line} (index {index})")

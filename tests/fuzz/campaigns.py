@@ -228,8 +228,7 @@ def read_texts(root: Path, dice: random.Random) -> object:
     from pixfoundation.answer_parts import take_apart
     from pixfoundation.choice_parsing import parse_tolerant
     from pixfoundation.judges import replies
-    from pixfoundation.models.coordinates.formats import FRAMES
-    from pixfoundation.models.coordinates.parsing import parse_regions
+    from pixfoundation.models.coordinates.placing import FRAMES, parse_regions
     from tests.fuzz.mutators import damage_bytes
 
     text = damage_bytes(dice.choice(TEXTS).encode(), dice).decode("utf-8", "replace")

@@ -70,7 +70,7 @@ def damage_value(value: Any, dice: random.Random) -> Any:
     if isinstance(value, str) and value and dice.random() < 0.3:
         return damage_bytes(value.encode("utf-8", "replace"), dice).decode("utf-8", "replace")
     if isinstance(value, int | float) and dice.random() < 0.3:
-        return value + dice.choice([-1, 1, 0.5, 1000, -1000])
+        return value + dice.choice([-1, 1, 1000, -1000])
     return dice.choice(JUNK)
 
 

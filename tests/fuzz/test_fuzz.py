@@ -1,11 +1,14 @@
 """Damaged files are read, or refused with an error of the package: a short attack on each reader.
 
-`python -m tests.fuzz all --n 10000` is the long one; what it found stays in `FOUND`.
+`python -m tests.fuzz all --n 10000` is the long one; what it found stays in `FOUND_LINES`.
 """
 
+import contextlib
 import json
 import os
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,8 +22,19 @@ from tests.fuzz.campaigns import CAMPAIGNS, Campaign
 from tests.fuzz.mutators import JUNK, damage, damage_value
 from tests.fuzz.runner import Workplace, run_campaign
 
-FOUND: list[tuple[str, int, int]] = []
-"""Campaign, seed and index of inputs that once ended otherwise."""
+FOUND_LINES = [
+    ("folder", "samples.jsonl", b'{"image": "a.png", "pair": ' + b"9" * 5000 + b"}\n"),
+    ("pixmmvp", "d/visual_patterns.csv", b",Index,Pattern\n0," + b"9" * 5000 + b",Text\n"),
+    ("pixmmvp", "d/Questions.csv", "lndex,Question\n\u00b2,?\n".encode()),
+    ("score", "run/similarity.json", b'{"vectors":"x","pairs":{"a":{"b":NaN}}}'),
+    ("score", "run/verdicts.jsonl", b'{"sample":"0","protocol":3,"kind":"pick","judge":"yes",'
+     b'"value":99,"valid":true,"reply":""}\n'),
+    ("emergence", "run/verdicts.jsonl", b'{"sample":"0","protocol":3,"kind":"concept",'
+     b'"judge":"yes","value":["z"],"valid":true,"reply":"","phrase":"It"}\n'),
+    ("resume", "run/answers.jsonl", b"[" * 100_000 + b"\n"),
+    ("report", "run/run.json", b'{"format":1,"config":[],"environment":{}}'),
+]  # fmt: skip
+"""Campaign, file and content of inputs that once ended otherwise."""
 
 CANDIDATE = {
     "mask": {"size": [10, 10], "counts": "d3"}, "source": "native", "score": 0.5, "index": 1,
@@ -44,9 +58,35 @@ def test_a_long_campaign_finds_nothing(name):
     assert result.read + result.refused == 1500
 
 
-@pytest.mark.parametrize(("name", "seed", "index"), FOUND)
-def test_what_was_found_is_mended(name, seed, index, tmp_path):
-    Workplace(CAMPAIGNS[name], tmp_path).attempt(seed, index)
+@pytest.mark.parametrize(("name", "file", "content"), FOUND_LINES)
+def test_what_was_found_is_mended(name, file, content, tmp_path):
+    CAMPAIGNS[name].make(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with contextlib.suppress(PixFoundationError):
+        CAMPAIGNS[name].read(tmp_path, random.Random(1))
+
+
+@pytest.mark.parametrize("damage_text", [b"\xff", b"\xe1("])
+def test_a_table_whose_texts_are_no_utf8_is_refused(damage_text, tmp_path):
+    place = Workplace(CAMPAIGNS["pixcvbench"], tmp_path)
+    for target in place.targets:
+        good = place.good[target]
+        middle = len(good) // 2
+        target.write_bytes(good[:middle] + damage_text + good[middle + len(damage_text) :])
+    with contextlib.suppress(PixFoundationError):
+        place.campaign.read(tmp_path, random.Random(1))
+
+
+@pytest.mark.slow
+def test_an_attack_guided_by_coverage_finds_nothing(tmp_path):
+    pytest.importorskip("atheris", reason="atheris is not installed; it is optional")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "mask").write_bytes(b"\x04\x06PP0")
+    (corpus / "candidate").write_text(json.dumps(CANDIDATE))
+    command = [sys.executable, "-m", "tests.fuzz.coverage_guided", "-runs=50000", "-timeout=5"]
+    done = subprocess.run([*command, str(corpus)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -15,6 +15,8 @@ from pixfoundation.types import LETTERS, Sample
 
 ImageAdvice = Callable[[Sample], str]
 """Returns a sentence that says where to get a missing image."""
+MOST_DIGITS = 18
+"""Greatest length of the number of an entry; what is longer is none."""
 
 
 class FileDataset:
@@ -174,9 +176,9 @@ def by_number(
     numbered: dict[int, Row] = {}
     for row in rows:
         text = row[column]
-        if not text.isascii() or not text.isdigit():
+        if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
             problems.append(
-                Problem(path, f"line {row.line}", f"{column} is {text!r}, not a number.")
+                Problem(path, f"line {row.line}", f"{column} is {text[:40]!r}, not a number.")
             )
         elif int(text) in numbered:
             problems.append(Problem(path, f"line {row.line}", f"{column} {text} occurs twice."))

@@ -345,7 +345,7 @@ def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, 
         if lacking:
             raise DataError(f"{path} lacks the column {' and '.join(map(repr, lacking))}.")
         rows = parquet.read_table(path, columns=list(COLUMNS)).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read as a Parquet file: {error}") from error
     questions: dict[int, dict[str, Any]] = {}
     for position, row in enumerate(rows):

@@ -180,6 +180,9 @@ class RecordKind(Generic[R]):
         offered = [self.masks(record) for _, record in records]
         every = [mask for masks in offered for mask in masks]
         good = fill([m.counts for m in every], [m.size[0] * m.size[1] for m in every])
+        if good.all():
+            yield from (record for _, record in records)
+            return
         start = 0
         for (number, record), masks in zip(records, offered, strict=True):
             own = good[start : start + len(masks)]
@@ -214,6 +217,8 @@ def _candidates_of(
     if record.sample not in samples:
         return _sample_of(record, samples)
     size = samples[record.sample].size
+    if all(one.mask.size == size for one in (*record.candidates, *record.random)):
+        return None
     for index, mask in enumerate(_candidate_masks(record)):
         if mask.size != size:
             return f"{_candidate_field(record, index)}.size", (

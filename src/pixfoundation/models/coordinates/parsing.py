@@ -24,14 +24,17 @@ LONGEST = 200_000
 """Characters of an answer that are read."""
 _DEEPEST = 16
 
-_NUMBER = r"[\"']?\s*-?\d+(?:\.\d+)?\s*%?\s*[\"']?"
-_LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*[\])]")
-_POINT = rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
-_PAIRED = re.compile(rf"{_POINT}\s*,\s*{_POINT}")
+# Possessive quantifiers: a text of a thousand blanks after a number must not take minutes.
+_CLOSE_NUMBER = r"[\"']?+-?\d++(?:\.\d++)?+%?+[\"']?+"
+_NUMBER = r"(?:[\"']\s*+)?+-?\d++(?:\.\d++)?+\s*+(?:%\s*+)?+[\"']?+"
+_LIST = re.compile(rf"[\[(]\s*+({_NUMBER}(?:\s*+,\s*+{_NUMBER})++)\s*+[\])]")
+_POINT = rf"\(\s*+({_NUMBER})\s*+,\s*+({_NUMBER})\s*+\)"
+_PAIRED = re.compile(rf"{_POINT}\s*+,\s*+{_POINT}")
 _TAG = re.compile(r"<points?\b([^>]*)>(.*?)(?:</points?>|$)", re.DOTALL)
 _ATTRIBUTE = re.compile(rf"([xy])(\d*)\s*=\s*({_NUMBER})")
 _SPACED = re.compile(
-    rf"<(?:box|bbox|point|quad)>\s*({_NUMBER}(?:\s+{_NUMBER}){{1,3}})\s*</(?:box|bbox|point|quad)>"
+    rf"<(?:box|bbox|point|quad)>\s*+({_CLOSE_NUMBER}(?:\s++{_CLOSE_NUMBER}){{1,3}})\s*+"
+    r"</(?:box|bbox|point|quad)>"
 )
 _LOCATIONS = re.compile(r"((?:<loc\d{4}>){2,4})\s*([^<;\n]*)|((?:<loc_\d{1,3}>){2,4})")
 _FENCE = re.compile(r"```(?:\w+)?\s*(.*?)(?:```|$)", re.DOTALL)
@@ -50,7 +53,7 @@ _SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "
 _CORNER_POINTS = (("top_left", "bottom_right"), ("topleft", "bottomright"), ("min", "max"))
 _ENTRY = re.compile(
     rf"[\"']({'|'.join(map(re.escape, (*_BOX_KEYS, *_POINT_KEYS)))})[\"']\s*:\s*"
-    rf"\[\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*\]",
+    rf"\[\s*+({_NUMBER}(?:\s*+,\s*+{_NUMBER})++)\s*+\]",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"""["']label["']\s*:\s*(["'])((?:(?!\1)[^\\]|\\.)*)\1""")

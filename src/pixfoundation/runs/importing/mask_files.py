@@ -76,7 +76,7 @@ def read_folder(
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
-    by_number = {int(s.id): s for s in samples if s.id.isascii() and s.id.isdigit()}
+    by_number = {int(s.id): s for s in samples if s.id.isdecimal() and len(s.id) < 19}
     by_name: dict[str, list[Sample]] = {}
     for sample in samples:
         by_name.setdefault(sample.image.stem, []).append(sample)

@@ -160,7 +160,7 @@ def _record(
     text: str,
 ) -> CandidateRecord:
     """Make the candidates of one sample, in the published order: that of the file names."""
-    lines = meta.get(int(id), []) if id.isdigit() else []
+    lines = meta.get(int(id), []) if id.isdecimal() and len(id) < 19 else []
     phrases = _phrases(lines, text)
     candidates: list[Candidate] = []
     for file in files:
@@ -221,7 +221,7 @@ def _check_meta(
             if place not in with_masks:
                 issues.append(Issue(path, f"phrase {place} of {number} has no masks.", line.line))
     for id, files in folder.masks.items():
-        lines = meta.get(int(id), []) if id.isdigit() else []
+        lines = meta.get(int(id), []) if id.isdecimal() and len(id) < 19 else []
         for phrase in sorted({file.phrase for file in files if file.phrase >= len(lines)}):
             issues.append(
                 Issue(path, f"has no line for phrase {phrase} of image {id}; it has no similarity.")

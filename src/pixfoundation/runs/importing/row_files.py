@@ -209,7 +209,7 @@ def read_picks(
     for number, row in read_rows(path, issues):
         value = row.get("question_id")
         position = value if isinstance(value, int) and not isinstance(value, bool) else -1
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and value.isdecimal() and len(value) < 19:
             position = int(value)
         chosen = row.get("selected file")
         if not 0 <= position < len(samples) or not isinstance(chosen, str):
