@@ -12,9 +12,11 @@ the rounds.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,13 @@ def check_runs(records: dict[Any, CandidateRecord]) -> bool:
     return good
 
 
+def alone(task: Callable[[], Any]) -> float:
+    """Return processor seconds, with the result of no other task left in memory."""
+    gc.collect()
+    seconds, _ = clocked(task)
+    return seconds
+
+
 def measure(images: int, phrases: int, rounds: int) -> dict[str, Any]:
     """Time all ways in turn on one run directory."""
     with tempfile.TemporaryDirectory() as folder:
@@ -80,16 +89,12 @@ def measure(images: int, phrases: int, rounds: int) -> dict[str, Any]:
         with Appender(file) as appender:  # spelled as the product spells them
             for line in lines:
                 appender.append(line)
+        assert run.candidates() == read_plainly(file)
         plain, checked, lengths = [], [], []
         for _ in range(rounds):
-            seconds, expected = clocked(lambda: read_plainly(file))
-            plain.append(seconds)
-            seconds, found = clocked(run.candidates)
-            checked.append(seconds)
-            assert found == expected
-            seconds, good = clocked(partial(check_runs, found))
-            lengths.append(seconds)
-            assert good
+            plain.append(alone(partial(read_plainly, file)))
+            checked.append(alone(run.candidates))
+            lengths.append(alone(partial(check_runs, run.candidates())))
     return {
         "candidates": images * phrases * 3,
         "plain": statistics.median(plain),

@@ -1,6 +1,6 @@
 """JSON from outside is what its declared type says, or is refused by the field."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta, Struct
@@ -16,6 +16,7 @@ class Thing(Struct):
     name: str
     share: Annotated[float, Meta(ge=0, le=1)] = 0.5
     parts: tuple[Part, ...] = ()
+    kind: Literal["new", "old"] = "new"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ class Thing(Struct):
         ('{"name":"a","share":-Infinity}', "share", "expected float, but found Infinity"),
         ('{"name":"a","share":1e999}', "share", "out of range"),
         ('{"name":"a","share":' + "9" * 5000 + "}", "share", "out of range"),
+        ('{"name":"a","kind":"odd"}', "kind", "'odd' is not one of its values"),
         ('{"name":"a","share":2}', "share", "<= 1"),
         ('{"name":"a","parts":[{"size":[1]}]}', "parts[0].size", "length 2"),
         ('{"name":"a","parts":[{"size":[1,"2"]}]}', "parts[0].size[1]", "found str"),

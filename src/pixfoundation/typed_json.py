@@ -173,4 +173,5 @@ def _unreadable(error: msgspec.ValidationError) -> UnreadableError:
     place = _PLACE.search(message)
     reason = message[: place.start()] if place else message
     reason = reason.replace("`", "").replace(", got ", ", but found ")
+    reason = re.sub("^Invalid enum value (.*)", r"\1 is not one of its values", reason, flags=re.S)
     return UnreadableError(place[1] if place else "", reason[:1].lower() + reason[1:])
