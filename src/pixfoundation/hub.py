@@ -1,7 +1,7 @@
 """Load weights that are embedded in the package, in a folder, or on the Hugging Face hub.
 
-No code from a checkpoint is run (`trust_remote_code` is never set), and a checkpoint that does not
-contain every tensor of its model is refused.
+No code from a checkpoint is run (`trust_remote_code` is always False), and a checkpoint that does
+not contain every tensor of its model is refused.
 """
 
 from __future__ import annotations
@@ -150,6 +150,27 @@ def resolve_dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     return getattr(torch, dtype)
 
 
+LFS_START = b"version https://git-lfs"
+"""How a file begins that a clone without Git LFS leaves in the place of the real one."""
+
+
+def refuse_pointers(folder: Path) -> None:
+    """Check that no file of a checkpoint's folder is a Git LFS pointer.
+
+    Raises:
+        CheckpointError: If one is; the message names it.
+    """
+    for file in sorted(folder.iterdir()):
+        if not file.is_file() or file.stat().st_size > 1024:
+            continue
+        with file.open("rb") as opened:
+            if opened.read(len(LFS_START)) == LFS_START:
+                raise CheckpointError(
+                    f"{file} is a Git LFS pointer, not the file itself. Fetch the files with: git "
+                    "lfs pull"
+                )
+
+
 def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
     """Load a model of transformers and refuse incomplete weights.
 
@@ -167,7 +188,17 @@ def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
     """
     with explained(source), _quiet_if_embedded(source):
         model, account = model_class.from_pretrained(
-            source.location, revision=source.revision or "main", output_loading_info=True, **options
+            source.location,
+            revision=source.revision or "main",
+            output_loading_info=True,
+            trust_remote_code=False,
+            **options,
+        )
+    if any("lora_" in str(key) for key in account["unexpected_keys"]):
+        raise CheckpointError(
+            f"{source.location} holds a LoRA adapter that is not merged into the weights. Merge it "
+            "with peft's `merge_and_unload` before saving, or save it as an adapter of its own "
+            "with `save_pretrained`, which is loaded together with its base."
         )
     missing = sorted(account["missing_keys"])
     misfits = [str(entry[0]) for entry in account["mismatched_keys"]]
@@ -189,7 +220,9 @@ def read_model_type(source: Source) -> str:
     from transformers import AutoConfig
 
     loader: Any = AutoConfig
-    return loader.from_pretrained(source.location, revision=source.revision or "main").model_type
+    return loader.from_pretrained(
+        source.location, revision=source.revision or "main", trust_remote_code=False
+    ).model_type
 
 
 @contextmanager
@@ -207,6 +240,8 @@ def explained(source: Source) -> Generator[None]:
         from safetensors import SafetensorError
     except ImportError as error:
         raise missing_package("safetensors", "Loading a model", "models") from error
+    if source.folder is not None:
+        refuse_pointers(source.folder)
     try:
         yield
     except PixFoundationError:
@@ -218,6 +253,13 @@ def explained(source: Source) -> Generator[None]:
             ) from error
         raise missing_package(error.name, f"Loading {source.name}", "models") from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if "trust_remote_code" in str(error) or "custom code" in str(error):
+            raise CheckpointError(
+                f"{source.location} comes with code of its own (`auto_map` in its config.json), "
+                "and no code from a checkpoint is run. Take its conversion to the layout of "
+                "transformers, often named '-hf', or run it in an environment of its own as a "
+                "worker (docs/worker.md)."
+            ) from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         remedy = (
             "Check that the folder is a complete checkpoint in the layout of transformers."

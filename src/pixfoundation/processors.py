@@ -26,7 +26,7 @@ def load_processor(source: Source) -> Any:
         model_type = read_model_type(source)
         own = getattr(transformers, PROCESSOR_MAPPING_NAMES.get(model_type) or "", None)
         loader: Any = AutoProcessor if own is None else images_only(own)
-        return loader.from_pretrained(source.location, revision=revision)
+        return loader.from_pretrained(source.location, revision=revision, trust_remote_code=False)
 
 
 def images_only(processor_class: Any) -> Any:

@@ -62,7 +62,9 @@ def load(
                 f"Expected one of: {', '.join(_MODELS)}."
             )
         prepare = Stretching.of_checkpoint(source.location, **settings)
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **settings)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source.location, trust_remote_code=False, **settings
+        )
     model = load_network(source, _MODELS[model_type], device, dtype)
     segmenter_class = ClipSeg if model_type == "clipseg" else Sam3Text
     return segmenter_class(name, source, model, prepare, tokenizer, threshold, least_score)

@@ -43,7 +43,9 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         # With a configuration, because config.json names a model that transformers does not know.
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), config=LlamaConfig())
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), config=LlamaConfig(), trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"The tokenizer in {folder} cannot be opened ({str(error).splitlines()[0]}). "

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.hub import refuse_pointers
 
 WRAPPERS = ("state_dict", "model")  # names under which trainers nest the weights of a .pth file
 _SMALL_FILES = ("*.json", "*.model", "*.txt", "*.yaml", "*.yml")
@@ -53,6 +54,7 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
                 f"{path} is a folder and has no revision {revision!r}. Leave the revision out, "
                 "or name the hub repository instead of the folder."
             )
+        refuse_pointers(path)
         return path
     if path.is_absolute() or str(source).startswith((".", "~")) or str(source).count("/") != 1:
         raise CheckpointError(

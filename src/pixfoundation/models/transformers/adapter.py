@@ -7,6 +7,7 @@ are batched with padding on the left.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -17,13 +18,22 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 
 from pixfoundation.attention.capture import Heads
 from pixfoundation.attention.image_tokens import LAYOUTS, View
-from pixfoundation.errors import DataError
-from pixfoundation.hub import Dtype, Source, explained, load_weights, resolve_device, resolve_dtype
+from pixfoundation.errors import CheckpointError, DataError
+from pixfoundation.hub import (
+    Dtype,
+    Source,
+    explained,
+    load_weights,
+    read_model_type,
+    resolve_device,
+    resolve_dtype,
+)
 from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.transformers.generation import AnswerGenerator
+from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge, without_adapter
 from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
@@ -32,10 +42,13 @@ from pixfoundation.models.transformers.prefix import (
 )
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.models.transformers.thinking import Thinking
+from pixfoundation.models.transformers.trial import complete_processor, try_out
 from pixfoundation.processors import load_processor
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Within
 from pixfoundation.types import Answer, Prompt
+
+logger = logging.getLogger(__name__)
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Attention implementations that can be captured."""
@@ -59,6 +72,8 @@ def load(
     thinking: bool | None = None,
     thinking_tokens: Annotated[int, Within(least=0)] = 0,
     template_options: Mapping[str, object] | None = None,
+    adapter: str | None = None,
+    base: str | None = None,
 ) -> TransformersModel:
     """Load an image-text-to-text model.
 
@@ -84,14 +99,26 @@ def load(
         thinking_tokens: Number of tokens that thoughts may have in addition to those of the answer;
             at this number open thoughts are closed.
         template_options: Further variables of the chat template.
+        adapter: Folder of a LoRA adapter that is merged into the weights; 'none' to take whole
+            weights as they are where an adapter lies beside them.
+        base: The model that an adapter belongs to, if `name` is the folder of an adapter and its
+            configuration names another place.
 
     Raises:
-        CheckpointError: If the weights are missing, damaged or incomplete.
+        CheckpointError: If the weights are missing, damaged or incomplete, or a first question
+            fails.
         PrerequisiteError: If a package is missing.
         DataError: If an option is not known.
     """
     locations = {c.name: c.hub_id or c.name for _, c in known_checkpoints() if not c.needs}
     source = Source.find(name, locations, revision)
+    lora = find_adapter(source.folder, adapter)
+    if lora is not None and lora.is_alone and lora.folder == source.folder:
+        source = _base_of(lora, base, locations)
+    elif base is not None:
+        raise DataError(f"The option `base` is for the folder of an adapter, and {name!r} is none.")
+    if lora is not None and quantization is not None:
+        raise DataError("An adapter is merged into whole weights: leave out `quantization`.")
     where = resolve_device(device)
     options: dict[str, Any] = {
         "dtype": resolve_dtype(dtype, where),
@@ -103,9 +130,14 @@ def load(
     elif device == "auto":
         options["device_map"] = "auto"
     processor = load_processor(source)
-    model = load_weights(AutoModelForImageTextToText, source, **options)
+    with without_adapter(source) as whole:
+        model = load_weights(AutoModelForImageTextToText, whole, **options)
+    if lora is not None:
+        model = merge(model, lora)
+        logger.info("The adapter %s is merged into %s.", lora.folder, source.location)
     if "device_map" not in options:
         model.to(where)
+    complete_processor(processor, model.config, source.location)
     if conversation is None:
         published = re.search(r"llava-1\.5", source.location) is not None
         conversation = "llava_v1" if published else "checkpoint"
@@ -120,10 +152,13 @@ def load(
     )
     if how.switch is not None:
         how.check("" if conversation == "llava_v1" else maker.template())
-    return TransformersModel(
-        name, model, maker, source=source, quantization=quantization, layers=layers, heads=heads,
+    loaded = TransformersModel(
+        name, model, maker, source=source, adapter=lora, quantization=quantization,
+        layers=layers, heads=heads,
         share_prefix=share_prefix, batch_size=batch_size, thinking=how,
     )  # fmt: skip
+    loaded.try_out()
+    return loaded
 
 
 class TransformersModel:
@@ -142,6 +177,7 @@ class TransformersModel:
         maker: PromptMaker,
         *,
         source: Source | None = None,
+        adapter: Adapter | None = None,
         quantization: Quantization | None = None,
         templates: PromptTemplates | None = None,
         layers: Sequence[int] | None = None,
@@ -171,6 +207,7 @@ class TransformersModel:
         # The checkpoint's settings go into each call; left at the model, they would be merged back.
         model.generation_config = GenerationConfig()
         self._source = source
+        self._adapter = adapter
         self._quantization = quantization
         self._share_prefix = share_prefix
         self._batch_size = batch_size
@@ -208,6 +245,15 @@ class TransformersModel:
                 answers += self._answer_batch(own, texts, decoding)
         return answers
 
+    def try_out(self) -> None:
+        """Answer one question about one image.
+
+        Raises:
+            CheckpointError: If that fails; the message names the file.
+        """
+        location = self.name if self._source is None else self._source.location
+        try_out(self._model, self._maker, self._generator, location)
+
     def forget_image(self) -> None:
         """Free what was computed of the last image."""
         self._prefix = None
@@ -219,6 +265,7 @@ class TransformersModel:
         return {
             "name": self.name,
             **own,
+            **({} if self._adapter is None else {"adapter": self._adapter.fingerprint()}),
             "attn": self._model.config.get_text_config()._attn_implementation,
             "conversation": self._maker.conversation,
             "pad_square": self._maker.padded_square,
@@ -276,9 +323,40 @@ class TransformersModel:
         return [answers_by_place[i] for i in range(len(texts))]
 
 
+def _base_of(adapter: Adapter, base: str | None, locations: Mapping[str, str]) -> Source:
+    """Return the origin of the model that an adapter was trained on."""
+    name = base or adapter.base
+    if name is None:
+        raise CheckpointError(
+            f"{adapter.folder} is an adapter, and its configuration does not name its base. Set "
+            "the model option base=NAME."
+        )
+    source = Source.find(name, locations)
+    if source.folder is None and name.startswith((".", "/", "~")):
+        raise CheckpointError(
+            f"{adapter.folder} is an adapter of {name}, which is not there. Set the model option "
+            "base=FOLDER."
+        )
+    try:
+        read_model_type_of_base(source)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{adapter.folder} is an adapter of {name}, which cannot be loaded: {error}"
+        ) from error
+    return source
+
+
+def read_model_type_of_base(source: Source) -> str:
+    """Return the type of an adapter's base; see `hub.read_model_type`."""
+    with explained(source):
+        return read_model_type(source)
+
+
 def _fitting_attention(source: Source) -> str:
     """Return the fast attention, or the plain one where soft-capping rules the fast one out."""
     with explained(source):
-        config = AutoConfig.from_pretrained(source.location, revision=source.revision or "main")
+        config = AutoConfig.from_pretrained(
+            source.location, revision=source.revision or "main", trust_remote_code=False
+        )
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
     return "sdpa" if capped is None else "eager"

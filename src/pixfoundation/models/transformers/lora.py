@@ -1,0 +1,154 @@
+"""LoRA adapters of peft: found, checked, and merged into the weights of their base."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pixfoundation.errors import CheckpointError, PrerequisiteError, missing_package
+from pixfoundation.failures import describe
+from pixfoundation.hub import Source, refuse_pointers
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+WHOLE_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+NONE = "none"
+"""Value of the option `adapter` that leaves the adapter beside whole weights aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter in a folder.
+
+    Attributes:
+        folder: The folder.
+        base: Name of the model that it was trained on, as its configuration says; None if it does
+            not say.
+    """
+
+    folder: Path
+    base: str | None
+
+    @classmethod
+    def open(cls, folder: Path) -> Adapter:
+        """Read the configuration of an adapter.
+
+        Raises:
+            CheckpointError: If the folder holds none, or one whose weights are missing.
+        """
+        refuse_pointers(folder)
+        file = folder / CONFIG
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            base = content.get("base_model_name_or_path")
+        except (OSError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"{folder} holds no adapter that can be read: {file.name}: {error}."
+            ) from error
+        if (folder / "non_lora_trainables.bin").exists():
+            raise CheckpointError(
+                f"{folder} is an adapter in the layout of the LLaVA project, which transformers "
+                f"does not load. Merge it into {base} with that project's merge_lora_weights.py, "
+                "and convert the result to the layout of transformers."
+            )
+        if not any((folder / name).exists() for name in WEIGHTS):
+            raise CheckpointError(f"{folder} lacks the adapter's weights, {' or '.join(WEIGHTS)}.")
+        return cls(folder, base if isinstance(base, str) and base else None)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no whole weights lie beside the adapter."""
+        return not any(any(self.folder.glob(pattern)) for pattern in WHOLE_WEIGHTS)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the adapter, as JSON data."""
+        digest = hashlib.sha256()
+        for name in (CONFIG, *WEIGHTS):
+            if (self.folder / name).exists():
+                digest.update((self.folder / name).read_bytes())
+        return {
+            "source": self.folder.resolve().name,
+            "weights": f"sha256:{digest.hexdigest()}",
+            "base": self.base,
+            "merged": True,
+        }
+
+
+def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
+    """Return the adapter to merge; None if there is none.
+
+    Args:
+        folder: The folder that is loaded; None for a model of the hub.
+        option: The option `adapter`: a folder, or 'none' to take whole weights as they are.
+
+    Raises:
+        CheckpointError: If there is no such adapter, or if one lies beside whole weights and it is
+            not said whether they hold it already.
+    """
+    if option is not None and option != NONE:
+        return Adapter.open(Path(option).expanduser())
+    if folder is None or not (folder / CONFIG).exists():
+        return None
+    if option == NONE:
+        return None
+    if (adapter := Adapter.open(folder)).is_alone:
+        return adapter
+    raise CheckpointError(
+        f"{folder} holds whole weights and an adapter ({CONFIG}) beside them. Are they merged? "
+        f"Then set the model option adapter={NONE}. Are they its base? Then set adapter={folder}."
+    )
+
+
+@contextmanager
+def without_adapter(source: Source) -> Generator[Source]:
+    """Yield a source of the same files without the adapter that lies beside them, if any.
+
+    With peft installed, transformers would put that adapter into the model without a word.
+    """
+    folder = source.folder
+    if folder is None or not (folder / CONFIG).exists():
+        yield source
+        return
+    with TemporaryDirectory() as place:
+        for file in folder.iterdir():
+            if not file.name.startswith("adapter_"):
+                (Path(place) / file.name).symlink_to(file.resolve())
+        yield replace(source, location=place)
+
+
+def merge(model: Any, adapter: Adapter) -> Any:
+    """Return the model with an adapter merged into its weights.
+
+    Raises:
+        CheckpointError: If the adapter does not fit the model, or only in part.
+        PrerequisiteError: If peft is not installed.
+    """
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+        from peft.utils import load_peft_weights
+    except ImportError as error:
+        raise missing_package("peft", f"The adapter {adapter.folder}", "adapters") from error
+    try:
+        wrapped: Any = PeftModel.from_pretrained(model, str(adapter.folder))
+        stored = set(load_peft_weights(str(adapter.folder), device="cpu"))
+    except PrerequisiteError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"The adapter {adapter.folder} does not fit its base {adapter.base}: {describe(error)}"
+        ) from error
+    placed = set(get_peft_model_state_dict(wrapped))
+    if odd := sorted(stored ^ placed):
+        raise CheckpointError(
+            f"The adapter {adapter.folder} does not fit its base {adapter.base}: {len(odd)} of its "
+            f"tensors have no place or no values, for instance {odd[0]}. It was trained on another "
+            "model, or with a version of transformers that names layers differently: merge it "
+            "there with `merge_and_unload`, and load the merged folder."
+        )
+    return wrapped.merge_and_unload().eval()
