@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.datasets.base import Dataset
+from pixfoundation.emergence.analysis import keep_phrase_facts
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.loading import load_grounder
 from pixfoundation.models.base import Decoding, Model
@@ -152,6 +154,8 @@ def evaluate(
             f"{measure_completeness(RunRecords(run)).reason} They are recorded in {run.path}; the "
             "option `retry_failed` tries them again."
         )
+    if 3 in config.protocols and "spacy" in sys.modules and options.get("shard") is None:
+        keep_phrase_facts(run)
     return run
 
 

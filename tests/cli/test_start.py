@@ -55,3 +55,20 @@ def test_the_list_says_what_a_command_says_of_itself(name):
     """The summaries in `cli/commands.py` are the first sentences of the commands' own texts."""
     own = " ".join((COMMANDS[name].load(name).help or "").split("\n\n")[0].split())
     assert own.startswith(COMMANDS[name].summary)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of the embedded models."""
+    out = tmp_path_factory.mktemp("start") / "run"
+    command = [sys.executable, "-m", "pixfoundation", "run", "--limit", "4", "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+def test_a_score_needs_no_model_and_no_figure(run, tmp_path):
+    assert not imported(tmp_path, "score", run) & (HEAVY | {"PIL", "jinja2"})
+
+
+def test_a_report_needs_no_model_and_no_parser(run, tmp_path):
+    assert not imported(tmp_path, "report", run, "--out", tmp_path) & (HEAVY - {"matplotlib"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from typer.core import TyperCommand, TyperGroup
@@ -72,7 +74,7 @@ class Command(_Help, TyperCommand):
 
     def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Replace former spellings, then parse as usual."""
-        _skip_coercion(self, ctx)
+        _lighten(self, ctx)
         return super().parse_args(ctx, replace_options(args, OPTIONS.get(_path(ctx), {})))
 
 
@@ -87,7 +89,7 @@ class Group(_Help, TyperGroup):
 
     def parse_args(self, ctx: _Context, args: list[str]) -> list[str]:
         """Put the default command in front of arguments that name no command."""
-        _skip_coercion(self, ctx)
+        _lighten(self, ctx)
         named = args[0] if args else ""
         if self.default and named not in self.commands and named not in ctx.help_option_names:
             args = [self.default, *args]
@@ -134,15 +136,28 @@ def replace_options(args: Sequence[str], renamed: dict[str, str]) -> list[str]:
     return result
 
 
-def _skip_coercion(command: Any, ctx: _Context) -> None:
-    """Leave the values of a half-typed command line as they are; what coerces them is slow."""
+def _lighten(command: Any, ctx: _Context) -> None:
+    """Keep values that are right as they are from Typer's coercion, which loads pydantic.
+
+    Help texts and completion need no coercion at all; most options keep their defaults.
+    """
+    for parameter in command.get_params(ctx):
+        if "process_value" not in vars(parameter):
+            parameter.process_value = partial(_process, parameter, parameter.process_value)
+
+
+def _process(
+    parameter: Any, coerce: Callable[[_Context, Any], Any], ctx: _Context, value: Any
+) -> Any:
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if ctx.resilient_parsing:
-        for parameter in command.get_params(ctx):
-            parameter.process_value = _unchanged
-
-
-def _unchanged(_: _Context, value: Any) -> Any:
-    return value
+        return value
+    if kind is Path and isinstance(value, str) and parameter.nargs == 1:
+        value = Path(value)
+    right = type(value) is kind or (value is None and not parameter.required)
+    if kind is None or not right:
+        return coerce(ctx, value)
+    return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
 
 
 def _path(ctx: _Context) -> str:

@@ -20,6 +20,9 @@ def report_command(
     out: Path | None = typer.Option(
         None, help="Folder of the page. Default: `report` in the first run."
     ),
+    data_root: Path | None = typer.Option(
+        None, help="Folder of the dataset, if it has moved since the run."
+    ),
     title: str = typer.Option("PixFoundation report", help="The page's title."),
 ) -> None:
     """Write one self-contained HTML page: the tables, and a gallery of every sample.
@@ -36,7 +39,7 @@ def report_command(
 
     records = [RunRecords.of(run) for run in runs]
     folder = out or runs[0] / "report"
-    page = write_report(records, folder, title=title, options=options)
+    page = write_report(records, folder, title=title, options=options, data_root=data_root)
     output().print(f"The report: {page.resolve()}")
     names = run_names([each.run for each in records])
     exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))

@@ -20,7 +20,6 @@ from pixfoundation.emergence.concepts import (
     CONCEPTS,
     concept_numbers,
     count_concepts,
-    label_by_rules,
 )
 from pixfoundation.emergence.deletion import deletion_test
 from pixfoundation.emergence.labels import ConceptLabels, choose_labels
@@ -35,8 +34,8 @@ from pixfoundation.emergence.nulls import (
 )
 from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
 from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
+from pixfoundation.emergence.phrase_facts import PhraseFacts
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.phrases import head_word
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -206,7 +205,10 @@ def analyse(
     drawn = {null.name: null for null in draw_nulls(answers, draws, rng, conventions.ties)}
     shuffled = drawn["shuffled"].picks
     places = [answer.places for answer in answers]
-    by_rules = [label_by_rules(answer.answer.text, answer.phrases) for answer in answers]
+    facts = PhraseFacts(run.path)
+    by_rules = [facts.labels(answer.answer.text, answer.phrases) for answer in answers]
+    heads = _has_head(answers, picks, facts)
+    facts.save()
     concepts = [concept_numbers(row) for row in by_rules]
     same = [_is_expression(answer) for answer in answers]
     labels = choose_labels(records, answers, by_rules, judge)
@@ -240,7 +242,7 @@ def analyse(
         concepts=count_concepts(labels.letters),
         concept_p=_concept_p(concepts, picks, shuffled),
         coincides=_bootstrap(answers, seed).mean(values_at(same, picks[None])[0]),
-        coincides_by_head=_bootstrap(answers, seed).mean(_has_head(answers, picks)),
+        coincides_by_head=_bootstrap(answers, seed).mean(heads),
         hits=_hits(answers, picks, seed),
         deletion=deletion_test(records, seed),
         thoughts=thoughts,
@@ -284,10 +286,12 @@ def _is_expression(answer: AnswerOverlap) -> NDArray[np.float64]:
     return np.array([float(normalised(phrase.text) == expression) for phrase in answer.phrases])
 
 
-def _has_head(answers: Sequence[AnswerOverlap], picks: NDArray[np.int64]) -> list[float]:
+def _has_head(
+    answers: Sequence[AnswerOverlap], picks: NDArray[np.int64], facts: PhraseFacts
+) -> list[float]:
     indices: list[int] = picks.tolist()
     return [
-        float(answer.phrases[i].core.lower() == head_word(answer.sample.expression or "").lower())
+        float(answer.phrases[i].core.lower() == facts.head(answer.sample.expression or "").lower())
         for answer, i in zip(answers, indices, strict=True)
     ]
 
@@ -320,3 +324,18 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def keep_phrase_facts(run: RunDirectory, protocol: Protocol = 3) -> None:
+    """Write what the parser says of a run's phrases into it, so that no report has to load it.
+
+    Args:
+        run: A run directory.
+        protocol: The protocol of the answers.
+    """
+    facts = PhraseFacts(run.path)
+    for answer in answer_overlaps(run, protocol):
+        if answer.best is not None:
+            facts.labels(answer.answer.text, answer.phrases)
+            facts.head(answer.sample.expression or "")
+    facts.save()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask, ious
 from pixfoundation.report.embedding import pack_json
+from pixfoundation.report.pictures import find_image
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import Scores
@@ -54,7 +57,10 @@ class Gallery:
 
 
 def build_gallery(
-    runs: Sequence[RunRecords], scores: Sequence[Scores], names: Sequence[str]
+    runs: Sequence[RunRecords],
+    scores: Sequence[Scores],
+    names: Sequence[str],
+    data_root: Path | None = None,
 ) -> Gallery:
     """Collect the samples that all runs share, side by side.
 
@@ -62,6 +68,7 @@ def build_gallery(
         runs: Runs of the same dataset.
         scores: The scores of each run, in the same order.
         names: The name of each run, in the same order.
+        data_root: The dataset's folder, if it has moved since the runs; None if it has not.
 
     Raises:
         DataError: If the runs have no sample in common.
@@ -76,13 +83,25 @@ def build_gallery(
     readers = [_Reader(*of_run) for of_run in zip(runs, scores, strict=True)]
     entries: list[Entry] = []
     blocks: list[str] = []
+    unread: list[Path] = []
     for sample in samples:
-        entry, block = _sample(sample)
+        image = find_image(sample.image, runs[0].run.path, data_root)
+        entry, block = _sample(sample, image)
+        if not block["image"]:
+            unread.append(sample.image)
         answers = [reader.answers(sample.id) for reader in readers]
         texts = [{protocol: text for protocol, (text, _) in own.items()} for own in answers]
         masks = [{protocol: drawn for protocol, (_, drawn) in own.items()} for own in answers]
         entries.append(entry | {"runs": texts})
         blocks.append(pack_json(block | {"runs": masks}))  # at once: unpacked they are large
+    if unread:
+        logging.getLogger(__name__).warning(
+            "%d of %d images cannot be read, so the page shows them without a picture; the first "
+            "is %s. If the data has moved, name its folder: `data_root` (--data-root).",
+            len(unread),
+            len(samples),
+            unread[0],
+        )
     index = {
         "runs": [{"name": name} for name in names],
         "protocols": sorted({p for records in runs for p in records.run.config.protocols}),
@@ -162,8 +181,8 @@ class _Reader:
                 block["masks"][name] = {"counts": _counts(selection.mask)}
 
 
-def _sample(sample: Sample) -> tuple[Entry, Block]:
-    source, shown = _picture(sample)
+def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
+    source, shown = _picture(image, sample.size)
     entry = {
         "id": sample.id,
         "size": list(sample.size),
@@ -191,15 +210,15 @@ def _counts(mask: Mask) -> str:
     return (mask if grid == mask.size else mask.resize_nearest(grid)).counts.decode("ascii")
 
 
-def _picture(sample: Sample) -> tuple[str, tuple[int, int]]:
+def _picture(path: Path, size: tuple[int, int]) -> tuple[str, tuple[int, int]]:
     """Return the image as a data URL and its (height, width) there; an empty URL if unreadable."""
     try:
-        image = load_image(sample.image)
+        image = load_image(path)
     except DataError:
-        return "", sample.size  # the page shows a missing picture; the run records the failure
+        return "", size  # the page says that the picture is missing
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "webp", quality=90 if max(image.size) <= 256 else 82)
+    image.save(buffer, "webp", quality=90 if max(image.size) <= 256 else 82, method=2)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"data:image/webp;base64,{encoded}", (image.height, image.width)
 

@@ -16,7 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jinja2 import Environment, FunctionLoader, select_autoescape
+from PIL import Image
 
 from pixfoundation import __version__
 from pixfoundation.conventions import EmergenceConventions
@@ -57,6 +59,7 @@ def write_report(
     title: str = "PixFoundation report",
     scores: Sequence[Scores] | None = None,
     options: ScoreOptions | None = None,
+    data_root: Path | str | None = None,
 ) -> Path:
     """Write the page of one run, or of several side by side.
 
@@ -67,6 +70,7 @@ def write_report(
         scores: Scores of the runs, if they are at hand; None to score with `options`.
         options: How the runs are scored, and under which rules the emergence figures are drawn;
             None for the defaults.
+        data_root: The dataset's folder, if it has moved since the runs; None if it has not.
 
     Returns:
         The page's path.
@@ -81,7 +85,7 @@ def write_report(
     names = run_names([each.run for each in records])
     options = options or ScoreOptions()
     scores = [score(each, options) for each in records] if scores is None else scores
-    gallery = build_gallery(records, scores, names)
+    gallery = build_gallery(records, scores, names, None if data_root is None else Path(data_root))
     template = _environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
     _write(
@@ -155,9 +159,16 @@ def _figures(
 
 
 def _data_url(plot: Plot) -> str:
+    """Draw a figure once, where `savefig` would draw it twice; without a ground of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    plot.set_dpi(140)
+    plot.patch.set_alpha(0)
+    canvas = FigureCanvasAgg(plot)
+    canvas.draw()
     buffer = io.BytesIO()
-    plot.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, "webp", quality=90, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _environment() -> Environment:

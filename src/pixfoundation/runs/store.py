@@ -20,7 +20,7 @@ import json
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -169,8 +169,10 @@ class RunDirectory:
         if missing:
             with Appender(path / "samples.jsonl") as file:
                 for sample in missing:
-                    file.append(sample.to_json())
-                    run.samples[sample.id] = run._known[sample.id] = sample
+                    # Absolute, so that a report can be made from any folder.
+                    kept = replace(sample, image=sample.image.absolute())
+                    file.append(kept.to_json())
+                    run.samples[kept.id] = run._known[kept.id] = kept
         return run
 
     def _keep_variants(self, source: VariantSource) -> None:

@@ -1,0 +1,34 @@
+"""Finds the image files of a run, wherever the page is written and wherever the data has moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def find_image(image: Path, run: Path, data_root: Path | None = None) -> Path:
+    """Return where the file of a sample lies.
+
+    Args:
+        image: The path as the run records it.
+        run: The run directory. A relative path, as earlier runs hold it, is looked for from the
+            working directory, and then from the run's own folder and those above it.
+        data_root: The dataset's folder, if it has moved since. The end of the recorded path is
+            looked for in it, the longest end first; None to use the recorded path alone.
+
+    Returns:
+        The first file that exists; the recorded path if there is none.
+    """
+    return next((path for path in _places(image, run, data_root) if path.is_file()), image)
+
+
+def _places(image: Path, run: Path, data_root: Path | None) -> Iterator[Path]:
+    parts = [part for part in image.parts if part not in (image.anchor, "..")]
+    if data_root is not None:
+        for first in range(len(parts)):
+            yield data_root.joinpath(*parts[first:])
+    yield image
+    if not image.is_absolute():
+        folder = run.resolve()
+        for parent in (folder, *folder.parents):
+            yield parent / image
