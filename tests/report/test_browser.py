@@ -1,5 +1,6 @@
 """The page in a real browser: filtered, stepped through, searched; malicious text stays text."""
 
+import csv
 from dataclasses import replace
 
 import pytest
@@ -115,17 +116,78 @@ def test_candidates_are_stepped_through_by_key(page):
     assert not page.locator("#detail").is_visible()
 
 
+COLOURS_OF_BOXES = """() => {
+    const c = document.querySelector('.view canvas'), x = c.getContext('2d');
+    const at = (u, v) => Array.from(x.getImageData(u * c.width, v * c.height, 1, 1).data);
+    return [at(8 / 32, 12 / 24), at(24 / 32, 12 / 24)];
+}"""
+
+
 def test_the_mask_is_where_the_run_says(page):
     open_sample(page)
     page.wait_for_timeout(300)
-    tint = page.evaluate(
-        """() => { const c = document.querySelector('.view canvas'), x = c.getContext('2d');
-        const at = (u, v) => Array.from(x.getImageData(u * c.width, v * c.height, 1, 1).data);
-        return [at(8 / 32, 12 / 24), at(24 / 32, 12 / 24)]; }"""
-    )
-    inside, outside = tint
-    assert inside[0] > inside[2] + 30, "the mask on the left box is tinted"
+    inside, _ = page.evaluate(COLOURS_OF_BOXES)
+    assert inside[0] == inside[1] == inside[2], "an outline leaves the colours as they are"
+    page.keyboard.press("f")
+    page.wait_for_timeout(300)
+    inside, outside = page.evaluate(COLOURS_OF_BOXES)
+    assert inside[0] > inside[2] + 30, "the mask on the left box is filled"
     assert outside[0] == outside[1] == outside[2], "and nothing else is"
+
+
+def test_the_options_stand_by_themselves_and_the_correct_one_is_marked(page):
+    open_sample(page)
+    options = page.locator(".question li").all_inner_texts()
+    assert options[0].startswith("(a) ")
+    assert sum("the correct answer" in option for option in options) == 1
+
+
+def test_phrases_are_reached_and_chosen_by_key(page):
+    open_sample(page)
+    page.locator(".answer mark").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".candidates button[aria-pressed=true]").count() == 1
+
+
+def test_an_open_sample_has_an_address(page):
+    open_sample(page, 2)
+    address, title = page.url, page.inner_text("#detail-title")
+    page.keyboard.press("Escape")
+    assert "#" not in page.url
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector("#detail .side")
+    assert page.inner_text("#detail-title") == title
+
+
+def test_samples_are_sorted_by_iou_and_saved(page, tmp_path):
+    page.select_option("#sort", "high")
+    tags = [card.inner_text() for card in page.locator(".card:visible").all()]
+    assert ["IoU 100 %" in tag for tag in tags] == [True] * 3 + [False] * 3
+    page.select_option("#grounding", "right")
+    with page.expect_download() as download:
+        page.click("#csv")
+    download.value.save_as(tmp_path / "samples.csv")
+    with open(tmp_path / "samples.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    assert {row["iou native"] for row in rows} == {"1.0000"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_cut_on_a_phone(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    open_sample(page)
+    assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('#detail'))")
+
+
+def test_terms_explain_themselves_to_a_tap(page):
+    term = page.locator(".tiles .term").first
+    term.focus()
+    shown = term.evaluate("node => getComputedStyle(node, '::after').content")
+    assert term.get_attribute("title") in shown
 
 
 def test_a_hostile_answer_is_shown_as_text(page):

@@ -16,7 +16,14 @@ from PIL import Image
 
 from pixfoundation.app.assets import asset
 from pixfoundation.app.session import AUTOMATIC, Session
-from pixfoundation.app.views import COLOURS, attention_view, grid_picture, highlighted, outcome
+from pixfoundation.app.views import (
+    COLOURS,
+    attention_view,
+    caution,
+    grid_picture,
+    highlighted,
+    outcome,
+)
 from pixfoundation.datasets.pixscenes.dataset import make_pair
 from pixfoundation.datasets.pixscenes.drawing import render
 from pixfoundation.errors import DataError, PixFoundationError
@@ -213,7 +220,7 @@ def _grounding(
             gr.update(visible=False),
             gr.update(visible=True),
             highlighted(result.grounded),
-            outcome(result),
+            caution(model, result.grounded.image) + outcome(result),
             gr.update(value=grid_picture(result), visible=bool(result.grounded.candidates)),
             gr.update(value=attention or "", visible=attention is not None),
         )

@@ -23,6 +23,8 @@ SHOWN_SIDE = 720
 HEAT_SIDE = 192
 """Longest side of an attention map in pixels: hundreds of them go to the browser at once."""
 
+EMBEDDED, DRAWING_SIDE = "tiny-llava", 160
+"""The model that is trained on the drawings of PixScenes alone, and their side in pixels."""
 COLOURS = {str(number + 1): colour for number, colour in enumerate(PHRASE_COLOURS)}
 """Colour by label of a phrase, see `highlighted`; after the last one they start again."""
 
@@ -66,6 +68,24 @@ def outcome(result: GroundingResult) -> str:
     return f"Picked of {count} masks: mask {picked.index + 1}{phrase}, {size}."
 
 
+def caution(model: str, image: Image.Image) -> str:
+    """Return what to keep in mind about an answer as HTML; empty if there is nothing.
+
+    The embedded model has seen nothing but the drawings of PixScenes, which have one size.
+
+    Args:
+        model: Name of the model.
+        image: The image it was asked about.
+    """
+    if model != EMBEDDED or image.size == (DRAWING_SIDE, DRAWING_SIDE):
+        return ""
+    return (
+        '<p class="caution">This is the small model that comes with the package. It knows only '
+        "the drawings of PixScenes, such as the examples: on your own picture its answer and its "
+        "masks mean nothing. Choose another model for photographs.</p>"
+    )
+
+
 def attention_view(result: GroundingResult) -> str | None:
     """Return the slider over the tokens with the map of each, as HTML for `attention.js`.
 
@@ -87,7 +107,10 @@ def attention_view(result: GroundingResult) -> str | None:
         {"text": text, "colour": colours.get(number), "heat": address}
         for number, (text, address) in enumerate(zip(texts, heat_pictures(heat), strict=False))
     ]
+    low, high = float(np.nanmin(heat)), float(np.nanmax(heat))
     return _template().render(
+        low=f"{low:.1e}",
+        high=f"{high:.1e}",
         tokens=tokens,
         start=min(_first_token(result), len(tokens) - 1),
         image=_shown(grounded.image),

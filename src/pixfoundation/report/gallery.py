@@ -26,7 +26,7 @@ from pixfoundation.report.embedding import pack_json
 from pixfoundation.report.pictures import find_image
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.scoring.scores import Scores
+from pixfoundation.scoring.scores import CHANCE, Scores
 from pixfoundation.types import Candidate, Ended, Protocol, Sample
 
 SHOWN_SIDE = 480
@@ -103,7 +103,11 @@ def build_gallery(
             unread[0],
         )
     index = {
-        "runs": [{"name": name} for name in names],
+        "runs": [
+            {"name": name, "selectors": list(own.selectors), "lead": own.selector}
+            for name, own in zip(names, scores, strict=True)
+        ],
+        "chance": CHANCE,
         "protocols": sorted({p for records in runs for p in records.run.config.protocols}),
         "selectors": list(dict.fromkeys(name for own in scores for name in own.selectors)),
         "patterns": sorted({s.tags[tag] for s in samples for tag in PATTERN_TAGS if tag in s.tags}),
@@ -194,6 +198,8 @@ def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
         "expression": sample.expression,
         "tags": dict(sample.tags),
     }
+    if sample.expression is not None and sample.mask.is_empty:
+        entry["absent"] = True
     return entry, {
         "image": source,
         "truth": None if sample.mask.is_empty else _counts(sample.mask),

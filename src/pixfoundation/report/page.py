@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.gallery import build_gallery
+from pixfoundation.report.run_settings import run_settings
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -40,6 +42,26 @@ from pixfoundation.scoring.settings import Settings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
+TERMS = {
+    "S": "Harmonic mean of the better of A† and A, and the better of M† and M: high only if a "
+    "model both answers and grounds.",
+    "A†": "Accuracy of the answers to the question with its options. A pair counts as right only "
+    "if both its answers are.",
+    "A": "Accuracy of the answers by the option's letter. A pair counts as right only if both its "
+    "answers are.",
+    "M†": "Mean IoU of the masks of the answer to the question with its options.",
+    "M": "Mean IoU of the masks of the answer to 'Identify ...'.",
+    "Grove": "Mean over the samples of the geometric mean of the answer (0 or 1) and the IoU.",
+    "chance": "What the same selection reaches with as many masks at uniformly random points.",
+    "cIoU": "All intersections over all unions: large objects weigh more than in mIoU.",
+    "no mask": "Answers that offer no mask at all.",
+    "picked nothing": "Answers that offer masks, of which the selector picked none.",
+    "unparsed": "Answers in which no single option could be read.",
+    "present": "Over the samples whose object is in the image.",
+    "all": "Over all samples, those without the object included.",
+    "masks by": "The selector: what chose one mask among those that an answer offers.",
+}
+"""What the terms of the tables mean, shown on hover, focus or tap."""
 TEMPLATES = files("pixfoundation.report") / "templates"
 
 
@@ -93,6 +115,8 @@ def write_report(
         template.generate(
             title=title,
             version=__version__,
+            date=datetime.now().astimezone().strftime("%Y-%m-%d"),
+            terms=TERMS,
             style=_text("page.css"),
             script=_text("page.js"),
             data=embed_json(gallery.index),
@@ -147,12 +171,14 @@ def _figures(
             (
                 figures.concept_histogram,
                 "Bars of the concept category of the best phrases",
-                "With which concept the best mask appears; beside each bar, how often by chance.",
+                "With which concept the best mask appears; the marks beside each bar show how "
+                "often it would by chance, with the range of 95 % of the draws.",
             ),
             (
                 figures.iou_by_position,
                 "IoU of each phrase's best mask against its place in the answer",
-                "Every phrase of every answer: its place, and how well its best mask fits.",
+                "The phrases of every answer with a mask on the object: the place of each, and "
+                "how well its best mask fits. Filled: the best phrase of the answer.",
             ),
         )
     ]
@@ -163,7 +189,8 @@ def _data_url(plot: Plot) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     plot.set_dpi(140)
-    plot.patch.set_alpha(0)
+    for ground in (plot, *plot.axes):
+        ground.patch.set_alpha(0)
     canvas = FigureCanvasAgg(plot)
     canvas.draw()
     buffer = io.BytesIO()
@@ -190,6 +217,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
         "tables": [table for table in _tables(scores) if table.rows],
         "state": scores.completeness.sentence,
         "notes": [n for n in scores.notes if n not in completeness_notes(scores.completeness)],
+        "settings": run_settings(run),
         "rules": _rules(scores.settings),
         "failures": [
             {"sample": sample, "protocol": protocol, "error": reason}
@@ -224,10 +252,22 @@ def _lead(scores: Scores) -> list[dict[str, str]]:
         for symbol, meaning, figure in figures
     ]
     return [
-        {"symbol": symbol, "meaning": meaning, "value": value, "interval": interval}
+        {
+            "symbol": symbol,
+            "meaning": meaning,
+            "value": value,
+            "interval": interval,
+            "chance": _chance_of_lead(scores, symbol),
+        }
         for symbol, meaning, (value, _, interval) in shown
         if value != "–"
     ]
+
+
+def _chance_of_lead(scores: Scores, symbol: str) -> str:
+    """Return the chance level of a headline figure of masks; empty for any other figure."""
+    protocol = {"M†": 1, "M": 3}.get(symbol.partition(" ")[0])
+    return _chance(scores, protocol, scores.selector or "").partition(" ")[0] if protocol else ""
 
 
 def _bound(scores: Scores, symbol: str) -> str:
@@ -244,6 +284,7 @@ def _tables(scores: Scores) -> list[PageTable]:
                 percent(e)
                 for e in (line.a_dagger, line.a, line.m_dagger, line.m, line.s, line.grove)
             ),
+            *(_chance(scores, p, line.selector or "").partition(" ")[0] for p in (1, 3)),
         ]
         for line in scores.lines
     ]
@@ -288,7 +329,7 @@ def _tables(scores: Scores) -> list[PageTable]:
     return [
         PageTable(
             "Percent, with 95 % intervals. A pair counts as right only if both its answers are.",
-            ["masks by", "A†", "A", "M†", "M", "S", "Grove"],
+            ["masks by", "A†", "A", "M†", "M", "S", "Grove", "M† by chance", "M by chance"],
             paired,
         ),
         PageTable("Accuracy", ["", "question", "pair", "unparsed", *kinds, "graded by"], answers),

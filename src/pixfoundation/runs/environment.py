@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("pixfoundation", "numpy", "pycocotools", "torch", "transformers", "spacy", "pillow")
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the versions of the packages that results may depend on, and the device."""
+    """Return the versions of the packages that results may depend on, the device, and the call."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "device": _device(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 

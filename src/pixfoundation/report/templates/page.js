@@ -54,7 +54,7 @@ function decode(counts, height, width) {
   return inside;
 }
 
-async function draw(canvas, sample, candidate, { most = 960, truth = true } = {}) {
+async function draw(canvas, sample, candidate, { most = 960, truth = true, filled = $("fill").checked } = {}) {
   const ticket = (canvas.ticket = {});
   const [height, width] = sample.grid, [shownHeight, shownWidth] = sample.shown;
   const { picture, truth: target } = await block(sample);
@@ -66,8 +66,12 @@ async function draw(canvas, sample, candidate, { most = 960, truth = true } = {}
   ink.imageSmoothingEnabled = scale < 2;
   if (picture) ink.drawImage(picture, 0, 0, canvas.width, canvas.height);
   else { ink.fillStyle = "#888"; ink.font = "14px sans-serif"; ink.fillText("the image file was not found", 10, 24); }
-  if (candidate) tint(ink, canvas, decode(candidate.counts, height, width), height, width, colourOf(candidate.phrase));
-  if (target && truth) outline(ink, canvas, decode(target, height, width), height, width);
+  if (candidate) {
+    const inside = decode(candidate.counts, height, width), colour = colourOf(candidate.phrase);
+    if (filled) tint(ink, canvas, inside, height, width, colour);
+    outline(ink, canvas, inside, height, width, colour);
+  }
+  if (target && truth) outline(ink, canvas, decode(target, height, width), height, width, "#fff", [5, 4]);
   if (candidate?.point) {
     const [x, y] = [candidate.point[0] * canvas.width / sample.size[1], candidate.point[1] * canvas.height / sample.size[0]];
     ink.beginPath(); ink.arc(x, y, 5, 0, 7); ink.fillStyle = "#111"; ink.fill();
@@ -84,7 +88,8 @@ function tint(ink, canvas, inside, height, width, colour) {
   ink.drawImage(layer, 0, 0, canvas.width, canvas.height);
 }
 
-function outline(ink, canvas, inside, height, width) {
+// An outline leaves the colours inside as they are: a question may be about them.
+function outline(ink, canvas, inside, height, width, colour, dash = []) {
   const [sx, sy] = [canvas.width / width, canvas.height / height], line = new Path2D();
   for (let x = 0, k = 0; x < width; x++) for (let y = 0; y < height; y++, k++) {
     if (!inside[k]) continue;
@@ -93,16 +98,25 @@ function outline(ink, canvas, inside, height, width) {
     if (y === 0 || !inside[k - 1]) { line.moveTo(x * sx, y * sy); line.lineTo((x + 1) * sx, y * sy); }
     if (y === height - 1 || !inside[k + 1]) { line.moveTo(x * sx, (y + 1) * sy); line.lineTo((x + 1) * sx, (y + 1) * sy); }
   }
-  ink.lineWidth = 3; ink.strokeStyle = "rgb(0 0 0 / 55%)"; ink.stroke(line);
-  ink.lineWidth = 1.5; ink.strokeStyle = "#fff"; ink.stroke(line);
+  const unit = Math.max(1, canvas.width / 480);
+  ink.lineWidth = 4 * unit; ink.strokeStyle = "rgb(0 0 0 / 60%)"; ink.stroke(line);
+  ink.setLineDash(dash.map((length) => length * unit));
+  ink.lineWidth = 2 * unit; ink.strokeStyle = colour; ink.stroke(line);
+  ink.setLineDash([]);
 }
 
 const percent = (value) => (value == null ? "–" : (100 * value).toFixed(0) + " %");
-const state = () => Object.fromEntries(["protocol", "run", "pattern", "vqa", "grounding", "selector", "search"].map((id) => [id, $(id).value]));
+const state = () => Object.fromEntries(["protocol", "run", "pattern", "vqa", "grounding", "selector", "search", "sort"].map((id) => [id, $(id).value]));
 const several = data.runs.length > 1;
 
 // Numbers of the runs that are shown and that the filters are about.
 const runsOf = (want) => (want.run === "" ? data.runs.map((_, r) => r) : [Number(want.run)]);
+
+// A run shows its own masks: where it has no such selector, those of the selector that leads it.
+function selectorOf(r, want) {
+  const { selectors, lead } = data.runs[r];
+  return selectors.includes(want.selector) ? want.selector : lead;
+}
 
 // The mask that a selector shows for an answer; undefined where there is none.
 function chosen(drawn, selector) {
@@ -136,16 +150,18 @@ function matches(sample, want) {
   const runs = runsOf(want).map((r) => sample.runs[r]);
   if (want.pattern && !Object.values(sample.tags).includes(want.pattern)) return false;
   if (want.vqa && !fits(want.vqa, runs.map((run) => verdictsOf(run, want.protocol)))) return false;
-  if (want.grounding && !fits(want.grounding, runs.map((run) => [groundingOf(run[want.protocol], want.selector)]))) return false;
+  if (want.grounding && !fits(want.grounding, runs.map((run, k) => [groundingOf(run[want.protocol], selectorOf(runsOf(want)[k], want))]))) return false;
   return !want.search || textOf(sample).includes(want.search.toLowerCase());
 }
 
 function verdictTags(sample, r, want) {
-  const run = sample.runs[r], answer = run[want.protocol], kind = groundingOf(answer, want.selector);
+  const run = sample.runs[r], answer = run[want.protocol], selector = selectorOf(r, want), kind = groundingOf(answer, selector);
+  const chance = answer?.ious[data.chance[selector]];
   const tag = (name, text) => element("span", { className: "tag " + name, textContent: text });
   const tags = element("div", { className: "verdicts" });
   for (const protocol of ["1", "2"]) if (run[protocol]?.verdict) tags.append(tag(run[protocol].verdict, `P${protocol} ${run[protocol].verdict}`));
-  if (kind) tags.append(tag(kind, kind === "none" ? "no mask" : `IoU ${percent(answer.ious[want.selector])}`));
+  if (kind) tags.append(tag(kind, kind === "none" ? "the model gave no mask" : `IoU ${percent(answer.ious[selector])}${chance == null ? "" : `, chance ${percent(chance)}`}`));
+  if (sample.absent) tags.append(tag("none", "object absent"));
   if (answer?.error) tags.append(tag("wrong", "failed"));
   return tags;
 }
@@ -166,8 +182,64 @@ function refresh() {
   shown = data.samples.filter((sample) => matches(sample, want));
   const held = new Set(shown);
   for (const [sample, node] of cards) node.hidden = !held.has(sample);
+  arrange(want);
   $("count").textContent = `${shown.length} of ${data.samples.length} samples`;
   $("nothing").hidden = shown.length > 0;
+}
+
+const meanIou = (sample, want) => {
+  const found = runsOf(want).map((r) => sample.runs[r][want.protocol]?.ious[selectorOf(r, want)]).filter((iou) => iou != null);
+  return found.length ? found.reduce((sum, iou) => sum + iou, 0) / found.length : null;
+};
+
+// Samples without an IoU come last, whichever way the others are sorted.
+let arranged = "";
+function arrange(want) {
+  const sign = { low: 1, high: -1 }[want.sort];
+  const worth = new Map(sign ? data.samples.map((sample) => [sample, meanIou(sample, want)]) : []);
+  const order = (a, b) => (worth.get(a) == null) - (worth.get(b) == null) || sign * (worth.get(a) - worth.get(b));
+  if (sign) shown.sort(order);
+  if (arranged === want.sort + built) return;
+  arranged = want.sort + built;
+  const all = sign ? [...data.samples].sort(order) : data.samples;
+  $("gallery").append(...all.map((sample) => cards.get(sample)));
+}
+
+// The filtered samples as a table; a cell never starts with what a spreadsheet takes for a formula.
+function csv() {
+  const want = state(), names = data.selectors;
+  const cell = (value) => `"${String(value ?? "").replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
+  const rows = [["sample", "run", "protocol", "expression", "absent", "question", "options", "correct", "answer", "verdict", "error", ...names.map((name) => `iou ${name}`), "tags"]];
+  for (const sample of shown) for (const r of runsOf(want)) {
+    const answer = sample.runs[r][want.protocol];
+    rows.push([sample.id, data.runs[r].name, want.protocol, sample.expression, sample.absent ? "yes" : "", sample.question, sample.options.join(" | "), sample.answer,
+      answer?.text, answer?.verdict, answer?.error, ...names.map((name) => answer?.ious[name]?.toFixed(4)), Object.entries(sample.tags).map((pair) => pair.join("=")).join("; ")]);
+  }
+  return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+function download() {
+  const address = URL.createObjectURL(new Blob(["\ufeff" + csv()], { type: "text/csv" }));
+  element("a", { href: address, download: "samples.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+// The address of an open sample: it opens again wherever the page lies.
+function remember(sample) {
+  const want = state(), parts = { sample: sample.id, protocol: want.protocol, selector: want.selector, ...(want.run && { run: want.run }) };
+  history.replaceState(null, "", "#" + new URLSearchParams(parts));
+}
+
+function recall() {
+  const wanted = new URLSearchParams(location.hash.slice(1)), id = wanted.get("sample");
+  if (id == null) return;
+  for (const name of ["protocol", "selector", "run"]) {
+    const field = $(name), value = wanted.get(name);
+    if (value != null && [...field.options].some((option) => option.value === value)) field.value = value;
+  }
+  for (const name of ["pattern", "vqa", "grounding", "search"]) $(name).value = "";
+  refresh();
+  open(shown.findIndex((sample) => sample.id === id));
 }
 
 function build(want) {
@@ -183,7 +255,7 @@ function card(sample, want) {
     canvas.style.aspectRatio = sample.shown[1] + " / " + sample.shown[0];
     canvas.paint = async () => {
       const drawn = (await block(sample)).runs[r][want.protocol];
-      draw(canvas, sample, chosen(drawn, want.selector), { most: 480 });
+      draw(canvas, sample, chosen(drawn, selectorOf(r, want)), { most: 480 });
     };
     watcher.observe(canvas);
     return element("div", { className: "half" }, canvas, element("div", { className: "text" },
@@ -191,7 +263,7 @@ function card(sample, want) {
       element("div", { className: "said", textContent: answer ? answer.text.trim() || answer.error || "(empty answer)" : "(not asked)" }),
       verdictTags(sample, r, want)));
   });
-  const title = element("div", { className: "expression", textContent: sample.expression ?? "(nothing to find)" });
+  const title = element("div", { className: "expression", textContent: sample.expression ?? "(no expression: nothing is asked to be found)" });
   return element("button", { className: "card", type: "button", onclick: () => open(shown.indexOf(sample)) }, title, element("div", { className: "halves" }, ...sides));
 }
 
@@ -201,12 +273,16 @@ async function open(i) {
   current = i;
   const sample = shown[i], want = state(), found = await block(sample);
   if (shown[current] !== sample) return;
-  $("detail-title").textContent = `${sample.id} · ${sample.expression ?? "nothing to find"}`;
-  const options = sample.options.map((text, k) => `(${"abcdefghij"[k]}) ${text}`).join("  ");
-  const right = sample.answer ? `  Right: (${sample.answer})` : "";
+  $("detail-title").textContent = `${sample.id} · ${sample.expression ?? "no expression"}`;
+  const options = sample.options.map((text, k) => {
+    const letter = "abcdefghijklmnopqrstuvwxyz"[k], correct = letter === sample.answer;
+    return element("li", { className: correct ? "correct" : "", textContent: `(${letter}) ${text}${correct ? " ✓ the correct answer" : ""}` });
+  });
+  remember(sample);
   views = runsOf(want).map((r) => new View(sample, found.runs[r][want.protocol], r, want));
   $("detail-body").replaceChildren(
-    element("p", { className: "question", textContent: sample.question ? `${sample.question}  ${options}${right}` : "" }),
+    element("div", { className: "question" }, element("p", { textContent: sample.question ?? "" }), element("ul", {}, ...options)),
+    ...(sample.absent ? [element("p", { className: "absent", textContent: "The object is not in this image: the right mask is an empty one." })] : []),
     element("div", { className: "sides" }, ...views.map((view) => view.box)));
   $("previous").disabled = i === 0;
   $("next").disabled = i === shown.length - 1;
@@ -219,7 +295,7 @@ async function open(i) {
 class View {
   constructor(sample, drawn, r, want) {
     const answer = sample.runs[r][want.protocol];
-    Object.assign(this, { sample, drawn, want, at: -1, buttons: [] });
+    Object.assign(this, { sample, drawn, answer, selector: selectorOf(r, want), at: -1, buttons: [] });
     this.canvas = element("canvas");
     this.canvas.style.aspectRatio = sample.shown[1] + " / " + sample.shown[0];
     this.caption = element("p", { className: "caption", ariaLive: "polite" });
@@ -241,20 +317,27 @@ class View {
       }
       const button = element("button", { type: "button", textContent: percent(candidate.iou), ariaLabel: `${name}, mask ${candidate.index + 1}, IoU ${percent(candidate.iou)}`, onclick: () => this.show(c) });
       button.classList.toggle("oracle", this.drawn.picks.oracle === c);
-      button.classList.toggle("pick", this.want.selector !== "oracle" && this.drawn.picks[this.want.selector] === c);
+      button.classList.toggle("pick", this.selector !== "oracle" && this.drawn.picks[this.selector] === c);
       this.buttons.push(button);
       rows.get(candidate.phrase).append(button);
     });
-    const head = rows.size ? [element("p", { className: "note", textContent: "IoU of every mask, by noun phrase; ★ the best (oracle), ✓ the pick." })] : [];
+    const head = rows.size ? [element("p", { className: "note", textContent: `IoU of every mask, by noun phrase; ★ the best one (oracle)${this.selector === "oracle" ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
     return element("div", { className: "candidates" }, ...head, ...rows.values());
   }
 
   nameOf(candidate) { return this.drawn.phrases[candidate.phrase]?.text ?? "mask of the model"; }
 
   first() {
-    const wanted = chosen(this.drawn, this.want.selector), place = this.drawn?.candidates.indexOf(wanted) ?? -1;
+    const wanted = chosen(this.drawn, this.selector), place = this.drawn?.candidates.indexOf(wanted) ?? -1;
     if (place >= 0) this.show(place);
-    else this.paint(wanted, -1, `${wanted ? "the mask" : "no mask"} of ${this.want.selector}`);
+    else this.paint(wanted, -1, wanted ? `The mask by ${this.selector}` : this.nothing());
+  }
+
+  nothing() {
+    const count = this.drawn?.candidates.length ?? 0;
+    if (this.answer?.error) return "No mask: this answer failed.";
+    if (!count) return "No mask: the answer offers none.";
+    return `${this.selector} picked none of the ${count} ${count === 1 ? "mask" : "masks"}; they are listed below.`;
   }
 
   show(c) {
@@ -290,7 +373,8 @@ function said(answer, drawn, choose) {
   drawn.phrases.forEach((phrase, p) => {
     const [start, end] = phrase.span;
     if (start < at) return;
-    const mark = element("mark", { textContent: letters.slice(start, end).join(""), onclick: () => choose(p) });
+    const mark = element("mark", { textContent: letters.slice(start, end).join(""), tabIndex: 0, role: "button", title: "Show its masks", onclick: () => choose(p) });
+    mark.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(p); } };
     mark.style.background = colourOf(p) + "44";
     mark.style.borderColor = colourOf(p);
     box.append(letters.slice(at, start).join(""), mark);
@@ -312,9 +396,14 @@ const KEYS = {
   j: () => open(current + 1),
   k: () => open(current - 1),
   t: () => { withTruth = !withTruth; views.forEach((view) => view.again()); },
+  f: () => { $("fill").checked = !$("fill").checked; repaint(); },
 };
+function repaint() {
+  views.forEach((view) => view.again());
+  for (const canvas of document.querySelectorAll("#gallery canvas")) if (canvas.width) canvas.paint();
+}
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || $("zoom").open) return;
   if (!$("detail").open) {
     if (event.key === "/" && event.target.tagName !== "INPUT") { event.preventDefault(); $("search").focus(); }
     return;
@@ -339,8 +428,18 @@ $("previous").onclick = KEYS.k;
 $("next").onclick = KEYS.j;
 $("close").onclick = () => $("detail").close();
 $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
-$("detail").addEventListener("close", () => { views = []; cards.get(shown[current])?.focus(); });
+$("detail").addEventListener("close", () => { views = []; history.replaceState(null, "", location.pathname + location.search); cards.get(shown[current])?.focus(); });
 $("reset").onclick = () => { for (const id of ["pattern", "vqa", "grounding", "search"]) $(id).value = ""; refresh(); };
-for (const id of ["protocol", "run", "pattern", "vqa", "grounding", "selector"]) $(id).addEventListener("change", refresh);
+for (const id of ["protocol", "run", "pattern", "vqa", "grounding", "selector", "sort"]) $(id).addEventListener("change", refresh);
+$("fill").addEventListener("change", repaint);
+$("csv").onclick = download;
+for (const picture of document.querySelectorAll("figure button")) picture.onclick = () => {
+  $("zoom").querySelector("img").src = picture.querySelector("img").src;
+  $("zoom").querySelector("img").alt = picture.querySelector("img").alt;
+  $("zoom").showModal();
+};
+$("zoom").onclick = () => $("zoom").close();
+addEventListener("hashchange", recall);
 $("search").addEventListener("input", refresh);
 refresh();
+recall();
