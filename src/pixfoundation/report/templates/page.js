@@ -71,7 +71,7 @@ async function draw(canvas, sample, candidate, { most = 960, truth = true, fille
     if (filled) tint(ink, canvas, inside, height, width, colour);
     outline(ink, canvas, inside, height, width, colour);
   }
-  if (target && truth) outline(ink, canvas, decode(target, height, width), height, width, "#fff", [5, 4]);
+  if (target && truth) outline(ink, canvas, decode(target, height, width), height, width, "#fff", 1.2);
   if (candidate?.point) {
     const [x, y] = [candidate.point[0] * canvas.width / sample.size[1], candidate.point[1] * canvas.height / sample.size[0]];
     ink.beginPath(); ink.arc(x, y, 5, 0, 7); ink.fillStyle = "#111"; ink.fill();
@@ -89,7 +89,7 @@ function tint(ink, canvas, inside, height, width, colour) {
 }
 
 // An outline leaves the colours inside as they are: a question may be about them.
-function outline(ink, canvas, inside, height, width, colour, dash = []) {
+function outline(ink, canvas, inside, height, width, colour, thickness = 2.6) {
   const [sx, sy] = [canvas.width / width, canvas.height / height], line = new Path2D();
   for (let x = 0, k = 0; x < width; x++) for (let y = 0; y < height; y++, k++) {
     if (!inside[k]) continue;
@@ -99,10 +99,8 @@ function outline(ink, canvas, inside, height, width, colour, dash = []) {
     if (y === height - 1 || !inside[k + 1]) { line.moveTo(x * sx, (y + 1) * sy); line.lineTo((x + 1) * sx, (y + 1) * sy); }
   }
   const unit = Math.max(1, canvas.width / 480);
-  ink.lineWidth = 4 * unit; ink.strokeStyle = "rgb(0 0 0 / 60%)"; ink.stroke(line);
-  ink.setLineDash(dash.map((length) => length * unit));
-  ink.lineWidth = 2 * unit; ink.strokeStyle = colour; ink.stroke(line);
-  ink.setLineDash([]);
+  ink.lineWidth = (thickness + 1.6) * unit; ink.strokeStyle = "rgb(0 0 0 / 60%)"; ink.stroke(line);
+  ink.lineWidth = thickness * unit; ink.strokeStyle = colour; ink.stroke(line);
 }
 
 const percent = (value) => (value == null ? "–" : (100 * value).toFixed(0) + " %");
