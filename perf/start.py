@@ -1,4 +1,4 @@
-"""Measures what the small commands cost beside `import numpy`, as ratios of processor time.
+"""Measures what the small commands cost next to `import numpy`, as ratios of processor time.
 
     python perf/start.py [--run RUN] [--times 9]
 
@@ -20,7 +20,7 @@ PROGRAM = "import sys; sys.argv[0] = 'pixfoundation'; from pixfoundation.cli imp
 
 
 def commands(run: Path, page: Path) -> dict[str, tuple[float, list[str], dict[str, str]]]:
-    """Return by title the greatest ratio wanted, the arguments of Python, and the environment."""
+    """Return by title the greatest ratio limit, the arguments of Python, and the environment."""
     complete = {"_PIXFOUNDATION_COMPLETE": "complete_bash"}
     cli = ["-c", PROGRAM]
     return {
@@ -67,10 +67,10 @@ def main() -> None:
             for title, (_, arguments, environment) in cases.items():
                 spent = processor_time(arguments, inherited | environment)
                 least[title] = min(least[title], spent)
-    print(f"{'command':<26}{'seconds':>8}{'ratio':>7}{'wanted':>8}")
-    for title, (wanted, _, _) in cases.items():
+    print(f"{'command':<26}{'seconds':>8}{'ratio':>7}{'limit':>8}")
+    for title, (limit, _, _) in cases.items():
         ratio = least[title] / least["import numpy"]
-        print(f"{title:<26}{least[title]:>8.3f}{ratio:>7.2f}{wanted:>8.1f}")
+        print(f"{title:<26}{least[title]:>8.3f}{ratio:>7.2f}{limit:>8.1f}")
 
 
 if __name__ == "__main__":

@@ -38,14 +38,14 @@ class Listed:
         from typer import Typer
         from typer.main import get_command, get_group
 
-        found = getattr(import_module(f"pixfoundation.cli.{self.module}"), self.attribute)
-        if isinstance(found, Typer):
-            command: Any = get_group(found)
+        loaded = getattr(import_module(f"pixfoundation.cli.{self.module}"), self.attribute)
+        if isinstance(loaded, Typer):
+            command: Any = get_group(loaded)
         else:
             alone = Typer(
                 add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
             )
-            alone.command(name, cls=Command)(found)
+            alone.command(name, cls=Command)(loaded)
             command = get_command(alone)
         command.name = name
         return command
