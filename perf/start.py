@@ -20,7 +20,7 @@ PROGRAM = "import sys; sys.argv[0] = 'pixfoundation'; from pixfoundation.cli imp
 
 
 def commands(run: Path, page: Path) -> dict[str, tuple[float, list[str], dict[str, str]]]:
-    """Return by title the greatest ratio limit, the arguments of Python, and the environment."""
+    """Return by title the limit of its ratio, the arguments of Python, and the environment."""
     complete = {"_PIXFOUNDATION_COMPLETE": "complete_bash"}
     cli = ["-c", PROGRAM]
     return {
