@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import typer
 
 from pixfoundation.cli.printing import notes
-from pixfoundation.runs.completeness import Completeness
+
+if TYPE_CHECKING:
+    from pixfoundation.runs.completeness import Completeness
 
 EXIT_CODE = 3
 """Exit code of a command whose output is of a run that lacks answers, or in which some failed."""
