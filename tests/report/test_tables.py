@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,24 @@ def test_wrong_wishes_are_refused(runs, tmp_path):
         render_table(runs, selectors=["auto"])
     with pytest.raises(DataError, match="markdown, latex, csv"):
         render_table(runs, "html")
+
+
+def test_a_run_that_lacks_answers_or_samples_is_marked_and_does_not_compete(tmp_path):
+    few = write_run(
+        tmp_path / "few", four_samples(), letters("a", "b", "a"), dataset="pixmmvp", model="m"
+    )
+    text = render_table([score(few)], published_rows=True)
+    assert "| m [incomplete: 3 of 4 answers] [4 of 300 samples] | no | - | 50.0 |" in text
+    assert "Not under the published rules: m." in text
+
+
+def test_rows_of_different_truth_are_refused_and_differing_samples_named(tmp_path):
+    first = score(write_run(tmp_path / "a", four_samples(), letters(*"abab"), model="m"))
+    fewer = score(write_run(tmp_path / "b", four_samples()[:2], letters(*"ab"), model="m"))
+    text = render_table([first, fewer])
+    assert "| m (a) |" in text
+    assert "The rows differ in samples: 4 samples, 1 to 4; 2 samples, 1 to 2." in text
+    other = four_samples()
+    other[0] = replace(other[0], answer="b")
+    with pytest.raises(DataError, match="differ in the truth of sample 1"):
+        render_table([first, score(write_run(tmp_path / "c", other, letters(*"abab")))])

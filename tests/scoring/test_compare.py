@@ -6,7 +6,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.scoring.compare import compare
 from pixfoundation.scoring.score import score
 
-from .runs import letters, make_sample, write_run
+from .runs import grades, letters, make_sample, write_run
 
 
 def many(n=100):
@@ -49,3 +49,18 @@ def test_different_truths_are_not_compared(tmp_path):
     third = write_run(tmp_path / "c", [make_sample("2", None)], ())
     with pytest.raises(DataError, match="share no samples"):
         compare(first.path, third.path)
+
+
+def test_runs_of_one_model_are_told_apart_and_differing_conditions_named(tmp_path):
+    first = write_run(tmp_path / "a", many(4), letters(*"abab"))
+    judged = letters(*"abab") + letters(*"abab", protocol=1)
+    second = write_run(tmp_path / "b", many(4), judged, (), grades(True, True, False, True))
+    third = write_run(tmp_path / "c", many(4), judged)
+    comparison = compare(second.path, third.path)
+    assert (comparison.first.name, comparison.second.name) == ("a model (b)", "a model (c)")
+    assert comparison.conditions == {"grader of protocol 1": ("someone", "rules")}
+    assert comparison.to_json()["conditions"] == {"grader of protocol 1": ["someone", "rules"]}
+    assert "conditions" not in compare(first.path, first.path).to_json()
+    text = str(comparison)
+    assert "The runs differ in grader of protocol 1: someone; rules." in text
+    assert "a model (b)" in text

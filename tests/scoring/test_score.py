@@ -281,3 +281,14 @@ def test_a_tag_with_one_value_can_be_asked_for(tmp_path):
     scores = score(write_run(tmp_path / "r", samples, letters("a", "a")))
     assert scores.tags() == {}
     assert list(scores.split("pattern")) == ["state"]
+
+
+def test_scores_and_runs_print_as_short_tables(tmp_path):
+    run = write_run(tmp_path / "r", four_samples(), letters("a", "b", "a", None))
+    assert str(run).splitlines()[0] == f"a model on doors: 4 samples in {run.path}"
+    assert "incomplete: 3 of 4 answers" in str(run)
+    title, head, row, *notes = str(score(run)).splitlines()
+    assert title == "a model on doors: 4 samples, 2 pairs"
+    assert head.split() == ["A†", "A", "M†", "M", "S"]
+    assert row.split() == ["-", "50.0%", "-", "-", "-"]
+    assert notes[0] == "Incomplete: 3 of 4 answers."

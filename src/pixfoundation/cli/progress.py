@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.progress import (
@@ -12,8 +13,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
 from rich.text import Text
@@ -29,6 +28,24 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
+
+
+class _TimeLeft(ProgressColumn):
+    """One time, with what it is: what is left, or at the end what it took."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"took {_clock(task.finished_time)}", style="cyan")
+        return Text(f"{_clock(task.time_remaining)} left", style="cyan")
+
+
+def _clock(seconds: float | None) -> str:
+    """Return hours, minutes and seconds; dashes where they are not known."""
+    if seconds is None:
+        return "-:--:--"
+    return str(timedelta(seconds=int(seconds)))
 
 
 @contextmanager
@@ -47,9 +64,7 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left", markup=False),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[failed]}", style="red", markup=False),
         console=notes(),
     ) as bar:

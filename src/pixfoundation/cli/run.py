@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.completeness import EXIT_CODE
+from pixfoundation.cli.completion import dataset_names, grounder_names, model_names, segmenter_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.options import (
     ATTN,
@@ -32,8 +33,14 @@ if TYPE_CHECKING:
 
 
 def run_command(
-    model: str = typer.Option("tiny-llava", help="A name of `pixfoundation models`, or a hub id."),
-    dataset: str = typer.Option("pixscenes", help="A name of `pixfoundation datasets`."),
+    model: str = typer.Option(
+        "tiny-llava",
+        help="A name of `pixfoundation models`, or a hub id.",
+        autocompletion=model_names,
+    ),
+    dataset: str = typer.Option(
+        "pixscenes", help="A name of `pixfoundation datasets`.", autocompletion=dataset_names
+    ),
     data_root: Path | None = DATA_ROOT,
     data_option: list[str] | None = DATA_OPTION,
     protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
@@ -41,6 +48,7 @@ def run_command(
         None,
         help="A name of `pixfoundation segmenters`, or a hub id. "
         "Default: tiny-sam for tiny-llava, else sam-vit-h.",
+        autocompletion=segmenter_names,
     ),
     no_segmenter: bool = typer.Option(
         False,
@@ -50,6 +58,7 @@ def run_command(
     grounder: str | None = typer.Option(
         None,
         help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
+        autocompletion=grounder_names,
     ),
     grounder_option: list[str] | None = typer.Option(
         None,

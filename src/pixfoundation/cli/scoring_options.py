@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from pixfoundation.cli.completion import selector_lists, selector_names, vector_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.conventions import EmptyTruth, NativeMasks
 from pixfoundation.scoring.options import ParserName, ScoreOptions
@@ -17,10 +18,13 @@ def score_options(
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
     selectors: str | None = typer.Option(
-        None, help="Selectors to measure, by commas. Default: those of the published tables."
+        None,
+        autocompletion=selector_lists,
+        help="Selectors to measure, by commas. Default: those of the published tables.",
     ),
     selector: str | None = typer.Option(
         None,
+        autocompletion=selector_names,
         help="The selector that leads the tables. Default: the first that the run has and that is "
         "no bound.",
     ),
@@ -38,7 +42,9 @@ def score_options(
         None, help="Native masks of an answer that count: the union of all (the default) or first."
     ),
     vectors: str | None = typer.Option(
-        None, help="Phrase vectors: en_core_web_lg or wordllama. Default: the first installed."
+        None,
+        autocompletion=vector_names,
+        help="Phrase vectors: en_core_web_lg or wordllama. Default: the first installed.",
     ),
     threshold: float | None = typer.Option(
         None,

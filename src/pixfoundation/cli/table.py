@@ -8,12 +8,15 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.completion import selector_lists
 from pixfoundation.cli.printing import print_text
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
 
 SELECTORS = typer.Option(
-    None, help="Selectors that get a line, by commas. Default: the leading one and the oracle."
+    None,
+    autocompletion=selector_lists,
+    help="Selectors that get a line, by commas. Default: the leading one and the oracle.",
 )
 
 

@@ -16,6 +16,7 @@ from pixfoundation.models.card import Capability
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Prompt
+from pixfoundation.wording import listed
 
 __all__ = [
     "Capability",
@@ -128,3 +129,14 @@ ModelFactory = Callable[..., Model]
 """`factory(name, *, device=None, dtype=None, **options) -> Model`: loads the weights."""
 
 models: Registry[ModelFactory] = Registry("model", group="pixfoundation.models")
+
+
+def describe_model(model: Model) -> str:
+    """Return what a model is as a short table, one line for each setting of its fingerprint."""
+    settings = [
+        (name, value)
+        for name, value in model.fingerprint().items()
+        if name != "name" and isinstance(value, str | int | float)
+    ]
+    gives = ", ".join(sorted(model.capabilities)) or "text alone"
+    return listed(model.name, [("gives", gives), *settings])

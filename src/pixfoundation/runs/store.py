@@ -43,6 +43,7 @@ from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_li
 from pixfoundation.typed_json import read_file
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
+from pixfoundation.wording import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -216,6 +217,22 @@ class RunDirectory:
     def name(self) -> str:
         """Name of the run: that of its model, or of its folder if the model has none."""
         return self.config.model.name or self.path.name
+
+    def __str__(self) -> str:
+        from pixfoundation.runs.completeness import measure_completeness
+        from pixfoundation.runs.run_records import RunRecords
+
+        state, config = measure_completeness(RunRecords(self)), self.config
+        samples = counted(len(self.samples), "sample")
+        return listed(
+            f"{self.name} on {config.dataset.name}: {samples} in {self.path}",
+            [
+                ("answers", state.sentence or f"{state.answers}, complete"),
+                ("protocols", ", ".join(map(str, config.protocols))),
+                ("segmenter", config.segmenter.name if config.segmenter else None),
+                ("grounder", config.grounding.name),
+            ],
+        )
 
     # ---- reading ---------------------------------------------------------------------------
 

@@ -21,10 +21,11 @@ from pixfoundation.scoring.conditions import (
     differing_conditions,
     told_apart,
 )
-from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
+from pixfoundation.wording import aligned, counted
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -91,6 +92,23 @@ class Comparison:
     differences: Mapping[str, Difference]
     dropped: int
     conditions: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        cells = [
+            [
+                name,
+                percent(each.first, interval=False),
+                percent(each.second, interval=False),
+                f"{100 * (each.value or 0):+.1f}{' *' if each.clear else '  '}",
+            ]
+            for name, each in self.differences.items()
+        ]
+        title = f"{self.first.dataset}: {counted(len(self.first.samples), 'shared sample')}, %"
+        head = ["", self.first.name, self.second.name, "difference  "]
+        runs = (self.first, self.second)
+        notes = [f"{r.name}: {r.completeness.sentence}" for r in runs if r.completeness.sentence]
+        notes += [f"The runs differ in {c}: {'; '.join(v)}." for c, v in self.conditions.items()]
+        return "\n".join([title, aligned([head, *cells]), *notes])
 
     def to_frame(self) -> pd.DataFrame:
         """Return the differences as a pandas data frame, see `scoring.frames.differences_frame`.

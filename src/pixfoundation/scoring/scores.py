@@ -21,6 +21,7 @@ from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
+from pixfoundation.wording import aligned, counted
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -176,6 +177,17 @@ class Scores:
         from pixfoundation.scoring.frames import samples_frame
 
         return samples_frame(self)
+
+    def __str__(self) -> str:
+        lines = list(self.paired.items()) or [("", self.lead)]
+        rows = [
+            [marked(name), *(text or "-" for text in self._cells(line).values())]
+            for name, line in lines
+        ]
+        pairs = f", {counted(self.n_pairs, 'pair')}" if self.n_pairs else ""
+        title = f"{self.name} on {self.dataset}: {counted(len(self.samples), 'sample')}{pairs}"
+        head = ["masks by" if self.paired else "", *self._cells(self.lead)]
+        return "\n".join([title, aligned([head, *rows]), *self.notes])
 
     def __repr__(self) -> str:
         cells = ", ".join(f"{name} {text}" for name, text in self._cells(self.lead).items() if text)

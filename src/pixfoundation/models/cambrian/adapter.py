@@ -15,7 +15,7 @@ from pixfoundation.attention import to_trace
 from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype, Source
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
 from pixfoundation.models.cambrian.prompt import load_tokenizer, prompt_ids, turn_ends
@@ -146,6 +146,9 @@ class CambrianModel:
             again = any(other is image for other in images[index + 1 :])
             answers.append(self._answer(image, prompt.text, decoding, again))
         return answers
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""

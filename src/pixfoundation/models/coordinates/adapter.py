@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from PIL import Image
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.base import Capability, Decoding, Model
+from pixfoundation.models.base import Capability, Decoding, Model, describe_model
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.models.coordinates.card import CARD
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
@@ -170,6 +170,9 @@ class PointingModel:
             self._placed(image, shown, answer)
             for image, shown, answer in zip(images, shown_images, answers, strict=True)
         ]
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the other model's fingerprint, and how it is asked."""

@@ -18,7 +18,7 @@ from pixfoundation.judges.base import Judge, Question
 from pixfoundation.judges.endpoint import RequestRefused
 from pixfoundation.judges.endpoint import load as load_endpoint
 from pixfoundation.judges.picking import to_png
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.models.coordinates.placing import parse_regions
@@ -119,6 +119,9 @@ class EndpointModel:
 
         with ThreadPoolExecutor(max_workers=self._at_once) as pool:
             return list(pool.map(one, images, prompts))
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the frame; what the server runs is not known here."""

@@ -15,7 +15,7 @@ from pixfoundation.conventions import AnswerEnd, AnswerText, MaskPairing
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype, Source, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.clip_square import clip_pixels
@@ -156,6 +156,9 @@ class LlavaGroundingModel:
             self._answer(encode(image), prompt.text, decoding)
             for image, prompt in zip(images, prompts, strict=True)
         ]
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""

@@ -14,7 +14,7 @@ from pixfoundation.conventions import AnswerText, KeptMasks, MaskPairing
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype, Source, resolve_device
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
@@ -148,6 +148,9 @@ class OmgLlavaModel:
             self._answer(image, encode(image), prompt, decoding)
             for image, prompt in zip(images, prompts, strict=True)
         ]
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""

@@ -28,7 +28,7 @@ from pixfoundation.hub import (
     resolve_device,
     resolve_dtype,
 )
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
@@ -257,6 +257,9 @@ class TransformersModel:
     def forget_image(self) -> None:
         """Free what was computed of the last image."""
         self._prefix = None
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""

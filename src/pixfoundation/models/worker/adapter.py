@@ -30,7 +30,7 @@ from pixfoundation.answer_parts import read_message, valid_text
 from pixfoundation.errors import DataError, UnavailableError
 from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.prompts import PromptTemplates
@@ -156,6 +156,9 @@ class WorkerModel:
                 self._one(image, paths[id(image)], prompt, decoding)
                 for image, prompt in zip(images, prompts, strict=True)
             ]
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the command; what it runs is not known here."""

@@ -14,7 +14,7 @@ from pixfoundation.conventions import AnswerText, QuestionEscaping
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
@@ -147,6 +147,9 @@ class LlavaSamModel:
     def forget_image(self) -> None:
         """Free what was computed of the last image."""
         self._encoded.forget()
+
+    def __str__(self) -> str:
+        return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
