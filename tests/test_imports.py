@@ -17,6 +17,7 @@ LAYERS = [
     {"masks", "images", "processors"},
     {"types"},
     {"answer_parts", "option_letters"},
+    {"endpoints"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},
     {"datasets", "judges", "options", "variants"},
     {"models", "segmenters"},

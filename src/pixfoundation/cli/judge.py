@@ -25,6 +25,9 @@ def judge_command(
     temperature: float | None = typer.Option(
         None, min=0.0, help="The judge's temperature. Default: 0, with --published 0.2."
     ),
+    retry_failed: bool = typer.Option(
+        False, "--retry-failed", help="Ask again where the judge gave no verdict."
+    ),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
 ) -> None:
@@ -72,9 +75,12 @@ def judge_command(
             phrases=phrases,
             at_once=at_once,
             conventions=judging,
+            retry_failed=retry_failed,
             on_progress=show,
         )
+    reasons = "; ".join(f"{count} {reason}" for reason, count in final.reasons.items())
     output().print(
         f"{final.done} answers judged by {backend.name} with {backend.asked} requests; "
-        f"{final.no_verdict} without a verdict, {final.deduplicated} near-equal masks not shown."
+        f"{final.no_verdict} without a verdict{f' ({reasons})' if reasons else ''}, "
+        f"{final.deduplicated} near-equal masks not shown."
     )

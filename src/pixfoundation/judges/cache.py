@@ -6,17 +6,23 @@ not after a kill.
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pixfoundation.answer_parts import valid_text
 from pixfoundation.errors import JudgeError
-from pixfoundation.judges.base import Judge, Question
+from pixfoundation.judges.base import Judge, JudgeReply, Question
+from pixfoundation.types import Ended
 
 MOST_BYTES = 4 << 20
-"""Greatest size of a cached reply; judges answer in a few words."""
+"""Size in bytes above which a file of the cache is no reply."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +57,23 @@ class CachedJudge:
                 f"The judge's replies cannot be cached in {folder}: {error.strerror}."
             ) from error
 
-    def ask(self, question: Question) -> str:
+    def ask(self, question: Question) -> JudgeReply:
         """Return the reply, from the cache if the same question was asked before.
 
         Raises:
+            RequestRefused: If this question gets no reply, but another may.
             JudgeError: If the budget is used up, or the judge fails.
         """
         file = self._folder / f"{question.key(self.name)}.txt"
         if (cached := _read(file)) is not None:
             return cached
-        with _lock_of(file):  # the same question of another thread or process waits here
+        with _locked(file):  # the same question of another thread or process waits here
             if (cached := _read(file)) is not None:
                 return cached
             self._spend()
-            reply = self._judge.ask(question)
+            reply = _valid(JudgeReply.of(self._judge.ask(question)))
             _write(file, reply)
+            file.with_suffix(".lock").unlink(missing_ok=True)  # whoever waits finds the reply
         return reply
 
     def _spend(self) -> None:
@@ -78,35 +86,80 @@ class CachedJudge:
             self.asked += 1
 
 
-def _lock_of(file: Path) -> FileLock:
+@contextmanager
+def _locked(file: Path) -> Generator[None]:
+    lock = FileLock(file.with_suffix(".lock"), thread_local=False)
     try:
-        return FileLock(file.with_suffix(".lock"), thread_local=False)
+        lock.acquire()
     except (OSError, Timeout) as error:
-        raise JudgeError(f"{file} cannot be locked: {error}") from error
-
-
-def _read(file: Path) -> str | None:
-    """Return a cached reply; None if there is none, or one that is damaged: it is asked again."""
+        raise JudgeError(f"{file} cannot be locked: {error}.") from error
     try:
-        if file.stat().st_size <= MOST_BYTES:
-            return file.read_text(encoding="utf-8")
-        reason = f"it is larger than {MOST_BYTES >> 20} MB"
+        yield
+    finally:
+        lock.release()
+
+
+def _valid(reply: JudgeReply) -> JudgeReply:
+    """Return the reply with texts that a file can hold."""
+    return JudgeReply.of(valid_text(str(reply)), valid_text(reply.thoughts), reply.ended)
+
+
+def _read(file: Path) -> JudgeReply | None:
+    """Return a cached reply; None if there is none, or its file is damaged."""
+    try:
+        return JudgeReply(_bytes(file).decode("utf-8"))
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        return _damaged(file)
+    except OSError as error:
+        raise JudgeError(f"The cached reply {file} cannot be read: {error.strerror}.") from error
+    file = file.with_suffix(".json")
+    try:
+        fields = json.loads(_bytes(file))
+        ended = fields.get("ended")
+        text, thoughts = fields["text"], fields.get("thoughts", "")
+        if not isinstance(text, str) or not isinstance(thoughts, str):
+            return _damaged(file)
+        return JudgeReply.of(text, thoughts, None if ended is None else Ended(ended))
     except FileNotFoundError:
         return None
-    except UnicodeDecodeError as error:
-        reason = str(error)
     except OSError as error:
-        raise JudgeError(f"The cached reply {file} cannot be read: {error}") from error
-    logger.warning("The cached reply %s is damaged and asked for again (%s).", file, reason)
-    return None
+        raise JudgeError(f"The cached reply {file} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return _damaged(file)
 
 
-def _write(file: Path, reply: str) -> None:
-    temporary = file.with_suffix(f".{threading.get_ident()}")
+def _bytes(file: Path) -> bytes:
+    """Read a file; raises ValueError for one that is larger than any reply."""
+    with open(file, "rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError("too large")
+    return data
+
+
+def _damaged(file: Path) -> None:
+    """Say that a file of the cache does not count; the next reply takes its place."""
+    logger.warning("The cached reply %s is damaged and asked for again.", file)
+
+
+def _write(file: Path, reply: JudgeReply) -> None:
+    """Put a reply on disk, complete or not at all: as plain text if there is no more to it."""
+    if reply.is_plain:
+        target, data = file, reply.encode("utf-8")
+    else:
+        fields = {"text": str(reply), "thoughts": reply.thoughts, "ended": reply.ended}
+        target, data = file.with_suffix(".json"), json.dumps(fields).encode("utf-8")
+    temporary = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     try:
-        temporary.write_text(reply, encoding="utf-8")
-        temporary.replace(file)
-        file.with_suffix(".lock").unlink(missing_ok=True)
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+        if target != file:
+            file.unlink(missing_ok=True)  # a damaged one
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise JudgeError(f"The reply cannot be written to {file}: {error.strerror}.") from error

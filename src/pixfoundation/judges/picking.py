@@ -120,7 +120,7 @@ def pick_by_tournament(
         verdicts = [_pick_one(judge, choice, heat, temperature, abstain=True) for heat in heats]
         for verdict in verdicts:
             if not verdict.valid:
-                return Verdict(None, False, verdict.reply, deduplicated)
+                return Verdict(None, False, verdict.reply, deduplicated, verdict.reason)
         remaining = [verdict.value for verdict in verdicts if verdict.value is not None]
         if len(remaining) <= 1:
             winner = remaining[0] if remaining else None
@@ -166,5 +166,5 @@ def _pick_one(
         f"one number from {0 if abstain else 1} to {len(shown)}",
     )
     if not number.value:  # no verdict, or 0 for 'none of them'
-        return Verdict(None, number.valid, number.reply)
+        return Verdict(None, number.valid, number.reply, reason=number.reason)
     return Verdict(shown[number.value - 1], True, number.reply)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pixfoundation.answer_parts import take_apart, valid_text
 from pixfoundation.judges import prompts, replies
-from pixfoundation.judges.base import Judge, Question
+from pixfoundation.judges.base import Judge, JudgeReply, Question
+from pixfoundation.types import Ended
 
 T = TypeVar("T")
 
@@ -21,12 +23,14 @@ class Verdict(Generic[T]):
         valid: Whether the judge answered what was asked, at once or after one retry.
         reply: The judge's last reply.
         deduplicated: Number of masks that were not shown, since near-equal ones were.
+        reason: Why there is no verdict, in a few words; empty if there is one.
     """
 
     value: T | None
     valid: bool
     reply: str
     deduplicated: int = 0
+    reason: str = ""
 
 
 def ask(
@@ -40,10 +44,20 @@ def ask(
         read: Parser of the reply; returns None for a reply that is not what was asked.
         expected: What the reply must be, for the reminder.
     """
-    value = read(reply := judge.ask(question))
+    value = read(reply := _reply(judge, question))
     if value is None:
-        value = read(reply := judge.ask(prompts.with_reminder(question, expected)))
-    return Verdict(value, value is not None, reply)
+        value = read(reply := _reply(judge, prompts.with_reminder(question, expected)))
+    reason = "" if value is not None else reply.shortfall or "not what was asked"
+    return Verdict(value, value is not None, str(reply), reason=reason)
+
+
+def _reply(judge: Judge, question: Question) -> JudgeReply:
+    """Ask, and take thoughts off a reply that a judge gives as plain text."""
+    reply = judge.ask(question)
+    if isinstance(reply, JudgeReply):
+        return reply
+    parts = take_apart(valid_text(reply))
+    return JudgeReply.of(parts.text, parts.thoughts, Ended.LENGTH if parts.unfinished else None)
 
 
 def ask_yes_no(judge: Judge, question: Question) -> Verdict[bool]:

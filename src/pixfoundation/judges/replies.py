@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_YES_NO = re.compile(r"(yes|no)\.*")
-_NUMBER = re.compile(r"\d+")
+_YES_NO = re.compile(r"(yes|no)[.!]*")
+_NUMBER = re.compile(r"(?:(?<!\S)-)?\d+")
+_MARKUP = re.compile(r"[*_`\"'“”‘’]+|\\boxed\{(?P<boxed>[^{}]*)\}|\\text\{(?P<text>[^{}]*)\}")
 _LETTER = r"\(?([a-f])\)?"
 _LETTERS = re.compile(
     rf"{_LETTER}(?:\s*(?:,|and|&|/|\s)\s*{_LETTER})?[.\s]*|{_LETTER}[:.,]? +[a-z/ ]+\.?"
@@ -16,11 +17,13 @@ _LETTERS = re.compile(
 def read_yes_no(reply: str) -> bool | None:
     """Read yes or no, with any number of full stops after it, as the published scripts do.
 
+    Markup around it is left out: `**Yes**`, `"no"`.
+
     Example:
-        >>> read_yes_no("Yes."), read_yes_no("no"), read_yes_no("Yes, it does")
+        >>> read_yes_no("Yes."), read_yes_no("**no**"), read_yes_no("Yes, it does")
         (True, False, None)
     """
-    match = _YES_NO.fullmatch(reply.strip().lower())
+    match = _YES_NO.fullmatch(_plain(reply))
     return None if match is None else match[1] == "yes"
 
 
@@ -53,5 +56,11 @@ def read_letters(reply: str) -> list[str] | None:
         >>> [read_letters(r) for r in ("(A), (E)", "e.", "b and d", "(c) Object part", "An apple")]
         [['a', 'e'], ['e'], ['b', 'd'], ['c'], None]
     """
-    match = _LETTERS.fullmatch(reply.strip().lower())
+    match = _LETTERS.fullmatch(_plain(reply))
     return None if match is None else list(dict.fromkeys(x for x in match.groups() if x))
+
+
+def _plain(reply: str) -> str:
+    """Return a reply in lower case, without markup and white space around it."""
+    plain = _MARKUP.sub(lambda match: match["boxed"] or match["text"] or "", reply)
+    return plain.strip().lower()

@@ -1,29 +1,33 @@
 """The stage that needs a judge: it grades answers, picks masks and labels concepts.
 
-Each verdict is appended to `verdicts.jsonl` before the next is waited for. A judge is not asked
-again for a verdict that the run holds.
+Each verdict is appended to `verdicts.jsonl`, and is on disk, before the next question is taken up.
+A judge is not asked again for a verdict that the run holds. A question that the judge does not
+take is one without a verdict; several in a row stop the judging.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
 import numpy as np
 
 from pixfoundation.conventions import DEFAULT, JudgingConventions, PickRequest
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, JudgeError, PixFoundationError
 from pixfoundation.images import load_image
 from pixfoundation.judges import prompts
-from pixfoundation.judges.base import Judge
+from pixfoundation.judges.base import Judge, RequestRefused
 from pixfoundation.judges.concurrency import concurrently
 from pixfoundation.judges.picking import MaskChoice, pick_mask
 from pixfoundation.judges.questions import Verdict, ask_concept, ask_yes_no
 from pixfoundation.masks import Mask
-from pixfoundation.runs.log import run_log
+from pixfoundation.runs.jsonl import Appender
+from pixfoundation.runs.log import RunLog, run_log
 from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -41,6 +45,9 @@ class Task(StrEnum):
 USUAL_TASKS = (Task.GRADE, Task.PICK)
 """Concepts are labelled on demand: they cost one request per answer, for the emergence analysis."""
 
+FAILURES_IN_A_ROW = 3
+"""Number of questions without a reply, one after the other, that stop the judging."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgingProgress:
@@ -51,19 +58,28 @@ class JudgingProgress:
         total: Number of answers to judge.
         no_verdict: Number of verdicts in which the judge did not answer what was asked.
         deduplicated: Number of masks that were not shown, since near-equal ones were.
+        reasons: Why there are no verdicts, with the number of each reason.
     """
 
     done: int
     total: int
     no_verdict: int
     deduplicated: int
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 AnyVerdict = Verdict[bool] | Verdict[int] | Verdict[list[str]]
 
 
+VerdictKey = tuple[VerdictKind, Key, str | None]
+"""What tells verdicts of one judge apart: kind, answer, and the phrase that a concept is about."""
+
+Outcome = list[tuple[VerdictKind, AnyVerdict]] | str
+"""Verdicts with their kinds, or in one sentence why the judge gave no reply."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(ABC):
     """An answer to be judged.
 
     Attributes:
@@ -82,15 +98,15 @@ class _Job:
         return None
 
     @property
-    def key(self) -> tuple[VerdictKind, Key, str | None]:
+    def key(self) -> VerdictKey:
         """What no second verdict is needed for."""
         return (self.kind, self.answer.key, self.phrase)
 
+    @abstractmethod
     def ask(
         self, judge: Judge, conventions: JudgingConventions, seed: int
     ) -> list[tuple[VerdictKind, AnyVerdict]]:
         """Ask the judge, and return its verdicts with their kinds."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,10 @@ class _Picking(_Job):
         self, judge: Judge, conventions: JudgingConventions, seed: int
     ) -> list[tuple[VerdictKind, AnyVerdict]]:
         place = [seed, zlib.crc32(self.sample.id.encode()), self.answer.protocol]
-        choice = MaskChoice(load_image(self.sample.image), self.expression, self.masks)
+        image = load_image(self.sample.image)
+        if any(mask.size != (image.height, image.width) for mask in self.masks):
+            raise DataError(f"{self.sample.image} has another size than the masks of the run.")
+        choice = MaskChoice(image, self.expression, self.masks)
         picking = pick_mask(judge, choice, conventions, np.random.default_rng(place))
         return [("presence", picking.presence), ("pick", picking.pick)]
 
@@ -156,6 +175,7 @@ def judge_run(
     at_once: int = 4,
     conventions: JudgingConventions = DEFAULT.judging,
     seed: int = 2024,
+    retry_failed: bool = False,
     on_progress: Callable[[JudgingProgress], None] = lambda progress: None,
 ) -> JudgingProgress:
     """Have a judge grade answers of protocol 1, pick masks in 1 and 3, and label concepts.
@@ -169,11 +189,13 @@ def judge_run(
         at_once: Number of concurrent questions.
         conventions: How the judge is asked.
         seed: Seed of the shuffled places in the tournament.
+        retry_failed: Whether to ask again where there is no verdict.
         on_progress: Called after every judged answer.
 
     Raises:
         DataError: If there is no such task.
-        JudgeError: If the judge fails; the verdicts before that are safe.
+        JudgeError: If the judge fails, also at `FAILURES_IN_A_ROW` questions in a row; the
+            verdicts before that are safe.
         RunError: If another process writes to the directory, or it cannot be written.
     """
     known_tasks = _known_tasks(tasks)
@@ -185,30 +207,123 @@ def judge_run(
     ):
         name = author_name(judge, conventions)
         log.write(f"judge: {name}; tasks: {', '.join(known_tasks)}")
-        existing = [verdict for verdict in records.verdicts if verdict.judge == name]
-        judged = {(verdict.kind, verdict.key, verdict.phrase) for verdict in existing}
-        jobs = list(_jobs(records, known_tasks, phrases or {}))
-        pending = [job for job in jobs if job.key not in judged]
-        progress = JudgingProgress(
-            done=len(jobs) - len(pending),
-            total=len(jobs),
-            no_verdict=sum(not verdict.valid for verdict in existing),
-            deduplicated=sum(verdict.deduplicated for verdict in existing),
-        )
-        results = concurrently(lambda job: job.ask(judge, conventions, seed), pending, at_once)
-        for job, verdicts in results:
-            for kind, verdict in verdicts:
-                file.append(_record(job, kind, verdict, name).to_json())
-            progress = JudgingProgress(
-                progress.done + 1,
-                progress.total,
-                progress.no_verdict + sum(not verdict.valid for _, verdict in verdicts),
-                progress.deduplicated + sum(verdict.deduplicated for _, verdict in verdicts),
-            )
-            log.progress(progress.done, progress.total, progress.no_verdict)
+        existing: dict[VerdictKey, VerdictRecord] = {
+            (verdict.kind, verdict.key, verdict.phrase): verdict
+            for verdict in records.verdicts
+            if verdict.judge == name and (verdict.valid or not retry_failed)
+        }
+        jobs = list(_jobs(records, known_tasks, phrases or {}, log))
+        pending = [job for job in jobs if job.key not in existing]
+        verdicts = _Verdicts(file, name, log, existing)
+
+        def work(job: _Job) -> Outcome:
+            return _outcome(job, judge, conventions, seed)
+
+        done = len(jobs) - len(pending)
+        for job, outcome in concurrently(work, pending, at_once):
+            verdicts.add(job, outcome)
+            done += 1
+            progress = verdicts.progress(done, len(jobs))
+            log.progress(done, len(jobs), progress.no_verdict)
             on_progress(progress)
-        log.end(progress.done, progress.total, progress.no_verdict)
+        verdicts.end()
+        progress = verdicts.progress(done, len(jobs))
+        log.end(done, len(jobs), progress.no_verdict)
         return progress
+
+
+class _Verdicts:
+    """Writes verdicts, and counts questions without a reply.
+
+    A question without a reply is written as one without a verdict only when another gets a reply:
+    where none does, the judge is at fault, and the same command asks again.
+    """
+
+    def __init__(
+        self,
+        file: Appender,
+        judge: str,
+        log: RunLog,
+        existing: Mapping[VerdictKey, VerdictRecord],
+    ) -> None:
+        self._file, self._judge, self._log = file, judge, log
+        self._existing = set(existing)
+        self._failed: list[tuple[_Job, str]] = []
+        self._no_verdict = self._deduplicated = 0
+        self._reasons: Counter[str] = Counter()
+        for verdict in existing.values():
+            self._count(verdict)
+
+    def add(self, job: _Job, outcome: Outcome) -> None:
+        """Write the verdicts about one answer; what is on disk is not written again.
+
+        Raises:
+            JudgeError: If there are `FAILURES_IN_A_ROW` questions in a row without a reply.
+        """
+        if isinstance(outcome, str):
+            self._log.failure(job.sample.id, job.answer.protocol, outcome)
+            self._failed.append((job, outcome))
+            if len(self._failed) >= FAILURES_IN_A_ROW:
+                raise _all_failed(self._failed)
+            return
+        self._write_failed()
+        self._write(_record(job, kind, verdict, self._judge) for kind, verdict in outcome)
+
+    def end(self) -> None:
+        """Write what is left.
+
+        Raises:
+            JudgeError: If no question at all got a reply.
+        """
+        if self._failed and not self._existing:
+            raise _all_failed(self._failed)
+        self._write_failed()
+
+    def progress(self, done: int, total: int) -> JudgingProgress:
+        """Return the state after this number of answers."""
+        return JudgingProgress(
+            done, total, self._no_verdict, self._deduplicated, dict(self._reasons)
+        )
+
+    def _write_failed(self) -> None:
+        for job, reason in self._failed:
+            verdict: Verdict[bool] = Verdict(None, False, "", reason=reason)
+            self._write([_record(job, job.kind, verdict, self._judge)])
+        self._failed.clear()
+
+    def _write(self, records: Iterable[VerdictRecord]) -> None:
+        for record in records:
+            key: VerdictKey = (record.kind, record.key, record.phrase)
+            if key not in self._existing:  # a kill may have come between two verdicts of an answer
+                self._file.append(record.to_json())
+                self._existing.add(key)
+                self._count(record)
+
+    def _count(self, verdict: VerdictRecord) -> None:
+        self._deduplicated += verdict.deduplicated
+        if not verdict.valid:
+            self._no_verdict += 1
+            self._reasons[verdict.reason or "not what was asked"] += 1
+
+
+def _outcome(job: _Job, judge: Judge, conventions: JudgingConventions, seed: int) -> Outcome:
+    try:
+        return job.ask(judge, conventions, seed)
+    except (RequestRefused, DataError) as error:
+        return str(error)
+    except PixFoundationError:
+        raise
+    except Exception as error:  # of a judge that is a plug-in: it costs this question
+        return f"{type(error).__name__}: {error}"
+
+
+def _all_failed(failed: Sequence[tuple[_Job, str]]) -> JudgeError:
+    job, reason = failed[-1]
+    return JudgeError(
+        f"{reason} (sample {job.sample.id}, protocol {job.answer.protocol}) That makes "
+        f"{len(failed)} questions in a row without a reply. What was judged is safe; the same "
+        "command goes on from there."
+    )
 
 
 def author_name(judge: Judge, conventions: JudgingConventions) -> str:
@@ -228,10 +343,15 @@ def _known_tasks(tasks: Sequence[Task | str]) -> list[Task]:
     return [Task(task) for task in tasks]
 
 
-def _jobs(records: RunRecords, tasks: Sequence[Task], phrases: Mapping[Key, str]) -> Iterator[_Job]:
+def _jobs(
+    records: RunRecords, tasks: Sequence[Task], phrases: Mapping[Key, str], log: RunLog
+) -> Iterator[_Job]:
     for answer in records.answers.values():
-        sample, record = records.run.samples[answer.sample], records.candidates.get(answer.key)
+        sample, record = records.run.samples.get(answer.sample), records.candidates.get(answer.key)
         if answer.error is not None:
+            continue
+        if sample is None:
+            log.write(f"left out: the answer to {answer.sample!r}, which is no sample of the run")
             continue
         if Task.GRADE in tasks and answer.protocol == 1 and sample.answer is not None:
             yield _Grading(sample, answer)
@@ -253,4 +373,5 @@ def _record(job: _Job, kind: VerdictKind, verdict: AnyVerdict, judge: str) -> Ve
         verdict.reply,
         job.phrase,
         verdict.deduplicated,
+        verdict.reason,
     )

@@ -59,6 +59,7 @@ class StoredVerdict(Struct, frozen=True, gc=False, omit_defaults=True):
     reply: str
     phrase: str | None = None
     spared: Whole = 0
+    reason: str = ""
 
 
 class StoredDeletion(Struct, frozen=True, gc=False):

@@ -214,6 +214,7 @@ class VerdictRecord(OfAnswer):
         reply: What it said, word for word.
         phrase: Which phrase of the answer a `concept` is of; None for other kinds.
         deduplicated: Number of masks that were not shown for a `pick`, since near-equal ones were.
+        reason: Why there is no verdict; empty if there is one, or the reason is not known.
     """
 
     kind: VerdictKind
@@ -223,6 +224,7 @@ class VerdictRecord(OfAnswer):
     reply: str = ""
     phrase: str | None = None
     deduplicated: int = 0
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
@@ -234,7 +236,11 @@ class VerdictRecord(OfAnswer):
             "value": self.value,
             "valid": self.valid,
             "reply": self.reply,
-            **_given(phrase=self.phrase, spared=self.deduplicated or None),
+            **_given(
+                phrase=self.phrase,
+                spared=self.deduplicated or None,
+                reason=self.reason or None,
+            ),
         }
 
     @classmethod
@@ -255,6 +261,7 @@ class VerdictRecord(OfAnswer):
             data.reply,
             data.phrase,
             data.spared,
+            data.reason,
         )
 
 

@@ -5,18 +5,18 @@ Any OpenAI-compatible endpoint: a vendor's, or one that serves a local model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
 from PIL import Image
 
+from pixfoundation.endpoints.client import ChatClient, ChatQuestion
+from pixfoundation.endpoints.errors import RequestRefused
+from pixfoundation.endpoints.opening import EndpointOptions, open_chat
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype
-from pixfoundation.judges.base import Judge, Question
-from pixfoundation.judges.endpoint import RequestRefused
-from pixfoundation.judges.endpoint import load as load_endpoint
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
@@ -38,6 +38,9 @@ def load(
     at_once: Count = 4,
     retries: Annotated[int, Within(least=0)] = 6,
     timeout: Seconds = 120.0,
+    thinking: bool | None = None,
+    thinking_tokens: Annotated[int, Within(least=0)] = 0,
+    extra_body: Mapping[str, Any] | None = None,
     device: str | None = None,
     dtype: Dtype | None = None,
 ) -> EndpointModel:
@@ -52,7 +55,12 @@ def load(
         ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
         at_once: Number of concurrent requests.
         retries: Number of tries after the first.
-        timeout: Seconds that one try may take.
+        timeout: Seconds that one try may take in total.
+        thinking: Whether the model thinks, for servers with chat templates that have such a
+            switch; None leaves it to the server.
+        thinking_tokens: Number of tokens that a model may generate in addition to those of its
+            answer.
+        extra_body: Further fields of every request, such as `{"reasoning_effort": "low"}`.
         device: Ignored; part of the common factory signature.
         dtype: Ignored; part of the common factory signature.
 
@@ -69,10 +77,17 @@ def load(
         )
     if frame == "resized":
         raise DataError("How a server resizes images is not known here: choose another frame.")
-    endpoint = load_endpoint(
-        model, base_url=base_url, key_file=key_file, retries=retries, timeout=timeout
+    options = EndpointOptions(
+        base_url=base_url,
+        key_file=key_file,
+        retries=retries,
+        timeout=timeout,
+        thinking=thinking,
+        thinking_tokens=thinking_tokens,
+        repeats_cut_replies=False,  # an answer that is cut is counted as such
+        extra_body={} if extra_body is None else extra_body,
     )
-    return EndpointModel(endpoint, frame, ask, at_once)
+    return EndpointModel(open_chat(model, options), model, frame, ask, at_once)
 
 
 class EndpointModel:
@@ -84,13 +99,13 @@ class EndpointModel:
         templates: Protocol 3 asks for points or boxes.
     """
 
-    def __init__(self, endpoint: Judge, frame: Frame, ask: str, at_once: int) -> None:
-        """Wrap an endpoint; see `load` for the arguments."""
-        self.name = endpoint.name
+    def __init__(self, client: ChatClient, name: str, frame: Frame, ask: str, at_once: int) -> None:
+        """Wrap a client; see `load` for the arguments."""
+        self.name = f"openai:{name}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
         self.templates = PromptTemplates(identify=VISION_TEMPLATES[ask])
         self._frame: Frame = frame
-        self._endpoint, self._at_once = endpoint, at_once
+        self._client, self._at_once = client, at_once
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
@@ -100,22 +115,26 @@ class EndpointModel:
         A request that the endpoint refuses becomes an answer with an `error`.
 
         Raises:
-            JudgeError: If the endpoint fails at all requests.
+            JudgeError: If the endpoint rejects the key or stays out of reach.
         """
 
         def one(image: Image.Image, prompt: Prompt) -> Answer:
-            question = Question(
+            question = ChatQuestion(
                 prompt.text,
                 images=(to_png(image),),
                 temperature=decoding.temperature,
                 max_tokens=decoding.max_new_tokens,
             )
             try:
-                text = self._endpoint.ask(question)
+                reply = self._client.ask(question)
             except RequestRefused as error:  # of this question; the next may be taken
                 return Answer("", error=str(error))
-            size = (image.height, image.width)
-            return Answer(text, regions=parse_regions(text, self._frame, size))
+            return Answer(
+                reply.text,
+                regions=parse_regions(reply.text, self._frame, (image.height, image.width)),
+                thoughts=reply.thoughts,
+                ended=reply.ended,
+            )
 
         with ThreadPoolExecutor(max_workers=self._at_once) as pool:
             return list(pool.map(one, images, prompts))

@@ -1,0 +1,1 @@
+"""Requests to OpenAI-compatible endpoints, for judges and for served models."""
