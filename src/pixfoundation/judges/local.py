@@ -196,7 +196,7 @@ class LocalJudge:
         limit = question.max_tokens + self._room
         ids: Any = self._generate(inputs, question.temperature, limit)
         new: list[int] = ids[0, inputs["input_ids"].shape[1] :].tolist()
-        parts = take_apart(self._decoded(new), opened=opens_thoughts(prompt))
+        parts = take_apart(self._decoded(new), opened=bool(opens_thoughts(prompt)))
         is_cut = len(new) >= limit and new[-1] not in self._ends()
         ended = Ended.LENGTH if is_cut else Ended.STOP
         return JudgeReply.of(parts.text, parts.thoughts, ended)
