@@ -93,3 +93,54 @@ def test_a_plug_in_is_listed_unimported_and_may_register_itself(monkeypatch, tmp
     assert shapes.entry("oval").details == {"gives": "roundness"}
     with pytest.raises(PixFoundationError, match="announced as 'round_shapes:nothing' but cannot"):
         shapes.get("lost")
+
+
+def plugged_in(folder, name, entry_points, code=""):
+    """Write an installed package that announces a shape."""
+    info = folder / f"{name}-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_bytes(entry_points)
+    (folder / f"{name}.py").write_text(code)
+
+
+@pytest.mark.parametrize(
+    "entry_points",
+    [
+        b"[pixfoundation.test-broken]\nno equals sign\n",
+        b"oval = round_shapes:load\n[pixfoundation.test-broken]\n",
+        b"[pixfoundation.test-broken]\noval = not a module!\n",
+        b"[pixfoundation.test-broken]\noval = \n",
+        b"[pixfoundation.test-broken]\noval = \xff\xfe\n",
+        b"[pixfoundation.test-broken\noval = a:b\n[pixfoundation.test-broken]\n: = \n",
+    ],
+)
+def test_malformed_metadata_costs_one_warning(monkeypatch, tmp_path, caplog, entry_points):
+    plugged_in(tmp_path, "broken_shapes", entry_points)
+    plugged_in(tmp_path, "good_shapes", b"[pixfoundation.test-broken]\nround = good_shapes:load\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shapes = Registry("shape", group="pixfoundation.test-broken")
+    assert "round" in [entry.name for entry in shapes]
+    list(Registry("colour", group="pixfoundation.test-colours"))
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) <= 1
+    assert all("broken_shapes" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def load(:", "SyntaxError"),
+        ("import no_such_package_at_all", "no_such_package_at_all"),
+        ("", "load"),
+    ],
+)
+def test_a_plug_in_that_fails_at_import_is_named(monkeypatch, tmp_path, code, reason):
+    group = f"pixfoundation.test-{abs(hash(code))}"
+    plugged_in(tmp_path, "bad_shapes", f"[{group}]\noval = bad_shapes:load\n".encode(), code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "bad_shapes", raising=False)
+    with pytest.raises(PixFoundationError, match=f"'bad_shapes:load' but cannot be .*{reason}"):
+        Registry("shape", group=group).get("oval")

@@ -12,10 +12,13 @@ There are three ways into a registry, and each name takes one of them:
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pixfoundation.errors import (
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
+
+_GROUPS = "pixfoundation."
+"""How the names of this package's entry-point groups begin."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,23 +203,66 @@ Known: square.
     def _read_plugins(self) -> None:
         if self._plugins_read:
             return
-        from importlib.metadata import entry_points
-
         self._plugins_read = True
         for source in self._sources:
             source()
-        for point in entry_points(group=self.group):
+        for point, package in plug_ins(self.group):
             if point.name in self._entries:
                 continue  # a plug-in cannot replace a built-in
-            package = point.dist.name if point.dist else point.module
             # The origin is the factory's own module, so that it may register itself with details.
             self._entries[point.name] = Entry(
                 point.name,
                 _plugin_loader(self.kind, point),
                 f"from the package {package}",
                 {},
-                point.module,
+                point.value.partition(":")[0].strip(),
             )
+
+
+def plug_ins(group: str) -> list[tuple[EntryPoint, str]]:
+    """Return the entry points of a group with the names of their packages.
+
+    A package whose metadata cannot be read is logged once and left out.
+
+    Args:
+        group: The entry-point group.
+    """
+    import sys
+
+    return [pair for pair in _all_plug_ins(tuple(sys.path)) if pair[0].group == group]
+
+
+@cache
+def _all_plug_ins(path: tuple[str, ...]) -> tuple[tuple[EntryPoint, str], ...]:
+    """Return the entry points of this package's groups in all packages on a path.
+
+    Args:
+        path: Folders and archives with packages; of packages with one name the first counts.
+    """
+    from importlib.metadata import distributions
+
+    points: list[tuple[EntryPoint, str]] = []
+    seen: set[str] = set()
+    for package in distributions(path=list(path)):
+        place = str(getattr(package, "_path", "a package"))
+        try:
+            if not (package.read_text("entry_points.txt") or "").count(_GROUPS):
+                continue
+            name = package.name
+            if (key := re.sub(r"[-_.]+", "-", name).lower()) in seen:
+                continue
+            seen.add(key)
+            own = [point for point in package.entry_points if point.group.startswith(_GROUPS)]
+            for point in own:
+                if not re.fullmatch(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\]\s*)?", point.value):
+                    raise ValueError(f"{point.name!r} is announced as {point.value!r}")
+            points += [(point, name) for point in own]
+        except Exception as error:  # whatever malformed metadata lead to
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning(
+                "The plug-ins of %s are left out: its metadata is malformed (%s).", place, reason
+            )
+    return tuple(points)
 
 
 def import_submodules(package: str) -> None:
@@ -228,11 +279,25 @@ def import_submodules(package: str) -> None:
 def _plugin_loader(kind: str, point: EntryPoint) -> Callable[[], Any]:
     def load() -> Any:
         try:
-            return point.load()
-        except (ImportError, AttributeError) as error:
+            return load_plug_in(point)
+        except ImportError as error:
             raise PixFoundationError(
                 f"The {kind} {point.name!r} is announced as {point.value!r} but cannot be "
                 f"imported: {error}"
             ) from error
 
     return load
+
+
+def load_plug_in(point: EntryPoint) -> Any:
+    """Import what an entry point announces.
+
+    Raises:
+        ImportError: If that fails in any way, also by leaving the program.
+    """
+    try:
+        return point.load()
+    except (Exception, SystemExit) as error:
+        kind = "" if isinstance(error, ImportError | AttributeError) else type(error).__name__
+        reason = f"{kind}: {error}" if kind and str(error) else kind or str(error)
+        raise ImportError(reason) from error

@@ -13,11 +13,11 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, get_args
 
 from pixfoundation.models.coordinates.formats import CoordinateFormat
+from pixfoundation.registry import load_plug_in, plug_ins
 
 Capability = Literal["attention", "masks", "coordinates"]
 
@@ -150,11 +150,10 @@ def installed_cards() -> tuple[ModelCard, ...]:
     A card that cannot be imported is logged and left out.
     """
     cards = []
-    for point in entry_points(group=GROUP):
-        package = point.dist.name if point.dist else point.module
+    for point, package in plug_ins(GROUP):
         try:
-            card = point.load()
-        except (ImportError, AttributeError) as error:
+            card = load_plug_in(point)
+        except ImportError as error:
             logger.warning(
                 "The model card %r of the package %s is left out, because %s cannot be imported: "
                 "%s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from pixfoundation.models.base import ModelFactory, models
@@ -12,6 +13,8 @@ from pixfoundation.models.card import (
     installed_cards,
 )
 from pixfoundation.registry import Entry
+
+logger = logging.getLogger(__name__)
 
 
 def announce(cards: Iterable[ModelCard]) -> None:
@@ -32,7 +35,11 @@ def announce(cards: Iterable[ModelCard]) -> None:
 
 def announce_installed() -> None:
     """Announce the cards of installed plug-ins."""
-    announce(installed_cards())
+    for card in installed_cards():
+        try:
+            announce([card])
+        except (AttributeError, TypeError) as error:  # of a card that holds something else
+            logger.warning("The model card %r is left out: %s.", card.family, error)
 
 
 def entry_of(card: ModelCard, checkpoint: KnownCheckpoint | None = None) -> Entry[ModelFactory]:

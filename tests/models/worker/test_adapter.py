@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,39 @@ def test_the_page_names_every_option():
     options = set(inspect.signature(load).parameters) - {"name", "device", "dtype"}
     table = PAGE.split("## Options")[1].split("##")[0]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == options
+
+
+# ---- processes that a worker starts -------------------------------------------------------------
+
+
+def is_alive(pid):
+    """Whether a process is there, some time after it was killed."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads the state of processes in /proc")
+def test_a_wrapper_script_leaves_no_child_behind(tmp_path):
+    script = tmp_path / "wrapper.sh"
+    script.write_text(f"sleep 300 &\necho $! > {tmp_path / 'child'}\nsleep 300\n")
+    model = load("worker", command=f"sh {script}", timeout=2.0, restarts=0, log=tmp_path / "log")
+    (answer,) = ask(model, "x")
+    assert "did not answer within 2 seconds" in answer.error
+    assert not is_alive((tmp_path / "child").read_text().strip())
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads the state of processes in /proc")
+def test_a_child_that_keeps_the_output_open_does_not_hide_the_end(tmp_path):
+    script = tmp_path / "wrapper.sh"
+    script.write_text(f"sleep 300 &\necho $! > {tmp_path / 'child'}\nread line\nexit 3\n")
+    model = load("worker", command=f"sh {script}", timeout=60.0, restarts=0, log=tmp_path / "log")
+    (answer,) = ask(model, "x")
+    assert "ended with status 3 without an answer" in answer.error
+    assert not is_alive((tmp_path / "child").read_text().strip())

@@ -21,7 +21,7 @@ from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
-from pixfoundation.models.coordinates.placing import parse_regions
+from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within
 from pixfoundation.types import Answer, Prompt
@@ -129,11 +129,14 @@ class EndpointModel:
                 reply = self._client.ask(question)
             except RequestRefused as error:  # of this question; the next may be taken
                 return Answer("", error=str(error))
+            places = read_places(reply.text, self._frame, (image.height, image.width))
             return Answer(
                 reply.text,
-                regions=parse_regions(reply.text, self._frame, (image.height, image.width)),
+                regions=places.regions,
                 thoughts=reply.thoughts,
                 ended=reply.ended,
+                doubtful=places.doubtful,
+                left_out=places.left_out,
             )
 
         with ThreadPoolExecutor(max_workers=self._at_once) as pool:

@@ -10,15 +10,18 @@ writes to standard error, and what else it prints, is kept in the run directory.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +41,9 @@ from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 LOG = "worker.log"
+
+CHILDREN_MAY_FINISH = 0.5
+"""Seconds between the end of the command and that of the processes which it left behind."""
 
 
 class WorkerError(UnavailableError):
@@ -218,6 +224,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # a process group of its own, to be ended as a whole
             )
         except OSError as error:
             if self._errors is not None:
@@ -228,12 +235,22 @@ class _Process:
             ) from error
         self._lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
+        self._finalizer = weakref.finalize(self, _end_group, self._process)
 
     def _listen(self) -> None:
         if self._process.stdout is not None:
             for line in self._process.stdout:
                 self._lines.put(line)
         self._lines.put(b"")
+
+    def _watch(self) -> None:
+        """End what the command leaves behind when it ends: children may keep its output open."""
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            time.sleep(CHILDREN_MAY_FINISH)
+            self._finalizer()
 
     def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
@@ -259,8 +276,7 @@ class _Process:
         return reply
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._finalizer()
         for stream in (self._process.stdin, self._errors):
             if stream is not None:
                 try:
@@ -281,6 +297,15 @@ class _Process:
         kept = self._errors or sys.stderr.buffer
         kept.write(line)
         kept.flush()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all others of its group."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
