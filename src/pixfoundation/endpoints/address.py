@@ -22,7 +22,7 @@ NO_KEY = "none"  # what local servers that check no key are sent
 WORDS = 300
 """Greatest number of characters of a server's words in a message."""
 
-_MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
+_MASKED_KEY = re.compile(r"\S{0,100}\*{3,}\S{0,100}")
 """A key as providers show it: with asterisks, but with its first and last characters."""
 
 
@@ -44,6 +44,7 @@ class Address:
 
     def safe(self, words: str) -> str:
         """Return the words of a server in one line, shortened and without secrets."""
+        words = words[:10_000]
         for secret in self.secrets:
             words = words.replace(secret, "...")
         words = " ".join(_MASKED_KEY.sub("...", words).split())

@@ -21,6 +21,8 @@ _WORDS = ("message", "detail", "msg", "error_description", "reason", "title", "e
 """Fields that hold a sentence, or another object that holds one, the best first."""
 _CODES = ("code", "type", "status")
 _PARAM = ("param", "loc")
+LONGEST_SENTENCE = 2000
+"""Number of characters of a sentence that are read."""
 DEPTH = 6
 """Greatest depth at which a sentence is searched."""
 
@@ -31,7 +33,13 @@ _STATUS_OF_CODE = (
     (re.compile(r"permission|forbidden", re.I), 403),
     (re.compile(r"model.?not.?found|not.?found", re.I), 404),
     (re.compile(r"quota|billing|payment|credit", re.I), 402),
-    (re.compile(r"invalid|bad.?request|unsupported|context.?length|content.?filter", re.I), 400),
+    (
+        re.compile(
+            r"invalid|bad.?request|unsupported|context.?length|content.?(?:filter|policy)|moderation",
+            re.I,
+        ),
+        400,
+    ),
 )
 """Status codes of errors inside a reply with status 200, by their code or type."""
 
@@ -112,6 +120,7 @@ def error_of(reply: HttpReply) -> ProviderError | None:
 
 def _read(status: int, data: object, reply: HttpReply) -> ProviderError:
     sentence = next(_sentences(data), "") or ("" if data is not None else _plain(reply.body))
+    sentence = sentence[:LONGEST_SENTENCE]
     codes = [str(code) for code in _fields(data, _CODES) if isinstance(code, str | int)]
     params = [_last(param) for param in _fields(data, _PARAM)]
     code = " ".join(code[:100] for code in codes[:4])
