@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -233,3 +235,51 @@ def test_replies_cached_by_former_versions_are_found():
     assert question.key("openai:m") == (
         "70d53ebe22f4cb8af2d6eb8cad636609bd8fd9f83612d64dc532cc7bfce51c2b"
     )
+
+
+@pytest.mark.slow
+def test_a_hundred_random_kills_lose_nothing_and_ask_nothing_twice(run, tmp_path):
+    """A process is killed at random moments until a hundred kills; a reply on disk stays one."""
+    random, kept = np.random.default_rng(0), tmp_path / "kept"
+    command = [
+        *(sys.executable, "-c", "from pixfoundation.cli import main; main()"),
+        *("judge", str(run.path), "--model", "m", "--cache", str(kept), "--at-once", "2"),
+    ]
+    kills = kills_of_this_round = 0
+    with judge_server(reply) as server:
+        while kills < 100:
+            before = {path.name: path.read_bytes() for path in kept.glob("*.txt")}
+            sent = len(server.requests)
+            process = subprocess.Popen(
+                [*command, "--base-url", server.url],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            deadline = time.monotonic() + 60
+            while len(server.requests) == sent and process.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            time.sleep(random.uniform(0, 0.1))
+            process.kill()
+            is_killed = process.wait() == -9
+            kills += is_killed
+            kills_of_this_round += is_killed
+            assert all((kept / name).read_bytes() == data for name, data in before.items())
+            seen = [(text_of(body), tuple(images_of(body))) for body in server.requests]
+            again = len(seen) - len(set(seen))
+            assert again <= 2 * kills_of_this_round, "only what was under way at a kill"
+            if not is_killed:  # it is complete: begin anew
+                assert process.returncode == 0
+                whole = RunDirectory(run.path).verdicts()
+                assert len({(v.sample, v.protocol, v.kind) for v in whole}) == len(whole) == 30
+                (run.path / "verdicts.jsonl").unlink()
+                for path in kept.iterdir():
+                    path.unlink()
+                server.requests.clear()
+                kills_of_this_round = 0
+        subprocess.run([*command, "--base-url", server.url], check=True, capture_output=True)
+        uninterrupted = start(tmp_path / "other", list(run.samples.values()))
+        run_all(uninterrupted)
+        judge_run(uninterrupted, asker(server, tmp_path / "other kept"))
+    whole = RunDirectory(run.path).verdicts()
+    assert sorted(map(str, whole)) == sorted(map(str, uninterrupted.verdicts()))
