@@ -323,11 +323,12 @@ def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Ans
     text = reply.get("text")
     if not isinstance(text, str):
         raise _QuestionFailed("Its answer has no 'text'.")
-    said = read_message({"content": text, "reasoning": reply.get("thoughts")}, reply.get("ended"))
-    answer = Answer(said.text, thoughts=said.thoughts, ended=said.ended)
+    fields = {"content": text, "reasoning": reply.get("thoughts")}
+    message = read_message(fields, reply.get("ended"))
+    answer = Answer(message.text, thoughts=message.thoughts, ended=message.ended)
     size = (image.height, image.width)
     if frame is not None:
-        places = read_places(said.text, frame, size)
+        places = read_places(message.text, frame, size)
         return replace(
             answer,
             regions=places.regions,
@@ -337,7 +338,7 @@ def _read(reply: dict[str, Any], image: Image.Image, frame: Frame | None) -> Ans
     masks = reply.get("masks") or ()
     if not isinstance(masks, list | tuple):
         raise _QuestionFailed("Its 'masks' are not a list.")
-    return replace(answer, masks=tuple(_mask(entry, said.text, size) for entry in masks))
+    return replace(answer, masks=tuple(_mask(entry, message.text, size) for entry in masks))
 
 
 def _mask(entry: Any, text: str, size: tuple[int, int]) -> NativeMask:
