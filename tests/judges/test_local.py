@@ -98,3 +98,38 @@ def test_what_cannot_judge_says_so(tmp_path):
     asked._model.generate = lambda **_: (_ for _ in ()).throw(ValueError("too many images"))
     with pytest.raises(JudgeError, match=r"question with 3 images: too many images"):
         asked.ask(Question("Which?", "", tuple(PICTURES)))
+
+
+REFUSES = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+)
+LEAVES_OUT = (
+    "{% for m in messages if m['role'] != 'system' %}{{ m['content'][-1]['text'] }}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("template", ["refuses", "leaves out"])
+def test_where_there_is_no_system_role_the_text_goes_before_the_question(template):
+    asked = judge("llava")
+    whole = asked._processor.chat_template
+    asked._processor.chat_template = REFUSES + whole if template == "refuses" else LEAVES_OUT
+    prompt = asked.prompt(Question("Which?", "Be brief."))
+    assert "Be brief.\n\nWhich?" in prompt
+    assert isinstance(asked.ask(Question("Which?", "Be brief.", max_tokens=4)), str)
+
+
+def test_thoughts_are_taken_off_and_get_room_when_they_are_cut():
+    asked = judge("llava", room=32)
+    limits, texts = [], ["<think>is it", "<think>is it open?</think>Yes"]
+
+    def generate(inputs, temperature, limit):
+        limits.append(limit)
+        ids = inputs["input_ids"]
+        return torch.cat([ids, torch.zeros((1, limit), dtype=ids.dtype)], dim=1)
+
+    asked._generate = generate
+    asked._decoded = lambda ids: texts[min(len(limits), 2) - 1]
+    reply = asked.ask(Question("Which?", "Be brief.", max_tokens=4))
+    assert (str(reply), reply.thoughts) == ("Yes", "is it open?")
+    assert limits == [4, 36]
+    assert asked.name.endswith(", room 32")
