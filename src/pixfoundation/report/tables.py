@@ -119,7 +119,7 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
     Args:
         scores: The scores of the run.
         selectors: The selectors that get a line, as in `render_table`.
-        size: Number of samples of the dataset, if published rows stand beside; None otherwise.
+        size: Number of samples of the dataset, if published rows stand next to; None otherwise.
     """
     lines: list[Line] = []
     few = size is not None and len(scores.samples) < size

@@ -56,7 +56,7 @@ class Completeness:
 
     @property
     def mark(self) -> str | None:
-        """What must stand beside any number of the run, in few words; None for a sound run."""
+        """What must stand next to any number of the run, in few words; None for a sound run."""
         if not self.complete:
             return f"incomplete: {self.answers} of {counted(self.expected, 'answer')}"
         if self.failed:
