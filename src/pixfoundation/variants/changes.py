@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Box = tuple[int, int, int, int]
 
@@ -95,6 +97,8 @@ class Flip:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Return the mirrored image."""
+        from PIL import Image
+
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
     def apply_to_mask(self, mask: Mask) -> Mask:
@@ -118,10 +122,14 @@ class Rotate:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Return the rotated image, interpolated bilinearly."""
+        from PIL import Image
+
         return image.rotate(self.degrees, Image.Resampling.BILINEAR)
 
     def apply_to_mask(self, mask: Mask) -> Mask:
         """Return the rotated mask, by nearest neighbour."""
+        from PIL import Image
+
         picture = Image.fromarray(np.uint8(255) * mask.decode())
         return Mask.from_array(np.asarray(picture.rotate(self.degrees, Image.Resampling.NEAREST)))
 
@@ -142,6 +150,8 @@ class Compress:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Return the image as a JPEG decoder gives it back."""
+        from PIL import Image
+
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=self.quality)
         buffer.seek(0)
@@ -175,6 +185,8 @@ class PublishedColours:
 
     def apply(self, image: Image.Image) -> Image.Image:
         """Return the image that the generator hands to its JPEG encoder."""
+        from PIL import Image
+
         levels = _published_levels()
         pixels = np.asarray(image.convert("RGB"))
         darker = np.stack([levels[c][pixels[..., c]] for c in range(3)], axis=-1)
