@@ -289,3 +289,10 @@ def test_other_encodings_and_doubled_keys_are_refused_with_the_line(root, data, 
     (root / "samples.jsonl").write_bytes(data)
     with pytest.raises(DataError, match=said):
         _ = load(root).samples
+
+
+def test_an_image_that_is_too_long_for_models_is_named(tmp_path):
+    Image.new("RGB", (1093, 5)).save(tmp_path / "thin.png")
+    write(tmp_path, {"id": "1", "image": "thin.png", "expression": "the line"})
+    problems = check_data("folder", tmp_path).problems
+    assert any("5 x 1093" in p.message and p.severity == "warning" for p in problems)

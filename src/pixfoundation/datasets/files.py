@@ -19,6 +19,11 @@ MOST_DIGITS = 18
 """Greatest length of the number of an entry; what is longer is none."""
 
 
+LONGEST_SHAPE = 100
+"""Ratio of the sides of an image from which on `check` names it: Qwen-VL refuses 200, and a
+segmenter resizes the shorter side to less than a few pixels."""
+
+
 class FileDataset:
     """A dataset that was read from files, together with every problem of these files.
 
@@ -113,6 +118,14 @@ class FileDataset:
         for note in read.notes:
             yield Problem(sample.image, f"sample {sample.id}", note, "warning")
         size = (read.image.height, read.image.width)
+        if max(size) >= LONGEST_SHAPE * min(size):
+            yield Problem(
+                sample.image,
+                f"sample {sample.id}",
+                f"is {size[0]} x {size[1]} (height x width): models and segmenters refuse images "
+                "that are so long.",
+                "warning",
+            )
         if size != sample.size:
             yield Problem(
                 sample.image,
