@@ -69,13 +69,13 @@ def read_message(
         >>> read_message({"content": "B", "reasoning_content": "No gap."}, "stop").thoughts
         'No gap.'
     """
-    said: list[str] = []
+    texts: list[str] = []
     thought: list[str] = []
     refused: list[str] = []
     content = message.get("content")
     if content is not None and not isinstance(content, str | list):
         raise TypeError(f"the content is a {type(content).__name__}, not a text or a list of parts")
-    _collect(content, said, thought, refused)
+    _collect(content, texts, thought, refused)
     for name in _THOUGHT_FIELDS:
         shown: list[str] = []
         _collect(message.get(name), shown, shown, shown)
@@ -83,7 +83,7 @@ def read_message(
         if words.strip() and words.strip() not in (piece.strip() for piece in thought):
             thought.append(words)  # `reasoning` often repeats `reasoning_content`
     _collect(message.get("refusal"), refused, refused, refused)
-    parts = take_apart(valid_text("".join(said)), opened=opened and not thought)
+    parts = take_apart(valid_text("".join(texts)), opened=opened and not thought)
     thoughts = [*(valid_text(piece).strip() for piece in thought), parts.thoughts]
     ended = ended_by(finish_reason)
     text = parts.text
@@ -101,18 +101,18 @@ def ended_by(reason: object) -> Ended | None:
 
 
 def _collect(
-    value: object, said: list[str], thought: list[str], refused: list[str], depth: int = 0
+    value: object, texts: list[str], thought: list[str], refused: list[str], depth: int = 0
 ) -> None:
-    """Sort the texts of a content into said, thought and refused."""
+    """Sort the texts of a content into answer, thought and refused."""
     if isinstance(value, str):
-        said.append(value)
+        texts.append(value)
     elif isinstance(value, list) and depth < _DEEPEST:
         for part in cast("list[object]", value):
-            _collect(part, said, thought, refused, depth + 1)
+            _collect(part, texts, thought, refused, depth + 1)
     elif isinstance(value, dict) and depth < _DEEPEST:
         part = cast("dict[str, object]", value)
         kind = str(part.get("type", "")).lower()
-        target = said
+        target = texts
         if any(word in kind for word in _THOUGHT_TYPES) or part.get("thought") is True:
             target = thought
         elif "refusal" in kind:

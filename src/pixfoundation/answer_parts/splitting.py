@@ -143,9 +143,9 @@ def take_apart(text: str, *, opened: bool = False) -> AnswerParts:
     answer = _trimmed(text, answer) if answer != [(0, len(text))] else answer
     if unfinished:
         answer = []
-    said = "".join(text[low:high] for low, high in answer)
+    words = "".join(text[low:high] for low, high in answer)
     thoughts = "" if answer == [(0, len(text))] else _rest(text, answer)
-    return AnswerParts(said, thoughts, tuple(answer), unfinished)
+    return AnswerParts(words, thoughts, tuple(answer), unfinished)
 
 
 def opens_thoughts(prompt: str) -> str:
@@ -155,8 +155,8 @@ def opens_thoughts(prompt: str) -> str:
         >>> opens_thoughts("<|im_start|>assistant\n<think>\n"), opens_thoughts("assistant\n")
         ('<think>\n', '')
     """
-    found = _OPEN_AT_END.search(prompt[-200:])
-    return "" if found is None else found[0]
+    marker = _OPEN_AT_END.search(prompt[-200:])
+    return "" if marker is None else marker[0]
 
 
 def closing_marker(text: str) -> str:
@@ -227,19 +227,19 @@ def _outside_thoughts(text: str, opened: bool) -> tuple[list[Span], bool]:
         return ([] if bare["final"] is None else [bare.span("final")]), bare["final"] is None
     pieces: list[Span] = []
     at = 0  # where the piece that is being read starts
-    inside = opened
+    is_inside = opened
     for marker in _MARKER.finditer(text):
         if marker["open"] is not None:
-            if not inside:
+            if not is_inside:
                 pieces.append((at, marker.start()))
-            inside = True
+            is_inside = True
         else:
-            if not inside:
+            if not is_inside:
                 # What stands before it was thoughts, too: its opening is in the prompt, or an
                 # earlier marker only quoted one.
                 pieces = pieces[:-1] if pieces and at else []
-            inside, at = False, marker.end()
-    if inside:
+            is_inside, at = False, marker.end()
+    if is_inside:
         return _answer_in_thoughts(text, pieces)
     return [*pieces, (at, len(text))], False
 

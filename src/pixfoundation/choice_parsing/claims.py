@@ -154,11 +154,11 @@ class Stance:
 def stances(text: str, mentions: Sequence[Mention]) -> list[Stance]:
     """Return the stance of a text to each mention."""
     listed = _enumerated(text, mentions)
-    found = [_stance(text, mention, index in listed) for index, mention in enumerate(mentions)]
-    heads = {s.mention.letter for s in found if s.stands_first and s.mention.by_letter}
+    results = [_stance(text, mention, index in listed) for index, mention in enumerate(mentions)]
+    heads = {s.mention.letter for s in results if s.stands_first and s.mention.by_letter}
     if len(heads) > 1:  # a walk through the options, line by line
-        found = [Stance(s.mention, denied=s.denied) if s.stands_first else s for s in found]
-    return found
+        results = [Stance(s.mention, denied=s.denied) if s.stands_first else s for s in results]
+    return results
 
 
 def after_final_cue(text: str) -> str:
@@ -192,8 +192,10 @@ def _stance(text: str, mention: Mention, listed: bool) -> Stance:
         return Stance(mention, claimed=True, stands_first=True)
     if _WOULD.search(left):
         return Stance(mention)
-    held = '"' in text[max(0, mention.start - 1) : mention.start]
-    return Stance(mention, open=mention.by_text and not mention.is_plain_word and not held)
+    is_quoted_alone = '"' in text[max(0, mention.start - 1) : mention.start]
+    return Stance(
+        mention, open=mention.by_text and not mention.is_plain_word and not is_quoted_alone
+    )
 
 
 def _stands_alone(mention: Mention, left: str, right: str, text: str, end: int) -> bool:

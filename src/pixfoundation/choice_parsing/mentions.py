@@ -111,7 +111,7 @@ _BEHIND_LETTERS = {"is", "was", "because", "since", "as", "fits", "matches", "an
 @lru_cache(maxsize=512)
 def _patterns(options: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     """Return letter, text and pattern of each option that has a text, the longest text first."""
-    found: list[tuple[str, str, re.Pattern[str]]] = []
+    patterns: list[tuple[str, str, re.Pattern[str]]] = []
     for letter, option in zip(LETTERS, options, strict=False):
         bare = re.sub(r"\s+", " ", option).strip(" \t\n.,:;!?\"'*").lower()
         if not bare:
@@ -120,8 +120,8 @@ def _patterns(options: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]
         before = r"(?<![\w.])" if bare[0].isalnum() else r"(?<!\w)"
         behind = r"(?![\w%]|[.,:/]\d|-\w)" if bare[-1].isalnum() else r"(?!\w)"
         pattern = re.compile(before + r"\s+".join(words) + behind, re.IGNORECASE)
-        found.append((letter, bare, pattern))
-    return tuple(sorted(found, key=lambda entry: -len(entry[1])))
+        patterns.append((letter, bare, pattern))
+    return tuple(sorted(patterns, key=lambda entry: -len(entry[1])))
 
 
 def _word(word: str) -> str:
@@ -136,7 +136,7 @@ def _word(word: str) -> str:
 
 def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
     taken = bytearray(len(text))
-    found: list[Mention] = []
+    mentions: list[Mention] = []
     patterns = _patterns(options)
     same = {bare for _, bare, _ in patterns if sum(bare == other for _, other, _ in patterns) > 1}
     for letter, bare, pattern in patterns:
@@ -145,7 +145,7 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
                 continue
             taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
             by_place = bare.isdigit() and _BY_PLACE.search(text[: match.start()][-12:])
-            found.append(
+            mentions.append(
                 Mention(
                     match.start(),
                     match.end(),
@@ -155,7 +155,7 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
                     is_plain_word=bare in _FUNCTION_WORDS,
                 )
             )
-    yield from sorted(found, key=lambda mention: mention.start)
+    yield from sorted(mentions, key=lambda mention: mention.start)
 
 
 _BETWEEN = re.compile(r"[\s.:,)\-–—='\"(]{0,6}\Z|\s+\(\s*\Z")

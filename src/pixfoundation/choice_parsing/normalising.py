@@ -41,8 +41,8 @@ def undressed(text: str) -> str:
     Struck-out text is left out.
     """
     text = _FENCE.sub("\n", text)
-    if (held := _from_json(text)) is not None:
-        text = held
+    if (answer := _from_json(text)) is not None:
+        text = answer
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     text = re.sub(r"~~.*?~~|<(del|s|strike)>.*?</\1>", " ", text, flags=re.DOTALL)
     text = re.sub(r"<br\s*/?>", "\n", text)
@@ -61,7 +61,7 @@ def undressed(text: str) -> str:
 
 
 def _from_json(text: str) -> str | None:
-    """Return the answer in a JSON object; None if the text is none, or names no answer."""
+    """Return the answer in a JSON object; None if the text is no JSON, or has no answer."""
     text = text.strip()
     if not text.startswith(("{", "[", '"')) or len(text) > 20_000:
         return None

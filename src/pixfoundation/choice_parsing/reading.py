@@ -51,11 +51,11 @@ def read_choice(text: str, options: Sequence[str]) -> frozenset[str]:
         mentions = find_mentions(segment, options)
         if not mentions:
             continue
-        found = stances(segment, _without_listing(segment, mentions))
-        verdict = _verdict(found, denied)
+        results = stances(segment, _without_listing(segment, mentions))
+        verdict = _verdict(results, denied)
         if verdict is not None:
             return frozenset(verdict) & frozenset(known) if len(verdict) == 1 else frozenset()
-        denied |= {stance.mention.letter for stance in found if stance.denied}
+        denied |= {stance.mention.letter for stance in results if stance.denied}
     return frozenset()
 
 
@@ -83,17 +83,17 @@ def _segments(text: str, options: Sequence[str]) -> list[str]:
     return [text[cuts[i] : cuts[i + 1]] for i in range(0, len(cuts), 2)]
 
 
-def _verdict(found: Sequence[Stance], denied: set[str]) -> set[str] | None:
+def _verdict(results: Sequence[Stance], denied: set[str]) -> set[str] | None:
     """Return the claimed letters of a segment; None if it decides nothing."""
-    own_denied = {stance.mention.letter for stance in found if stance.denied}
-    claimed = {stance.mention.letter for stance in found if stance.claimed}
+    own_denied = {stance.mention.letter for stance in results if stance.denied}
+    claimed = {stance.mention.letter for stance in results if stance.claimed}
     if claimed:
         return set() if claimed & (denied | own_denied) or "" in claimed else claimed
-    named = {stance.mention.letter for stance in found if stance.open}
+    named = {stance.mention.letter for stance in results if stance.open}
     if len(named) == 1:
         letters = {
             s.mention.letter
-            for s in found
+            for s in results
             if s.mention.by_letter and not s.denied and not s.mention.is_plain_word
         }
         if letters - named or named & (denied | own_denied) or "" in named:
