@@ -21,7 +21,7 @@ class AnswerCounts:
     Attributes:
         answers: Number of answers, without failed ones.
         cut: Answers that the token limit ended.
-        cut_before_answer: Those of them that have no text beside their thoughts.
+        cut_before_answer: Those of them that have no text besides their thoughts.
         empty: Answers without text, thoughts aside, and without masks.
         refused: Answers that refuse the question, or that a filter withheld.
         broken_off: Answers that the server broke off for another reason.
@@ -76,17 +76,17 @@ def count_answers(records: RunRecords) -> dict[Protocol, AnswerCounts]:
 
 
 def _count(answers: Sequence[AnswerRecord]) -> AnswerCounts:
-    given = [answer for answer in answers if answer.error is None]
-    cut = [answer for answer in given if answer.ended is Ended.LENGTH]
+    complete = [answer for answer in answers if answer.error is None]
+    cut = [answer for answer in complete if answer.ended is Ended.LENGTH]
     return AnswerCounts(
-        answers=len(given),
+        answers=len(complete),
         cut=len(cut),
         cut_before_answer=_number(_is_empty(answer) for answer in cut),
-        empty=_number(_is_empty(answer) for answer in given),
-        refused=_number(_is_refused(answer) for answer in given),
-        broken_off=_number(a.ended in (Ended.ERROR, Ended.OTHER) for a in given),
-        doubtful=_number(answer.doubtful > 0 for answer in given),
-        left_out=_number(answer.left_out > 0 for answer in given),
+        empty=_number(_is_empty(answer) for answer in complete),
+        refused=_number(_is_refused(answer) for answer in complete),
+        broken_off=_number(a.ended in (Ended.ERROR, Ended.OTHER) for a in complete),
+        doubtful=_number(answer.doubtful > 0 for answer in complete),
+        left_out=_number(answer.left_out > 0 for answer in complete),
     )
 
 

@@ -1,9 +1,12 @@
 """A served model is evaluated like any other."""
 
 import pytest
+from PIL import Image
 
 from pixfoundation import api
 from pixfoundation.errors import DataError
+from pixfoundation.models.base import Decoding
+from pixfoundation.types import Prompt
 from tests.doubles import DiscSegmenter, ListDataset, make_samples
 from tests.judges.server import images_of, judge_server, text_of
 
@@ -51,3 +54,28 @@ def test_what_is_not_known_is_asked_for():
         api.load_model("openai")
     with pytest.raises(DataError, match="another frame"):
         api.load_model("openai", model="m", frame="resized")
+
+
+def test_the_parts_of_a_served_answer_are_taken_apart():
+    def reply(body):
+        if text_of(body).startswith("Locate"):
+            return '<think>[0, 0, 9, 9]</think>[{"box_2d": [100, 600, 300, 900]}]'
+        return "<think>Option (a)?</think>B"
+
+    with judge_server(reply) as server:
+        model = api.load_model("openai", model="m", base_url=server.url, ask="box")
+        image = Image.new("RGB", (200, 100))
+        prompts = [Prompt("1", 2, "Which?"), Prompt("1", 3, "Locate it")]
+        letter, box = model.answer([image] * 2, prompts, Decoding())
+    assert (letter.text, letter.thoughts) == ("B", "Option (a)?")
+    assert box.regions[0].coordinates == pytest.approx((120, 10, 180, 30))
+
+
+def test_the_order_of_the_axes_is_an_option(tmp_path):
+    with judge_server(lambda body: '{"point": [500, 250]}') as server:
+        model = api.load_model("openai", model="m", base_url=server.url, order="y-first")
+        data = ListDataset(make_samples(tmp_path / "images", 1))
+        run = api.evaluate(model, data, DiscSegmenter(), out=tmp_path / "run", protocols=(3,))
+    width, height = run.samples["0"].size[::-1]
+    assert run.candidates()["0", 3].candidates[0].point == (0.25 * width, 0.5 * height)
+    assert model.fingerprint()["order"] == "y-first"

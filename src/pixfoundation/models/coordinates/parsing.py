@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 Unit = Literal["percent", "unit"]
 
 LARGEST = 1_000_000
-"""A larger coordinate is none: a model that repeats a digit without end writes such numbers."""
+"""A larger number is no coordinate; a model that repeats a digit without end writes such."""
 LONGEST = 200_000
 """Characters of an answer that are read."""
 _DEEPEST = 16
@@ -288,7 +288,7 @@ def _place(values: Sequence[Any]) -> NamedPlace:
 
 
 def _number(value: Any) -> tuple[float, bool] | None:
-    """Return a number, written as a text or not, and whether it is percent; None if it is none."""
+    """Return a number, also of a text, and whether it is percent; None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

@@ -20,7 +20,7 @@ from pixfoundation.hub import Dtype
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
-from pixfoundation.models.coordinates.formats import FRAMES, Frame
+from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
 from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within
@@ -35,6 +35,7 @@ def load(
     key_file: Path | str | None = None,
     frame: Frame = "thousand",
     ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] = "point",
+    order: Order = "by-form",
     at_once: Count = 4,
     retries: Annotated[int, Within(least=0)] = 6,
     timeout: Seconds = 120.0,
@@ -53,6 +54,8 @@ def load(
         key_file: File that holds the key, as for judges.
         frame: Coordinate frame of the model's numbers; not `resized`, which only the server knows.
         ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
+        order: Which axis stands first in the model's points and boxes; 'by-form' is y for
+            `box_2d`, x for everything else.
         at_once: Number of concurrent requests.
         retries: Number of tries after the first.
         timeout: Seconds that one try may take in total.
@@ -87,7 +90,9 @@ def load(
         repeats_cut_replies=False,  # an answer that is cut is counted as such
         extra_body={} if extra_body is None else extra_body,
     )
-    return EndpointModel(open_chat(model, options), model, frame, ask, at_once)
+    return EndpointModel(
+        open_chat(model, options), model, CoordinateFormat(frame, ask, order=order), at_once
+    )
 
 
 class EndpointModel:
@@ -99,12 +104,14 @@ class EndpointModel:
         templates: Protocol 3 asks for points or boxes.
     """
 
-    def __init__(self, client: ChatClient, name: str, frame: Frame, ask: str, at_once: int) -> None:
+    def __init__(
+        self, client: ChatClient, name: str, format: CoordinateFormat, at_once: int
+    ) -> None:
         """Wrap a client; see `load` for the arguments."""
         self.name = f"openai:{name}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
-        self.templates = PromptTemplates(identify=VISION_TEMPLATES[ask])
-        self._frame: Frame = frame
+        self.templates = PromptTemplates(identify=VISION_TEMPLATES[format.ask])
+        self._format = format
         self._client, self._at_once = client, at_once
 
     def answer(
@@ -129,7 +136,13 @@ class EndpointModel:
                 reply = self._client.ask(question)
             except RequestRefused as error:  # of this question; the next may be taken
                 return Answer("", error=str(error))
-            places = read_places(reply.text, self._frame, (image.height, image.width))
+            places = read_places(
+                reply.text,
+                self._format.frame,
+                (image.height, image.width),
+                order=self._format.order,
+                boxes="box" in self._format.ask,
+            )
             return Answer(
                 reply.text,
                 regions=places.regions,
@@ -147,4 +160,8 @@ class EndpointModel:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the frame; what the server runs is not known here."""
-        return {"coordinates": self._frame}
+        order = self._format.order
+        return {
+            "coordinates": self._format.frame,
+            **({} if order == "by-form" else {"order": order}),
+        }

@@ -141,21 +141,21 @@ def load(
     if conversation is None:
         published = re.search(r"llava-1\.5", source.location) is not None
         conversation = "llava_v1" if published else "checkpoint"
-    how = Thinking(thinking, thinking_tokens, template_options or {})
+    thoughts = Thinking(thinking, thinking_tokens, template_options or {})
     maker = PromptMaker(
         processor=processor,
         config=model.config,
         conversation=conversation,
         padded_square=model.config.model_type == "llava" if pad_square is None else pad_square,
         view=view,
-        template_options=how.variables(),
+        template_options=thoughts.variables(),
     )
-    if how.switch is not None:
-        how.check("" if conversation == "llava_v1" else maker.template())
+    if thoughts.switch is not None:
+        thoughts.check("" if conversation == "llava_v1" else maker.template())
     loaded = TransformersModel(
         name, model, maker, source=source, adapter=lora, quantization=quantization,
         layers=layers, heads=heads,
-        share_prefix=share_prefix, batch_size=batch_size, thinking=how,
+        share_prefix=share_prefix, batch_size=batch_size, thinking=thoughts,
     )  # fmt: skip
     loaded.try_out()
     return loaded
