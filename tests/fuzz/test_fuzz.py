@@ -25,6 +25,9 @@ from tests.fuzz.runner import Workplace, run_campaign
 FOUND_LINES = [
     ("folder", "samples.jsonl", b'{"image": "a.png", "pair": ' + b"9" * 5000 + b"}\n"),
     ("pixmmvp", "d/visual_patterns.csv", b",Index,Pattern\n0," + b"9" * 5000 + b",Text\n"),
+    ("pixmmvp", "d/meta_none.txt", b"9" * 5000 + b".jpg\n"),
+    ("pixmmvp", "d/Segmentations.json", b'{"images":[{"id":1,"width":16,"height":12,"file_name":"'
+     + b"9" * 5000 + b'.jpg"}],"annotations":[]}'),
     ("pixmmvp", "d/Questions.csv", "lndex,Question\n\u00b2,?\n".encode()),
     ("score", "run/similarity.json", b'{"vectors":"x","pairs":{"a":{"b":NaN}}}'),
     ("score", "run/verdicts.jsonl", b'{"sample":"0","protocol":3,"kind":"pick","judge":"yes",'

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.coco import AnnotationFile, ImageEntry, read_annotations
 from pixfoundation.datasets.files import (
+    MOST_DIGITS,
     FileDataset,
     Row,
     answer_letter,
@@ -100,7 +101,7 @@ class _Reader:
         numbered: dict[int, ImageEntry] = {}
         for image in self._annotations.images.values():
             stem = Path(image.file_name).stem
-            if not (stem.isascii() and stem.isdigit()):
+            if not (stem.isascii() and stem.isdigit() and len(stem) <= MOST_DIGITS):
                 self._problem(f"image {image.id}", f"{image.file_name!r} is not '<number>.jpg'.")
             elif int(stem) in numbered:
                 self._problem(f"image {image.id}", f"{image.file_name} occurs twice.")
