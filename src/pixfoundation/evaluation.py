@@ -27,10 +27,11 @@ from pixfoundation.runs.config import (
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
-from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.store import RunDirectory, VariantSource
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import PROTOCOLS, Protocol
+from pixfoundation.variants import VariantPlan
 from pixfoundation.wording import counted
 
 
@@ -49,6 +50,7 @@ class RunOptions(TypedDict, total=False):
             default.
         shard: The shard of the run that this process computes; all of it by default.
         retry_failed: Whether recorded failures are tried again.
+        variants: Variants of the samples to ask about in addition; none by default.
         max_failures_in_a_row: Number of failing samples in a row after which the run stops; 5 by
             default, 0 never to stop.
     """
@@ -63,6 +65,7 @@ class RunOptions(TypedDict, total=False):
     conventions: Conventions
     shard: Shard | None
     retry_failed: bool
+    variants: VariantPlan | None
     max_failures_in_a_row: int
 
 
@@ -136,7 +139,14 @@ def evaluate(
         conventions=conventions,
     )
     samples = dataset.samples[:limit]
-    run = RunDirectory.create(out, config, samples, describe_environment())
+    plan = options.get("variants")
+    run = RunDirectory.create(
+        out,
+        config,
+        samples,
+        describe_environment(),
+        None if plan is None else VariantSource(plan.to_json(), plan.vary(dataset.samples)),
+    )
     final = collect(
         run,
         model,

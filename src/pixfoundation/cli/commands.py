@@ -93,6 +93,11 @@ COMMANDS = {
         "emergence_command",
         "Show when grounding emerges: place and concept of the best masks, compared with chance.",
     ),
+    "sensitivity": Listed(
+        "sensitivity",
+        "sensitivity_command",
+        "Show how much answers and masks move when only the wording or the view does.",
+    ),
     "deletion": Listed(
         "deletion",
         "deletion_command",
@@ -134,6 +139,11 @@ COMMANDS = {
         "listing",
         "judges_command",
         "List the judge backends: what can grade answers and pick masks.",
+    ),
+    "variants": Listed(
+        "variants",
+        "variants_app",
+        "List the kinds of variants, show them, or paraphrase questions.",
     ),
     "datasets": Listed(
         "datasets", "datasets_app", "List the datasets, check one on disk, or download one."

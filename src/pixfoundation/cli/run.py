@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.completion import dataset_names, grounder_names, model_names, segmenter_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
@@ -25,6 +26,7 @@ from pixfoundation.cli.options import (
     parse_protocols,
 )
 from pixfoundation.cli.printing import notes
+from pixfoundation.cli.variant_options import VariantOptions, variant_options
 from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from pixfoundation.runs.store import RunDirectory
 
 
+@bundled("varying", variant_options)
 def run_command(
+    varying: VariantOptions,
     model: str = typer.Option(
         "tiny-llava",
         help="A name of `pixfoundation models`, or a hub id.",
@@ -84,6 +88,15 @@ def run_command(
     max_failures_in_a_row: int = typer.Option(
         5, min=0, help="Stop after so many samples in a row that fail; 0 never to stop."
     ),
+    variants: str | None = typer.Option(
+        None,
+        metavar="KINDS",
+        help="Ask also about variants of every sample: names of `pixfoundation variants`, by "
+        "commas, such as typos,templates,crop.",
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Print how much would be asked, and stop before loading a model."
+    ),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     attn: str | None = ATTN,
@@ -103,12 +116,15 @@ def run_command(
       pixfoundation run --model Qwen/Qwen2.5-VL-7B-Instruct --segmenter sam-vit-h --dataset pixmmvp
 
       pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --shard 1/4 --device cuda:0
+
+      pixfoundation run --limit 20 --variants typos,templates,crop --per-kind 5 --out runs/varied
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
     from pixfoundation.cli.licence import show_licence
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
     from pixfoundation.runs.shards import Shard
+    from pixfoundation.runs.workload import measure_workload, speed_of
 
     if no_segmenter and segmenter is not None:
         raise typer.BadParameter("--segmenter and --no-segmenter exclude each other.")
@@ -130,6 +146,16 @@ def run_command(
         grounder_options=grounder_options,
     )
     data = api.load_dataset(dataset, data_root, **data_options)
+    rules = choose_conventions(published, conventions)
+    folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
+    plan = None
+    if variants is not None:
+        plan = varying.plan(variants, data.samples, published=published)
+    if plan is not None or dry_run:
+        workload = measure_workload(data.samples[:limit], chosen_protocols, plan, data.samples)
+        notes().print_prose(workload.sentence(speed_of(folder)))
+    if dry_run:
+        return
     show_licence(model)
     loaded = api.load_model(model, **model_options)
     loaded_segmenter = (
@@ -137,7 +163,6 @@ def run_command(
         if segmenter_name is None
         else api.load_segmenter(segmenter_name, **given(device=device))
     )
-    folder = out or Path("runs") / f"{model.replace('/', '--')}-{dataset}"
     with progress_bar(f"{model} on {dataset}") as on_progress:
         run = api.evaluate(
             loaded,
@@ -151,7 +176,8 @@ def run_command(
             seed=seed,
             grounder=grounder,
             grounder_options=grounder_options,
-            conventions=choose_conventions(published, conventions),
+            conventions=rules,
+            variants=plan,
             shard=own_shard,
             retry_failed=retry_failed,
             max_failures_in_a_row=max_failures_in_a_row,

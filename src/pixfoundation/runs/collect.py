@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -31,8 +32,25 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW, Streak
 from pixfoundation.segmenters.base import AnySegmenter, Segmenter, takes_points
 from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
+from pixfoundation.variants import VariedSample
+from pixfoundation.variants.changes import ImageChange
+from pixfoundation.variants.plan import protocols_of
 
-Ask = tuple[Sample, list[Prompt]]
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked about one image.
+
+    Attributes:
+        sample: The sample, or a variant of it, with the id of its records.
+        prompts: The prompts, one per protocol.
+        change: The change of the image file that makes the image; None for the file as it is.
+    """
+
+    sample: Sample
+    prompts: list[Prompt]
+    change: ImageChange | None = None
+
 
 GROUNDED_PROTOCOLS: tuple[Protocol, ...] = (1, 3)
 """An answer to protocol 2 is a letter, from which nothing can be grounded."""
@@ -93,12 +111,9 @@ def collect(
         RunError: If another process writes to the directory, it cannot be written, its
             configuration was replaced, too many samples in a row failed, or the device was lost.
     """
-    asks: list[Ask] = [
-        (sample, prompts)
-        for sample in run.samples.values()
-        if (prompts := _prompts(sample, run.config.protocols, model))
+    batches = [
+        [ask for group in groups for ask in group] for groups in batching.cut(_asks(run, model))
     ]
-    batches = batching.cut(asks)
     infix = batching.file_infix
     decoding = replace(
         decoding or Decoding(), attention=grounder is not None and "attention" in grounder.uses
@@ -124,8 +139,8 @@ def collect(
         )
         for batch in batches:
             loaded = _load_images(batch, writer) if writer.lacks_any(batch) else []
-            images = [image for image, _, prompts in loaded for _ in prompts]
-            flat = [(sample, prompt) for _, sample, prompts in loaded for prompt in prompts]
+            images = [image for image, own in loaded for _ in own.prompts]
+            flat = [(own.sample, prompt) for _, own in loaded for prompt in own.prompts]
             replies = ask(model, images, [p for _, p in flat], decoding)
             for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
                 if not writer.lacks(sample.id, prompt.protocol):
@@ -169,8 +184,8 @@ class _Writer:
         keys: set[Key] = {
             (prompt.sample, prompt.protocol)
             for batch in batches
-            for _, prompts in batch
-            for prompt in prompts
+            for own in batch
+            for prompt in own.prompts
         }
         self._answered: set[Key] = (keys & existing["answers"].keys()) - passed_over
         self._grounded: set[Key] = (keys & existing["candidates"].keys()) - passed_over
@@ -188,7 +203,7 @@ class _Writer:
 
     def lacks_any(self, batch: Sequence[Ask]) -> bool:
         return any(
-            self.lacks(prompt.sample, prompt.protocol) for _, prompts in batch for prompt in prompts
+            self.lacks(prompt.sample, prompt.protocol) for own in batch for prompt in own.prompts
         )
 
     def write(self, answer: AnswerRecord, candidates: CandidateRecord | None) -> None:
@@ -210,30 +225,62 @@ class _Writer:
             self._log.failure(record.sample, record.protocol, record.error)
 
 
+def _asks(run: RunDirectory, model: Model) -> list[list[Ask]]:
+    """Return what is asked, sample by sample, the variants of a sample together with it."""
+    variants: dict[str, list[VariedSample]] = {}
+    for id, varied in run.varied.items():
+        variants.setdefault(id.removesuffix(f"@{varied.variant}"), []).append(varied)
+    groups: list[list[Ask]] = []
+    for sample in run.samples.values():
+        group = [Ask(sample, _prompts(sample, run.config.protocols, model))]
+        for varied in variants.get(sample.id, ()):
+            group.append(Ask(varied.sample, _varied_prompts(varied, run, model), varied.change))
+        if group := [own for own in group if own.prompts]:
+            groups.append(group)
+    return groups
+
+
 def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> list[Prompt]:
     built = (build_prompt(sample, protocol, model.templates) for protocol in protocols)
     return [prompt for prompt in built if prompt is not None]
 
 
-def _load_images(
-    batch: Sequence[Ask], writer: _Writer
-) -> list[tuple[Image.Image, Sample, list[Prompt]]]:
-    """Load the images of a batch; record a failure for each that cannot be used."""
-    loaded: list[tuple[Image.Image, Sample, list[Prompt]]] = []
-    for sample, prompts in batch:
+def _varied_prompts(varied: VariedSample, run: RunDirectory, model: Model) -> list[Prompt]:
+    """Return the prompts of the protocols that a variant changes."""
+    changed = protocols_of(varied.variant.kind)
+    built = (
+        varied.templates.build(varied.sample, protocol, model.templates)
+        for protocol in run.config.protocols
+        if protocol in changed
+    )
+    return [prompt for prompt in built if prompt is not None]
+
+
+def _load_images(batch: Sequence[Ask], writer: _Writer) -> list[tuple[Image.Image, Ask]]:
+    """Load the images of a batch; record a failure for each that cannot be used.
+
+    A sample and the variants that leave its image as it is get the same object, so that a model can
+    read it once.
+    """
+    loaded: list[tuple[Image.Image, Ask]] = []
+    files: dict[Path, Image.Image] = {}
+    for own in batch:
+        path = own.sample.image
         try:
-            image = load_image(sample.image)
-            if (image.height, image.width) != sample.size:
+            if path not in files:
+                files[path] = load_image(path)
+            image = files[path] if own.change is None else own.change.apply(files[path])
+            if (image.height, image.width) != own.sample.size:
                 raise DataError(
-                    f"{sample.image} is {image.height} x {image.width} pixels, its annotation "
-                    f"{sample.size[0]} x {sample.size[1]} (height x width)."
+                    f"{path} is {image.height} x {image.width} pixels, its annotation "
+                    f"{own.sample.size[0]} x {own.sample.size[1]} (height x width)."
                 )
         except DataError as error:
-            for prompt in prompts:
-                if writer.lacks(sample.id, prompt.protocol):
+            for prompt in own.prompts:
+                if writer.lacks(own.sample.id, prompt.protocol):
                     writer.write(*_failure(prompt, str(error)))
         else:
-            loaded.append((image, sample, prompts))
+            loaded.append((image, own))
     return loaded
 
 

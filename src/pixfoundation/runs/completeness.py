@@ -171,6 +171,6 @@ def _shards_on_record(records: RunRecords) -> Mapping[str, Shard]:
         if (match := _SHARD_FILE.fullmatch(file.name)) is None:
             return {}
         shard = Shard(int(match[1]), int(match[2]))
-        answers = reading.ANSWERS.read(file, records.run.samples, records.run.damage)
+        answers = reading.ANSWERS.read(file, records.run.all_samples, records.run.damage)
         shards |= {answer.sample: shard for answer in answers}
     return shards

@@ -68,6 +68,35 @@ class _ParsedFiles:
         return self._run.deletions()
 
 
+class _FilesOfSamples:
+    """The records of the samples as they are, without those of their variants."""
+
+    def __init__(self, files: _ParsedFiles, run: RunDirectory) -> None:
+        self.files, self._run = files, run
+
+    @cached_property
+    def answers(self) -> Mapping[Key, AnswerRecord]:
+        return self._own(self.files.answers)
+
+    @cached_property
+    def candidates(self) -> Mapping[Key, CandidateRecord]:
+        return self._own(self.files.candidates)
+
+    @cached_property
+    def verdicts(self) -> Sequence[VerdictRecord]:
+        known = self._run.samples
+        return [verdict for verdict in self.files.verdicts if verdict.sample in known]
+
+    @property
+    def deletions(self) -> Mapping[str, DeletionRecord]:
+        return self.files.deletions
+
+    def _own(self, records: Mapping[Key, Record]) -> Mapping[Key, Record]:
+        if not self._run.varied:
+            return records
+        return {key: record for key, record in records.items() if key[0] in self._run.samples}
+
+
 class _FilesOfVariant:
     """The records of one variant, under the ids of its samples.
 
@@ -139,7 +168,9 @@ class RunRecords:
         """
         self.run = run
         self.samples = tuple(run.samples.values() if samples is None else samples)
-        self._files: _ParsedFiles | _FilesOfVariant = _ParsedFiles(run)
+        self._files: _ParsedFiles | _FilesOfSamples | _FilesOfVariant = _FilesOfSamples(
+            _ParsedFiles(run), run
+        )
 
     @classmethod
     def of(
@@ -187,11 +218,18 @@ class RunRecords:
         ids = {sample.id: variant_id(sample.id, variant) for sample in self.samples}
         present = {base: id for base, id in ids.items() if id in self.run.varied}
         own = RunRecords(self.run, [self.run.varied[id].sample for id in present.values()])
-        if isinstance(self._files, _FilesOfVariant):
-            raise ValueError("These are already the records of a variant.")
+        if not isinstance(self._files, _FilesOfSamples):
+            raise ValueError("Take a variant of the records of the samples as they are.")
         own._files = _FilesOfVariant(
-            self._files, variant, {id: base for base, id in present.items()}
+            self._files.files, variant, {id: base for base, id in present.items()}
         )
+        return own
+
+    def with_variants(self) -> RunRecords:
+        """Return the records of the samples and of all their variants together."""
+        own = RunRecords(self.run, list(self.run.all_samples.values()))
+        if isinstance(self._files, _FilesOfSamples):
+            own._files = self._files.files
         return own
 
     @property
@@ -223,9 +261,8 @@ class RunRecords:
             record for group in by_protocol(self.answers).values() for record in group.values()
         ]
         failed: dict[Key, str] = {}
-        known = {sample.id for sample in self.samples} | self.run.samples.keys()
         for record in (*answers, *self.candidates.values()):
-            if record.error is not None and record.sample in known:
+            if record.error is not None:
                 failed.setdefault(record.key, record.error)
         return tuple((sample, protocol, reason) for (sample, protocol), reason in failed.items())
 

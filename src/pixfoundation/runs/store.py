@@ -22,7 +22,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
 from msgspec import Struct
@@ -48,6 +48,9 @@ from pixfoundation.wording import counted, listed
 logger = logging.getLogger(__name__)
 
 SETUP_LOCK = ".setup.lock"
+
+if TYPE_CHECKING:  # scoring a run opens no image
+    from PIL import Image
 
 R = TypeVar("R")
 Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
@@ -279,6 +282,21 @@ class RunDirectory:
                 f"Another process has started a run of another configuration in {self.path}. It "
                 f"differs in {'; '.join(differences)}. Choose another folder."
             )
+
+    def load_image(self, id: str) -> Image.Image:
+        """Return the RGB image of a sample, or of a variant with its change.
+
+        Args:
+            id: Id of the records.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        from pixfoundation.images import load_image
+
+        image = load_image(self._known[id].image)
+        change = self.varied[id].change if id in self.varied else None
+        return image if change is None else change.apply(image)
 
     # ---- writing ---------------------------------------------------------------------------
 

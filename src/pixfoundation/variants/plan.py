@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pixfoundation.errors import DataError
-from pixfoundation.types import Sample
+from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import published
 from pixfoundation.variants.base import (
     Aspect,
@@ -265,7 +265,7 @@ def _published_image(variant: Variant, sample: Sample, change: Any) -> VariedSam
     return VariedSample(variant, varied, change=coloured, altered=change is not None)
 
 
-def protocols_of(kind: str) -> tuple[int, ...]:
+def protocols_of(kind: str) -> tuple[Protocol, ...]:
     """Return the protocols that variants of a kind are asked under."""
     aspect: Aspect = kinds.get(kind).aspect
     return aspect.protocols

@@ -1,0 +1,137 @@
+"""A run over variants keeps what a plain run promises, and reads each image once."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pixfoundation.evaluation import evaluate
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.shards import Shard
+from pixfoundation.runs.workload import measure_workload, speed_of
+from pixfoundation.scoring.score import score
+from pixfoundation.variants import Variant, VariantPlan
+from tests.doubles import BrightModel, ListDataset, make_samples
+
+PLAN = VariantPlan(("typos", "grounding", "maskout"), 2)
+
+
+class Recorder(BrightModel):
+    """A model that also keeps the images that it was shown, and can stop in the middle."""
+
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.images, self.prompts, self.stop_after = [], [], stop_after
+
+    def answer(self, images, prompts, decoding):
+        if self.stop_after is not None and len(self.prompts) >= self.stop_after:
+            raise KeyboardInterrupt
+        self.images += images
+        self.prompts += prompts
+        return super().answer(images, prompts, decoding)
+
+
+def run(tmp_path, name="run", model=None, plan=PLAN, **options):
+    samples = make_samples(tmp_path / "images", 2)
+    return evaluate(
+        model or Recorder(), ListDataset(samples), out=tmp_path / name, variants=plan, **options
+    )
+
+
+def lines(run, stem):
+    return sorted(
+        line for file in run.path.glob(f"{stem}*.jsonl") for line in file.read_text().splitlines()
+    )
+
+
+def test_variants_of_texts_share_the_image_of_their_sample(tmp_path):
+    model = Recorder()
+    run(tmp_path, model=model)
+    first = [i for p, i in zip(model.prompts, model.images, strict=True) if p.sample[0] == "0"]
+    ids = [p.sample for p in model.prompts if p.sample[0] == "0"]
+    plain = {id for id, image in zip(ids, first, strict=True) if image is first[0]}
+    assert plain == {"0", "0@typos/00", "0@typos/01", "0@grounding/00", "0@grounding/01"}
+    assert {"0@maskout/00", "0@maskout/01"} == set(ids) - plain
+
+
+def test_only_the_protocols_that_change_are_asked_again(tmp_path):
+    model = Recorder()
+    run(tmp_path, model=model)
+    asked = {}
+    for prompt in model.prompts:
+        asked.setdefault(prompt.sample, []).append(prompt.protocol)
+    assert asked["0"] == [1, 2, 3]
+    assert asked["0@typos/00"] == [1, 2]
+    assert asked["0@grounding/00"] == [3]
+    assert asked["0@maskout/00"] == [1, 2, 3]
+
+
+def test_the_plain_part_of_a_run_is_what_it_was_to_the_byte(tmp_path):
+    plain, varied = run(tmp_path, "plain", plan=None), run(tmp_path, "varied")
+    for stem in ("answers", "candidates"):
+        own = [line for line in lines(varied, stem) if "@" not in json.loads(line)["sample"]]
+        assert own == lines(plain, stem)
+    assert score(varied).to_json() == score(plain).to_json()
+
+
+@pytest.mark.parametrize("after", [1, 14, 30])
+def test_an_interrupted_run_is_completed_with_each_answer_once(tmp_path, after):
+    whole = run(tmp_path, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, "parts", Recorder(stop_after=after))
+    parts = run(tmp_path, "parts")
+    for stem in ("answers", "candidates", "variants"):
+        assert lines(parts, stem) == lines(whole, stem)
+
+
+def test_shards_share_a_run_with_variants(tmp_path):
+    whole = run(tmp_path, "whole")
+    for number in (1, 2):
+        parts = run(tmp_path, "parts", shard=Shard(number, 2))
+    for stem in ("answers", "candidates"):
+        assert lines(parts, stem) == lines(whole, stem)
+
+
+def test_variants_can_be_added_to_a_run_that_has_none(tmp_path):
+    run(tmp_path, plan=None)
+    model = Recorder()
+    later = run(tmp_path, model=model)
+    assert lines(later, "answers") == lines(run(tmp_path, "whole"), "answers")
+
+
+def test_who_does_not_ask_for_variants_does_not_see_them(tmp_path):
+    records = RunRecords.of(run(tmp_path))
+    assert all("@" not in sample for sample, _ in records.answers)
+    assert all("@" not in sample for sample, _ in records.candidates)
+    together = records.with_variants()
+    assert any("@" in sample for sample, _ in together.answers)
+    assert len(together.samples) == len(records.samples) * 7
+
+
+def test_a_variant_is_scored_against_its_own_truth(tmp_path):
+    records = RunRecords.of(run(tmp_path))
+    plain, varied = score(records), score(records.at(Variant("maskout", 0)))
+    shown = [s.groundings[3, "native"].overlaps for s in (plain, varied)]
+    assert all(np.isfinite(one.iou).all() for one in shown)
+    assert (shown[1].union <= shown[0].union).all()
+
+
+def test_the_image_of_a_record_is_the_changed_one(tmp_path):
+    directory = run(tmp_path)
+    varied = directory.varied["0@maskout/00"]
+    image = np.asarray(directory.load_image("0@maskout/00"))
+    x0, y0, x1, y1 = varied.change.box
+    assert (image[y0:y1, x0:x1] == 0).all()
+    assert (np.asarray(directory.load_image("0"))[y0:y1, x0:x1] > 0).any()
+
+
+def test_the_workload_is_the_number_of_questions(tmp_path):
+    samples = make_samples(tmp_path / "images", 2)
+    work = measure_workload(samples[:2], (1, 2, 3), PLAN, samples)
+    model = Recorder()
+    run(tmp_path, model=model, limit=2)
+    assert work.questions + work.varied == len(model.prompts)
+    assert work.sentence(2.0).startswith("30 questions about 2 samples, 24 of them about variants")
+    assert "at 2 answers per second" in work.sentence(2.0)
+    assert speed_of(tmp_path / "run") is not None
+    assert speed_of(tmp_path / "nothing") is None
