@@ -46,11 +46,11 @@ def describe(error: BaseException) -> str:
 
     Messages of this package stand alone; those of others follow the name of their class.
     """
-    said = " ".join(_valid(str(error)).split())
+    reason = " ".join(_valid(str(error)).split())
     if not isinstance(error, PixFoundationError):
         name = type(error).__name__
-        said = f"{name}: {said}" if said else name
-    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]} ..."
+        reason = f"{name}: {reason}" if reason else name
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
 
 
 def is_out_of_memory(error: BaseException) -> bool:

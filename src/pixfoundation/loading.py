@@ -43,7 +43,7 @@ def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> D
         DataError: If its files are missing or damaged.
     """
     factory = datasets.get(name)
-    read = read_options(f"The data set {name!r}", factory, options)
+    read = read_options(f"The dataset {name!r}", factory, options)
     return factory(None if root is None else Path(root), **read)
 
 
@@ -174,15 +174,15 @@ def check_names(
     if dataset is not None:
         entry = datasets.entry(dataset)
         if dataset_options:
-            read_options(f"The data set {dataset!r}", entry.load(), dataset_options)
+            read_options(f"The dataset {dataset!r}", entry.load(), dataset_options)
     model_options = options.get("model_options") or {}
-    found = detection.find_entry(model, model_options.get("revision"))
+    entry = detection.find_entry(model, model_options.get("revision"))
     if model_options:
-        read_options(f"The model {model!r}", found.load(), model_options, model)
+        read_options(f"The model {model!r}", entry.load(), model_options, model)
     if segmenter is not None:
         segmenters.find_entry(segmenter)
-    given = str(found.details.get("gives", "")).split(", ")
-    grounder = options.get("grounder") or _fitting_grounder(given, segmenter is not None)
+    capabilities = str(entry.details.get("gives", "")).split(", ")
+    grounder = options.get("grounder") or _fitting_grounder(capabilities, segmenter is not None)
     grounder_options = options.get("grounder_options") or {}
     if grounder is not None:
         factory = grounders.entry(grounder)

@@ -37,12 +37,12 @@ def fill(counts: Sequence[bytes], pixels: Sequence[int]) -> NDArray[np.bool_]:
         return result
     groups, ends = _groups(counts)
     good = _spelled(groups, ends)
-    wanted = np.asarray(pixels, dtype=np.int64)
+    expected = np.asarray(pixels, dtype=np.int64)
     if good.all():
-        return _add_up(groups, ends, wanted)
+        return _add_up(groups, ends, expected)
     chosen = np.flatnonzero(good)
     if chosen.size:
-        result[chosen] = _add_up(*_groups([counts[i] for i in chosen.tolist()]), wanted[chosen])
+        result[chosen] = _add_up(*_groups([counts[i] for i in chosen.tolist()]), expected[chosen])
     return result
 
 

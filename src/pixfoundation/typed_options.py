@@ -282,11 +282,11 @@ def _structured(value: object, kinds: Sequence[_Kind]) -> object:
 
 def _element_kinds(kinds: Sequence[_Kind]) -> list[_Kind]:
     """Return what the values of the mappings among some kinds may be."""
-    found: list[_Kind] = []
-    for kind in kinds:
+    members: list[_Kind] = []
+    for kind in members:
         if kind.is_mapping and len(get_args(kind.type)) == 2:
-            found += _kinds(get_args(kind.type)[1])
-    return found or [_Kind(Any)]
+            members += _kinds(get_args(kind.type)[1])
+    return members or [_Kind(Any)]
 
 
 def _refuse_truth_for_number(value: object, kinds: Sequence[_Kind]) -> None:
@@ -295,7 +295,7 @@ def _refuse_truth_for_number(value: object, kinds: Sequence[_Kind]) -> None:
 
 
 def _validated(value: object, annotation: Any) -> Any:
-    """Return the value as the annotation's type; raises ValueError if it is none."""
+    """Return the value as the annotation's type; raises ValueError if it is not of that type."""
     if annotation is Any:
         return value
     adapter = _adapter(annotation)

@@ -86,7 +86,7 @@ def run_command(
     ),
     retry_failed: bool = typer.Option(False, help="Try again the samples that failed before."),
     max_failures_in_a_row: int = typer.Option(
-        5, min=0, help="Stop after so many samples in a row that fail; 0 never to stop."
+        5, min=0, help="Stop when this number of samples in a row fail; 0 to never stop."
     ),
     variants: str | None = typer.Option(
         None,

@@ -16,7 +16,7 @@ from pixfoundation.types import LETTERS, Sample
 ImageAdvice = Callable[[Sample], str]
 """Returns a sentence that says where to get a missing image."""
 MOST_DIGITS = 18
-"""Greatest length of the number of an entry; what is longer is none."""
+"""Greatest length of the number of an entry; anything longer is no number."""
 
 
 LONGEST_SHAPE = 100

@@ -76,7 +76,7 @@ def _ask(
 
 
 def _checked(answers: Sequence[Answer], count: int) -> list[Answer]:
-    """Return the answers of a model; raise TypeError or ValueError if they are none."""
+    """Return the answers of a model; raise TypeError or ValueError if they are invalid."""
     if len(answers) != count:
         raise ValueError(f"the model returned {len(answers)} answers to {count} questions")
     for answer in answers:

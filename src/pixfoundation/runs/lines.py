@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pixfoundation.stored import ProtocolNumber, StoredCandidate, Whole
 from pixfoundation.types import Ended
@@ -58,7 +58,7 @@ class StoredVerdict(Struct, frozen=True, gc=False, omit_defaults=True):
     valid: bool
     reply: str
     phrase: str | None = None
-    spared: Whole = 0
+    deduplicated: Whole = field(default=0, name="spared")
     reason: str = ""
 
 

@@ -36,7 +36,7 @@ from pixfoundation.types import Sample
 
 R = TypeVar("R")
 BATCH_BYTES = 1 << 16
-"""Run lengths are checked for about so many bytes of lines together."""
+"""Run lengths are checked in groups of lines of about this number of bytes."""
 SHOWN = 3
 """Number of damaged lines of a file that are named in one sentence."""
 
@@ -81,20 +81,20 @@ class DamageList:
         return len(self._lines)
 
     def note_all(self, sentence: str) -> None:
-        """Keep and log what is wrong with records that are damaged only beside others."""
+        """Keep and log what is wrong with records that are damaged only together with others."""
         if sentence not in self._others:
             self._others.append(sentence)
             logger.warning("%s", sentence)
 
-    def note(self, found: Sequence[Damage]) -> None:
+    def note(self, damages: Sequence[Damage]) -> None:
         """Keep the damage of one file, and log what was not known of it."""
-        new = [one for one in found if (one.file, one.line) not in self._lines]
+        new = [one for one in damages if (one.file, one.line) not in self._lines]
         self._lines.update({(one.file, one.line): one for one in new})
         if new:
             logger.warning("%s", _sentence(new))
 
     def sentences(self) -> list[str]:
-        """Return one sentence per file, then those about records beside others."""
+        """Return one sentence per file, then those about records together with others."""
         files: dict[Path, list[Damage]] = {}
         for one in self:
             files.setdefault(one.file, []).append(one)
@@ -138,22 +138,22 @@ class RecordKind(Generic[R]):
         Raises:
             RunError: If the file cannot be read.
         """
-        found: list[Damage] = []
+        damages: list[Damage] = []
         waiting: list[tuple[int, R]] = []
         size = 0
         for line in read_lines(file):
-            record = self._record(file, line, samples, found)
+            record = self._record(file, line, samples, damages)
             if record is not None:
                 waiting.append((line.number, record))
                 size += len(line.text or b"")
             if size >= BATCH_BYTES:
-                yield from self._filled(file, waiting, found)
+                yield from self._filled(file, waiting, damages)
                 waiting, size = [], 0
-        yield from self._filled(file, waiting, found)
-        damage.note(sorted(found, key=lambda one: one.line))
+        yield from self._filled(file, waiting, damages)
+        damage.note(sorted(damages, key=lambda one: one.line))
 
     def _record(
-        self, file: Path, line: Line, samples: Mapping[str, Sample], found: list[Damage]
+        self, file: Path, line: Line, samples: Mapping[str, Sample], damages: list[Damage]
     ) -> R | None:
         place, reason = "", ""
         if line.text is None:
@@ -170,11 +170,11 @@ class RecordKind(Generic[R]):
                 if contradiction is None:
                     return record
                 place, reason = contradiction
-        found.append(Damage(file, line.number, place, reason))
+        damages.append(Damage(file, line.number, place, reason))
         return None
 
     def _filled(
-        self, file: Path, records: Sequence[tuple[int, R]], found: list[Damage]
+        self, file: Path, records: Sequence[tuple[int, R]], damages: list[Damage]
     ) -> Iterator[R]:
         """Yield the records whose run lengths fill their masks."""
         offered = [self.masks(record) for _, record in records]
@@ -192,7 +192,7 @@ class RecordKind(Generic[R]):
             else:
                 name = f"{self.field(record, int(own.argmin()))}.counts"
                 reason = "the run lengths do not fill the mask's size"
-                found.append(Damage(file, number, name, reason))
+                damages.append(Damage(file, number, name, reason))
 
 
 def _sample_of(record: Any, samples: Mapping[str, Sample]) -> tuple[str, str] | None:

@@ -260,7 +260,7 @@ class VerdictRecord(OfAnswer):
             data.valid,
             data.reply,
             data.phrase,
-            data.spared,
+            data.deduplicated,
             data.reason,
         )
 

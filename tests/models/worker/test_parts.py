@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from pixfoundation import api
-from pixfoundation.errors import RunError
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Ended
 from tests.doubles import DiscSegmenter, ListDataset, make_samples
@@ -48,8 +47,7 @@ def test_a_phrase_with_half_a_character_is_valid(run):
 
 
 def test_an_error_with_half_a_character_is_recorded(run):
-    with pytest.raises(RunError, match="All 2 answers failed.*it broke \ufffd"):
-        run({"error": "it broke \ud83d"})
+    assert "it broke \ufffd" in run({"error": "it broke \ud83d"}).error
 
 
 def test_digits_without_end_are_counted(run):

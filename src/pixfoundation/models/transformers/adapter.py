@@ -100,7 +100,7 @@ def load(
             at this number open thoughts are closed.
         template_options: Further variables of the chat template.
         adapter: Folder of a LoRA adapter that is merged into the weights; 'none' to take whole
-            weights as they are where an adapter lies beside them.
+            weights as they are where an adapter lies next to them.
         base: The model that an adapter belongs to, if `name` is the folder of an adapter and its
             configuration names another place.
 
@@ -116,7 +116,9 @@ def load(
     if lora is not None and lora.is_alone and lora.folder == source.folder:
         source = _base_of(lora, base, locations)
     elif base is not None:
-        raise DataError(f"The option `base` is for the folder of an adapter, and {name!r} is none.")
+        raise DataError(
+            f"The option `base` is for the folder of an adapter, but {name!r} has no adapter."
+        )
     if lora is not None and quantization is not None:
         raise DataError("An adapter is merged into whole weights: leave out `quantization`.")
     where = resolve_device(device)

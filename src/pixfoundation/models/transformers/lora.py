@@ -19,7 +19,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 WHOLE_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 NONE = "none"
-"""Value of the option `adapter` that leaves the adapter beside whole weights aside."""
+"""Value of the option `adapter` that leaves out the adapter next to whole weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Adapter:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no whole weights lie beside the adapter."""
+        """Whether no whole weights lie next to the adapter."""
         return not any(any(self.folder.glob(pattern)) for pattern in WHOLE_WEIGHTS)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
         option: The option `adapter`: a folder, or 'none' to take whole weights as they are.
 
     Raises:
-        CheckpointError: If there is no such adapter, or if one lies beside whole weights and it is
+        CheckpointError: If there is no such adapter, or if one lies next to whole weights and it is
             not said whether they hold it already.
     """
     if option is not None and option != NONE:
@@ -100,14 +100,14 @@ def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
     if (adapter := Adapter.open(folder)).is_alone:
         return adapter
     raise CheckpointError(
-        f"{folder} holds whole weights and an adapter ({CONFIG}) beside them. Are they merged? "
+        f"{folder} holds whole weights and an adapter ({CONFIG}) next to them. Are they merged? "
         f"Then set the model option adapter={NONE}. Are they its base? Then set adapter={folder}."
     )
 
 
 @contextmanager
 def without_adapter(source: Source) -> Generator[Source]:
-    """Yield a source of the same files without the adapter that lies beside them, if any.
+    """Yield a source of the same files without the adapter that lies next to them, if any.
 
     With peft installed, transformers would put that adapter into the model without a word.
     """
