@@ -19,7 +19,6 @@ import numpy as np
 
 from pixfoundation.conventions import DEFAULT, JudgingConventions, PickRequest
 from pixfoundation.errors import DataError, JudgeError, PixFoundationError
-from pixfoundation.images import load_image
 from pixfoundation.judges import prompts
 from pixfoundation.judges.base import Judge, RequestRefused
 from pixfoundation.judges.concurrency import concurrently
@@ -132,12 +131,13 @@ class _Picking(_Job):
     kind = "pick"
     expression: str
     masks: tuple[Mask, ...]
+    run: RunDirectory
 
     def ask(
         self, judge: Judge, conventions: JudgingConventions, seed: int
     ) -> list[tuple[VerdictKind, AnyVerdict]]:
         place = [seed, zlib.crc32(self.sample.id.encode()), self.answer.protocol]
-        image = load_image(self.sample.image)
+        image = self.run.load_image(self.sample.id)
         if any(mask.size != (image.height, image.width) for mask in self.masks):
             raise DataError(f"{self.sample.image} has another size than the masks of the run.")
         choice = MaskChoice(image, self.expression, self.masks)
@@ -199,7 +199,7 @@ def judge_run(
         RunError: If another process writes to the directory, or it cannot be written.
     """
     known_tasks = _known_tasks(tasks)
-    records = RunRecords.of(run)
+    records = RunRecords.of(run).with_variants()
     with (
         records.run.locked(),
         run_log(records.run, "judge") as log,
@@ -357,7 +357,7 @@ def _jobs(
             yield _Grading(sample, answer)
         if Task.PICK in tasks and sample.expression is not None and record and record.candidates:
             masks = tuple(candidate.mask for candidate in record.candidates)
-            yield _Picking(sample, answer, sample.expression, masks)
+            yield _Picking(sample, answer, sample.expression, masks, records.run)
         if Task.CONCEPT in tasks and answer.key in phrases:
             yield _Labelling(sample, answer, phrases[answer.key])
 
