@@ -1,5 +1,6 @@
 """JSON from outside is what its declared type says, or is refused by the field."""
 
+import gc
 from typing import Annotated, Literal
 
 import pytest
@@ -67,6 +68,13 @@ def test_pairs_of_surrogates_and_other_ways_to_write_the_same_are_read():
     text = b'{ "share" : 1, "name":"\\ud83d\\ude00", "new": [1] }\r'
     assert decode(text, Thing) == Thing("😀", 1)
     assert decode(b'\xef\xbb\xbf{"name":"a"}', Thing) == Thing("a")
+
+
+def test_the_collector_is_left_as_it_was():
+    decode(b'{"name": "a"}', Thing)
+    with pytest.raises(UnreadableError):
+        decode(b'{"name": ', Thing)
+    assert gc.isenabled()
 
 
 def test_plain_data_is_held_to_the_same_types():
