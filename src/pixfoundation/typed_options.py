@@ -283,7 +283,7 @@ def _structured(value: object, kinds: Sequence[_Kind]) -> object:
 def _element_kinds(kinds: Sequence[_Kind]) -> list[_Kind]:
     """Return what the values of the mappings among some kinds may be."""
     members: list[_Kind] = []
-    for kind in members:
+    for kind in kinds:
         if kind.is_mapping and len(get_args(kind.type)) == 2:
             members += _kinds(get_args(kind.type)[1])
     return members or [_Kind(Any)]
