@@ -203,7 +203,7 @@ def test_every_option_of_the_package_has_a_type(kind):
     [
         ({"model_options": {"view": OptionText("tile")}}, "`view` of the model 'tiny-llava'"),
         ({"model_options": {"dtype": "flaot16"}}, r"float32, float16, bfloat16, .*'float16'\?"),
-        ({"dataset_options": {"pairs": OptionText("-3")}}, "`pairs` of the data set 'pixscenes'"),
+        ({"dataset_options": {"pairs": OptionText("-3")}}, "`pairs` of the dataset 'pixscenes'"),
         ({"grounder_options": {"rank": OptionText("0")}}, "`rank` of the grounder 'attend-and"),
     ],
 )

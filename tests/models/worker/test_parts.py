@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from pixfoundation import api
+from pixfoundation.errors import RunError
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Ended
 from tests.doubles import DiscSegmenter, ListDataset, make_samples
@@ -47,7 +48,8 @@ def test_a_phrase_with_half_a_character_is_valid(run):
 
 
 def test_an_error_with_half_a_character_is_recorded(run):
-    assert "it broke \ufffd" in run({"error": "it broke \ud83d"}).error
+    with pytest.raises(RunError, match="All 2 answers failed.*it broke \ufffd"):
+        run({"error": "it broke \ud83d"})
 
 
 def test_digits_without_end_are_counted(run):
