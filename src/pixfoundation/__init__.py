@@ -58,7 +58,10 @@ if TYPE_CHECKING:
     from pixfoundation.scoring.score import score
     from pixfoundation.scoring.scores import Scores
     from pixfoundation.segmenters.base import Segmenter
+    from pixfoundation.sensitivity.analysis import Sensitivity
+    from pixfoundation.sensitivity.runs import measure_sensitivity
     from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
+    from pixfoundation.variants.plan import VariantPlan
 
 __all__ = [
     "DEFAULT",
@@ -92,7 +95,9 @@ __all__ = [
     "Scores",
     "Segmenter",
     "Selection",
+    "Sensitivity",
     "UnknownNameError",
+    "VariantPlan",
     "__version__",
     "analyse",
     "compare",
@@ -104,6 +109,7 @@ __all__ = [
     "load_model",
     "load_segmenter",
     "location_histogram",
+    "measure_sensitivity",
     "score",
     "write_report",
 ]
@@ -145,7 +151,10 @@ _MODULES = {
     "scoring.score": ("score",),
     "scoring.scores": ("Scores",),
     "segmenters.base": ("Segmenter",),
+    "sensitivity.analysis": ("Sensitivity",),
+    "sensitivity.runs": ("measure_sensitivity",),
     "types": ("Answer", "Candidate", "Phrase", "Prompt", "Sample", "Selection"),
+    "variants.plan": ("VariantPlan",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

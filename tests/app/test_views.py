@@ -90,7 +90,7 @@ def test_the_outcome_names_the_pick_and_its_size(grounded, native):
     size = (grounded.grounded.image.height, grounded.grounded.image.width)
     unlike = Selection("similarity", Mask.empty(size), None, 0.2)
     said = outcome(replace(grounded, selection=unlike))
-    assert "best similarity is 0.20, the threshold 0.7" in said
+    assert "best similarity 0.20, 0.56 is asked" in said
     nothing = replace(grounded, selection=Selection("score", None))
     assert outcome(nothing) == "Nothing was picked by score."
     empty = replace(grounded, grounded=replace(grounded.grounded, candidates=()))

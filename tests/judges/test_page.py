@@ -24,7 +24,7 @@ def options(factory, *apart):
 def test_the_options_of_the_judges_are_those_of_their_factories():
     rows = {
         row[0]: row[1]
-        for row in re.findall(r"^\| `(\w+)` .*\| ([^|]*) \|$", section("Who judges"), re.M)
+        for row in re.findall(r"^\| `(\w+)` .*\| ([^|]*) \|$", section("Backends"), re.M)
     }
     named = {judge: set(re.findall(r"`(\w+)(?:=\d+)?`", cell)) for judge, cell in rows.items()}
     assert named == {

@@ -6,7 +6,7 @@ import pytest
 
 from pixfoundation.evaluation import evaluate
 from pixfoundation.masks import Mask
-from pixfoundation.sensitivity.runs import analyse
+from pixfoundation.sensitivity.runs import measure_sensitivity
 from pixfoundation.types import NativeMask
 from pixfoundation.variants import VariantPlan
 from tests.doubles import BrightModel, ListDataset, make_samples
@@ -34,7 +34,7 @@ class Fragile(BrightModel):
 def summary_of(tmp_path, model):
     data = ListDataset(make_samples(tmp_path / "images", 12))
     run = evaluate(model, data, out=tmp_path / "run", variants=PLAN, protocols=(2, 3))
-    return analyse(run)
+    return measure_sensitivity(run)
 
 
 def test_the_template_that_flips_answers_is_found_with_its_share(tmp_path):

@@ -45,9 +45,9 @@ def sensitivity_command(
     """
     from pixfoundation.report.sensitivity_tables import render
     from pixfoundation.sensitivity.analysis import rankings
-    from pixfoundation.sensitivity.runs import analyse
+    from pixfoundation.sensitivity.runs import measure_sensitivity
 
-    summaries = [analyse(run, options) for run in runs]
+    summaries = [measure_sensitivity(run, options) for run in runs]
     if out is not None:
         from pixfoundation.report.sensitivity_figures import write_figures
 

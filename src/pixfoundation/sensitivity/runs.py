@@ -15,7 +15,7 @@ from pixfoundation.sensitivity.analysis import Sensitivity, summarise
 from pixfoundation.variants import Variant
 
 
-def analyse(
+def measure_sensitivity(
     run: RunRecords | RunDirectory | Path | str, options: ScoreOptions | None = None
 ) -> Sensitivity:
     """Summarise how much the scores of a run move over its variants.
