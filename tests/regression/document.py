@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -114,6 +115,7 @@ def page_data(page: Path) -> dict[str, Any]:
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
     # When and by which words a run was started is another every time.
     words = re.sub(r"started \S+ command .*? (?=model name)", "started <then> ", words)
+    words = words.replace(sys.executable, "<python>")
     return {"index": index, "blocks": blocks, "words": words}
 
 
