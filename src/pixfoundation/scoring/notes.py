@@ -92,6 +92,13 @@ def data_notes(
     """Return the notes of the dataset, what is missing in the run, and what is not installed."""
     samples = records.samples
     notes = [*records.run.config.dataset.notes, *records.run.damage.sentences()]
+    variants = records.variants()
+    if variants and {sample.id for sample in samples} <= records.run.samples.keys():
+        notes.append(
+            "Under the default prompt alone; the run also has "
+            f"{counted(len(variants), 'variant')} of each sample, which `pixfoundation "
+            "sensitivity` summarises."
+        )
     for protocol, result in accuracies.items():
         if result.unanswered:
             verb = "has" if result.unanswered == 1 else "have"
