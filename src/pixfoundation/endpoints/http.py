@@ -185,9 +185,18 @@ def _target(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:
     return target.copy_with(userinfo=b"")
 
 
-@cache
+_starting = threading.Lock()
+
+
 def _loop() -> Any:
-    """Return the event loop that serves all connections, in a thread of its own."""
+    """Return the event loop that serves all connections; the first thread to ask starts it."""
+    with _starting:  # a cache alone lets two threads that come first each start a loop
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> Any:
+    """Start an event loop in a thread of its own."""
     _hide_queries("httpx2")
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="endpoints", daemon=True).start()
