@@ -24,7 +24,9 @@ def run(tmp_path: Path) -> Path:
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in run.glob("*.json*")}
+    """What a run holds; `phrases.json` is derived from it, where the parser is loaded anyway."""
+    files = (file for file in run.glob("*.json*") if file.name != "phrases.json")
+    return {file.name: file.read_bytes() for file in files}
 
 
 def test_the_same_command_has_nothing_left_to_do(run: Path) -> None:
