@@ -285,3 +285,11 @@ def test_the_published_plan_has_as_many_variants_as_the_published_files():
     }
     with pytest.raises(DataError, match="not public"):
         VariantPlan(("paraphrases",), generator=Generator.PUBLISHED).variants()
+
+
+def test_published_templates_keep_their_line_breaks_as_two_characters():
+    plan = VariantPlan(("templates",), 1, generator=Generator.PUBLISHED)
+    varied = next(plan.vary([make(0), make(1)]))
+    assert texts(varied, 1).startswith("Ques:Are the butterfly's wings closer to being open or")
+    assert "\\n" in texts(varied, 1)
+    assert "\n" not in texts(varied, 1)

@@ -200,7 +200,6 @@ def _published_questions(
     all_variants = published.question_variants(
         rows,
         None if paraphrases is None else [paraphrases.get(s.id, ()) for s in asked],
-        escaped=False,
     )
     first = published.PER_KIND * ("typos", "templates", "paraphrases").index(name)
     table: list[list[VariedSample]] = []
