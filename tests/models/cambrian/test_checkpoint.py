@@ -11,7 +11,7 @@ import torch
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.checkpoint import load
-from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, read_tower_name
+from pixfoundation.models.cambrian.sizes import CambrianSizes, read_sizes, read_tower_name
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights
 from tests.models.cambrian import tiny_checkpoint as tiny
@@ -52,11 +52,9 @@ def test_sizes_and_names_of_the_published_checkpoint():
         read_tower_name(i, name, width=width, side=side)
         for i, (name, width, side) in enumerate(PUBLISHED)
     )
-    layout = CambrianLayout(
-        towers, 24, (24,), (3,), 1024, 4096, tuple(range(0, 30, 3)), 91, -2, 2048
-    )
+    sizes = CambrianSizes(towers, 24, (24,), (3,), 1024, 4096, tuple(range(0, 30, 3)), 91, -2, 2048)
     with empty_weights():
-        aggregator = Aggregator(layout)
+        aggregator = Aggregator(sizes)
 
     def count(part):
         return sum(p.numel() for p in aggregator.get_submodule(part).parameters())
@@ -82,12 +80,12 @@ def test_sizes_and_names_of_the_published_checkpoint():
 
 
 def test_sizes_of_the_tiny_checkpoint(made):
-    layout = read_layout(made.folder, Checkpoint.open(made.folder))
-    assert layout.sampled == (0, 2)
-    assert layout.connector_depths == (2,)
-    assert (layout.vision_width, layout.width) == (tiny.VISION, tiny.WIDTH)
-    assert layout.windows(24) == (1, 1, 1, 4)
-    assert [tower.kind for tower in layout.towers] == ["siglip", "clip", "dinov2", "convnext"]
+    sizes = read_sizes(made.folder, Checkpoint.open(made.folder))
+    assert sizes.sampled == (0, 2)
+    assert sizes.connector_depths == (2,)
+    assert (sizes.vision_width, sizes.width) == (tiny.VISION, tiny.WIDTH)
+    assert sizes.windows(24) == (1, 1, 1, 4)
+    assert [tower.kind for tower in sizes.towers] == ["siglip", "clip", "dinov2", "convnext"]
 
 
 def test_rotation_base_and_dtype_are_taken_over(made, copy):
@@ -113,7 +111,7 @@ def test_a_connector_without_samplers_in_the_language_model(made, copy):
     rewrite(copy, made, without=["model.vision_sampler_layers"])
     edit(copy, connector_only=True)
     model = reload(copy, made)
-    assert model.layout.sampled == ()
+    assert model.sizes.sampled == ()
     out = model.generate([2, -200, 3, 4], model.encode(_grey()), (64, 64), 2)
     assert len(out.ids) == 2 or out.ids[-1] == 1  # the image may stand anywhere
 

@@ -108,7 +108,7 @@ def test_samplers_act_when_the_prompt_is_read_and_never_after(model):
 def test_samplers_are_detached_even_if_they_were_not_used(model):
     context = model.aggregate(model.encode(picture(80, 60)), (80, 60))
     layers = model.llm.model.layers
-    samplers = dict(zip(model.layout.sampled, model.aggregator.vision_sampler_layers, strict=True))
+    samplers = dict(zip(model.sizes.sampled, model.aggregator.vision_sampler_layers, strict=True))
     with counted_samplers(model) as calls, torch.inference_mode():
         with samplers_attached(layers, samplers, context, start=0):
             pass

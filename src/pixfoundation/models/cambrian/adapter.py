@@ -206,7 +206,7 @@ class CambrianModel:
         maps = output.maps()
         if maps is None:
             return None
-        margins = Margins.of(image.size, self.core.layout.side)
+        margins = Margins.of(image.size, self.core.sizes.side)
         square = decoding.conventions.attention_grid is AttentionGrid.SQUARE
         if self._settings.geometry is not None:
             square = self._settings.geometry == "published"

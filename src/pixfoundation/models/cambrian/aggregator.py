@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixfoundation.models.cambrian.sizes import HEADS, CambrianLayout
+from pixfoundation.models.cambrian.sizes import HEADS, CambrianSizes
 from pixfoundation.models.cambrian.unpadding import Margins
 
 
@@ -153,16 +153,16 @@ class Sampler(nn.Module):
 class Aggregator(nn.Module):
     """All layers between the encoders and the language model, and the samplers inside it."""
 
-    def __init__(self, layout: CambrianLayout) -> None:
+    def __init__(self, sizes: CambrianSizes) -> None:
         """Build the layers in the sizes of a checkpoint.
 
         Args:
-            layout: Structure of the checkpoint.
+            sizes: Structure of the checkpoint.
         """
         super().__init__()
-        self.layout = layout
-        width = layout.vision_width
-        for tower in layout.towers:
+        self.sizes = sizes
+        width = sizes.vision_width
+        for tower in sizes.towers:
             projection = nn.Sequential(
                 nn.Linear(tower.width, width),
                 nn.GELU(),
@@ -170,21 +170,21 @@ class Aggregator(nn.Module):
                 nn.LayerNorm(width),
             )
             self.add_module(f"mm_projector_aux_{tower.index}", projection)
-        groups = len(layout.query_sides)
+        groups = len(sizes.query_sides)
         for group, (side, depth) in enumerate(
-            zip(layout.query_sides, layout.connector_depths, strict=True)
+            zip(sizes.query_sides, sizes.connector_depths, strict=True)
         ):
-            connector = Sampler(width, width, layout.windows(side), depth)
+            connector = Sampler(width, width, sizes.windows(side), depth)
             self.add_module(f"vision_sampler_{group}", connector)
         self.vision_query = nn.Parameter(torch.zeros(groups, width))
         self.mm_projector = nn.Sequential(
-            nn.Linear(groups * width, layout.width),
+            nn.Linear(groups * width, sizes.width),
             nn.GELU(),
-            nn.Linear(layout.width, layout.width),
+            nn.Linear(sizes.width, sizes.width),
         )
-        self.image_newline = nn.Parameter(torch.zeros(layout.width))
+        self.image_newline = nn.Parameter(torch.zeros(sizes.width))
         self.vision_sampler_layers = nn.ModuleList(
-            Sampler(layout.width, width, layout.windows(layout.side), 1) for _ in layout.sampled
+            Sampler(sizes.width, width, sizes.windows(sizes.side), 1) for _ in sizes.sampled
         )
 
     def forward(self, features: Sequence[Tensor], image_size: tuple[int, int]) -> ImageContext:
@@ -201,12 +201,12 @@ class Aggregator(nn.Module):
             self.get_submodule(f"mm_projector_aux_{i}")(x)[0] for i, x in enumerate(features)
         ]  # side * side, width
         summary = projected[0].mean(0).view(1, 1, -1)
-        side = self.layout.side
+        side = self.sizes.side
         margins = Margins.of(image_size, side)
         queries = torch.cat(
             [
                 self._query(group, projected, summary, image_size)
-                for group in range(len(self.layout.query_sides))
+                for group in range(len(self.sizes.query_sides))
             ],
             dim=-1,
         )  # side, side, groups * width
@@ -230,7 +230,7 @@ class Aggregator(nn.Module):
         image_size: tuple[int, int],
     ) -> Tensor:
         """Return one group of updated queries, [side, side, vision width]."""
-        side = self.layout.query_sides[group]
+        side = self.sizes.query_sides[group]
         windows, visible = _windows(projected, side, image_size)
         query = self.vision_query[group].expand(side * side, 1, -1)
         updated = self.get_submodule(f"vision_sampler_{group}")(
@@ -239,8 +239,8 @@ class Aggregator(nn.Module):
             [x.flatten(0, 1) for x in windows],
             [x.flatten(0, 1) for x in visible],
         ).view(side * side, -1)
-        resampled = resample(updated[None], self.layout.side)[0]
-        return resampled.view(self.layout.side, -1, updated.shape[-1])
+        resampled = resample(updated[None], self.sizes.side)[0]
+        return resampled.view(self.sizes.side, -1, updated.shape[-1])
 
 
 def resample(tokens: Tensor, side: int) -> Tensor:

@@ -13,7 +13,7 @@ from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.key_map import module_name
 from pixfoundation.models.cambrian.network import Cambrian
-from pixfoundation.models.cambrian.sizes import CambrianLayout, read_layout, shape_of
+from pixfoundation.models.cambrian.sizes import CambrianSizes, read_sizes, shape_of
 from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
@@ -53,28 +53,28 @@ def load(
     """
     folder = find_folder(checkpoint_dir, revision)
     checkpoint = Checkpoint.open(folder)
-    layout = read_layout(folder, checkpoint)
+    sizes = read_sizes(folder, checkpoint)
     tower_root = None if towers is None else Path(towers).expanduser()
-    tower_folders = [find_tower(spec, tower_root) for spec in layout.towers]
+    tower_folders = [find_tower(spec, tower_root) for spec in sizes.towers]
     target: torch.device | Literal["auto"] = (
         "auto" if device == "auto" else resolve_device(None if device is None else str(device))
     )
     if not isinstance(dtype, torch.dtype):
         dtype = resolve_dtype(dtype, torch.device("cuda") if target == "auto" else target)
 
-    model = _empty(folder, checkpoint, layout)
+    model = _empty(folder, checkpoint, sizes)
     if quantization is not None:
         quantize(model.llm, quantization, dtype, skip=("lm_head",))
     vision = sum(p.numel() for p in model.aggregator.parameters()) * dtype.itemsize
     encoding = sum(
-        tower_bytes(spec, at, dtype) for spec, at in zip(layout.towers, tower_folders, strict=True)
+        tower_bytes(spec, at, dtype) for spec, at in zip(sizes.towers, tower_folders, strict=True)
     )
     separate = None if tower_device is None else resolve_device(str(tower_device))
     plan = Placement.plan(
         model.llm,
         lambda _: dtype,
         target,
-        _working_memory(model.llm, layout, dtype),
+        _working_memory(model.llm, sizes, dtype),
         _UNDIVIDED,
         _free_memory(vision + (encoding if separate is None else 0)) if target == "auto" else None,
     )
@@ -85,11 +85,11 @@ def load(
     replace(plan, weights=weights).announce(folder.name)
 
     encoders = [
-        load_tower(spec, tower_folder, dtype=dtype, device=for_towers, clip_layer=layout.clip_layer)
-        for spec, tower_folder in zip(layout.towers, tower_folders, strict=True)
+        load_tower(spec, tower_folder, dtype=dtype, device=for_towers, clip_layer=sizes.clip_layer)
+        for spec, tower_folder in zip(sizes.towers, tower_folders, strict=True)
     ]
     _fill(model, checkpoint, plan, first, dtype)
-    return Cambrian(layout, model.llm, model.aggregator, encoders, stop_ids_of_folder(folder))
+    return Cambrian(sizes, model.llm, model.aggregator, encoders, stop_ids_of_folder(folder))
 
 
 def _free_memory(vision: int) -> dict[int, int]:
@@ -107,7 +107,7 @@ class _Model(nn.Module):
         self.aggregator = aggregator
 
 
-def _empty(folder: Path, checkpoint: Checkpoint, layout: CambrianLayout) -> _Model:
+def _empty(folder: Path, checkpoint: Checkpoint, sizes: CambrianSizes) -> _Model:
     """Build the model without memory for its parameters."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -115,7 +115,7 @@ def _empty(folder: Path, checkpoint: Checkpoint, layout: CambrianLayout) -> _Mod
     stored["vocab_size"] = shape_of(checkpoint, "model.embed_tokens.weight")[0]
     config = LlamaConfig.from_dict({k: v for k, v in stored.items() if not k.startswith("mm_")})
     with empty_weights():
-        return _Model(LlamaForCausalLM(config), Aggregator(layout))
+        return _Model(LlamaForCausalLM(config), Aggregator(sizes))
 
 
 def _fill(
@@ -143,7 +143,7 @@ def _fill(
     model.eval().requires_grad_(False)
 
 
-def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int:
+def _working_memory(llm: Any, sizes: CambrianSizes, dtype: torch.dtype) -> int:
     """Estimate the bytes that a run needs in addition to the weights.
 
     Counted are the keys and values of an answer, and ConvNeXt's first stage, which dominates the
@@ -154,7 +154,7 @@ def _working_memory(llm: Any, layout: CambrianLayout, dtype: torch.dtype) -> int
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _POSITIONS
     stages = [
         (tower.resolution // 4) ** 2 * (tower.width // 15) * 10
-        for tower in layout.towers
+        for tower in sizes.towers
         if tower.kind == "convnext" and tower.resolution
     ]
     return (cache + max(stages, default=0)) * dtype.itemsize

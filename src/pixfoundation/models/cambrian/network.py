@@ -29,7 +29,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.models.cambrian.aggregator import Aggregator, ImageContext, Sampler
 from pixfoundation.models.cambrian.interleaving import samplers_attached
 from pixfoundation.models.cambrian.pixels import check_rgb
-from pixfoundation.models.cambrian.sizes import CambrianLayout
+from pixfoundation.models.cambrian.sizes import CambrianSizes
 from pixfoundation.models.cambrian.towers import VisionTower
 
 IMAGE_TOKEN = -200  # placeholder of the image in the ids
@@ -90,7 +90,7 @@ class Cambrian:
     """A Cambrian-1 model, loaded by `pixfoundation.models.cambrian.checkpoint.load`.
 
     Attributes:
-        layout: Structure of the checkpoint.
+        sizes: Structure of the checkpoint.
         llm: The language model.
         aggregator: The connector from encoder features to image tokens, and the samplers.
         towers: The vision encoders.
@@ -99,13 +99,13 @@ class Cambrian:
 
     def __init__(
         self,
-        layout: CambrianLayout,
+        sizes: CambrianSizes,
         llm: Any,
         aggregator: Aggregator,
         towers: Sequence[VisionTower],
         stop_ids: Sequence[int],
     ) -> None:
-        self.layout = layout
+        self.sizes = sizes
         self.llm = llm
         self.aggregator = aggregator
         self.towers = tuple(towers)
@@ -144,7 +144,7 @@ class Cambrian:
             DataError: If the image is too long for the grid, or if the features have other shapes
                 than those of this model.
         """
-        expected = [(tower.side**2, tower.width) for tower in self.layout.towers]
+        expected = [(tower.side**2, tower.width) for tower in self.sizes.towers]
         shapes = [tuple(x.shape[-2:]) for x in features]
         if shapes != expected:
             raise DataError(f"Expected encoder features of shapes {expected}, but got {shapes}.")
@@ -293,8 +293,8 @@ class Cambrian:
             return None
         if len(places) > 1:
             raise DataError(f"The prompt holds {len(places)} images; Cambrian-1 takes one.")
-        expected = self.layout.image_position
-        if self.layout.sampled and expected is not None and places[0] != expected:
+        expected = self.sizes.image_position
+        if self.sizes.sampled and expected is not None and places[0] != expected:
             raise DataError(
                 f"The image is at position {places[0]} of the prompt, but this checkpoint's "
                 f"samplers were trained for position {expected} (image_position in config.json). "
@@ -312,7 +312,7 @@ class Cambrian:
         return torch.cat([table(ids[:start]), image, table(ids[start + 1 :])])[None]
 
     def _check_length(self, length: int) -> None:
-        limit = self.layout.max_tokens
+        limit = self.sizes.max_tokens
         if limit is not None and length > limit:
             raise DataError(
                 f"The prompt takes {length} tokens with the image, but this checkpoint was trained "
@@ -324,7 +324,7 @@ class Cambrian:
         layers = self.aggregator.vision_sampler_layers
         return {
             layer: sampler
-            for layer, sampler in zip(self.layout.sampled, layers, strict=True)
+            for layer, sampler in zip(self.sizes.sampled, layers, strict=True)
             if isinstance(sampler, Sampler)
         }
 

@@ -56,7 +56,7 @@ class TowerSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class CambrianLayout:
+class CambrianSizes:
     """The structure of one checkpoint.
 
     Attributes:
@@ -88,8 +88,8 @@ class CambrianLayout:
         return tuple(tower.side // side for tower in self.towers)
 
 
-def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
-    """Read the layout from config.json and the shapes of the tensors.
+def read_sizes(folder: Path, checkpoint: Checkpoint) -> CambrianSizes:
+    """Read the sizes from config.json and the shapes of the tensors.
 
     Raises:
         CheckpointError: If the folder is not a Cambrian checkpoint with a spatial vision
@@ -122,7 +122,7 @@ def read_layout(folder: Path, checkpoint: Checkpoint) -> CambrianLayout:
             f"{folder} lacks the connector model.vision_sampler_{depths.index(0)}.* to the vision "
             "encoders. Download the complete checkpoint."
         )
-    return CambrianLayout(
+    return CambrianSizes(
         towers=towers,
         side=side,
         query_sides=query_sides,

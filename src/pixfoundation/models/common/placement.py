@@ -40,7 +40,7 @@ def quantize(
         skip: Parts of names of layers that keep their dtype.
 
     Raises:
-        DataError: If the kind is none of these.
+        DataError: If there is no such kind.
         PrerequisiteError: If bitsandbytes is not installed.
     """
     from transformers.integrations.bitsandbytes import replace_with_bnb_linear
@@ -58,7 +58,7 @@ def quantization_config(kind: Quantization, dtype: torch.dtype) -> Any:
         dtype: What 4-bit layers compute in.
 
     Raises:
-        DataError: If the kind is none of these.
+        DataError: If there is no such kind.
         PrerequisiteError: If bitsandbytes is not installed.
     """
     if kind not in ("8bit", "4bit"):
