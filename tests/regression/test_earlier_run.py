@@ -57,7 +57,9 @@ def test_a_lost_line_is_computed_again_as_it_was(run: Path) -> None:
     there = [sample | {"image": images[sample["id"]]} for sample in lines_of(samples)]
     samples.write_text("".join(json.dumps(sample) + "\n" for sample in there), encoding="utf-8")
     call(*SAME, "--limit", 2, "--out", run)
-    assert file.read_text(encoding="utf-8").splitlines(keepends=True) == lines
+    # Only why the answer ended is new: earlier versions did not record it.
+    again = file.read_text(encoding="utf-8").replace(',"ended":"length"', "")
+    assert again.splitlines(keepends=True) == lines
 
 
 @pytest.mark.parametrize(

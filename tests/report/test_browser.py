@@ -153,7 +153,7 @@ def test_an_open_sample_has_an_address(page):
     open_sample(page, 2)
     address, title = page.url, page.inner_text("#detail-title")
     page.keyboard.press("Escape")
-    assert "#" not in page.url
+    page.wait_for_function("!location.hash")
     page.goto("about:blank")
     page.goto(address)
     page.wait_for_selector("#detail .side")
@@ -162,6 +162,10 @@ def test_an_open_sample_has_an_address(page):
 
 def test_samples_are_sorted_by_iou_and_saved(page, tmp_path):
     page.select_option("#sort", "high")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.card')].filter(card => card.offsetParent).slice(0, 3)"
+        ".every(card => card.innerText.includes('IoU 100 %'))"
+    )
     tags = [card.inner_text() for card in page.locator(".card:visible").all()]
     assert ["IoU 100 %" in tag for tag in tags] == [True] * 3 + [False] * 3
     page.select_option("#grounding", "right")

@@ -1,5 +1,6 @@
 """Judging a run: verdicts on disk, nothing asked twice, a kill costs nothing."""
 
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,9 @@ from pixfoundation.scoring.score import ScoreOptions, score
 from tests.doubles import make_samples
 from tests.judges.server import KEY, images_of, judge_server, text_of
 from tests.runs.test_collect import run_all, start
+
+KILLS = int(os.environ.get("PIXFOUNDATION_KILLS", "40"))
+"""Number of kills of the slow test; a hundred take some minutes."""
 
 
 @pytest.fixture
@@ -238,8 +242,8 @@ def test_replies_cached_by_former_versions_are_found():
 
 
 @pytest.mark.slow
-def test_a_hundred_random_kills_lose_nothing_and_ask_nothing_twice(run, tmp_path):
-    """A process is killed at random moments until a hundred kills; a reply on disk stays one."""
+def test_random_kills_lose_nothing_and_ask_nothing_twice(run, tmp_path):
+    """A process is killed at random moments, `KILLS` times; a reply on disk stays one."""
     random, kept = np.random.default_rng(0), tmp_path / "kept"
     command = [
         *(sys.executable, "-c", "from pixfoundation.cli import main; main()"),
@@ -247,7 +251,7 @@ def test_a_hundred_random_kills_lose_nothing_and_ask_nothing_twice(run, tmp_path
     ]
     kills = kills_of_this_round = 0
     with judge_server(reply) as server:
-        while kills < 100:
+        while kills < KILLS:
             before = {path.name: path.read_bytes() for path in kept.glob("*.txt")}
             sent = len(server.requests)
             process = subprocess.Popen(
