@@ -1,6 +1,7 @@
 """`variants` and `sensitivity` as a person types them."""
 
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -80,6 +81,19 @@ def test_the_summary_as_text_json_and_tables(varied, tmp_path):
     assert len(list(tmp_path.glob("*.p*"))) == 6
     for format, start in (("markdown", "| run |"), ("csv", "run,"), ("latex", r"\begin{tabular}")):
         assert output("sensitivity", varied.path, "--format", format).startswith(start)
+
+
+def test_variants_that_lack_answers_are_named_and_end_with_the_code_of_incomplete_runs(
+    varied, tmp_path
+):
+    run = shutil.copytree(varied.path, tmp_path / "run")
+    answers = run / "answers.jsonl"
+    kept = [line for line in answers.read_text().splitlines() if "0@typos/01" not in line]
+    answers.write_text("\n".join(kept) + "\n")
+    done = runner.invoke(app, ["sensitivity", str(run), "--json"])
+    assert done.exit_code == 3
+    assert list(json.loads(done.stdout)["unsound"]) == ["typos/01"]
+    assert "typos/01: incomplete" in done.stderr
 
 
 def test_two_runs_are_ranked_over_their_variants(varied):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, notes, output, print_json, print_text
 from pixfoundation.cli.scoring_options import score_options
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pixfoundation.cli.printer import Printer
     from pixfoundation.sensitivity.analysis import Sensitivity
 
+SHOWN = 5
+"""Greatest number of incomplete variants that are named."""
 FIRST_CELLS = 3
 """Columns that name a row: run, kind and measure."""
 
@@ -61,6 +64,22 @@ def sensitivity_command(
         print_text(render(summaries, format, every))  # type: ignore[arg-type] - `render` refuses
     else:
         _print(summaries, every, output())
+    _exit_unless_sound(summaries)
+
+
+def _exit_unless_sound(summaries: list[Sensitivity]) -> None:
+    """Name what is missing or failed; if there is anything, end with the code of such runs."""
+    lines = [
+        f"{summary.name}, {variant}: {mark}; what is missing counts as wrong."
+        for summary in summaries
+        for variant, mark in summary.unsound.items()
+    ]
+    for line in lines[:SHOWN]:
+        notes().print(line)
+    if len(lines) > SHOWN:
+        notes().print(f"... and {len(lines) - SHOWN} more variants.")
+    if lines:
+        raise typer.Exit(EXIT_CODE)
 
 
 def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:

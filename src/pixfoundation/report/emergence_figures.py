@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
-from pixfoundation.errors import RunError
+from pixfoundation.report.figure_files import write_plots
 from pixfoundation.runs.records import RULES
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
@@ -54,16 +54,7 @@ def write_figures(runs: Sequence[Emergence], out: Path) -> list[Path]:
         "concept": concept_histogram(runs),
         "iou_by_position": iou_by_position(runs),
     }
-    paths = [out / f"{name}.{kind}" for name in plots for kind in ("png", "pdf")]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            # No date inside, so that the same run gives the same file.
-            metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-            plots[path.stem].savefig(path, dpi=160, metadata=metadata)
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {error.strerror}.") from error
-    return paths
+    return write_plots(plots, out)
 
 
 def location_histogram(runs: Sequence[Emergence]) -> Plot:

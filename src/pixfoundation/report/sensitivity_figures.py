@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Plot
 from matplotlib.patches import Ellipse
 
-from pixfoundation.errors import RunError
+from pixfoundation.report.figure_files import write_plots
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
@@ -38,16 +38,7 @@ def write_figures(runs: Sequence[Sensitivity], out: Path) -> list[Path]:
     for number, run in enumerate(runs):
         suffix = f"_{number + 1}" if len(runs) > 1 else ""
         plots[f"flips{suffix}"] = flip_matrix(run)
-    paths = [out / f"{name}.{kind}" for name in plots for kind in ("png", "pdf")]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            # No date inside, so that the same run gives the same file.
-            metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-            plots[path.stem].savefig(path, dpi=160, metadata=metadata)
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {error.strerror}.") from error
-    return paths
+    return write_plots(plots, out)
 
 
 def variant_strips(runs: Sequence[Sensitivity]) -> Plot:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 import sys
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@|(?<=\w)\?[^\s'\"]*(?=['\"]|$)")
+"""User and password of a URL, or its query, either of which may hold a key."""
 
 PACKAGES = ("pixfoundation", "numpy", "pycocotools", "torch", "transformers", "spacy", "pillow")
 
@@ -21,8 +25,18 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "device": _device(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *map(without_credentials, sys.argv[1:])]),
     }
+
+
+def without_credentials(argument: str) -> str:
+    """Return a word of the command line without user, password and query of a URL in it.
+
+    Example:
+        >>> without_credentials("base_url=https://me:secret@host/v1?key=secret")
+        'base_url=https://host/v1'
+    """
+    return _CREDENTIALS.sub("", argument) if "://" in argument else argument
 
 
 def _version(package: str) -> str | None:

@@ -153,6 +153,7 @@ class Sensitivity:
         lines: Paired scores under the default prompt and each variant.
         skipped: Number of samples without the variant, by kind and reason.
         unaltered: Number of variants that left their sample as it was, by kind.
+        unsound: What is missing or failed under a variant, by variant; it counts as wrong.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Sensitivity:
     lines: tuple[VariantLine, ...]
     skipped: Mapping[str, Mapping[str, int]]
     unaltered: Mapping[str, int]
+    unsound: Mapping[str, str]
 
     def summary(self, kind: str, measure: str) -> KindSummary:
         """Return the summary of a kind and a measure.
@@ -199,6 +201,7 @@ class Sensitivity:
             "lines": [line.to_json() for line in self.lines],
             "skipped": {kind: dict(reasons) for kind, reasons in self.skipped.items()},
             "unaltered": dict(self.unaltered),
+            "unsound": dict(self.unsound),
         }
 
 
@@ -247,6 +250,7 @@ def summarise(
         tuple(lines),
         skipped or {},
         unaltered or {},
+        {str(v): mark for v, s in varied.items() if (mark := s.completeness.mark) is not None},
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.options import ScoreOptions
@@ -30,8 +31,16 @@ def measure_sensitivity(
     """
     options = options or ScoreOptions()
     records = RunRecords.of(run)
-    varied = score_variants(records, options)
     reasons: dict[str, Counter[str]] = {}
+    varied: dict[Variant, Scores] = {}
+    plain = replace(options, replicates=0)  # the summary draws pairs and variants itself
+    for variant in records.variants():
+        own = records.at(variant)
+        if measure_completeness(own).useless:
+            count = Counter({"all of its answers failed": len(own.samples)})
+            reasons.setdefault(variant.kind, Counter()).update(count)
+        else:
+            varied[variant] = score(own, plain)
     for record in records.run.skipped.values():
         reasons.setdefault(record.variant.kind, Counter())[record.line.skipped or ""] += 1
     unaltered = Counter(one.variant.kind for one in records.run.varied.values() if not one.altered)
@@ -43,9 +52,3 @@ def measure_sensitivity(
         skipped=reasons,
         unaltered=unaltered,
     )
-
-
-def score_variants(records: RunRecords, options: ScoreOptions) -> dict[Variant, Scores]:
-    """Return the scores under each variant, without intervals of their own."""
-    plain = replace(options, replicates=0)
-    return {variant: score(records.at(variant), plain) for variant in records.variants()}

@@ -1,0 +1,37 @@
+"""Figures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure as Plot
+
+from pixfoundation.errors import RunError
+
+KINDS = ("png", "pdf")
+
+
+def write_plots(plots: Mapping[str, Plot], out: Path) -> list[Path]:
+    """Write figures as PNG and PDF; the same figure gives the same file.
+
+    Args:
+        plots: The figures by name.
+        out: The folder; made if it is missing.
+
+    Returns:
+        The files.
+
+    Raises:
+        RunError: If the folder cannot be written.
+    """
+    paths = [out / f"{name}.{kind}" for name in plots for kind in KINDS]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            # No date inside, so that the same run gives the same file.
+            metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+            plots[path.stem].savefig(path, dpi=160, metadata=metadata)
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}.") from error
+    return paths
