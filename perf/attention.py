@@ -107,7 +107,7 @@ def by_vl_saliency(model: Any, options: dict[str, Any]) -> Any:
     """Return a call that does what vl-saliency does: generate, then trace the whole text."""
     from types import SimpleNamespace
 
-    import vl_saliency
+    import vl_saliency  # pyright: ignore[reportMissingImports] (installed for this measurement only)
 
     inputs = prompt()
     ids = model.generate(**inputs, **options)
@@ -199,6 +199,7 @@ def adapter(share_prefix: bool, batch_size: int) -> Any:
     from transformers import CLIPImageProcessorPil, LlavaProcessor, PreTrainedTokenizerFast
 
     from pixfoundation.models.transformers.adapter import TransformersModel
+    from pixfoundation.models.transformers.options import BatchOptions
     from pixfoundation.models.transformers.prompting import PromptMaker
 
     vocabulary = {word: place for place, word in enumerate(("<pad>", "<s>", "<unk>", *WORDS))}
@@ -218,9 +219,8 @@ def adapter(share_prefix: bool, batch_size: int) -> Any:
     )
     model = build_model()
     maker = PromptMaker(processor, model.config, "llava_v1", True, "whole")
-    return TransformersModel(
-        "random", model, maker, share_prefix=share_prefix, batch_size=batch_size
-    )
+    batching = BatchOptions(share_prefix=share_prefix, batch_size=batch_size)
+    return TransformersModel("random", model, maker, batching=batching)
 
 
 def prefix_benchmark(rounds: int) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def prefix_benchmark(rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=("capture", "prefix", "all", "memory"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, nargs="+", default=[16, 64, 256])

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
     {"errors", "wording"},
-    {"typed_options", "failures"},
+    {"typed_options", "option_bundles", "failures"},
     {"conventions", "registry", "geometry", "hub"},
     {"run_lengths", "stored", "typed_json"},
     {"masks", "images", "processors"},

@@ -36,6 +36,22 @@ Dtype = Annotated[str, OneOf(DTYPES)]
 """The type of an option that names a precision."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightOptions:
+    """Options that every loader of weights takes.
+
+    Attributes:
+        device: Device of the model, such as 'cuda', 'cuda:1' or 'cpu'; a GPU if there is one by
+            default. With 'auto', loaders of large models divide them between all GPUs.
+        dtype: 'float32', 'float16' or 'bfloat16'; half precision on a GPU by default.
+        revision: Branch, tag or commit on the hub; None for its default branch.
+    """
+
+    device: str | None = None
+    dtype: Dtype | None = None
+    revision: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The origin of a checkpoint.

@@ -26,12 +26,14 @@ from pixfoundation.errors import (
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
+from pixfoundation.hub import WeightOptions
 from pixfoundation.judges import judges
 from pixfoundation.judges.base import Judge, Question
 from pixfoundation.masks import Mask
 from pixfoundation.models import models
 from pixfoundation.models.base import Capability, Decoding, Model
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
 from pixfoundation.segmenters import segmenters
@@ -94,12 +96,14 @@ __all__ = [
     "TextMask",
     "TextSegmenter",
     "UnknownNameError",
+    "WeightOptions",
     "datasets",
     "grounders",
     "judges",
     "models",
     "segmenters",
     "selectors",
+    "takes_bundles",
     "to_trace",
 ]
 

@@ -8,7 +8,7 @@ state in it what the type alone does not::
 `read_options` checks values against these annotations before the factory is called, whether they
 come from Python or, as `OptionText`, from a command line. In a shell, `KEY=VALUE` has one form for
 each type: a list is written as `layers=3,5`, a mapping as `heads.3=0,1 heads.5=2`. JSON is read
-too.
+too. A factory with many options groups them in dataclasses; see `option_bundles`.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
 from pixfoundation.segmenters.base import (
     AnySegmenter,
@@ -58,33 +59,67 @@ PhrasePoint = tuple[Phrase, Peak, Maps]
 """A phrase, one of its points, and its map on the grid, float32 [rows, columns]."""
 
 
-def load(
-    segmenter: AnySegmenter | None,
-    *,
-    conventions: GroundingConventions = DEFAULT.grounding,
-    preset: Annotated[str, OneOf(tuple(PRESETS))] | None = None,
-    pronouns: bool = True,
-    fallback: Fallback = "none",
-    prompt: PromptShape = "point",
-    points: Count = 1,
-    rank: Count = 1,
-    threshold: Share = 0.5,
-) -> AttendAndSegment:
-    """Make the grounder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhraseOptions:
+    """Which phrases of an answer are grounded.
 
-    Args:
-        segmenter: A segmenter that accepts points, and boxes or masks if `prompt` asks for them.
-        conventions: Rules of the grounders; `docs/grounding.md` lists where the default rules
-            differ from the published code.
-        preset: Name of a row convention in `attention.row_convention.PRESETS`; by default the one
-            that `conventions.attention_row` selects.
+    Attributes:
         pronouns: Whether pronouns ('it', 'they') count as phrases.
         fallback: Units for answers without a noun phrase: 'none', 'words' or 'sentences'.
+    """
+
+    pronouns: bool = True
+    fallback: Fallback = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterPromptOptions:
+    """How the map of a phrase becomes prompts of the segmenter.
+
+    Attributes:
         prompt: Prompt of the segmenter: 'point', 'box' or 'mask' (the point and a rough mask).
         points: Number of points (or boxes, or masks) per phrase, from 1.
         rank: Take the rank-th highest pixel of the map instead of the highest, from 1.
         threshold: For boxes and masks, the height above which a cell belongs to them, between the
             lowest (0) and the highest value (1) of the map.
+    """
+
+    prompt: PromptShape = "point"
+    points: Count = 1
+    rank: Count = 1
+    threshold: Share = 0.5
+
+    def __post_init__(self) -> None:
+        numbers_fit = self.points >= 1 and self.rank >= 1 and 0 <= self.threshold <= 1
+        if not numbers_fit or self.prompt not in get_args(PromptShape):
+            raise DataError(
+                "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
+                f"'point', 'box' or 'mask', but got {self.points}, {self.rank}, {self.threshold} "
+                f"and {self.prompt!r}."
+            )
+
+
+@takes_bundles(phrases=PhraseOptions, prompts=SegmenterPromptOptions)
+def load(
+    segmenter: AnySegmenter | None,
+    phrases: PhraseOptions,
+    prompts: SegmenterPromptOptions,
+    *,
+    conventions: GroundingConventions = DEFAULT.grounding,
+    preset: Annotated[str, OneOf(tuple(PRESETS))] | None = None,
+) -> AttendAndSegment:
+    """Make the grounder.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        segmenter: A segmenter that accepts points, and boxes or masks if `prompt` asks for them.
+        phrases: Which phrases of an answer are grounded.
+        prompts: How the map of a phrase becomes prompts of the segmenter.
+        conventions: Rules of the grounders; `docs/grounding.md` lists where the default rules
+            differ from the published code.
+        preset: Name of a row convention in `attention.row_convention.PRESETS`; by default the one
+            that `conventions.attention_row` selects.
 
     Raises:
         DataError: If there is no segmenter, if it does not accept the prompts, or if an option is
@@ -92,17 +127,12 @@ def load(
     """
     if segmenter is None:
         raise DataError("Attend-and-segment needs a segmenter: it turns points into masks.")
-    if points < 1 or rank < 1 or not 0 <= threshold <= 1 or prompt not in get_args(PromptShape):
-        raise DataError(
-            "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
-            f"'point', 'box' or 'mask', but got {points}, {rank}, {threshold} and {prompt!r}."
-        )
     if not takes_points(segmenter):
         raise DataError(
             f"The segmenter {segmenter.name!r} takes text, not points or boxes. Use it with the "
             "grounder 'words'."
         )
-    if prompt == "mask" and "masks" not in accepted_prompts(segmenter):
+    if prompts.prompt == "mask" and "masks" not in accepted_prompts(segmenter):
         raise DataError(
             f"The segmenter {segmenter.name!r} cannot be prompted with masks: its `prompts` are "
             f"{', '.join(sorted(accepted_prompts(segmenter)))}."
@@ -112,16 +142,16 @@ def load(
     return AttendAndSegment(
         segmenter,
         NounPhrases(
-            pronouns=pronouns,
-            fallback=fallback,
+            pronouns=phrases.pronouns,
+            fallback=phrases.fallback,
             trim=conventions.phrase_edges is PhraseEdges.TRIMMED,
         ),
         row_convention(preset or default_preset),
         conventions,
-        prompt,
-        points,
-        rank,
-        threshold,
+        prompts.prompt,
+        prompts.points,
+        prompts.rank,
+        prompts.threshold,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from pixfoundation.attention import to_trace
 from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Dtype, Source
+from pixfoundation.hub import Source, WeightOptions
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
@@ -26,40 +26,45 @@ from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, AttentionTrace, Prompt
 
 Geometry = Literal["image", "published"]
 
 
-def load(
-    name: str,
-    *,
-    device: str | None = None,
-    dtype: Dtype | None = None,
-    revision: str | None = None,
-    checkpoint: str | None = None,
-    towers: str | None = None,
-    tower_device: str | None = None,
-    quantization: Quantization | None = None,
-    geometry: Geometry | None = None,
-    legacy_drop_newline: bool | None = None,
-    share_prefix: bool = True,
-) -> CambrianModel:
-    """Load Cambrian-1.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """Where the files of Cambrian-1 are.
 
-    Args:
-        name: 'cambrian-8b', a hub id, or the folder of a checkpoint.
-        device: Device of the language model; 'auto' divides it between all GPUs. A GPU if there is
-            one by default.
-        dtype: Precision of the weights: 'float16' as published, 'bfloat16' or 'float32'; half
-            precision on a GPU by default.
-        revision: Branch, tag or commit on the hub.
-        checkpoint: Folder or hub id of the weights, if `name` is the short name.
+    Attributes:
+        checkpoint: Folder or hub id of the weights, if the model is loaded by its short name.
         towers: Folder that holds a folder for each of the four vision encoders; from the hub by
             default.
+    """
+
+    checkpoint: str | None = None
+    towers: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementOptions(WeightOptions):
+    """Where and in which precision the weights are kept; see also `WeightOptions`.
+
+    Attributes:
         tower_device: Device of the encoders; that of the language model by default.
         quantization: '8bit' or '4bit' for the language model's layers.
+    """
+
+    tower_device: str | None = None
+    quantization: Quantization | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """Options of prompts and attention maps.
+
+    Attributes:
         geometry: 'image' places each cell of an attention map on the pixels it was computed from;
             'published' places it as the published script does, which is wrong for images that are
             not square. By default the conventions of the decoding decide.
@@ -67,37 +72,51 @@ def load(
             script does. By default the conventions of the decoding decide.
         share_prefix: Whether the prompt up to the image is computed once for several questions
             about one image.
+    """
+
+    geometry: Geometry | None = None
+    legacy_drop_newline: bool | None = None
+    share_prefix: bool = True
+
+    def __post_init__(self) -> None:
+        if self.geometry not in (None, "image", "published"):
+            raise DataError(
+                f"The option geometry is 'image' or 'published', but got {self.geometry!r}."
+            )
+
+
+@takes_bundles(files=FileOptions, placement=PlacementOptions, answers=AnswerOptions)
+def load(
+    name: str, files: FileOptions, placement: PlacementOptions, answers: AnswerOptions
+) -> CambrianModel:
+    """Load Cambrian-1.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        name: 'cambrian-8b', a hub id, or the folder of a checkpoint.
+        files: Where its files are.
+        placement: Where and in which precision the weights are kept; float16 as published.
+        answers: Options of prompts and attention maps.
 
     Raises:
         CheckpointError: If a file is missing, truncated, or belongs to another model.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
         DataError: If an option has an unknown value.
     """
-    if geometry not in (None, "image", "published"):
-        raise DataError(f"The option geometry is 'image' or 'published', but got {geometry!r}.")
-    location = checkpoint or location_of(name)
-    folder = find_folder(location, revision)
+    location = files.checkpoint or location_of(name)
+    folder = find_folder(location, placement.revision)
     tokenizer = load_tokenizer(folder)
     core = load_core(
         folder,
-        towers=towers,
-        dtype=dtype,
-        device=device,
-        tower_device=tower_device,
-        quantization=quantization,
+        towers=files.towers,
+        dtype=placement.dtype,
+        device=placement.device,
+        tower_device=placement.tower_device,
+        quantization=placement.quantization,
     )
-    settings = Settings(geometry, legacy_drop_newline, share_prefix, quantization)
-    return CambrianModel(name, core, tokenizer, Source(name, location, revision), settings)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Options of prompts and attention maps; see `load`."""
-
-    geometry: Geometry | None = None
-    legacy_drop_newline: bool | None = None
-    share_prefix: bool = True
-    quantization: Quantization | None = None
+    source = Source(name, location, placement.revision)
+    return CambrianModel(name, core, tokenizer, source, answers, placement.quantization)
 
 
 class CambrianModel:
@@ -115,14 +134,21 @@ class CambrianModel:
     published_row_convention = "pixfoundation-cambrian"
 
     def __init__(
-        self, name: str, core: Cambrian, tokenizer: Any, source: Source, settings: Settings
+        self,
+        name: str,
+        core: Cambrian,
+        tokenizer: Any,
+        source: Source,
+        options: AnswerOptions,
+        quantization: Quantization | None = None,
     ) -> None:
         self.name = name
         self.templates = PromptTemplates()
         self.core = core
         self._tokenizer = tokenizer
         self._source = source
-        self._settings = settings
+        self._options = options
+        self._quantization = quantization
         self._stop = tuple(dict.fromkeys((*core.stop_ids, *turn_ends(tokenizer))))
         self._encoded: LastImage[_EncodedImage] = LastImage(self._encode)
 
@@ -159,19 +185,19 @@ class CambrianModel:
                 Source(tower.spec.name, str(tower.folder)).fingerprint(tower.encoder)["weights"]
                 for tower in self.core.towers
             ],
-            "quantization": self._settings.quantization,
-            "geometry": self._settings.geometry,
-            "legacy_drop_newline": self._settings.legacy_drop_newline,
+            "quantization": self._quantization,
+            "geometry": self._options.geometry,
+            "legacy_drop_newline": self._options.legacy_drop_newline,
         }
 
     def _answer(self, image: Image.Image, question: str, decoding: Decoding, again: bool) -> Answer:
         """Answer one question; `again` says whether another one about the same image follows."""
-        drop = self._settings.legacy_drop_newline
+        drop = self._options.legacy_drop_newline
         if drop is None:
             drop = decoding.conventions.image_newline is ImageNewline.DROPPED
         ids = prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
         encoded = self._encoded(image)
-        shared = self._settings.share_prefix and (again or encoded.used)
+        shared = self._options.share_prefix and (again or encoded.used)
         if shared and encoded.read is None:
             encoded.read = self.core.read(ids, encoded.features, image.size)
         encoded.used = True
@@ -208,8 +234,8 @@ class CambrianModel:
             return None
         margins = Margins.of(image.size, self.core.sizes.side)
         square = decoding.conventions.attention_grid is AttentionGrid.SQUARE
-        if self._settings.geometry is not None:
-            square = self._settings.geometry == "published"
+        if self._options.geometry is not None:
+            square = self._options.geometry == "published"
         frame = margins.published_frame(image.size) if square else margins.frame(image.size)
         return to_trace(maps.flatten(1), len(output.ids), frame)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,41 +23,19 @@ from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
 from pixfoundation.models.coordinates.placing import read_places
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within
 from pixfoundation.types import Answer, Prompt
 
 
-def load(
-    name: str,
-    *,
-    model: str | None = None,
-    base_url: str | None = None,
-    key_file: Path | str | None = None,
-    frame: Frame = "thousand",
-    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] = "point",
-    order: Order = "by-form",
-    at_once: Count = 4,
-    retries: Annotated[int, Within(least=0)] = 6,
-    timeout: Seconds = 120.0,
-    thinking: bool | None = None,
-    thinking_tokens: Annotated[int, Within(least=0)] = 0,
-    extra_body: Mapping[str, Any] | None = None,
-    device: str | None = None,
-    dtype: Dtype | None = None,
-) -> EndpointModel:
-    """Make the model; nothing is sent yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """How the endpoint is reached and asked.
 
-    Args:
-        name: `openai`.
-        model: The model's name at the endpoint.
+    Attributes:
         base_url: The endpoint; the vendor's if None.
         key_file: File that holds the key, as for judges.
-        frame: Coordinate frame of the model's numbers; not `resized`, which only the server knows.
-        ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
-        order: Which axis stands first in the model's points and boxes; 'by-form' is y for
-            `box_2d`, x for everything else.
-        at_once: Number of concurrent requests.
         retries: Number of tries after the first.
         timeout: Seconds that one try may take in total.
         thinking: Whether the model thinks, for servers with chat templates that have such a
@@ -64,6 +43,63 @@ def load(
         thinking_tokens: Number of tokens that a model may generate in addition to those of its
             answer.
         extra_body: Further fields of every request, such as `{"reasoning_effort": "low"}`.
+    """
+
+    base_url: str | None = None
+    key_file: Path | str | None = None
+    retries: Annotated[int, Within(least=0)] = 6
+    timeout: Seconds = 120.0
+    thinking: bool | None = None
+    thinking_tokens: Annotated[int, Within(least=0)] = 0
+    extra_body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinateOptions:
+    """How the model is asked for coordinates, and how they are read.
+
+    Attributes:
+        frame: Coordinate frame of the model's numbers; not `resized`, which only the server knows.
+        ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
+        order: Which axis stands first in the model's points and boxes; 'by-form' is y for
+            `box_2d`, x for everything else.
+    """
+
+    frame: Frame = "thousand"
+    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] = "point"
+    order: Order = "by-form"
+
+    def __post_init__(self) -> None:
+        if self.frame not in FRAMES or self.ask not in VISION_TEMPLATES:
+            raise DataError(
+                f"Coordinates come as {', '.join(FRAMES)}, asked for as "
+                f"{', '.join(VISION_TEMPLATES)}, but got {self.frame!r} and {self.ask!r}."
+            )
+        if self.frame == "resized":
+            raise DataError("How a server resizes images is not known here: choose another frame.")
+
+
+@takes_bundles(requests=RequestOptions, coordinates=CoordinateOptions)
+def load(
+    name: str,
+    requests: RequestOptions,
+    coordinates: CoordinateOptions,
+    *,
+    model: str | None = None,
+    at_once: Count = 4,
+    device: str | None = None,
+    dtype: Dtype | None = None,
+) -> EndpointModel:
+    """Make the model; nothing is sent yet.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        name: `openai`.
+        requests: How the endpoint is reached and asked.
+        coordinates: How the model is asked for coordinates, and how they are read.
+        model: The model's name at the endpoint.
+        at_once: Number of concurrent requests.
         device: Ignored; part of the common factory signature.
         dtype: Ignored; part of the common factory signature.
 
@@ -73,26 +109,18 @@ def load(
     """
     if not model:
         raise DataError("Which model does the endpoint serve? Set the model option model=NAME.")
-    if frame not in FRAMES or ask not in VISION_TEMPLATES:
-        raise DataError(
-            f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
-            f"but got {frame!r} and {ask!r}."
-        )
-    if frame == "resized":
-        raise DataError("How a server resizes images is not known here: choose another frame.")
     options = EndpointOptions(
-        base_url=base_url,
-        key_file=key_file,
-        retries=retries,
-        timeout=timeout,
-        thinking=thinking,
-        thinking_tokens=thinking_tokens,
+        base_url=requests.base_url,
+        key_file=requests.key_file,
+        retries=requests.retries,
+        timeout=requests.timeout,
+        thinking=requests.thinking,
+        thinking_tokens=requests.thinking_tokens,
         repeats_cut_replies=False,  # an answer that is cut is counted as such
-        extra_body={} if extra_body is None else extra_body,
+        extra_body=requests.extra_body or {},
     )
-    return EndpointModel(
-        open_chat(model, options), model, CoordinateFormat(frame, ask, order=order), at_once
-    )
+    format = CoordinateFormat(coordinates.frame, coordinates.ask, order=coordinates.order)
+    return EndpointModel(open_chat(model, options), model, format, at_once)
 
 
 class EndpointModel:

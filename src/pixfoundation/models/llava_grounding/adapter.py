@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pixfoundation.conventions import AnswerEnd, AnswerText, MaskPairing
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Dtype, Source, resolve_device, resolve_dtype
+from pixfoundation.hub import Source, WeightOptions, resolve_device, resolve_dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import location_of
@@ -31,6 +31,7 @@ from pixfoundation.models.llava_grounding.pixel_encoder import EncodedPixels
 from pixfoundation.models.llava_grounding.pixels import segmenter_pixels
 from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids, stopped_at
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, Within
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
@@ -40,65 +41,84 @@ TEMPLATES = PromptTemplates(
 )
 
 
-def load(
-    name: str = "llava-grounding",
-    *,
-    device: str | None = None,
-    dtype: Dtype | None = None,
-    revision: str | None = None,
-    checkpoint: str | None = None,
-    vision_tower: str | None = None,
-    threshold: Annotated[float, Within(least=0, below=1)] = PUBLISHED_THRESHOLD,
-    image_side: Annotated[int, Within(least=64)] | None = None,
-    queries: Count | None = None,
-    vision_config: str | None = None,
-) -> LlavaGroundingModel:
-    """Load LLaVA-Grounding.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """Where the files of LLaVA-Grounding are.
 
-    Args:
-        name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
-        device: Device of the model ('auto' divides it between GPUs); a GPU if there is one by
-            default.
-        dtype: Precision of the language model and CLIP: 'float32', 'float16' or 'bfloat16'; half
-            precision on a GPU by default. The segmenter is always float32.
-        revision: Branch, tag or commit on the hub.
-        checkpoint: Folder or hub id of the weights, if `name` is the short name.
+    Attributes:
+        checkpoint: Folder or hub id of the weights, if the model is loaded by its short name.
         vision_tower: Folder or hub id of CLIP; the one that the checkpoint names by default.
+        vision_config: The original's YAML file with the settings of the segmenter; by default the
+            one in the checkpoint's folder, or the published settings (1024, 300) if there is none.
+    """
+
+    checkpoint: str | None = None
+    vision_tower: str | None = None
+    vision_config: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskOptions:
+    """How the masks of an answer are found.
+
+    Attributes:
         threshold: A query shows a phrase if its share of the softmax over all queries is larger.
             0.05 in PixFoundation's wrapper; the authors' own evaluation uses 0.2.
         image_side: Side of the segmenter's square in pixels; that of the vision configuration by
             default.
         queries: Object queries per image; the number of the vision configuration by default.
-        vision_config: The original's YAML file with the settings of the segmenter; by default the
-            one in the checkpoint's folder, or the published settings (1024, 300) if there is none.
+    """
+
+    threshold: Annotated[float, Within(least=0, below=1)] = PUBLISHED_THRESHOLD
+    image_side: Annotated[int, Within(least=64)] | None = None
+    queries: Count | None = None
+
+    def __post_init__(self) -> None:
+        is_number = isinstance(self.threshold, int | float)
+        if not is_number or not 0 <= self.threshold < 1:
+            raise DataError(f"The threshold must be a number in 0..1, but got {self.threshold!r}.")
+        if self.image_side is not None and self.image_side < 64:
+            raise DataError(f"image_side must be at least 64 pixels, but got {self.image_side}.")
+
+
+@takes_bundles(weights=WeightOptions, files=FileOptions, masks=MaskOptions)
+def load(
+    name: str = "llava-grounding", *, weights: WeightOptions, files: FileOptions, masks: MaskOptions
+) -> LlavaGroundingModel:
+    """Load LLaVA-Grounding.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        name: 'llava-grounding', a hub id, or the folder of a checkpoint as published.
+        weights: Device ('auto' divides the model between GPUs), precision of the language model and
+            CLIP, and revision on the hub. The segmenter is always float32.
+        files: Where the files are.
+        masks: How the masks of an answer are found.
 
     Raises:
         CheckpointError: If a file is missing, damaged or belongs to another model.
         DataError: If an option has an invalid value.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    if not isinstance(threshold, int | float) or not 0 <= threshold < 1:
-        raise DataError(f"The threshold must be a number in 0..1, but got {threshold!r}.")
-    if image_side is not None and image_side < 64:
-        raise DataError(f"image_side must be at least 64 pixels, but got {image_side}.")
-    target = resolve_device(device)
-    folder = find_folder(checkpoint or location_of(name), revision)
+    target = resolve_device(weights.device)
+    folder = find_folder(files.checkpoint or location_of(name), weights.revision)
     tokens = LlamaTokens.of_folder(folder)
-    settings = find_vision_config(folder, vision_config)
+    settings = find_vision_config(folder, files.vision_config)
     core = load_core(
         folder,
-        vision_tower=vision_tower,
-        dtype=resolve_dtype(dtype, target),
-        device=device if device == "auto" else target,
-        queries=queries or settings.queries,
+        vision_tower=files.vision_tower,
+        dtype=resolve_dtype(weights.dtype, target),
+        device="auto" if weights.device == "auto" else target,
+        queries=masks.queries or settings.queries,
     )
     return LlavaGroundingModel(
         name,
         core,
         tokens,
         folder=folder,
-        threshold=threshold,
-        image_side=image_side or settings.image_side,
+        threshold=masks.threshold,
+        image_side=masks.image_side or settings.image_side,
     )
 
 

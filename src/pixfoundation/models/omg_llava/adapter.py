@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from pixfoundation.conventions import AnswerText, KeptMasks, MaskPairing
 from pixfoundation.errors import DataError
-from pixfoundation.hub import Dtype, Source, resolve_device
+from pixfoundation.hub import Source, WeightOptions, resolve_device
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import location_of
@@ -28,6 +28,7 @@ from pixfoundation.models.omg_llava.network import STRIDE, OmgLlava, Perception
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
 from pixfoundation.models.omg_llava.prompt import TEMPLATES, prompt_ids, published_text
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.typed_options import OneOf, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
@@ -35,31 +36,12 @@ INTERNLM = "internlm/internlm2-chat-7b"
 CONVNEXT = "laion/CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup"
 
 
-def load(
-    name: str = "omg-llava",
-    *,
-    device: str | None = None,
-    dtype: Dtype | None = None,
-    revision: str | None = None,
-    checkpoint: str | None = None,
-    finetuned: str | None = None,
-    head: str | None = None,
-    bank: str | None = None,
-    trunk: str | None = None,
-    llm: str | None = None,
-    base: Base = "exact",
-    masks: Annotated[str, OneOf(tuple(Keep))] = "all",
-    image_side: Annotated[int, Within(least=STRIDE, multiple_of=STRIDE)] = SIDE,
-) -> OmgLlavaModel:
-    """Load OMG-LLaVA.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOptions:
+    """Where the files of OMG-LLaVA are.
 
-    Args:
-        name: 'omg-llava', a hub id, or the folder that holds the published files.
-        device: Device of the model; a GPU if there is one by default.
-        dtype: Precision of the language model: 'float32', 'float16' or 'bfloat16'; half precision
-            on a GPU by default.
-        revision: Branch, tag or commit on the hub.
-        checkpoint: The folder or a hub id, if `name` is the short name.
+    Attributes:
+        checkpoint: The folder or a hub id, if the model is loaded by its short name.
         finetuned: The fine-tuned file, if it is not the published one.
         head: The OMG-Seg file, if it is not in the folder.
         bank: The class embeddings, if they are not in the folder.
@@ -67,35 +49,71 @@ def load(
             checkpoint is on the hub.
         llm: The InternLM2 folder or hub id, if it is not in the folder; `INTERNLM` if the
             checkpoint is on the hub.
+    """
+
+    checkpoint: str | None = None
+    finetuned: str | None = None
+    head: str | None = None
+    bank: str | None = None
+    trunk: str | None = None
+    llm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """How masks are computed and which of them an answer holds.
+
+    Attributes:
         base: 'exact', or 'nf4' for the 4-bit base of the published numbers (bitsandbytes).
         masks: Masks that an answer holds: 'all' with their phrases, the 'first', their 'union', or
             those of the 'phrase' that is most like the expression of the question.
         image_side: Side of the network's input in pixels, a multiple of 64.
+    """
+
+    base: Base = "exact"
+    masks: Annotated[str, OneOf(tuple(Keep))] = Keep.ALL.value
+    image_side: Annotated[int, Within(least=STRIDE, multiple_of=STRIDE)] = SIDE
+
+    def __post_init__(self) -> None:
+        if self.masks not in list(Keep):
+            raise DataError(
+                f"The option masks is one of {', '.join(Keep)}, but got {self.masks!r}."
+            )
+        if self.base not in ("exact", "nf4"):
+            raise DataError(f"The option base is 'exact' or 'nf4', but got {self.base!r}.")
+        if self.image_side < STRIDE or self.image_side % STRIDE:
+            raise DataError(f"image_side is a multiple of {STRIDE}, but got {self.image_side}.")
+
+
+@takes_bundles(weights=WeightOptions, files=FileOptions, answers=AnswerOptions)
+def load(
+    name: str = "omg-llava", *, weights: WeightOptions, files: FileOptions, answers: AnswerOptions
+) -> OmgLlavaModel:
+    """Load OMG-LLaVA.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        name: 'omg-llava', a hub id, or the folder that holds the published files.
+        weights: Device, precision of the language model, and revision on the hub.
+        files: Where the files are.
+        answers: How masks are computed and which of them an answer holds.
 
     Raises:
         CheckpointError: If a file is damaged or belongs to another model.
         DataError: If an option has an unknown value.
         PrerequisiteError: If a file or package is missing.
     """
-    if masks not in list(Keep):
-        raise DataError(f"The option masks is one of {', '.join(Keep)}, but got {masks!r}.")
-    if base not in ("exact", "nf4"):
-        raise DataError(f"The option base is 'exact' or 'nf4', but got {base!r}.")
-    if image_side < STRIDE or image_side % STRIDE:
-        raise DataError(f"image_side is a multiple of {STRIDE}, but got {image_side}.")
-    source = checkpoint or location_of(name)
-    folder = find_folder(source, revision)
+    source = files.checkpoint or location_of(name)
+    folder = find_folder(source, weights.revision)
+    llm, trunk = files.llm, files.trunk
     if not Path(source).is_dir():
         llm, trunk = llm or INTERNLM, trunk or CONVNEXT
-    core = load_core(
-        folder,
-        FilePaths(finetuned, head, bank, _local_path(trunk), _local_path(llm)),
-        dtype=dtype,
-        device=resolve_device(device),
-        base=base,
-    )
+    paths = FilePaths(files.finetuned, files.head, files.bank, _local_path(trunk), _local_path(llm))
+    device = resolve_device(weights.device)
+    core = load_core(folder, paths, dtype=weights.dtype, device=device, base=answers.base)
     tokens = InternTokens.of_checkpoint(core.files.llm, core.vocabulary)
-    return OmgLlavaModel(name, core, tokens, keep=Keep(masks), base=base, image_side=image_side)
+    return OmgLlavaModel(name, core, tokens, answers)
 
 
 class OmgLlavaModel:
@@ -115,17 +133,12 @@ class OmgLlavaModel:
         name: str,
         core: OmgLlava,
         tokens: InternTokens,
-        *,
-        keep: Keep = Keep.ALL,
-        base: Base = "exact",
-        image_side: int = SIDE,
+        options: AnswerOptions | None = None,
     ) -> None:
         self.name = name
         self._core = core
         self._tokens = tokens
-        self._keep = keep
-        self._base = base
-        self._image_side = image_side
+        self._options = options or AnswerOptions()
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
@@ -143,7 +156,8 @@ class OmgLlavaModel:
                 answer.
         """
         greedy_only(self.name, decoding)
-        encode = LastImage(lambda image: self._core.vision(to_pixels(image, self._image_side)))
+        side = self._options.image_side
+        encode = LastImage(lambda image: self._core.vision(to_pixels(image, side)))
         return [
             self._answer(image, encode(image), prompt, decoding)
             for image, prompt in zip(images, prompts, strict=True)
@@ -171,9 +185,9 @@ class OmgLlavaModel:
                 )
                 if path is not None
             },
-            "base": self._base,
-            "masks": self._keep.value,
-            "image_side": self._image_side,
+            "base": self._options.base,
+            "masks": self._options.masks,
+            "image_side": self._options.image_side,
             "notes": list(self._core.notes),
         }
 
@@ -204,7 +218,7 @@ class OmgLlavaModel:
             NativeMask(Mask.from_array(mask), span and decoded.text[slice(*span)], span)
             for mask, span in zip(cut_out.cpu(), spans, strict=True)
         ]
-        keep = Keep.FIRST if rules.kept_masks is KeptMasks.FIRST else self._keep
+        keep = Keep.FIRST if rules.kept_masks is KeptMasks.FIRST else Keep(self._options.masks)
         kept = keep_masks(masks, keep, prompt.expression)
         if rules.mask_pairing is MaskPairing.WRAPPER:
             kept = tuple(replace(mask, phrase=None, span=None) for mask in kept)

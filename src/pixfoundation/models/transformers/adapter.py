@@ -10,17 +10,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
-from pixfoundation.attention.capture import Heads
-from pixfoundation.attention.image_tokens import LAYOUTS, View
+from pixfoundation.attention.image_tokens import LAYOUTS
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.hub import (
-    Dtype,
     Source,
     explained,
     load_weights,
@@ -34,75 +33,52 @@ from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.transformers.generation import AnswerGenerator
 from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge, without_adapter
+from pixfoundation.models.transformers.options import (
+    AttentionOptions,
+    BatchOptions,
+    CheckpointOptions,
+    PromptOptions,
+)
 from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
     prefix_length,
     read_prefix,
 )
-from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
+from pixfoundation.models.transformers.prompting import PromptBatch, PromptMaker
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import complete_processor, try_out
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.processors import load_processor
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.typed_options import Count, OneOf, Within
 from pixfoundation.types import Answer, Prompt
 
 logger = logging.getLogger(__name__)
 
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-"""Attention implementations that can be captured."""
 
-
+@takes_bundles(
+    checkpoint=CheckpointOptions,
+    prompts=PromptOptions,
+    attention=AttentionOptions,
+    batching=BatchOptions,
+)
 def load(
     name: str,
-    *,
-    device: str | None = None,
-    dtype: Dtype | None = None,
-    revision: str | None = None,
-    attn: Annotated[str, OneOf(ATTENTIONS)] | None = None,
-    quantization: Quantization | None = None,
-    conversation: Conversation | None = None,
-    pad_square: bool | None = None,
-    view: View = "whole",
-    layers: Sequence[Annotated[int, Within(least=0)]] | None = None,
-    heads: Heads = None,
-    share_prefix: bool = True,
-    batch_size: Count = 16,
-    thinking: bool | None = None,
-    thinking_tokens: Annotated[int, Within(least=0)] = 0,
-    template_options: Mapping[str, object] | None = None,
-    adapter: str | None = None,
-    base: str | None = None,
+    checkpoint: CheckpointOptions,
+    prompts: PromptOptions,
+    attention: AttentionOptions,
+    batching: BatchOptions,
 ) -> TransformersModel:
     """Load an image-text-to-text model.
 
+    The fields of the bundles are keyword options of this function.
+
     Args:
         name: A short name, a hub id, or a folder in transformers' layout.
-        device: Where to ('cuda', 'cuda:1', 'cpu', or 'auto' to spread a large model over all
-            GPUs); a GPU if there is one by default.
-        dtype: 'float32', 'float16' or 'bfloat16'; half on a GPU by default.
-        revision: Branch, tag or commit on the hub.
-        attn: The attention implementation; all of them can be captured ('sdpa', 'eager',
-            'flash_attention_2'). By default 'sdpa', or 'eager' for a model with softcapping.
-        quantization: '8bit' or '4bit' (bitsandbytes, on a GPU); None for none.
-        conversation: 'checkpoint' or 'llava_v1'; by default the latter for LLaVA 1.5, which was
-            evaluated with it.
-        pad_square: Whether images are padded to squares; by default for LLaVA 1.5 and its like.
-        view: For models that see an image whole and in tiles, which one attention is read from.
-        layers: Decoder layers to average attention over; all by default.
-        heads: Query heads to average attention over, for all layers or by layer; all by default.
-        share_prefix: Whether questions about one image share its prefix.
-        batch_size: Sequences a forward, at most.
-        thinking: Whether the model thinks before it answers, by the switch of its chat template;
-            None leaves it to the template.
-        thinking_tokens: Number of tokens that thoughts may have in addition to those of the answer;
-            at this number open thoughts are closed.
-        template_options: Further variables of the chat template.
-        adapter: Folder of a LoRA adapter that is merged into the weights; 'none' to take whole
-            weights as they are where an adapter lies next to them.
-        base: The model that an adapter belongs to, if `name` is the folder of an adapter and its
-            configuration names another place.
+        checkpoint: Which weights are loaded, and how.
+        prompts: What the model reads in addition to the question, and whether it thinks.
+        attention: What the attention maps are averaged over.
+        batching: How questions are put together.
 
     Raises:
         CheckpointError: If the weights are missing, damaged or incomplete, or a first question
@@ -111,25 +87,26 @@ def load(
         DataError: If an option is not known.
     """
     locations = {c.name: c.hub_id or c.name for _, c in known_checkpoints() if not c.needs}
-    source = Source.find(name, locations, revision)
-    lora = find_adapter(source.folder, adapter)
+    source = Source.find(name, locations, checkpoint.revision)
+    lora = find_adapter(source.folder, checkpoint.adapter)
     if lora is not None and lora.is_alone and lora.folder == source.folder:
-        source = _base_of(lora, base, locations)
-    elif base is not None:
+        source = _base_of(lora, checkpoint.base, locations)
+    elif checkpoint.base is not None:
         raise DataError(
             f"The option `base` is for the folder of an adapter, but {name!r} has no adapter."
         )
+    quantization = checkpoint.quantization
     if lora is not None and quantization is not None:
         raise DataError("An adapter is merged into whole weights: leave out `quantization`.")
-    where = resolve_device(device)
+    where = resolve_device(checkpoint.device)
     options: dict[str, Any] = {
-        "dtype": resolve_dtype(dtype, where),
-        "attn_implementation": attn or _fitting_attention(source),
+        "dtype": resolve_dtype(checkpoint.dtype, where),
+        "attn_implementation": checkpoint.attn or _fitting_attention(source),
     }
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization, options["dtype"])
-        options["device_map"] = "auto" if device == "auto" else {"": str(where)}
-    elif device == "auto":
+        options["device_map"] = "auto" if checkpoint.device == "auto" else {"": str(where)}
+    elif checkpoint.device == "auto":
         options["device_map"] = "auto"
     processor = load_processor(source)
     with without_adapter(source) as whole:
@@ -140,27 +117,43 @@ def load(
     if "device_map" not in options:
         model.to(where)
     complete_processor(processor, model.config, source.location)
+    conversation = prompts.conversation
     if conversation is None:
         published = re.search(r"llava-1\.5", source.location) is not None
         conversation = "llava_v1" if published else "checkpoint"
-    thoughts = Thinking(thinking, thinking_tokens, template_options or {})
+    thoughts = Thinking(prompts.thinking, prompts.thinking_tokens, prompts.template_options or {})
+    pad_square = prompts.pad_square
     maker = PromptMaker(
         processor=processor,
         config=model.config,
         conversation=conversation,
         padded_square=model.config.model_type == "llava" if pad_square is None else pad_square,
-        view=view,
+        view=attention.view,
         template_options=thoughts.variables(),
     )
     if thoughts.switch is not None:
         thoughts.check("" if conversation == "llava_v1" else maker.template())
+    origin = Origin(source, lora, quantization)
     loaded = TransformersModel(
-        name, model, maker, source=source, adapter=lora, quantization=quantization,
-        layers=layers, heads=heads,
-        share_prefix=share_prefix, batch_size=batch_size, thinking=thoughts,
-    )  # fmt: skip
+        name, model, maker, origin, attention=attention, batching=batching, thinking=thoughts
+    )
     loaded.try_out()
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model comes from, as its fingerprint records it.
+
+    Attributes:
+        source: The checkpoint; None for a model that was built in memory.
+        adapter: The LoRA adapter that was merged into it.
+        quantization: How its layers were quantized.
+    """
+
+    source: Source | None = None
+    adapter: Adapter | None = None
+    quantization: Quantization | None = None
 
 
 class TransformersModel:
@@ -177,21 +170,15 @@ class TransformersModel:
         name: str,
         model: Any,
         maker: PromptMaker,
+        origin: Origin | None = None,
         *,
-        source: Source | None = None,
-        adapter: Adapter | None = None,
-        quantization: Quantization | None = None,
-        templates: PromptTemplates | None = None,
-        layers: Sequence[int] | None = None,
-        heads: Heads = None,
-        share_prefix: bool = True,
-        batch_size: int = 16,
+        attention: AttentionOptions | None = None,
+        batching: BatchOptions | None = None,
         thinking: Thinking | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise DataError(f"The batch size must be at least 1, but got {batch_size}.")
+        attention = attention or AttentionOptions()
         self.name = name
-        self.templates = templates or PromptTemplates()
+        self.templates = PromptTemplates()
         self.capabilities: frozenset[Capability] = frozenset(
             {"attention"} if model.config.model_type in LAYOUTS else ()
         )
@@ -202,17 +189,14 @@ class TransformersModel:
             model,
             maker.processor.tokenizer,
             model.generation_config,
-            layers,
-            heads,
+            attention.layers,
+            attention.heads,
             self._thinking,
         )
         # The checkpoint's settings go into each call; left at the model, they would be merged back.
         model.generation_config = GenerationConfig()
-        self._source = source
-        self._adapter = adapter
-        self._quantization = quantization
-        self._share_prefix = share_prefix
-        self._batch_size = batch_size
+        self._origin = origin or Origin()
+        self._batching = batching or BatchOptions()
         self._prefix: Prefix | None = None  # of the last image that several questions were about
 
     @property
@@ -238,7 +222,7 @@ class TransformersModel:
             AttentionError: If attention is wanted and the model's cannot be captured.
         """
         answers: list[Answer] = []
-        for group in by_image(images, self._batch_size, self._is_shared):
+        for group in by_image(images, self._batching.batch_size, self._is_shared):
             own = [images[i] for i in group]
             texts = [prompts[i].text for i in group]
             if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
@@ -253,7 +237,7 @@ class TransformersModel:
         Raises:
             CheckpointError: If that fails; the message names the file.
         """
-        location = self.name if self._source is None else self._source.location
+        location = self.name if self._origin.source is None else self._origin.source.location
         try_out(self._model, self._maker, self._generator, location)
 
     def forget_image(self) -> None:
@@ -265,17 +249,18 @@ class TransformersModel:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
-        own = {} if self._source is None else self._source.fingerprint(self._model)
+        source, adapter = self._origin.source, self._origin.adapter
+        own = {} if source is None else source.fingerprint(self._model)
         layers, heads = self._generator.layers, self._generator.heads
         return {
             "name": self.name,
             **own,
-            **({} if self._adapter is None else {"adapter": self._adapter.fingerprint()}),
+            **({} if adapter is None else {"adapter": adapter.fingerprint()}),
             "attn": self._model.config.get_text_config()._attn_implementation,
             "conversation": self._maker.conversation,
             "pad_square": self._maker.padded_square,
             "view": self._maker.view,
-            "quantization": self._quantization,
+            "quantization": self._origin.quantization,
             "layers": None if layers is None else list(layers),
             "heads": {str(k): list(v) for k, v in heads.items()}
             if isinstance(heads, dict)
@@ -286,7 +271,7 @@ class TransformersModel:
     def _is_shared(self, image: Image.Image, questions: int) -> bool:
         """Return whether an image is read once for all its questions, or was read before."""
         is_cached = self._prefix is not None and self._prefix.image is image
-        return self._share_prefix and (questions > 1 or is_cached)
+        return self._batching.share_prefix and (questions > 1 or is_cached)
 
     def _answer_batch(
         self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
@@ -316,7 +301,8 @@ class TransformersModel:
             self._prefix = read_prefix(self._model, image, first, length)
         layout = self._maker.layout(batches[0], 0, image) if decoding.attention else None
         answers_by_place: dict[int, Answer] = {}
-        for places in by_length(batches, self._batch_size, equal_lengths=self._prefix.has_windows):
+        at_once, equal = self._batching.batch_size, self._prefix.has_windows
+        for places in by_length(batches, at_once, equal_lengths=equal):
             inputs = continue_prefix(
                 self._model, self._prefix, [batches[i] for i in places], self._generator.pad_token
             )

@@ -23,7 +23,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -36,6 +36,7 @@ from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.coordinates.formats import FRAMES, Frame
 from pixfoundation.models.coordinates.placing import read_places
+from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Seconds, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
@@ -58,13 +59,37 @@ class _QuestionFailed(Exception):
     """The worker is alive, but has no valid answer to this question."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOptions:
+    """How the worker is started, and for how long it is waited for.
+
+    Attributes:
+        command: The command line, without a shell.
+        timeout: Seconds that one answer may take, loading included.
+        restarts: How often one question is put to a fresh worker after a crash or a time-out.
+        log: Where its standard error goes, appended; by default `worker.log` in the run directory,
+            or the terminal where there is no run.
+    """
+
+    command: str | None = None
+    timeout: Seconds = 600.0
+    restarts: Annotated[int, Within(least=0)] = 1
+    log: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.timeout, int | float) or self.timeout <= 0:
+            raise DataError(
+                f"The timeout is a number of seconds above 0, but got {self.timeout!r}."
+            )
+        if not isinstance(self.restarts, int) or self.restarts < 0:
+            raise DataError(f"The number of restarts is 0 or more, but got {self.restarts!r}.")
+
+
+@takes_bundles(process=ProcessOptions)
 def load(
     name: str,
+    process: ProcessOptions,
     *,
-    command: str | None = None,
-    timeout: Seconds = 600.0,
-    restarts: Annotated[int, Within(least=0)] = 1,
-    log: Path | str | None = None,
     identify: str | None = None,
     frame: Frame | None = None,
     device: str | None = None,
@@ -72,14 +97,12 @@ def load(
 ) -> WorkerModel:
     """Prepare the worker; it is started at the first question.
 
+    The fields of the bundle are keyword options of this function.
+
     Args:
         name: `worker`.
-        command: The command line, without a shell.
-        timeout: Seconds that one answer may take, loading included.
-        restarts: How often one question is put to a fresh worker after a crash or a time-out.
-        log: Where its standard error goes, appended; by default `worker.log` in the run directory,
-            or the terminal where there is no run.
-        identify: Wording of protocol 3, with `{expression}`.
+        process: How the worker is started, and for how long it is waited for.
+        identify: Prompt of protocol 3, with `{expression}`.
         frame: Read coordinates from the text, in this frame, instead of masks.
         device: Ignored; part of the common factory signature.
         dtype: Ignored; part of the common factory signature.
@@ -87,23 +110,18 @@ def load(
     Raises:
         DataError: If no command is given, or an option has no such value.
     """
-    if not command:
+    if not process.command:
         raise DataError(
             "The worker needs its command. Set the model option `command`, for instance to "
             "'python worker.py'."
         )
-    if not isinstance(timeout, int | float) or timeout <= 0:
-        raise DataError(f"The timeout is a number of seconds above 0, but got {timeout!r}.")
-    if not isinstance(restarts, int) or restarts < 0:
-        raise DataError(f"The number of restarts is 0 or more, but got {restarts!r}.")
     if frame not in (None, *FRAMES) or frame == "resized":
         raise DataError(
             f"Coordinates of a worker come as {', '.join(f for f in FRAMES if f != 'resized')}, "
             f"but got {frame!r}."
         )
     templates = PromptTemplates(identify=identify) if identify else PromptTemplates()
-    where = None if log is None else Path(log)
-    return WorkerModel(shlex.split(command), timeout, restarts, where, templates, frame)
+    return WorkerModel(process, templates, frame)
 
 
 class WorkerModel:
@@ -116,13 +134,7 @@ class WorkerModel:
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        timeout: float,
-        restarts: int,
-        log: Path | None,
-        templates: PromptTemplates,
-        frame: Frame | None,
+        self, process: ProcessOptions, templates: PromptTemplates, frame: Frame | None
     ) -> None:
         """Keep the settings; see `load` for the arguments."""
         self.name = "worker"
@@ -130,9 +142,11 @@ class WorkerModel:
             {"coordinates"} if frame else {"masks"}
         )
         self.templates = templates
-        self._command, self._timeout, self._restarts = list(command), timeout, restarts
+        self._command = shlex.split(process.command or "")
+        self._timeout, self._restarts = process.timeout, process.restarts
         self._frame: Frame | None = frame
-        self._log, self._log_is_given = log, log is not None
+        self._log = None if process.log is None else Path(process.log)
+        self._log_is_given = process.log is not None
         self._process: _Process | None = None
         self._asked = 0
 
