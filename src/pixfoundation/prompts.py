@@ -100,7 +100,8 @@ def build_prompt(
     if protocol == 3:
         if sample.expression is None:
             return None
-        text = templates.identify.format(
+        identify = templates.identify if sample.identify is None else sample.identify
+        text = identify.format(
             expression=sample.expression, lowered=sample.expression.lower().strip(".")
         )
     elif sample.question is None:
@@ -109,7 +110,10 @@ def build_prompt(
         text = _question_with_options(sample, around)
         text += templates.question_suffix
     else:
-        instruction = around.instruction.replace("{}", templates.letter_instruction)
+        own = sample.instruction
+        instruction = around.instruction.replace(
+            "{}", templates.letter_instruction if own is None else own
+        )
         text = f"{_question_with_lettered_lines(sample, around)}\n{instruction}"
     return Prompt(sample.id, protocol, text, sample.expression)
 

@@ -67,3 +67,5 @@ class StoredSample(Struct, frozen=True, gc=False):
     pair: str | None
     tags: dict[str, str]
     prompt: str | None
+    instruction: str | None = None
+    identify: str | None = None

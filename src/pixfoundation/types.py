@@ -48,6 +48,8 @@ class Sample:
         pair: Id shared by the two images of a pair; None for an unpaired sample.
         tags: Visual pattern, task, source dataset and the like, by name.
         prompt: The dataset's own prompt for protocol 1, where it has one.
+        instruction: Its own instruction of protocol 2, where it has one; it stands for the model's.
+        identify: Its own template of protocol 3, with one `{expression}`, where it has one.
     """
 
     id: str
@@ -62,6 +64,8 @@ class Sample:
     pair: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     prompt: str | None = None
+    instruction: str | None = None
+    identify: str | None = None
 
     def __post_init__(self) -> None:
         if self.mask.size != self.size:
@@ -76,7 +80,8 @@ class Sample:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the sample as plain JSON data."""
+        """Return the sample as plain JSON data; texts that few datasets have only if there are."""
+        own = {"instruction": self.instruction, "identify": self.identify}
         return {
             "id": self.id,
             "image": str(self.image),
@@ -90,6 +95,7 @@ class Sample:
             "pair": self.pair,
             "tags": dict(self.tags),
             "prompt": self.prompt,
+            **{name: text for name, text in own.items() if text is not None},
         }
 
     @classmethod
@@ -125,6 +131,8 @@ class Sample:
             pair=data.pair,
             tags=data.tags,
             prompt=data.prompt,
+            instruction=data.instruction,
+            identify=data.identify,
         )
         if other := [part.size for part in sample.parts if part.size != sample.size]:
             raise DataError(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from pixfoundation.masks import Mask
 
 SQUARE = [2, 2, 10, 2, 10, 10, 2, 10]
 
@@ -92,3 +98,45 @@ def write_pixcvbench(root: Path, *, images: bool = True) -> Path:
         for name in own if images else ():
             Image.new("RGB", (16, 12)).save(path / f"{name}.jpg")
     return root
+
+
+def write_question_variant(root: Path, number: int, rows: dict[int, tuple[str, str, str]]) -> Path:
+    """Write `Questions_<NN>.csv` as the published generator does, from its texts."""
+    lines = [["Index", "Question", "Options", "Correct Answer", "question_extension"]]
+    for index, (question, options, instruction) in rows.items():
+        lines.append([str(index), question, options, "(a)" if index % 2 else "(b)", instruction])
+    path = root / f"Questions_{number:02d}.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)
+    return path
+
+
+def write_image_variant(root: Path, number: int, masks: dict[int, NDArray[np.uint8]]) -> Path:
+    """Write `var_<NN>` and `Segmentations_<NN>.json` as the published generator does.
+
+    The counts are in base64, ids are those of batches of 8, `bbox` is missing, an image without
+    object has an empty `box`, and `images` states the size of the default images.
+    """
+    folder = root / "MMVP_Prompts_Sensitivity"
+    images = folder / f"var_{number:02d}" / "MMVP Images"
+    images.mkdir(parents=True)
+    annotations = []
+    for place, (image, mask) in enumerate(masks.items()):
+        Image.new("RGB", mask.shape[::-1]).save(images / f"{image}.jpg")
+        counts = base64.b64encode(Mask.from_array(mask).counts).decode()
+        annotations.append(
+            {
+                "segmentation": {"size": list(mask.shape), "counts": counts},
+                "box": [0, 0, 1, 1] if mask.any() else [],
+                "area": int(mask.sum()),
+                "iscrowd": 0,
+                "id": 1 + place // 8,
+                "image_id": image,
+                "category_id": None,
+            }
+        )
+    data = json.loads((root / "Segmentations.json").read_text())
+    data["annotations"] = annotations
+    path = folder / f"Segmentations_{number:02d}.json"
+    path.write_text(json.dumps(data))
+    return path

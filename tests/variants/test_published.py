@@ -2,6 +2,8 @@
 
 import random
 import string
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from PIL import Image
 from pixfoundation.datasets.pixmmvp import load
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
-from pixfoundation.variants import published
+from pixfoundation.types import Sample
+from pixfoundation.variants import Generator, VariantPlan, published
 from pixfoundation.variants.changes import PublishedColours, image_change
 
 ROWS = [
@@ -139,3 +142,40 @@ def test_the_published_colours_darken_half_of_the_levels_and_swap_red_and_blue()
     assert 0.3 < change.mean() < 0.7
     again = image_change(PublishedColours().to_json())
     assert again == PublishedColours()
+
+
+def cv_bench_sample(options=("0", "2", "3")):
+    lettered = "\n".join(f"({'ABC'[i]}) {text}" for i, text in enumerate(options))
+    question = "How many organs are in the image?"
+    return Sample(
+        id="0",
+        image=Path("a.jpg"),
+        size=(8, 8),
+        question=question,
+        options=options,
+        answer="c",
+        expression="organ",
+        mask=Mask.empty((8, 8)),
+        prompt=f"{question} Select from the following choices.\n{lettered}",
+    )
+
+
+def test_questions_of_cv_bench_keep_all_options_and_change_in_their_prompt():
+    sample = cv_bench_sample()
+    plan = VariantPlan(("typos",), 2, generator=Generator.PUBLISHED)
+    (text,) = published.question_variants(
+        [published.QuestionRow(sample.question or "", ("(A) 0", "(B) 2", "(C) 3"))]
+    )[1]
+    varied = list(plan.vary([sample]))[1]
+    assert varied.sample.options == ("0", "2", "3")
+    assert varied.sample.prompt == (
+        f"{text.question} Select from the following choices.\n{text.options}. {text.instruction}"
+    )
+
+
+def test_what_the_published_generator_cannot_make_of_a_part_is_refused():
+    plan = VariantPlan(("templates",), generator=Generator.PUBLISHED)
+    with pytest.raises(DataError, match="draws go on from those of questions that it does not"):
+        list(plan.vary([cv_bench_sample()]))
+    with pytest.raises(DataError, match="Sample 0 has 3 options, but the published generator"):
+        list(plan.vary([replace(cv_bench_sample(), prompt=None)]))

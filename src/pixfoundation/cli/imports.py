@@ -29,6 +29,14 @@ def import_command(
     grades: Path | None = typer.Option(
         None, help="Grades of protocol 1: the table with a column 'acc', or JSON Lines."
     ),
+    variant: str | None = typer.Option(
+        None,
+        help="The variant that was asked about, such as crop/03, or its published number "
+        "(--varidx). Default: the default prompt.",
+    ),
+    variant_files: Path | None = typer.Option(
+        None, help="Folder of the variants' files. Default: the folder of the dataset."
+    ),
     out: Path = typer.Option(
         ..., help="The run directory; several imports into one directory are merged."
     ),
@@ -54,6 +62,9 @@ def import_command(
       --masks preds_llava_protocol1 --candidates-meta meta_llava_spaCy_protocol1.txt
       --picks meta_llava_gptauto_protocol1.jsonl --answers answers_llava_protocol1.jsonl
       --grades answers_llava_protocol1.csv --out runs/llava
+
+      pixfoundation import --dataset pixmmvp --data-root data/pixmmvp --protocol 3
+      --variant crop/03 --masks preds_var_03 --out runs/lisa
     """
     from pixfoundation import api
     from pixfoundation.runs.importing import Outputs, import_outputs
@@ -67,6 +78,8 @@ def import_command(
         picks=picks,
         answers=answers,
         grades=grades,
+        variant=variant,
+        variant_files=variant_files,
     )
     imported = import_outputs(data, outputs, out, model=model)
     shown = imported.issues if everything else imported.issues[:SHOWN]

@@ -32,6 +32,7 @@ from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.datasets.red_boxes import BoxPictures, RedBox, box_pictures
 from pixfoundation.datasets.resizing import Resizing, resize_mask
+from pixfoundation.datasets.variant_files import Escapes, VariantChoice
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
@@ -54,7 +55,13 @@ MAX_RESIZED = 40_000_000
     summary="1,438 questions of CV-Bench with expressions and masks; to be fetched",
 )
 def load(
-    root: Path | None = None, *, resize: Resizing = "bilinear", red_box: RedBox = RedBox.DRAWN
+    root: Path | None = None,
+    *,
+    resize: Resizing = "bilinear",
+    red_box: RedBox = RedBox.DRAWN,
+    variant: str | int | None = None,
+    variant_files: Path | None = None,
+    escapes: Escapes = Escapes.READ,
 ) -> FileDataset:
     """Read PixCV-Bench.
 
@@ -65,6 +72,11 @@ def load(
         resize: How masks are resized to their image: `bilinear` as published, or `nearest`.
         red_box: Whether questions that speak of a red box are asked about CV-Bench's picture with
             the box (`drawn`) or about the plain image (`none`).
+        variant: A variant of the questions in the published layout, such as `typos/03`, or its
+            published number; None for the dataset as it is.
+        variant_files: The folder of the variants' files; None for `root`.
+        escapes: Whether line breaks and tabs in the variants' texts are read or kept as two
+            characters.
 
     Raises:
         DataError: If a file is missing or unreadable, or an option has another value.
@@ -84,6 +96,10 @@ def load(
             f"{reader.boxed} prompts speak of a red box, which is drawn on {reader.drawn} of their "
             "images"
         )
+    if not any(problem.severity == "error" for problem in reader.problems):
+        choice = VariantChoice(variant, variant_files, Escapes(escapes))
+        samples, varied = choice.read(reader.root, samples)
+        notes += varied
     return FileDataset(
         NAME,
         reader.root,

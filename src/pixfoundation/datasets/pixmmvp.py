@@ -27,6 +27,7 @@ from pixfoundation.datasets.files import (
     split_options,
 )
 from pixfoundation.datasets.places import given_or_fetched
+from pixfoundation.datasets.variant_files import Escapes, VariantChoice
 from pixfoundation.errors import DataError
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
@@ -53,7 +54,12 @@ _ANSWER_NOTES = {
     summary="150 pairs of MMVP with expressions and masks; to be fetched",
 )
 def load(
-    root: Path | None = None, *, answers: Annotated[str, OneOf(tuple(_ANSWER_NOTES))] = "published"
+    root: Path | None = None,
+    *,
+    answers: Annotated[str, OneOf(tuple(_ANSWER_NOTES))] = "published",
+    variant: str | int | None = None,
+    variant_files: Path | None = None,
+    escapes: Escapes = Escapes.READ,
 ) -> FileDataset:
     """Read PixMMVP.
 
@@ -61,6 +67,11 @@ def load(
         root: The folder in the published layout; None for the one that `fetch` fills. Images may be
             missing; answers that were collected before can still be scored.
         answers: `published`, as the literature used them, or `corrected`.
+        variant: A variant in the published layout, such as `crop/03`, or its published number where
+            it is of one kind only; None for the dataset as it is.
+        variant_files: The folder of the variants' files; None for `root`.
+        escapes: Whether line breaks and tabs in the variants' texts are read or kept as two
+            characters.
 
     Raises:
         DataError: If a file is missing or unreadable, or `answers` has another value.
@@ -70,10 +81,13 @@ def load(
     reader = _Reader(given_or_fetched(root, NAME, "PixMMVP"), answers)
     samples = list(reader.samples())
     reader.check_pairs(samples)
+    notes = [_ANSWER_NOTES[answers]]
+    if not any(problem.severity == "error" for problem in reader.problems):
+        choice = VariantChoice(variant, variant_files, Escapes(escapes))
+        samples, varied = choice.read(reader.root, samples)
+        notes += varied
     advice = "It belongs to MMVP: `pixfoundation datasets fetch pixmmvp` downloads it."
-    return FileDataset(
-        NAME, reader.root, samples, reader.problems, [_ANSWER_NOTES[answers]], lambda _: advice
-    )
+    return FileDataset(NAME, reader.root, samples, reader.problems, notes, lambda _: advice)
 
 
 class _Reader:

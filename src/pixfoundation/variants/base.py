@@ -105,6 +105,11 @@ class TemplateChanges:
         self, sample: Sample, protocol: ProtocolNumber, templates: PromptTemplates
     ) -> Prompt | None:
         """Build the prompt for a sample with these changes; see `prompts.build_prompt`."""
+        sample = replace(
+            sample,
+            instruction=sample.instruction if self.letter_instruction is None else None,
+            identify=sample.identify if self.identify is None else None,
+        )
         templates = replace(
             templates,
             identify=templates.identify if self.identify is None else self.identify,

@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from pixfoundation.errors import DataError
-from pixfoundation.types import Protocol, Sample
+from pixfoundation.option_letters import split_lettered
+from pixfoundation.types import LETTERS, Protocol, Sample
 from pixfoundation.variants import published
 from pixfoundation.variants.base import (
     Aspect,
@@ -22,7 +23,6 @@ from pixfoundation.variants.base import (
     kinds,
 )
 from pixfoundation.variants.changes import PublishedColours
-from pixfoundation.variants.wording import replaced_in_prompt
 
 PER_KIND = 10
 SEED = 2024
@@ -190,13 +190,12 @@ def _published_questions(
 ) -> list[list[VariedSample]]:
     asked = [sample for sample in samples if sample.question is not None]
     paraphrases = plan.settings.paraphrases
-    rows = [
-        published.QuestionRow(
-            s.question or "",
-            " ".join(f"({'ab'[i]}) {text}" for i, text in enumerate(s.options[:2])),
+    if name != "typos" and any(s.prompt is not None for s in asked):
+        raise DataError(
+            f"The published {name} of this dataset cannot be made: their draws go on from those of "
+            "questions that it does not hold. Leave them out, or read the published files."
         )
-        for s in asked
-    ]
+    rows = [published.QuestionRow(s.question or "", _published_options(s)) for s in asked]
     all_variants = published.question_variants(
         rows,
         None if paraphrases is None else [paraphrases.get(s.id, ()) for s in asked],
@@ -210,12 +209,14 @@ def _published_questions(
     return table
 
 
-def _two_options(sample: Sample) -> str:
-    """Return the options as the published file of questions has them.
+def _published_options(sample: Sample) -> str | tuple[str, ...]:
+    """Return the options as the published files have them: one text, or CV-Bench's list.
 
     Raises:
-        DataError: If the sample does not have two options.
+        DataError: If a sample like PixMMVP's does not have two options.
     """
+    if sample.prompt is not None:
+        return _lettered(sample)
     if len(sample.options) != 2:
         raise DataError(
             f"Sample {sample.id} has {len(sample.options)} options, but the published generator of "
@@ -224,15 +225,30 @@ def _two_options(sample: Sample) -> str:
     return "(a) {} (b) {}".format(*sample.options)
 
 
+def _lettered(sample: Sample) -> tuple[str, ...]:
+    return tuple(f"({LETTERS[i].upper()}) {text}" for i, text in enumerate(sample.options))
+
+
 def _published_question(
     variant: Variant, sample: Sample, text: published.PublishedQuestion | None
 ) -> VariedSample:
     if text is None:
         return VariedSample(variant, sample, altered=False, skipped="it has no question")
-    first, second = text.options.split("(b)", 1)
-    options = (first.removeprefix("(a)").strip(), second.strip())
-    varied = replaced_in_prompt(replace(sample, question=text.question, options=options), sample)
+    varied = replace(
+        sample,
+        question=text.question,
+        options=split_lettered(text.options),
+        prompt=_published_prompt(sample, text),
+    )
     return VariedSample(variant, varied, TemplateChanges(letter_instruction=text.instruction))
+
+
+def _published_prompt(sample: Sample, text: published.PublishedQuestion) -> str | None:
+    """Return the dataset's own prompt as the generator changes it; None if it has none."""
+    if sample.prompt is None:
+        return None
+    prompt = sample.prompt.replace(sample.question or "", text.question)
+    return f"{prompt.replace(chr(10).join(_lettered(sample)), text.options)}. {text.instruction}"
 
 
 def _identify(variant: Variant, sample: Sample, template: str) -> VariedSample:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError, RunError
@@ -23,10 +23,13 @@ from pixfoundation.runs.importing.row_files import (
     read_grades,
     read_picks,
 )
+from pixfoundation.runs.importing.variants import Asked, find_asked
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, VerdictRecord
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import PROTOCOLS, Candidate, Phrase, Protocol, Sample
+
+Record = TypeVar("Record", AnswerRecord, CandidateRecord, VerdictRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class Outputs:
         picks: JSON Lines of the automatic selection among the candidates.
         answers: JSON Lines of the model's answers.
         grades: Grades of the answers to protocol 1.
+        variant: The variant in the published layout that was asked about: `crop/03`, or its
+            published number (`--varidx`) where it is of one kind only; None for the default prompt.
+        variant_files: Folder of the variants' files; None for the folder of the dataset.
     """
 
     protocol: Protocol
@@ -48,6 +54,8 @@ class Outputs:
     picks: Path | None = None
     answers: Path | None = None
     grades: Path | None = None
+    variant: str | int | None = None
+    variant_files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ def import_outputs(
 ) -> Imported:
     """Turn files of the published code into a run directory, or add them to an existing one.
 
-    Several imports into one directory add up, one protocol at a time; a second import of the same
-    records replaces the first.
+    Several imports into one directory add up, one protocol and variant at a time; a second import
+    of the same records replaces the first.
 
     Args:
         dataset: The dataset that the model was run on.
@@ -80,11 +88,13 @@ def import_outputs(
         model: Name of the model; None to take it from the answers or from the existing run.
 
     Raises:
-        DataError: If no file was given, or a file is missing or of another kind.
+        DataError: If no file was given, a file is missing or of another kind, or the variant does
+            not change this protocol.
         RunError: If `out` holds another kind of run, or cannot be written.
     """
     _check(outputs)
-    samples = tuple(dataset.samples)
+    asked = find_asked(dataset, outputs.protocol, outputs.variant, outputs.variant_files)
+    samples = asked.samples
     issues: list[Issue] = []
     lookup = Lookup(samples)
     protocol = outputs.protocol
@@ -106,7 +116,7 @@ def import_outputs(
         for id, files in _files(folder, samples)
     ]
     names = {id: [file.name for file in files] for id, files in _files(folder, samples)}
-    names = names or _names_before(Path(out), protocol)
+    names = names or _names_before(Path(out), asked.key(protocol))
     verdicts: list[VerdictRecord] = []
     if outputs.grades:
         order = answer_file.lines or [
@@ -120,7 +130,7 @@ def import_outputs(
                 "or import it first."
             )
         verdicts += read_picks(outputs.picks, protocol, names, samples, issues)
-    run = _open(dataset, samples, Path(out), model or answer_file.model)
+    run = _open(dataset, asked, Path(out), model or answer_file.model)
     counts = {
         "answers": len(answers),
         "samples with masks": len(candidates),
@@ -128,8 +138,8 @@ def import_outputs(
         "grades": sum(verdict.kind == "grade" for verdict in verdicts),
         "picks": sum(verdict.kind == "pick" for verdict in verdicts),
     }
-    _write(run, answers, candidates, verdicts)
-    _remember(run, outputs, names, counts, issues)
+    _write(run, asked, answers, candidates, verdicts)
+    _remember(run, outputs, asked, names, counts, issues)
     return Imported(run, {k: v for k, v in counts.items() if v}, tuple(issues))
 
 
@@ -239,9 +249,7 @@ def _answers_from_meta(
     ]
 
 
-def _open(
-    dataset: Dataset, samples: Sequence[Sample], out: Path, model: str | None
-) -> RunDirectory:
+def _open(dataset: Dataset, asked: Asked, out: Path, model: str | None) -> RunDirectory:
     """Make the run directory, or open the one that earlier imports made."""
     description = ModelDescription(name=model or "imported")
     if (out / "run.json").exists():
@@ -257,20 +265,21 @@ def _open(
         protocols=PROTOCOLS,
         imported=True,
     )
-    return RunDirectory.create(out, config, samples)
+    return RunDirectory.create(out, config, dataset.samples, variants=asked.source)
 
 
 def _write(
     run: RunDirectory,
+    asked: Asked,
     answers: Sequence[AnswerRecord],
     candidates: Sequence[CandidateRecord],
     verdicts: Sequence[VerdictRecord],
 ) -> None:
     with run.locked():
         for stem, records in (
-            ("answers", answers),
-            ("candidates", candidates),
-            ("verdicts", verdicts),
+            ("answers", _under_own_ids(answers, asked)),
+            ("candidates", _under_own_ids(candidates, asked)),
+            ("verdicts", _under_own_ids(verdicts, asked)),
         ):
             if records:
                 with run.appender(stem) as file:
@@ -278,9 +287,14 @@ def _write(
                         file.append(record.to_json())
 
 
+def _under_own_ids(records: Sequence[Record], asked: Asked) -> list[Record]:
+    return [replace(record, sample=asked.id_of(record.sample)) for record in records]
+
+
 def _remember(
     run: RunDirectory,
     outputs: Outputs,
+    asked: Asked,
     names: Mapping[str, list[str]],
     counts: Mapping[str, int],
     issues: Sequence[Issue],
@@ -297,12 +311,12 @@ def _remember(
         "issues": [str(issue) for issue in issues],
         "names": dict(names),
     }
-    data.setdefault(f"protocol{outputs.protocol}", []).append(entry)
+    data.setdefault(asked.key(outputs.protocol), []).append(entry)
     write_json(run.path / "imports.json", data)
 
 
-def _names_before(out: Path, protocol: Protocol) -> dict[str, list[str]]:
-    entries = _imports(out).get(f"protocol{protocol}", [])
+def _names_before(out: Path, key: str) -> dict[str, list[str]]:
+    entries = _imports(out).get(key, [])
     for entry in reversed(entries):
         if entry.get("names"):
             return entry["names"]
