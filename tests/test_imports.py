@@ -15,7 +15,7 @@ LAYERS = [
     {"conventions", "registry", "geometry", "hub"},
     {"run_lengths", "stored", "typed_json"},
     {"masks", "images", "processors"},
-    {"types"},
+    {"types", "metrics"},
     {"answer_parts", "option_letters"},
     {"endpoints"},
     {"prompts", "choice_parsing", "phrases", "similarity", "attention"},

@@ -263,6 +263,29 @@ def union(masks: Iterable[Mask]) -> Mask:
     return Mask(members[0].size, coco.merge([_rle(mask) for mask in members])["counts"])
 
 
+def difference(mask: Mask, other: Mask, keep: Mask | None = None) -> Mask:
+    """Return a mask without the foreground of another.
+
+    Args:
+        mask: The mask.
+        other: What is taken away.
+        keep: Pixels that stay even if `other` holds them; None for none.
+
+    Raises:
+        DataError: If the sizes differ.
+
+    Example:
+        >>> row = difference(Mask.full((1, 3)), Mask.from_array([[1, 1, 0]]))
+        >>> row.decode().astype(int)
+        array([[0, 0, 1]])
+    """
+    members = (mask, other) if keep is None else (mask, other, keep)
+    for member in members[1:]:
+        _check_same_size(mask, member)
+    taken = other.decode() if keep is None else other.decode() & ~keep.decode()
+    return Mask.from_array(mask.decode() & ~taken)
+
+
 def intersections(masks: Sequence[Mask], target: Mask) -> NDArray[np.int64]:
     """Count the foreground pixels that each mask has in common with a target.
 

@@ -94,18 +94,14 @@ def build_prompt(
             options leads to the instruction, so it is left out in protocol 1.
 
     Returns:
-        The prompt; None if the sample lacks what the protocol asks about: the question (protocols
-        1 and 2) or the expression (protocol 3).
+        The prompt; None if the sample lacks what the protocol asks about, see `Sample.asks`.
     """
-    if protocol == 3:
-        if sample.expression is None:
-            return None
-        identify = templates.identify if sample.identify is None else sample.identify
-        text = identify.format(
-            expression=sample.expression, lowered=sample.expression.lower().strip(".")
-        )
-    elif sample.question is None:
+    if not sample.asks(protocol):
         return None
+    if protocol == 3:
+        expression = sample.expression or ""
+        identify = templates.identify if sample.identify is None else sample.identify
+        text = identify.format(expression=expression, lowered=expression.lower().strip("."))
     elif protocol == 1:
         text = _question_with_options(sample, around)
         text += templates.question_suffix

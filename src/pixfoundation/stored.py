@@ -69,3 +69,7 @@ class StoredSample(Struct, frozen=True, gc=False):
     prompt: str | None
     instruction: str | None = None
     identify: str | None = None
+    ignored: StoredMask | None = None
+    boxes: tuple[tuple[Coordinate, Coordinate, Coordinate, Coordinate], ...] = ()
+    group: str | None = None
+    references: tuple[str, ...] = ()

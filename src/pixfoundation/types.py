@@ -50,6 +50,12 @@ class Sample:
         prompt: The dataset's own prompt for protocol 1, where it has one.
         instruction: Its own instruction of protocol 2, where it has one; it stands for the model's.
         identify: Its own template of protocol 3, with one `{expression}`, where it has one.
+        ignored: Pixels that count neither for nor against a prediction; None without any.
+        boxes: The truth as boxes (x0, y0, x1, y1) in pixels, where the dataset gives boxes and no
+            masks; `mask` is then the union of the filled boxes.
+        group: Id shared by the samples that intervals resample together, such as the expressions of
+            one image; None for a sample of its own. A pair takes precedence.
+        references: Right answers of a question without options, any of which is right.
     """
 
     id: str
@@ -66,6 +72,10 @@ class Sample:
     prompt: str | None = None
     instruction: str | None = None
     identify: str | None = None
+    ignored: Mask | None = None
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    group: str | None = None
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask.size != self.size:
@@ -78,11 +88,36 @@ class Sample:
                 f"Sample {self.id}: the answer {self.answer!r} is not the letter of one of its "
                 f"{len(self.options)} options."
             )
+        if self.ignored is not None and self.ignored.size != self.size:
+            raise DataError(
+                f"Sample {self.id}: what is ignored is {self.ignored.size[0]} x "
+                f"{self.ignored.size[1]}, the image {self.size[0]} x {self.size[1]} (height x "
+                "width)."
+            )
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether an answer to the question can be right or wrong."""
+        return self.question is not None and (self.answer is not None or bool(self.references))
+
+    def asks(self, protocol: Protocol) -> bool:
+        """Return whether the sample holds what a protocol asks about.
+
+        Protocol 3 needs an expression, 1 and 2 a question. A question with a free answer has no
+        letters, so protocol 2 does not ask it.
+
+        Args:
+            protocol: 1, 2 or 3.
+        """
+        if protocol == 3:
+            return self.expression is not None
+        return self.question is not None and (
+            protocol == 1 or bool(self.options) or not self.references
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the sample as plain JSON data; texts that few datasets have only if there are."""
-        own = {"instruction": self.instruction, "identify": self.identify}
-        return {
+        """Return the sample as plain JSON data; what few datasets have is left out if absent."""
+        data: dict[str, Any] = {
             "id": self.id,
             "image": str(self.image),
             "size": list(self.size),
@@ -95,8 +130,16 @@ class Sample:
             "pair": self.pair,
             "tags": dict(self.tags),
             "prompt": self.prompt,
-            **{name: text for name, text in own.items() if text is not None},
         }
+        own = {"instruction": self.instruction, "identify": self.identify, "group": self.group}
+        data |= {name: text for name, text in own.items() if text is not None}
+        if self.ignored is not None:
+            data["ignored"] = self.ignored.to_json()
+        if self.boxes:
+            data["boxes"] = [list(box) for box in self.boxes]
+        if self.references:
+            data["references"] = list(self.references)
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sample:
@@ -106,7 +149,7 @@ class Sample:
             DataError: If a field is missing, has another type, or contradicts another.
         """
         sample = cls.from_stored(convert(data, StoredSample))
-        _check_runs((sample.mask, *sample.parts))
+        _check_runs([m for m in (sample.mask, *sample.parts, sample.ignored) if m is not None])
         return sample
 
     @classmethod
@@ -133,6 +176,10 @@ class Sample:
             prompt=data.prompt,
             instruction=data.instruction,
             identify=data.identify,
+            ignored=None if data.ignored is None else _unchecked_mask(data.ignored),
+            boxes=data.boxes,
+            group=data.group,
+            references=data.references,
         )
         if other := [part.size for part in sample.parts if part.size != sample.size]:
             raise DataError(

@@ -39,6 +39,10 @@ def print_scores(scores: Scores, console: Printer | None = None) -> None:
         console.print_table(_grounding_table(scores))
     if any(line.s is not None for line in scores.lines):
         console.print_table(_paired_table(scores))
+    if scores.referring:
+        console.print_table(_referring_table(scores))
+    if scores.boxes:
+        console.print_table(_box_table(scores))
     for line in _remarks(scores):
         console.print_prose(line, style="dim")
 
@@ -167,6 +171,49 @@ def _paired_table(scores: Scores) -> Table:
             percent(line.grove, interval=False),
             *(str(count) for count in counts or ("",) * 4),
             style="bold" if lead else "dim" if name in CHANCE.values() else "",
+        )
+    return table
+
+
+def _referring_table(scores: Scores) -> Table:
+    convention = next(iter(scores.referring.values())).convention
+    table = plain_table(f"referring segmentation, %, as {convention.value} evaluates it")
+    for title in ("protocol", "selector"):
+        table.add_column(title, no_wrap=True)
+    thresholds = (0.5, 0.7, 0.9)
+    none = any(own.n_without_target for own in scores.referring.values())
+    accuracies = ("N-acc", "T-acc") if none else ()
+    for title in ("gIoU", "n", "cIoU", *accuracies, *(f"Pr@{t}" for t in thresholds)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for (protocol, name), own in sorted(scores.referring.items(), key=lambda item: item[0][0]):
+        figures = [own.ciou, *((own.n_acc, own.t_acc) if none else ())]
+        figures += [own.precision[threshold] for threshold in thresholds]
+        table.add_row(
+            str(protocol),
+            name,
+            percent(own.giou),
+            str(own.giou.n),
+            *(percent(figure, interval=False) for figure in figures),
+            style="dim" if name in CHANCE.values() else "",
+        )
+    return table
+
+
+def _box_table(scores: Scores) -> Table:
+    table = plain_table("boxes, %: mean IoU, share with IoU of 0.5 or more, those answered right")
+    for title in ("protocol", "selector"):
+        table.add_column(title, no_wrap=True)
+    for title in ("IoU", "n", "Acc@0.5", "right and grounded"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for (protocol, name), own in sorted(scores.boxes.items(), key=lambda item: item[0][0]):
+        table.add_row(
+            str(protocol),
+            name,
+            percent(own.iou, interval=False),
+            str(own.iou.n),
+            percent(own.accuracy),
+            percent(own.right_and_grounded, interval=False),
+            style="dim" if name in CHANCE.values() else "",
         )
     return table
 

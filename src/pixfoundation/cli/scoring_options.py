@@ -9,6 +9,7 @@ import typer
 from pixfoundation.cli.completion import selector_lists, selector_names, vector_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.conventions import EmptyTruth, NativeMasks
+from pixfoundation.conventions.referring import ReferringConvention
 from pixfoundation.scoring.options import ParserName, ScoreOptions
 
 RUN = typer.Argument(help="A run directory.")
@@ -56,6 +57,11 @@ def score_options(
         1000, min=0, help="Number of bootstrap draws of the intervals; 0 for no intervals."
     ),
     seed: int = typer.Option(2024, min=0, help="Seed of the bootstrap draws."),
+    convention: ReferringConvention | None = typer.Option(
+        None,
+        help="Whose evaluation gIoU, cIoU, N-acc and T-acc follow. Default: that of the published "
+        "tables of referring segmentation; no such scores where the samples have questions.",
+    ),
 ) -> ScoreOptions:
     """Return the options of the scores as one object."""
     return ScoreOptions(
@@ -68,6 +74,7 @@ def score_options(
         threshold=threshold,
         replicates=replicates,
         seed=seed,
+        convention=convention,
         selectors=parse_names(selectors),
         selector=selector,
     )

@@ -14,7 +14,7 @@ from pixfoundation.runs import reading
 from pixfoundation.runs.records import Key
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
-from pixfoundation.types import PROTOCOLS, Protocol, Sample
+from pixfoundation.types import PROTOCOLS, Protocol
 from pixfoundation.wording import counted
 
 _SHARD_FILE = re.compile(r"answers\.(\d+)-of-(\d+)\.jsonl")
@@ -122,12 +122,8 @@ def _expected(records: RunRecords, present: Collection[Key]) -> set[Key]:
         (sample.id, protocol)
         for sample in records.samples
         for protocol in PROTOCOLS
-        if protocol in protocols and _is_asked(sample, protocol)
+        if protocol in protocols and sample.asks(protocol)
     }
-
-
-def _is_asked(sample: Sample, protocol: Protocol) -> bool:
-    return sample.expression is not None if protocol == 3 else sample.question is not None
 
 
 def _open_shards(records: RunRecords, missing: Collection[str]) -> tuple[str, ...]:
@@ -144,7 +140,7 @@ def _open_shards(records: RunRecords, missing: Collection[str]) -> tuple[str, ..
     asked = [
         sample.id
         for sample in records.run.samples.values()
-        if any(_is_asked(sample, protocol) for protocol in records.run.config.protocols)
+        if any(sample.asks(protocol) for protocol in records.run.config.protocols)
     ]
     for size in range(1, len(asked) + 1):
         shards = [Shard(number, count) for number in range(1, count + 1)]

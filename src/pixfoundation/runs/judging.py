@@ -117,7 +117,8 @@ class _Grading(_Job):
     def ask(
         self, judge: Judge, conventions: JudgingConventions, seed: int
     ) -> list[tuple[VerdictKind, AnyVerdict]]:
-        truth = f"({self.sample.answer})"
+        sample = self.sample
+        truth = " or ".join(sample.references) if sample.answer is None else f"({sample.answer})"
         question = prompts.grading_question(
             self.answer.prompt, truth, self.answer.text, conventions.temperature
         )
@@ -353,7 +354,7 @@ def _jobs(
         if sample is None:
             log.write(f"left out: the answer to {answer.sample!r}, which is no sample of the run")
             continue
-        if Task.GRADE in tasks and answer.protocol == 1 and sample.answer is not None:
+        if Task.GRADE in tasks and answer.protocol == 1 and sample.has_answer:
             yield _Grading(sample, answer)
         if Task.PICK in tasks and sample.expression is not None and record and record.candidates:
             masks = tuple(candidate.mask for candidate in record.candidates)

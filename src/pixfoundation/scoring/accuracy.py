@@ -86,7 +86,7 @@ def measure(
     right = np.full(len(samples), np.nan)
     unparsed = unanswered = 0
     for i, sample in enumerate(samples):
-        if sample.question is None or sample.answer is None:
+        if not sample.has_answer or not (sample.asks(protocol) or sample.id in answers):
             continue
         answer = answers.get(sample.id)
         if answer is None or answer.error is not None:

@@ -108,7 +108,15 @@ def told_apart(runs: Sequence[Scores]) -> list[Scores]:
 
 
 def _truth(sample: Sample) -> tuple[object, ...]:
-    return (sample.question, sample.answer, sample.expression, sample.mask)
+    return (
+        sample.question,
+        sample.answer,
+        sample.references,
+        sample.expression,
+        sample.mask,
+        sample.ignored,
+        sample.boxes,
+    )
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,9 +31,34 @@ class Grade:
 
 
 def grade_by_rules(sample: Sample, answer: AnswerRecord) -> Grade:
-    """Grade a free answer with the tolerant option parser."""
+    """Grade a free answer with the tolerant option parser.
+
+    An answer to a question without options is right if it holds the words of a right answer, in
+    their order and next to each other; articles, punctuation and case do not count.
+    """
+    if sample.answer is None:
+        words = _words(answer.text)
+        correct = any(_holds(words, _words(reference)) for reference in sample.references)
+        return Grade(correct, bool(words))
     letters = parse_tolerant(answer.text, sample.options)
     return Grade(sample.answer in letters, bool(letters))
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without articles and punctuation.
+
+    Example:
+        >>> _words("It's a  Red-brick house.")
+        ['it', 's', 'red', 'brick', 'house']
+    """
+    return [word for word in re.findall(r"\w+", text.lower()) if word not in ("a", "an", "the")]
+
+
+def _holds(words: list[str], reference: list[str]) -> bool:
+    """Return whether words hold others as a run of their own."""
+    length = len(reference)
+    places = range(len(words) - length + 1)
+    return length > 0 and any(words[place : place + length] == reference for place in places)
 
 
 def grade_by_verdicts(

@@ -124,7 +124,7 @@ def was_asked(sample: Sample, protocol: Protocol, imported: bool) -> bool:
     """Return whether a run asks about the sample; the published code asks about every sample."""
     if imported:
         return True
-    return sample.expression is not None if protocol == 3 else sample.question is not None
+    return sample.asks(protocol)
 
 
 def measure(

@@ -79,12 +79,19 @@ def percent(
     return f"{text} [{low}, {high}]"
 
 
+def _unit(sample: Sample) -> tuple[str, str]:
+    """Return what a sample is drawn with: its pair, its group, or nothing but itself."""
+    if sample.pair is not None:
+        return ("pair", sample.pair)
+    return ("sample", sample.id) if sample.group is None else ("group", sample.group)
+
+
 class Bootstrap:
-    """Draws of the pairs of a run; a sample without a pair is drawn alone.
+    """Draws of the pairs of a run; a sample without a pair is drawn with its group, or alone.
 
     Attributes:
         unit: Number of the drawn unit that each sample belongs to, int [samples].
-        units: Number of units: pairs, and samples without a pair.
+        units: Number of units: pairs, groups, and samples without either.
     """
 
     def __init__(self, samples: Sequence[Sample], replicates: int = 1000, seed: int = 2024) -> None:
@@ -96,7 +103,7 @@ class Bootstrap:
             seed: Seed of the draws; the same seed gives the same draws, also over another run of
                 the same samples.
         """
-        names = [("pair", s.pair) if s.pair is not None else ("sample", s.id) for s in samples]
+        names = [_unit(sample) for sample in samples]
         order = {name: i for i, name in enumerate(dict.fromkeys(names))}
         self.unit = np.array([order[name] for name in names], dtype=np.intp)
         self.units = len(order)

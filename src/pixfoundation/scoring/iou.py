@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.conventions import EmptyTruth
-from pixfoundation.masks import Mask
+from pixfoundation.masks import Mask, difference
 from pixfoundation.types import Sample
 
 
@@ -53,7 +53,7 @@ def overlaps(
     Args:
         samples: The samples with their ground truth.
         masks: The predicted masks in the samples' order; None for no mask at all, which has IoU 0
-            whatever the ground truth.
+            whatever the ground truth. Pixels that a sample ignores are left out.
         asked: Which samples the model was asked about.
 
     Raises:
@@ -64,6 +64,8 @@ def overlaps(
     for i, (sample, mask) in enumerate(zip(samples, masks, strict=True)):
         if not asked[i]:
             continue
+        if mask is not None and sample.ignored is not None:
+            mask = difference(mask, sample.ignored, keep=sample.mask)
         predicted = mask.area if mask is not None else 0
         common = mask.intersection(sample.mask) if mask is not None and predicted else 0
         union = int(targets[i]) + predicted - common

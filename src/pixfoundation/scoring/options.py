@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pixfoundation.conventions import DEFAULT, Conventions, EmptyTruth, NativeMasks
+from pixfoundation.conventions.referring import ReferringConvention
 from pixfoundation.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class ScoreOptions:
             that of the vectors.
         replicates: Number of bootstrap draws of the intervals; 0 for no intervals.
         seed: Seed of the bootstrap draws.
+        convention: Whose evaluation the scores of referring segmentation follow; None for that of
+            the published tables, and for no such scores where the samples have questions.
         selectors: Selectors to measure; None for those of the published tables that the run has.
         selector: Selector that leads the tables; None for the first that the run has.
 
@@ -60,12 +63,18 @@ class ScoreOptions:
     threshold: float | None = None
     replicates: int = 1000
     seed: int = 2024
+    convention: ReferringConvention | None = None
     selectors: tuple[str, ...] | None = None
     selector: str | None = None
 
     def __post_init__(self) -> None:
         """Convert plain strings, and check the values."""
-        for name, kind in (("parser", ParserName), ("empty", EmptyTruth), ("native", NativeMasks)):
+        for name, kind in (
+            ("parser", ParserName),
+            ("empty", EmptyTruth),
+            ("native", NativeMasks),
+            ("convention", ReferringConvention),
+        ):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _member(kind, name, value))
         if self.selectors is not None:

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixfoundation.conventions.referring import ReferringConvention
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import RULES, AnswerRecord, VerdictKind
 from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring import accuracy, grounding, paired
+from pixfoundation.scoring import accuracy, grounding, paired, referring
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import answer_notes, count_answers
 from pixfoundation.scoring.conditions import describe_conditions
@@ -111,6 +112,8 @@ def score(
             *verdict_notes(counts),
         ),
         bootstrap=bootstrap,
+        referring=scoring.referring(groundings, options.convention),
+        boxes=scoring.boxes(groundings, accuracies),
     )
 
 
@@ -241,6 +244,51 @@ class _Scoring:
             accuracy_protocol=best_a,
             mask_protocol=best_m,
         )
+
+    def referring(
+        self,
+        groundings: Mapping[tuple[Protocol, str], MaskScores],
+        convention: ReferringConvention | None,
+    ) -> dict[tuple[Protocol, str], referring.Referring]:
+        """Return the scores of referring segmentation.
+
+        Without a convention they are for datasets that ask for nothing else.
+        """
+        samples, imported = self.records.samples, self.records.run.config.imported
+        if convention is None and not referring.is_referring(samples):
+            return {}
+        convention = convention or referring.default_convention(samples)
+        return {
+            (protocol, name): referring.measure(
+                masks,
+                samples,
+                [grounding.was_asked(sample, protocol, imported) for sample in samples],
+                convention,
+                self.bootstrap,
+            )
+            for (protocol, name), masks in groundings.items()
+        }
+
+    def boxes(
+        self,
+        groundings: Mapping[tuple[Protocol, str], MaskScores],
+        accuracies: Mapping[Protocol, Accuracy],
+    ) -> dict[tuple[Protocol, str], referring.BoxScores]:
+        """Return the scores of boxes, if some truth is a box."""
+        if not any(sample.boxes for sample in self.records.samples):
+            return {}
+        candidates = by_protocol(self.records.candidates)
+        best = _best({protocol: own.question for protocol, own in accuracies.items()})
+        return {
+            (protocol, name): referring.measure_boxes(
+                masks,
+                self.records.samples,
+                candidates.get(protocol, {}),
+                accuracies.get(protocol if best is None else best),
+                self.bootstrap,
+            )
+            for (protocol, name), masks in groundings.items()
+        }
 
     def verdict_counts(self) -> dict[VerdictKind, VerdictCount]:
         """Count the verdicts that the scores use."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from pixfoundation.scoring.answer_counts import AnswerCounts
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.paired import Paired
+from pixfoundation.scoring.referring import BoxScores, Referring
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
@@ -76,6 +77,9 @@ class Scores:
         answers: Number of answers that are cut, empty, refused and the like, by protocol.
         notes: What a table must show with its numbers.
         bootstrap: The draws that the intervals come from.
+        referring: Scores of referring segmentation by protocol and selector; empty if the samples
+            have questions and no convention was asked for.
+        boxes: Scores of boxes by protocol and selector; empty if no truth is a box.
     """
 
     name: str
@@ -96,6 +100,12 @@ class Scores:
     answers: Mapping[Protocol, AnswerCounts]
     notes: tuple[str, ...]
     bootstrap: Bootstrap
+    referring: Mapping[tuple[Protocol, str], Referring] = field(
+        default_factory=dict[tuple[Protocol, str], Referring]
+    )
+    boxes: Mapping[tuple[Protocol, str], BoxScores] = field(
+        default_factory=dict[tuple[Protocol, str], BoxScores]
+    )
 
     @property
     def n_pairs(self) -> int:
@@ -228,7 +238,7 @@ class Scores:
             "n_pairs": self.n_pairs,
             "settings": self.settings.to_json(),
             "accuracy": {f"protocol{p}": a.to_json() for p, a in self.accuracy.items()},
-            "miou": self._nested_miou(),
+            "miou": _nested(self.groundings),
             "selector": self.selector,
             **self.lead.to_json(),
             "by_selector": {name: line.to_json() for name, line in self.paired.items()},
@@ -248,6 +258,9 @@ class Scores:
         named = {f"protocol{p}": c.to_json() for p, c in self.answers.items() if not c.all_ordinary}
         if named:
             data["answers"] = named
+        for key, table in (("referring", self.referring), ("boxes", self.boxes)):
+            if table:
+                data[key] = _nested(table)
         if self.other_parser is not None:
             data["accuracy"]["protocol2"]["other_parser"] = self.other_parser.to_json()
         if per_image:
@@ -256,12 +269,6 @@ class Scores:
                 f"protocol{p}": _by_id(self.samples, a.right) for p, a in self.accuracy.items()
             }
         return data
-
-    def _nested_miou(self) -> dict[str, dict[str, Any]]:
-        table: dict[str, dict[str, Any]] = {}
-        for (protocol, name), masks in self.groundings.items():
-            table.setdefault(f"protocol{protocol}", {})[name] = masks.to_json()
-        return dict(sorted(table.items()))
 
     def _per_image_iou(self) -> dict[str, dict[str, dict[str, float]]]:
         table: dict[str, dict[str, dict[str, float]]] = {}
@@ -281,6 +288,16 @@ def marked(selector: str) -> str:
         'similarity'
     """
     return f"{selector} ({BOUNDS[selector]})" if selector in BOUNDS else selector
+
+
+def _nested(
+    figures: Mapping[tuple[Protocol, str], MaskScores | Referring | BoxScores],
+) -> dict[str, dict[str, Any]]:
+    """Return figures by protocol and selector as plain JSON data."""
+    table: dict[str, dict[str, Any]] = {}
+    for (protocol, name), figure in figures.items():
+        table.setdefault(f"protocol{protocol}", {})[name] = figure.to_json()
+    return dict(sorted(table.items()))
 
 
 def _by_id(samples: Sequence[Sample], values: NDArray[np.float64]) -> dict[str, float]:

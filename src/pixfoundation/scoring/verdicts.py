@@ -145,5 +145,5 @@ def _is_judged(
     kind: VerdictKind, sample: Sample, answer: AnswerRecord, record: CandidateRecord | None
 ) -> bool:
     if kind == "grade":
-        return answer.protocol == 1 and sample.answer is not None
+        return answer.protocol == 1 and sample.has_answer
     return sample.expression is not None and record is not None and bool(record.candidates)

@@ -16,7 +16,7 @@ from pixfoundation.conventions import (
     Ties,
 )
 from pixfoundation.errors import missing_package
-from pixfoundation.masks import Mask, ious, union
+from pixfoundation.masks import Mask, difference, ious, union
 from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.selectors.base import AnswerCandidates, SelectorSettings, selectors
 from pixfoundation.similarity import PUBLISHED_THRESHOLD
@@ -282,7 +282,10 @@ def _best_by_truth(
         return Selection(name, sample.mask, None, 1.0)
     if not candidates:
         return Selection(name, None)
-    values = ious([candidate.mask for candidate in candidates], sample.mask)
+    masks = [candidate.mask for candidate in candidates]
+    if sample.ignored is not None:
+        masks = [difference(mask, sample.ignored, keep=sample.mask) for mask in masks]
+    values = ious(masks, sample.mask)
     best = _index_of_best(values, ties)
     return Selection(name, candidates[best].mask, best, float(values[best]))
 

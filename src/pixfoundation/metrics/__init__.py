@@ -1,0 +1,45 @@
+"""Metrics of the literature as pure functions of masks and boxes."""
+
+from pixfoundation.conventions.referring import (
+    RULES,
+    IgnoredPixels,
+    NothingFound,
+    ReferringConvention,
+    ReferringRules,
+    Rejected,
+    SaysNone,
+)
+from pixfoundation.metrics.boundary import boundary_iou, count_components
+from pixfoundation.metrics.boxes import Box, box_area, box_iou, enclosing_box
+from pixfoundation.metrics.referring import (
+    THRESHOLDS,
+    ReferringOverlaps,
+    ReferringScores,
+    RegionCounts,
+    count_regions,
+    measure_referring,
+    score_referring,
+)
+
+__all__ = [
+    "RULES",
+    "THRESHOLDS",
+    "Box",
+    "IgnoredPixels",
+    "NothingFound",
+    "ReferringConvention",
+    "ReferringOverlaps",
+    "ReferringRules",
+    "ReferringScores",
+    "RegionCounts",
+    "Rejected",
+    "SaysNone",
+    "boundary_iou",
+    "box_area",
+    "box_iou",
+    "count_components",
+    "count_regions",
+    "enclosing_box",
+    "measure_referring",
+    "score_referring",
+]

@@ -1,0 +1,199 @@
+"""Scores of referring segmentation, and of truth given as boxes, for the masks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.metrics import (
+    RULES,
+    THRESHOLDS,
+    ReferringConvention,
+    box_iou,
+    count_regions,
+    measure_referring,
+)
+from pixfoundation.runs.records import CandidateRecord
+from pixfoundation.scoring.accuracy import Accuracy
+from pixfoundation.scoring.grounding import MaskScores
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.types import Sample, Selection
+
+BOX_SUCCESS = 0.5
+"""A box succeeds from this IoU on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Referring:
+    """The columns of a table of referring segmentation for one protocol and selector.
+
+    Attributes:
+        convention: Whose evaluation is followed.
+        giou: Mean of the IoUs.
+        ciou: Sum of intersections over sum of unions.
+        n_acc: Share of the expressions that name nothing for which the model says so.
+        t_acc: Share of the others for which it does not.
+        precision: Share of the expressions with a target whose IoU reaches each threshold.
+        n_without_target: Number of expressions that name nothing.
+    """
+
+    convention: ReferringConvention
+    giou: Estimate
+    ciou: Estimate
+    n_acc: Estimate
+    t_acc: Estimate
+    precision: dict[float, Estimate]
+    n_without_target: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as plain JSON data; fractions run from 0 to 1."""
+        return {
+            "convention": self.convention.value,
+            "giou": self.giou.to_json(),
+            "ciou": self.ciou.to_json(),
+            "n_acc": self.n_acc.to_json(),
+            "t_acc": self.t_acc.to_json(),
+            "precision": {str(t): estimate.to_json() for t, estimate in self.precision.items()},
+            "n_without_target": self.n_without_target,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxScores:
+    """Predicted boxes against truth that is a box.
+
+    Attributes:
+        iou: Mean IoU of the boxes.
+        accuracy: Share of the boxes whose IoU is at least `BOX_SUCCESS`.
+        right_and_grounded: Share of the questions that are answered right and whose box succeeds;
+            None if no question was answered.
+    """
+
+    iou: Estimate
+    accuracy: Estimate
+    right_and_grounded: Estimate | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as plain JSON data; fractions run from 0 to 1."""
+        both = self.right_and_grounded
+        return {
+            "iou": self.iou.to_json(),
+            "accuracy": self.accuracy.to_json(),
+            "right_and_grounded": None if both is None else both.to_json(),
+        }
+
+
+def is_referring(samples: Sequence[Sample]) -> bool:
+    """Return whether the samples ask for nothing but the masks of expressions."""
+    return any(s.expression is not None for s in samples) and all(
+        s.question is None for s in samples
+    )
+
+
+def default_convention(samples: Sequence[Sample]) -> ReferringConvention:
+    """Return the convention under which the tables of such a dataset are published.
+
+    ReLA's, the one of gRefCOCO, if some expressions name nothing; else LISA's, the one of RefCOCO
+    and ReasonSeg.
+    """
+    absent = any(s.expression is not None and s.mask.is_empty for s in samples)
+    return ReferringConvention.RELA if absent else ReferringConvention.LISA
+
+
+def measure(
+    masks: MaskScores,
+    samples: Sequence[Sample],
+    asked: Sequence[bool],
+    convention: ReferringConvention,
+    bootstrap: Bootstrap,
+) -> Referring:
+    """Measure the selected masks of one protocol and selector.
+
+    An answer that failed or is missing counts as a wrong one.
+
+    Args:
+        masks: The selected masks.
+        samples: The samples in the bootstrap's order.
+        asked: Which samples the model was asked about.
+        convention: Whose evaluation is followed.
+        bootstrap: The draws of the intervals.
+    """
+    rules = RULES[convention]
+    predicted = [s.mask if s is not None else None for s in masks.selections]
+    counts = count_regions(
+        predicted, [s.mask for s in samples], [s.ignored for s in samples], rules.ignored
+    )
+    overlaps = measure_referring(counts, rules)
+    failed = np.array([selection is None for selection in masks.selections], dtype=bool)
+    overlaps = replace(
+        overlaps,
+        iou=np.where(failed, 0.0, overlaps.iou),
+        said_none=overlaps.said_none & ~failed,
+    )
+    counted = np.array(asked, dtype=bool) & np.array(
+        [sample.expression is not None for sample in samples], dtype=bool
+    )
+
+    def mean(values: NDArray[np.float64]) -> Estimate:
+        return bootstrap.mean(np.where(counted, values, np.nan))
+
+    target_right = np.where(failed & overlaps.has_target, 0.0, overlaps.target_right)
+    return Referring(
+        convention=convention,
+        giou=mean(overlaps.iou),
+        ciou=bootstrap.ratio(
+            np.where(counted, overlaps.intersection, np.nan),
+            np.where(counted, overlaps.union, np.nan),
+        ),
+        n_acc=mean(overlaps.none_right),
+        t_acc=mean(target_right),
+        precision={threshold: mean(overlaps.precision(threshold)) for threshold in THRESHOLDS},
+        n_without_target=int((~overlaps.has_target & counted).sum()),
+    )
+
+
+def measure_boxes(
+    masks: MaskScores,
+    samples: Sequence[Sample],
+    candidates: Mapping[str, CandidateRecord],
+    accuracy: Accuracy | None,
+    bootstrap: Bootstrap,
+) -> BoxScores:
+    """Measure the boxes of the selected candidates of one protocol and selector.
+
+    The predicted box is the one that the answer states, else the box around the selected mask.
+    With several boxes as truth, the filled boxes are compared with the selected mask.
+
+    Args:
+        masks: The selected masks.
+        samples: The samples in the bootstrap's order.
+        candidates: The candidates of the protocol by sample id.
+        accuracy: The accuracy whose answers the boxes are paired with; None without any.
+        bootstrap: The draws of the intervals.
+    """
+    values = np.full(len(samples), np.nan)
+    for i, (sample, selection) in enumerate(zip(samples, masks.selections, strict=True)):
+        if sample.boxes and not np.isnan(masks.overlaps.iou[i]):
+            values[i] = _box_overlap(sample, selection, candidates.get(sample.id))
+    success = np.where(np.isnan(values), np.nan, (values >= BOX_SUCCESS).astype(float))
+    both = None if accuracy is None else bootstrap.mean(accuracy.right * success)
+    return BoxScores(bootstrap.mean(values), bootstrap.mean(success), both)
+
+
+def _box_overlap(
+    sample: Sample, selection: Selection | None, record: CandidateRecord | None
+) -> float:
+    if selection is None or selection.mask is None:
+        return 0.0
+    truth, *others = sample.boxes
+    if others:
+        return selection.mask.iou(sample.mask)
+    stated = None
+    if record is not None and selection.candidate is not None:
+        candidate = record.candidates[selection.candidate]
+        stated = candidate.box if candidate.source == "coordinates" else None
+    return box_iou(stated or selection.mask.box, truth)
