@@ -12,7 +12,7 @@ Example:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,8 @@ def load_into(
         module: Usually built inside `empty_weights`; may combine several models.
         checkpoint: Where the tensors come from.
         rename: Gives the name(s) in the module for a checkpoint key; None if there is no place
-            for it. With several names each gets the same tensor, unless `convert` splits it.
+            for it. With several names each gets the same tensor, unless `convert` splits it. The
+            name `NAME[i]` is row i of a table that the checkpoint stores row by row.
         convert: Turns a stored tensor into one tensor for each name that `rename` gave (a split of
             a fused projection). With it, shapes are compared after conversion.
         ignorable: Regular expressions (`re.search`) of checkpoint keys that are to be skipped.
@@ -74,7 +75,7 @@ def load_into(
     Raises:
         CheckpointError: Listing keys without a place, places without a key, or differing shapes.
     """
-    slots = _slots(module)
+    slots = _Slots(module)
     plan = _plan(slots, checkpoint, rename, convert, ignorable, elsewhere)
     dtype_of = dtype if callable(dtype) else lambda _: dtype
     device_of = device if callable(device) else lambda _: device
@@ -117,21 +118,50 @@ class _Slot:
         self.owner._parameters[self.leaf] = new
 
 
-def _slots(module: nn.Module) -> dict[str, _Slot]:
-    slots = {}
-    for prefix, owner in module.named_modules(remove_duplicate=False):
-        dot = f"{prefix}." if prefix else ""
-        for leaf, value in owner._parameters.items():
-            if value is not None:
-                slots[dot + leaf] = _Slot(owner, leaf, tuple(value.shape))
-        for leaf, value in owner._buffers.items():
-            if value is not None and leaf not in owner._non_persistent_buffers_set:
-                slots[dot + leaf] = _Slot(owner, leaf, tuple(value.shape))
-    return slots
+@dataclass(frozen=True)
+class _Row(_Slot):
+    """One row of a parameter, whose other rows come from other tensors."""
+
+    row: int
+
+    def fill(self, value: Tensor, dtype: torch.dtype | None, device: torch.device) -> None:
+        """Put a copy of the value in its row; the first row to come makes the table."""
+        table: Tensor = self.owner._parameters[self.leaf]  # pyright: ignore[reportAssignmentType]
+        if table.is_meta:
+            target = dtype if dtype is not None and value.is_floating_point() else value.dtype
+            made = torch.empty(table.shape, dtype=target, device=device)
+            table = self.owner._parameters[self.leaf] = nn.Parameter(made, requires_grad=False)
+        with torch.no_grad():
+            table[self.row : self.row + 1] = value.to(table)
+
+
+class _Slots(dict[str, _Slot]):
+    """The places of a module by name: parameters, stored buffers, rows of divided tables."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        for prefix, owner in module.named_modules(remove_duplicate=False):
+            dot = f"{prefix}." if prefix else ""
+            for leaf, value in owner._parameters.items():
+                if value is not None:
+                    self[dot + leaf] = _Slot(owner, leaf, tuple(value.shape))
+            for leaf, value in owner._buffers.items():
+                if value is not None and leaf not in owner._non_persistent_buffers_set:
+                    self[dot + leaf] = _Slot(owner, leaf, tuple(value.shape))
+
+    def divide(self, names: Sequence[str]) -> None:
+        """Put its rows in the place of a table, if one of the names is such a row."""
+        for name in names:
+            stem, bracket, _ = name.rpartition("[")
+            table = self.pop(stem, None) if bracket else None
+            if table is not None:
+                shape = (1, *table.shape[1:])
+                for row in range(table.shape[0]):
+                    self[f"{stem}[{row}]"] = _Row(table.owner, table.leaf, shape, row)
 
 
 def _plan(
-    slots: Mapping[str, _Slot],
+    slots: _Slots,
     checkpoint: Checkpoint,
     rename: Rename,
     convert: Convert | None,
@@ -146,6 +176,7 @@ def _plan(
             continue
         renamed = rename(key)
         names = (renamed,) if isinstance(renamed, str) else tuple(renamed or ())
+        slots.divide(names)
         if not names or any(name not in slots for name in names):
             unused.append(key)
             continue
