@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -79,6 +80,9 @@ class ModelCard:
         capabilities: What its models offer besides text.
         loader: Where the `ModelFactory` is, as 'package.module:function'.
         checkpoints: The checkpoints that have a short name.
+        served: How models write coordinates that are known by their names at an endpoint. Each
+            entry is a regular expression, searched in such a name in lower case with '-' for '_',
+            and the format.
         architectures: Regular expressions, searched in the class names under `architectures` in
             `config.json` without regard to case. A match makes a folder or hub id one of this
             family.
@@ -99,6 +103,7 @@ class ModelCard:
     capabilities: frozenset[Capability]
     loader: str
     checkpoints: tuple[KnownCheckpoint, ...] = ()
+    served: tuple[tuple[str, CoordinateFormat], ...] = ()
     architectures: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -187,6 +192,31 @@ def find_checkpoint(name: str) -> tuple[ModelCard, KnownCheckpoint] | None:
     for card, checkpoint in known_checkpoints():
         if name in (checkpoint.name, checkpoint.hub_id):
             return card, checkpoint
+    return None
+
+
+def served_format(name: str) -> CoordinateFormat | None:
+    """Return how a served model writes coordinates, by its name at the endpoint.
+
+    The last part of the name is looked up first, so that 'Qwen/Qwen2.5-VL-7B-Instruct-AWQ',
+    '/models/qwen2.5-vl-7b' and 'qwen2.5vl:7b' are all known; then the whole name.
+
+    Returns:
+        The format; None if no card knows the name, or if cards differ about it.
+    """
+    plain = name.lower().replace("_", "-").rstrip("/")
+    known = find_checkpoint(name)
+    if known is not None and known[1].coordinates is not None:
+        return known[1].coordinates
+    for text in (plain.rsplit("/", 1)[-1], plain):
+        formats = {
+            format
+            for card in all_cards()
+            for pattern, format in card.served
+            if re.search(pattern, text)
+        }
+        if formats:
+            return formats.pop() if len(formats) == 1 else None
     return None
 
 

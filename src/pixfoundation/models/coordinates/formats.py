@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from pixfoundation.errors import DataError
 
 Frame = Literal["resized", "thousand", "unit", "square", "percent", "pixels"]
 FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent", "pixels")
@@ -17,6 +21,54 @@ and x for everything else."""
 
 
 @dataclass(frozen=True, slots=True)
+class Resizing:
+    """How the processor of a checkpoint resizes images: near their shape, to a grid of patches.
+
+    Values and arithmetic of Qwen2-VL and its successors, `preprocessor_config.json` of the
+    checkpoints and `smart_resize` of their processor. A size that it returns stays as it is if it
+    is resized again.
+
+    Attributes:
+        multiple: Both sides become multiples of this number of pixels.
+        least: Least number of pixels of an image.
+        most: Greatest number of pixels of an image.
+    """
+
+    multiple: int
+    least: int
+    most: int
+
+    def with_most(self, most: int) -> Resizing:
+        """Return the same with at most this number of pixels, if that is fewer.
+
+        Raises:
+            DataError: If that is less than the least number of pixels.
+        """
+        if most < self.least:
+            raise DataError(f"`most_pixels` must be at least {self.least}, but got {most}.")
+        return replace(self, most=min(most, self.most))
+
+    def to_json(self) -> dict[str, int]:
+        """Return the numbers as plain JSON data."""
+        return {"multiple": self.multiple, "least": self.least, "most": self.most}
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Return (height, width) in pixels of an image after resizing."""
+
+        def snapped(factor: float, to: Callable[[float], int]) -> tuple[int, int]:
+            unit = self.multiple
+            return to(height * factor / unit) * unit, to(width * factor / unit) * unit
+
+        rows, columns = snapped(1, round)
+        if rows * columns > self.most:
+            rows, columns = snapped(math.sqrt(self.most / (height * width)), math.floor)
+            return max(rows, self.multiple), max(columns, self.multiple)
+        if rows * columns < self.least:
+            return snapped(math.sqrt(self.least / (height * width)), math.ceil)
+        return rows, columns
+
+
+@dataclass(frozen=True, slots=True)
 class CoordinateFormat:
     """How a model is asked for coordinates, and how its numbers are read.
 
@@ -25,8 +77,10 @@ class CoordinateFormat:
         ask: The prompt that asks for them: a key of `VISION_TEMPLATES`.
         square: Side in pixels of the square to which images are stretched before the model sees
             them; None to leave images as they are.
-        order: Which axis stands first.
         min_new_tokens: Lower bound on the token limit of an answer, for models that think first.
+        order: Which axis stands first.
+        resizing: For the frame `resized` of a served model, whose processor is out of sight: how
+            that processor resizes images.
     """
 
     frame: Frame
@@ -34,3 +88,4 @@ class CoordinateFormat:
     square: int | None = None
     min_new_tokens: int = 0
     order: Order = "by-form"
+    resizing: Resizing | None = None

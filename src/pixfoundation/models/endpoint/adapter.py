@@ -5,9 +5,10 @@ Any OpenAI-compatible endpoint: a vendor's, or one that serves a local model.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype
 from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding, describe_model
+from pixfoundation.models.card import served_format
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
 from pixfoundation.models.coordinates.placing import read_places
@@ -27,6 +29,11 @@ from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within
 from pixfoundation.types import Answer, Prompt
+
+DEFAULT_FORMAT = CoordinateFormat("thousand")
+"""How a model is asked and read whose name no card knows."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,24 +66,26 @@ class CoordinateOptions:
     """How the model is asked for coordinates, and how they are read.
 
     Attributes:
-        frame: Coordinate frame of the model's numbers; not `resized`, which only the server knows.
-        ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`.
+        frame: Coordinate frame of the model's numbers; by default what a card says of a model of
+            that name, else `thousand`. `resized` only for models whose card says how they resize.
+        ask: Prompt of protocol 3: a key of `VISION_TEMPLATES`; by default what the card says, else
+            'point'.
         order: Which axis stands first in the model's points and boxes; 'by-form' is y for
-            `box_2d`, x for everything else.
+            `box_2d`, x for everything else. By default what the card says, else 'by-form'.
+        most_pixels: For the frame `resized`: the greatest number of pixels that the server gives
+            an image, if that is less than the checkpoint allows.
     """
 
-    frame: Frame = "thousand"
-    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] = "point"
-    order: Order = "by-form"
+    frame: Frame | None = None
+    ask: Annotated[str, OneOf(tuple(VISION_TEMPLATES))] | None = None
+    order: Order | None = None
+    most_pixels: Count | None = None
 
-    def __post_init__(self) -> None:
-        if self.frame not in FRAMES or self.ask not in VISION_TEMPLATES:
-            raise DataError(
-                f"Coordinates come as {', '.join(FRAMES)}, asked for as "
-                f"{', '.join(VISION_TEMPLATES)}, but got {self.frame!r} and {self.ask!r}."
-            )
-        if self.frame == "resized":
-            raise DataError("How a server resizes images is not known here: choose another frame.")
+    @property
+    def given(self) -> dict[str, str]:
+        """The fields of a `CoordinateFormat` that the user set."""
+        settings = {"frame": self.frame, "ask": self.ask, "order": self.order}
+        return {key: value for key, value in settings.items() if value is not None}
 
 
 @takes_bundles(requests=RequestOptions, coordinates=CoordinateOptions)
@@ -119,8 +128,42 @@ def load(
         repeats_cut_replies=False,  # an answer that is cut is counted as such
         extra_body=requests.extra_body or {},
     )
-    format = CoordinateFormat(coordinates.frame, coordinates.ask, order=coordinates.order)
+    format = _format_of(model, coordinates)
     return EndpointModel(open_chat(model, options), model, format, at_once)
+
+
+def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
+    """Return how a served model is asked and read: by its card, and by what the user set.
+
+    Raises:
+        DataError: If an option has an unknown value, or the frame needs a size that is not known.
+    """
+    known, given, most_pixels = served_format(model), options.given, options.most_pixels
+    format = replace(known or DEFAULT_FORMAT, **given)
+    if format.frame not in FRAMES or format.ask not in VISION_TEMPLATES:
+        raise DataError(
+            f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
+            f"but got {format.frame!r} and {format.ask!r}."
+        )
+    if format.frame != "resized":
+        if most_pixels is not None:
+            raise DataError(
+                f"`most_pixels` is for the frame 'resized', but the frame is {format.frame!r}."
+            )
+        format = replace(format, resizing=None)
+    elif format.resizing is None:
+        raise DataError(
+            f"How a server resizes images for {model!r} is not known here: choose another frame."
+        )
+    elif most_pixels is not None:
+        format = replace(format, resizing=format.resizing.with_most(most_pixels))
+    if known is None and "frame" not in given:
+        logger.warning(
+            "No model card knows how %r writes coordinates; they are read as numbers from 0 to "
+            "1000. Set the model option frame if that is wrong: %s.",
+            *(model, ", ".join(name for name in FRAMES if name != "resized")),
+        )
+    return format
 
 
 class EndpointModel:
@@ -152,13 +195,15 @@ class EndpointModel:
         Raises:
             JudgeError: If the endpoint rejects the key or stays out of reach.
         """
+        limit = max(decoding.max_new_tokens, self._format.min_new_tokens)
 
         def one(image: Image.Image, prompt: Prompt) -> Answer:
+            sent = self._sent(image)
             question = ChatQuestion(
                 prompt.text,
-                images=(to_png(image),),
+                images=(to_png(sent),),
                 temperature=decoding.temperature,
-                max_tokens=decoding.max_new_tokens,
+                max_tokens=limit,
             )
             try:
                 reply = self._client.ask(question)
@@ -168,6 +213,7 @@ class EndpointModel:
                 reply.text,
                 self._format.frame,
                 (image.height, image.width),
+                (sent.height, sent.width) if self._format.frame == "resized" else None,
                 order=self._format.order,
                 boxes="box" in self._format.ask,
             )
@@ -187,9 +233,28 @@ class EndpointModel:
         return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the frame; what the server runs is not known here."""
-        order = self._format.order
-        return {
-            "coordinates": self._format.frame,
-            **({} if order == "by-form" else {"order": order}),
+        """Return how coordinates are read; what the server runs is not known here."""
+        format = self._format
+        own = {
+            "order": format.order if format.order != "by-form" else None,
+            "square": format.square,
+            "least_new_tokens": format.min_new_tokens,
+            "resizing": format.resizing and format.resizing.to_json(),
         }
+        return {
+            "coordinates": format.frame,
+            **{key: value for key, value in own.items() if value},
+        }
+
+    def _sent(self, image: Image.Image) -> Image.Image:
+        """Return what is sent: an image of the size in which the model will see it, if known."""
+        size = image.size
+        if self._format.square is not None:
+            size = (self._format.square, self._format.square)
+        if self._format.resizing is not None:
+            height, width = self._format.resizing.size(size[1], size[0])
+            size = (width, height)
+        if size == image.size:
+            return image
+        way = Image.Resampling.BILINEAR if self._format.square else Image.Resampling.BICUBIC
+        return image.resize(size, way)

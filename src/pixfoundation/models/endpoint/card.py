@@ -1,6 +1,7 @@
 """Card of served models behind an OpenAI-compatible endpoint."""
 
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
+from pixfoundation.models.coordinates.formats import CoordinateFormat
 
 CARD = ModelCard(
     family="endpoint",
@@ -9,6 +10,12 @@ CARD = ModelCard(
     loader="pixfoundation.models.endpoint.adapter:load",
     extra="judge",
     docs="judges.md",
+    served=(  # models that are only ever served, or whose card is not in the package
+        (r"gemini", CoordinateFormat("thousand", order="y-first")),
+        (r"gemma-?[34]", CoordinateFormat("thousand")),
+        (r"glm-?4\.[156]v", CoordinateFormat("thousand")),
+        (r"molmoe?-(1|7|72)b", CoordinateFormat("percent")),
+    ),
     checkpoints=(
         KnownCheckpoint(
             name="openai",

@@ -1,10 +1,20 @@
 """Card of all image-text-to-text models of transformers, the embedded tiny-llava included."""
 
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
-from pixfoundation.models.coordinates.formats import CoordinateFormat
+from pixfoundation.models.coordinates.formats import CoordinateFormat, Resizing
 
 _ROW = "LLaVA-1.5 {} + attend-and-segment (PixFoundation, arXiv 2502.04192)"
 _LLAVA_BOX = CoordinateFormat("square", "llava-box")
+_THOUSAND = CoordinateFormat("thousand")
+_QWEN25_SIZE = Resizing(multiple=28, least=3136, most=12_845_056)
+_QWEN25 = CoordinateFormat("resized", resizing=_QWEN25_SIZE)
+_SEG_ZERO = CoordinateFormat(
+    "resized", "seg-zero", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
+)
+_VISION_REASONER = CoordinateFormat(
+    "resized", "vision-reasoner", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
+)
+_INTERNVL_BOX = CoordinateFormat("thousand", "box")
 
 CARD = ModelCard(
     family="transformers",
@@ -14,6 +24,15 @@ CARD = ModelCard(
     architectures=(r"ForConditionalGeneration$",),
     is_fallback=True,
     docs="models.md",
+    served=(
+        (r"llava-?v?1\.5", _LLAVA_BOX),
+        (r"qwen-?2-?vl", _THOUSAND),
+        (r"qwen-?2[.-]?5-?vl", _QWEN25),
+        (r"qwen-?3-?vl", _THOUSAND),
+        (r"seg-?zero", _SEG_ZERO),
+        (r"vision-?reasoner", _VISION_REASONER),
+        (r"intern-?vl-?[23]", _INTERNVL_BOX),
+    ),
     checkpoints=(
         KnownCheckpoint(
             name="tiny-llava",
@@ -64,51 +83,49 @@ CARD = ModelCard(
             summary="Qwen2-VL 7B",
             hub_id="Qwen/Qwen2-VL-7B-Instruct",
             memory="17 GB",
-            coordinates=CoordinateFormat("thousand"),
+            coordinates=_THOUSAND,
         ),
         KnownCheckpoint(
             name="qwen2.5-vl-3b",
             summary="Qwen2.5-VL 3B",
             hub_id="Qwen/Qwen2.5-VL-3B-Instruct",
             memory="8 GB",
-            coordinates=CoordinateFormat("resized"),
+            coordinates=_QWEN25,
         ),
         KnownCheckpoint(
             name="qwen2.5-vl-7b",
             summary="Qwen2.5-VL 7B",
             hub_id="Qwen/Qwen2.5-VL-7B-Instruct",
             memory="17 GB",
-            coordinates=CoordinateFormat("resized"),
+            coordinates=_QWEN25,
         ),
         KnownCheckpoint(
             name="seg-zero-7b",
             summary="Seg-Zero on Qwen2.5-VL 7B",
             hub_id="Ricky06662/Seg-Zero-7B",
             memory="17 GB",
-            coordinates=CoordinateFormat("resized", "seg-zero", square=840, min_new_tokens=1024),
+            coordinates=_SEG_ZERO,
         ),
         KnownCheckpoint(
             name="visionreasoner-7b",
             summary="VisionReasoner on Qwen2.5-VL 7B",
             hub_id="Ricky06662/VisionReasoner-7B",
             memory="17 GB",
-            coordinates=CoordinateFormat(
-                "resized", "vision-reasoner", square=840, min_new_tokens=1024
-            ),
+            coordinates=_VISION_REASONER,
         ),
         KnownCheckpoint(
             name="qwen3-vl-4b",
             summary="Qwen3-VL 4B",
             hub_id="Qwen/Qwen3-VL-4B-Instruct",
             memory="9 GB",
-            coordinates=CoordinateFormat("thousand"),
+            coordinates=_THOUSAND,
         ),
         KnownCheckpoint(
             name="qwen3-vl-8b",
             summary="Qwen3-VL 8B",
             hub_id="Qwen/Qwen3-VL-8B-Instruct",
             memory="18 GB",
-            coordinates=CoordinateFormat("thousand"),
+            coordinates=_THOUSAND,
         ),
         KnownCheckpoint(
             name="internvl3-8b",
@@ -116,7 +133,7 @@ CARD = ModelCard(
             hub_id="OpenGVLab/InternVL3-8B-hf",
             memory="16 GB",
             original_id="OpenGVLab/InternVL3-8B",
-            coordinates=CoordinateFormat("thousand", "box"),
+            coordinates=_INTERNVL_BOX,
         ),
         KnownCheckpoint(
             name="gemma-3-4b",
