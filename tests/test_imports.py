@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 LAYERS = [
     {"errors", "wording"},
     {"typed_options", "option_bundles", "failures"},
-    {"conventions", "registry", "geometry", "hub"},
+    {"conventions", "registry", "geometry", "hub", "trial"},
     {"run_lengths", "stored", "typed_json"},
     {"masks", "images", "processors"},
     {"types", "metrics"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import transformers
@@ -9,6 +10,8 @@ from transformers import AutoProcessor
 from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 
 from pixfoundation.hub import Source, explained, read_model_type
+
+logger = logging.getLogger(__name__)
 
 
 def load_processor(source: Source) -> Any:
@@ -56,3 +59,25 @@ def images_only(processor_class: Any) -> Any:
 
     ImagesOnly.__name__ = processor_class.__name__  # `save_pretrained` stores this name
     return ImagesOnly
+
+
+def complete_processor(processor: Any, config: Any, location: str) -> None:
+    """Fill in what processors saved before transformers 4.46 lack, from the model's configuration.
+
+    Args:
+        processor: The processor; its fields are set.
+        config: The model's configuration.
+        location: The checkpoint, for the log.
+    """
+    vision = getattr(config, "vision_config", None)
+    strategy = getattr(config, "vision_feature_select_strategy", None)
+    side = getattr(vision, "patch_size", None)
+    if hasattr(processor, "patch_size") and processor.patch_size is None and isinstance(side, int):
+        has_class_token = getattr(vision, "model_type", "") == "clip_vision_model"
+        if not getattr(processor, "num_additional_image_tokens", 0) and has_class_token:
+            processor.num_additional_image_tokens = 1
+        processor.patch_size = side
+        logger.info("%s: patch_size %d is taken from config.json.", location, side)
+    lacks_strategy = getattr(processor, "vision_feature_select_strategy", "") is None
+    if lacks_strategy and isinstance(strategy, str):
+        processor.vision_feature_select_strategy = strategy

@@ -18,10 +18,11 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, GenerationConfig
 
 from pixfoundation.answer_parts import is_marker, opens_thoughts, take_apart, valid_text
-from pixfoundation.errors import JudgeError
+from pixfoundation.errors import CheckpointError, JudgeError
 from pixfoundation.hub import Dtype, Source, load_weights, resolve_device, resolve_dtype
 from pixfoundation.judges.base import JudgeReply, Question, RequestRefused
-from pixfoundation.processors import load_processor
+from pixfoundation.processors import complete_processor, load_processor
+from pixfoundation.trial import step, trial_image
 from pixfoundation.typed_options import Within
 from pixfoundation.types import Ended
 
@@ -29,6 +30,8 @@ ROOM_TO_THINK = 4096
 """Number of tokens that are added to those of a reply which was cut inside its thoughts."""
 
 logger = logging.getLogger(__name__)
+
+_TRIAL = Question("Is it?", "Answer in one word.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +94,13 @@ def load(
         raise JudgeError(f"{model} has no chat template. Use an instruction-tuned model.")
     loaded = load_weights(AutoModelForImageTextToText, source, **options)
     loaded = loaded if device == "auto" else loaded.to(where)
+    complete_processor(processor, loaded.config, source.location)
     judge = LocalJudge(model, loaded, processor, LocalSettings(room, thinking))
     try:
-        judge.prompt(Question("Is it?", "Answer in one word."))
+        judge.prompt(_TRIAL)
     except (TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise JudgeError(f"The chat template of {model} fails: {error}.") from error
+    judge.try_out(source.location)
     return judge
 
 
@@ -146,6 +151,29 @@ class LocalJudge:
                     f"{self.name} does not take a question with {len(images)} images: {error}"
                 ) from error
         return reply
+
+    def try_out(self, location: str) -> None:
+        """Ask one question without an image, and one about an image.
+
+        A model that takes no image can still grade answers, so that is a warning.
+
+        Args:
+            location: The checkpoint, for messages.
+
+        Raises:
+            CheckpointError: If the model fails at a question without an image; the message names
+                the files.
+        """
+        files = "processor_config.json, tokenizer_config.json and config.json"
+        with torch.inference_mode():
+            with step(location, "the judge", files):
+                self._generate(self._inputs(self.prompt(_TRIAL), []), 0, 1)
+            try:
+                with step(location, "the judge", f"preprocessor_config.json, {files}"):
+                    inputs = self._inputs(self._rendered(_TRIAL.text, "", 1), [trial_image()])
+                    self._generate(inputs, 0, 1)
+            except CheckpointError as error:
+                logger.warning("%s cannot be asked about images: %s", self.name, error)
 
     def prompt(self, question: Question) -> str:
         """Return the prompt, with the system text before the question if need be."""

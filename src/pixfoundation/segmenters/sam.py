@@ -25,6 +25,7 @@ from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
 from pixfoundation.segmenters.text import TransformersTextSegmenter
 from pixfoundation.segmenters.text import load as load_text
+from pixfoundation.segmenters.trial import try_point
 
 _MODELS = {  # model class by model type; checkpoints of video models segment images as well
     "sam": "SamModel",
@@ -72,7 +73,10 @@ def load(
         reader = Padding if model_type in _KEEP_ASPECT else Stretching
         prepare = reader.of_checkpoint(source.location, revision=source.revision or "main")
     model = load_network(source, _MODELS[model_type], device, dtype)
-    return SamSegmenter(name, source, model, prepare)
+    segmenter = SamSegmenter(name, source, model, prepare)
+    try_point(segmenter, source.location, model.dtype)
+    segmenter.forget_image()
+    return segmenter
 
 
 class SamSegmenter:
@@ -90,6 +94,10 @@ class SamSegmenter:
         self._image: Image.Image | None = None  # the image of `_embedding`
         self._prepared: Prepared | None = None
         self._embedding: dict[str, Any] = {}
+
+    def forget_image(self) -> None:
+        """Free what was computed of the last image."""
+        self._image, self._prepared, self._embedding = None, None, {}
 
     @torch.inference_mode()
     def segment(

@@ -19,6 +19,7 @@ from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Stretching
+from pixfoundation.segmenters.trial import try_text
 from pixfoundation.typed_options import Share
 
 _MODELS = {
@@ -67,7 +68,9 @@ def load(
         )
     model = load_network(source, _MODELS[model_type], device, dtype)
     segmenter_class = ClipSeg if model_type == "clipseg" else Sam3Text
-    return segmenter_class(name, source, model, prepare, tokenizer, threshold, least_score)
+    segmenter = segmenter_class(name, source, model, prepare, tokenizer, threshold, least_score)
+    try_text(segmenter, source.location)
+    return segmenter
 
 
 class TransformersTextSegmenter(ABC):

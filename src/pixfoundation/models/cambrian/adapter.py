@@ -28,6 +28,7 @@ from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, AttentionTrace, Prompt
 
 Geometry = Literal["image", "published"]
@@ -116,7 +117,9 @@ def load(
         quantization=placement.quantization,
     )
     source = Source(name, location, placement.revision)
-    return CambrianModel(name, core, tokenizer, source, answers, placement.quantization)
+    model = CambrianModel(name, core, tokenizer, source, answers, placement.quantization)
+    model.try_out()
+    return model
 
 
 class CambrianModel:
@@ -172,6 +175,27 @@ class CambrianModel:
             again = any(other is image for other in images[index + 1 :])
             answers.append(self._answer(image, prompt.text, decoding, again))
         return answers
+
+    def try_out(self) -> None:
+        """Answer one question about one image.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        location, image, files = self._source.location, trial_image(), "tokenizer.json"
+        with step(location, "its tokenizer", f"{files} and tokenizer_config.json"):
+            ids = prompt_ids(self._tokenizer, QUESTION)
+        rows = self.core.llm.get_input_embeddings().weight.shape[0]
+        check_tokens(location, ids, rows, files)
+        towers = "preprocessor_config.json and config.json of the vision encoders"
+        with step(location, "a vision encoder", towers):
+            features = self.core.encode(np.asarray(image))
+        with step(location, "its connector", "config.json (query_num_list, image_token_len)"):
+            self.core.aggregate(features, image.size)
+        with step(location, "the language model", "config.json and the weights"):
+            self.core.generate(ids, features, image.size, 1, stop_ids=self._stop, logits=False)
+        finite = all(bool(each.isfinite().all()) for each in features)
+        warn_if_infinite(location, "image features", finite, features[0].dtype)
 
     def __str__(self) -> str:
         return describe_model(self)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from pixfoundation.models.llava_grounding.prompt import decode, prompt_ids, stop
 from pixfoundation.models.llava_grounding.vision_config import PUBLISHED, find_vision_config
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
 from pixfoundation.typed_options import Count, Within
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
 
@@ -112,7 +114,7 @@ def load(
         device="auto" if weights.device == "auto" else target,
         queries=masks.queries or settings.queries,
     )
-    return LlavaGroundingModel(
+    model = LlavaGroundingModel(
         name,
         core,
         tokens,
@@ -120,6 +122,8 @@ def load(
         threshold=masks.threshold,
         image_side=masks.image_side or settings.image_side,
     )
+    model.try_out()
+    return model
 
 
 class LlavaGroundingModel:
@@ -176,6 +180,30 @@ class LlavaGroundingModel:
             self._answer(encode(image), prompt.text, decoding)
             for image, prompt in zip(images, prompts, strict=True)
         ]
+
+    def try_out(self) -> None:
+        """Answer one question about one image, and segment one phrase.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        location, core = str(self._folder or self.name), self._core
+        files = "tokenizer.model and added_tokens.json (or tokenizer_config.json)"
+        with step(location, "its tokenizer", files):
+            ids = prompt_ids(self._tokens, QUESTION)
+        embeddings = core.language_model.model.embed_tokens.weight
+        check_tokens(location, [*ids, core.tags.seg], len(embeddings), files)
+        image = _EncodedImage(trial_image(), core, self._image_side)
+        towers = "config.json (mm_vision_tower, mm_vision_select_layer) and the vision tower"
+        with step(location, "its vision tower", towers):
+            inputs = core.embed(ids, image.projected)
+        with step(location, "the language model", "config.json and the weights"):
+            core.generate(inputs, 1)
+        settings = "the vision configuration (IMAGE_SIZE, NUM_OBJECT_QUERIES) and the weights"
+        with step(location, "its segmenter", settings):
+            masks = core.segment(image.encoded, torch.zeros_like(inputs[0, :1]).float()).masks
+        finite = bool(inputs.isfinite().all() and masks.isfinite().all())
+        warn_if_infinite(location, "image tokens or mask logits", finite, core.dtype)
 
     def __str__(self) -> str:
         return describe_model(self)

@@ -29,6 +29,7 @@ from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
 from pixfoundation.models.omg_llava.prompt import TEMPLATES, prompt_ids, published_text
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
 from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
 from pixfoundation.typed_options import OneOf, Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
@@ -113,7 +114,9 @@ def load(
     device = resolve_device(weights.device)
     core = load_core(folder, paths, dtype=weights.dtype, device=device, base=answers.base)
     tokens = InternTokens.of_checkpoint(core.files.llm, core.vocabulary)
-    return OmgLlavaModel(name, core, tokens, answers)
+    model = OmgLlavaModel(name, core, tokens, answers)
+    model.try_out()
+    return model
 
 
 class OmgLlavaModel:
@@ -162,6 +165,30 @@ class OmgLlavaModel:
             self._answer(image, encode(image), prompt, decoding)
             for image, prompt in zip(images, prompts, strict=True)
         ]
+
+    def try_out(self) -> None:
+        """Answer one question about one image, and draw one mask.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        core, files = self._core, "tokenizer.model and added_tokens.json"
+        location = str(core.files.finetuned.parent)
+        with step(location, "its tokenizer", f"{files} in {core.files.llm}"):
+            before, after = prompt_ids(self._tokens, QUESTION)
+        embeddings: Any = core.llm.get_input_embeddings()
+        added = core.vocabulary.seg
+        check_tokens(location, [*before, *after, added], len(embeddings.weight), files)
+        with step(location, "its perception", f"the files of the trunk and of {core.files.head}"):
+            seen = core.vision(to_pixels(trial_image(), self._options.image_side))
+        with step(location, "the language model", f"config.json and weights in {core.files.llm}"):
+            prompt = (core.embed(torch.tensor(before)).float(), seen.visual_tokens[0])
+            core.generate(torch.cat(prompt), 1, stop_ids=core.stop_ids)
+        with step(location, "its mask decoder", str(core.files.finetuned)):
+            state = torch.zeros(1, core.llm.config.hidden_size)
+            masks = core.segment(core.queries(state), seen.state)
+        finite = bool(seen.visual_tokens[0].isfinite().all() and masks.isfinite().all())
+        warn_if_infinite(location, "image tokens or mask logits", finite, masks.dtype)
 
     def __str__(self) -> str:
         return describe_model(self)

@@ -47,9 +47,9 @@ from pixfoundation.models.transformers.prefix import (
 )
 from pixfoundation.models.transformers.prompting import PromptBatch, PromptMaker
 from pixfoundation.models.transformers.thinking import Thinking
-from pixfoundation.models.transformers.trial import complete_processor, try_out
+from pixfoundation.models.transformers.trial import try_out
 from pixfoundation.option_bundles import takes_bundles
-from pixfoundation.processors import load_processor
+from pixfoundation.processors import complete_processor, load_processor
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import Answer, Prompt
 

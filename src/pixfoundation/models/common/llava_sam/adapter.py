@@ -25,6 +25,7 @@ from pixfoundation.models.common.llava_sam.network import EncodedImage, LlavaSam
 from pixfoundation.models.common.llava_sam.pixels import ImagePixels
 from pixfoundation.models.common.llava_sam.prompt import Dialogue
 from pixfoundation.models.common.seg_phrases import SEG, Phrase, phrase_of_each_seg
+from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 Box = tuple[float, float, float, float]
@@ -56,7 +57,9 @@ def load_adapter(
     tokens = LlamaTokens.of_folder(folder)
     recorded = ("quantization", "quantize_heads", "vision_tower")
     settings = {key: str(value) for key in recorded if (value := getattr(options, key, None))}
-    return LlavaSamModel(name, core, tokens, dialogue, folder, settings)
+    model = LlavaSamModel(name, core, tokens, dialogue, folder, settings)
+    model.try_out()
+    return model
 
 
 class LlavaSamModel:
@@ -143,6 +146,27 @@ class LlavaSamModel:
         shares = torch.tensor(boxes, dtype=torch.float64).reshape(-1, 4) / sides
         rounded = shares.half()  # as the published scripts round them, whatever the run's dtype
         return self._answer(image, question, decoding or Decoding(), rounded)
+
+    def try_out(self) -> None:
+        """Answer one question about one image, and draw one mask.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        location, core = str(self._folder or self.name), self.core
+        files = "tokenizer.model and added_tokens.json (or tokenizer_config.json)"
+        with step(location, "its tokenizer", files):
+            ids = self._dialogue.prompt_ids(self.tokens, QUESTION)
+        check_tokens(location, [*ids, self._seg], len(core.embedding), files)
+        towers = "config.json (mm_vision_tower, mm_vision_select_layer) and the vision tower"
+        with step(location, "its vision tower", towers):
+            image = self._encode(trial_image())
+        with step(location, "its mask decoder", "config.json (out_dim) and the weights"):
+            masks = core.masks(torch.zeros_like(core.embedding[:1]), image)
+        with step(location, "the language model", "config.json and the weights"):
+            core.generate(torch.tensor(ids), image, 1, self._seg)
+        finite = bool(torch.isfinite(image.tokens).all() and torch.isfinite(masks).all())
+        warn_if_infinite(location, "image tokens or mask logits", finite, core.embedding.dtype)
 
     def forget_image(self) -> None:
         """Free what was computed of the last image."""

@@ -170,12 +170,16 @@ class LlavaSam(nn.Module):
             [spliced_position(ids, index, image_tokens) for index in in_prompt],
         )
         states = torch.cat([generated.prompt, states_of(generated, seg)])
+        return SegOutput(generated.ids, self.masks(states, encoded))
+
+    @torch.inference_mode()
+    def masks(self, states: Tensor, image: EncodedImage) -> Tensor:
+        """Return the mask logits [n, height, width] of states at `[SEG]` [n, width], on the CPU."""
         if not len(states):
-            return SegOutput(generated.ids, torch.zeros(0, *encoded.original))
+            return torch.zeros(0, *image.original)
         prompts = self.text_hidden_fcs[0](states)  # (n, channels)
-        logits = masks_from_states(self.sam, encoded.grid, prompts.to(encoded.grid))
-        masks = to_original_size(logits, self.sam_side, encoded.resized, encoded.original)
-        return SegOutput(generated.ids, masks.cpu())
+        logits = masks_from_states(self.sam, image.grid, prompts.to(image.grid))
+        return to_original_size(logits, self.sam_side, image.resized, image.original).cpu()
 
     def embed(self, input_ids: Tensor, image: EncodedImage, boxes: Tensor | None) -> Tensor:
         """Return the prompt's embeddings [1, positions, width], boxes included.
