@@ -1,5 +1,6 @@
 """Cambrian as a model of PixFoundation: answers, and attention on the right pixels."""
 
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 from __future__ import annotations
 
 import shutil
