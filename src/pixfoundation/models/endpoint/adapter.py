@@ -82,7 +82,7 @@ class CoordinateOptions:
     most_pixels: Count | None = None
 
     @property
-    def given(self) -> dict[str, str]:
+    def chosen(self) -> dict[str, str]:
         """The fields of a `CoordinateFormat` that the user set."""
         settings = {"frame": self.frame, "ask": self.ask, "order": self.order}
         return {key: value for key, value in settings.items() if value is not None}
@@ -138,8 +138,8 @@ def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
     Raises:
         DataError: If an option has an unknown value, or the frame needs a size that is not known.
     """
-    known, given, most_pixels = served_format(model), options.given, options.most_pixels
-    format = replace(known or DEFAULT_FORMAT, **given)
+    known, chosen, most_pixels = served_format(model), options.chosen, options.most_pixels
+    format = replace(known or DEFAULT_FORMAT, **chosen)
     if format.frame not in FRAMES or format.ask not in VISION_TEMPLATES:
         raise DataError(
             f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
@@ -157,7 +157,7 @@ def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
         )
     elif most_pixels is not None:
         format = replace(format, resizing=format.resizing.with_most(most_pixels))
-    if known is None and "frame" not in given:
+    if known is None and "frame" not in chosen:
         logger.warning(
             "No model card knows how %r writes coordinates; they are read as numbers from 0 to "
             "1000. Set the model option frame if that is wrong: %s.",
