@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -120,8 +120,9 @@ def evaluate(
     )
     if grounder_options and grounder is None:
         raise DataError("`grounder_options` were given, but nothing is grounded in this run.")
+    samples = dataset.samples[:limit]
     config = RunConfig(
-        model=_describe_model(model),
+        model=_describe_model(model, any(sample.query for sample in samples)),
         dataset=DatasetDescription(
             name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
         ),
@@ -138,7 +139,6 @@ def evaluate(
         seed=seed,
         conventions=conventions,
     )
-    samples = dataset.samples[:limit]
     plan = options.get("variants")
     run = RunDirectory.create(
         out,
@@ -169,8 +169,15 @@ def evaluate(
     return run
 
 
-def _describe_model(model: Model) -> ModelDescription:
-    """Return what identifies a model; of a folder, only the last part of the path."""
+def _describe_model(model: Model, queries: bool) -> ModelDescription:
+    """Return what identifies a model; of a folder, only the last part of the path.
+
+    Args:
+        model: The model.
+        queries: Whether it is asked about a dataset of referring segmentation.
+    """
     folder = Path(model.name)
     name = folder.resolve().name if folder.is_dir() else model.name
-    return ModelDescription.of(name, {**model.fingerprint(), "templates": asdict(model.templates)})
+    return ModelDescription.of(
+        name, {**model.fingerprint(), "templates": model.templates.to_json(queries)}
+    )

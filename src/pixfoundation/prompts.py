@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pixfoundation.errors import DataError
 from pixfoundation.option_letters import bare_options
-from pixfoundation.types import LETTERS, Prompt, Protocol, Sample
+from pixfoundation.types import LETTERS, Prompt, Protocol, Query, Sample
 
 LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 
@@ -71,11 +71,39 @@ class PromptTemplates:
         question_suffix: Text appended to the prompt of protocol 1, for models that have to be
             asked for a whole sentence.
         letter_instruction: Last line of the prompt of protocol 2.
+        segment: Template of protocol 3 in datasets of referring segmentation, as for `identify`, as
+            the model's own evaluation asks there; None for `identify`.
+        segment_sentence: The same for an expression that is a whole sentence; None for `segment`
+            with the sentence as the expression.
     """
 
     identify: str = "Identify {expression} in the scene."
     question_suffix: str = ""
     letter_instruction: str = LETTER_INSTRUCTION
+    segment: str | None = None
+    segment_sentence: str | None = None
+
+    def for_query(self, query: Query | None) -> str:
+        """Return the template of protocol 3 for the form of an expression."""
+        own = self.segment if query is not None else None
+        if query is Query.SENTENCE and self.segment_sentence is not None:
+            own = self.segment_sentence
+        return self.identify if own is None else own
+
+    def to_json(self, queries: bool = False) -> dict[str, str]:
+        """Return the templates as plain JSON data, as runs record them.
+
+        Args:
+            queries: Whether to add those for datasets of referring segmentation.
+        """
+        data = {
+            "identify": self.identify,
+            "question_suffix": self.question_suffix,
+            "letter_instruction": self.letter_instruction,
+        }
+        if queries:
+            data |= {query.value: self.for_query(query) for query in Query}
+        return data
 
 
 def build_prompt(
@@ -100,7 +128,7 @@ def build_prompt(
         return None
     if protocol == 3:
         expression = sample.expression or ""
-        identify = templates.identify if sample.identify is None else sample.identify
+        identify = sample.identify or templates.for_query(sample.query)
         text = identify.format(expression=expression, lowered=expression.lower().strip("."))
     elif protocol == 1:
         text = _question_with_options(sample, around)

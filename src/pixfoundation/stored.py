@@ -73,3 +73,4 @@ class StoredSample(Struct, frozen=True, gc=False):
     boxes: tuple[tuple[Coordinate, Coordinate, Coordinate, Coordinate], ...] = ()
     group: str | None = None
     references: tuple[str, ...] = ()
+    query: Literal["phrase", "sentence"] | None = None

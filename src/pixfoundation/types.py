@@ -30,6 +30,13 @@ PROTOCOLS: tuple[Protocol, ...] = (1, 2, 3)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+class Query(StrEnum):
+    """The form of an expression in a dataset of referring segmentation."""
+
+    PHRASE = "phrase"  # 'the cup on the left'
+    SENTENCE = "sentence"  # 'What could hold water in this picture?'
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image with its question and the object that the question is about.
@@ -56,6 +63,8 @@ class Sample:
         group: Id shared by the samples that intervals resample together, such as the expressions of
             one image; None for a sample of its own. A pair takes precedence.
         references: Right answers of a question without options, any of which is right.
+        query: Form of the expression in a dataset of referring segmentation, where models are asked
+            in their own words for such datasets; None elsewhere.
     """
 
     id: str
@@ -76,6 +85,7 @@ class Sample:
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     group: str | None = None
     references: tuple[str, ...] = ()
+    query: Query | None = None
 
     def __post_init__(self) -> None:
         if self.mask.size != self.size:
@@ -131,8 +141,13 @@ class Sample:
             "tags": dict(self.tags),
             "prompt": self.prompt,
         }
-        own = {"instruction": self.instruction, "identify": self.identify, "group": self.group}
-        data |= {name: text for name, text in own.items() if text is not None}
+        own = {
+            "instruction": self.instruction,
+            "identify": self.identify,
+            "group": self.group,
+            "query": self.query,
+        }
+        data |= {name: str(text) for name, text in own.items() if text is not None}
         if self.ignored is not None:
             data["ignored"] = self.ignored.to_json()
         if self.boxes:
@@ -180,6 +195,7 @@ class Sample:
             boxes=data.boxes,
             group=data.group,
             references=data.references,
+            query=None if data.query is None else Query(data.query),
         )
         if other := [part.size for part in sample.parts if part.size != sample.size]:
             raise DataError(

@@ -25,13 +25,15 @@ def fetched_root(name: str) -> Path:
     return (Path(os.environ.get(VARIABLE) or FOLDER).expanduser() / name).resolve()
 
 
-def given_or_fetched(root: Path | None, name: str, title: str) -> Path:
+def given_or_fetched(root: Path | None, name: str, title: str, source: str | None = None) -> Path:
     """Return the folder to read a dataset from: the given one, else the one that `fetch` fills.
 
     Args:
         root: The folder that was given; None for the one of `fetched_root`.
         name: The name of the dataset.
         title: What messages call it.
+        source: Where users get a dataset that `fetch` does not download, as a clause; None for one
+            that it does.
 
     Raises:
         DataError: If no folder was given and nothing was fetched.
@@ -40,9 +42,10 @@ def given_or_fetched(root: Path | None, name: str, title: str) -> Path:
         return Path(root)
     root = fetched_root(name)
     if not root.is_dir():
+        origin = source or f"`pixfoundation datasets fetch {name}` downloads it there"
         raise DataError(
-            f"{title} was not found: there is no {root}. `pixfoundation datasets fetch {name}` "
-            f"downloads it there; `root` names another folder of this dataset, and the "
+            f"{title} was not found: there is no {root}. {origin[0].upper()}{origin[1:]}; `root` "
+            f"names another folder of this dataset, and the "
             f"environment variable {VARIABLE} another place for all of them."
         )
     logger.info("%s is read from %s.", title, root)

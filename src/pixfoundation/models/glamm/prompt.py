@@ -7,7 +7,10 @@ from pixfoundation.prompts import PromptTemplates
 
 DIALOGUE = Dialogue(
     image_line=f"The <im_start>{IMAGE}<im_end> provides an overview of the picture.",
-    templates=PromptTemplates(identify="Can you please segment {expression} in the given image"),
+    templates=PromptTemplates(
+        identify="Can you please segment {expression} in the given image",
+        segment="Can you segment the {expression} in this image?",
+    ),
     escaped="&",
     keeps_tags=False,
 )
