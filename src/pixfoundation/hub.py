@@ -7,10 +7,13 @@ not contain every tensor of its model is refused.
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pixfoundation.errors import (
@@ -25,6 +28,8 @@ from pixfoundation.typed_options import OneOf
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parent / "weights"
 """Folder of the weights in the package, with one sub-folder per model."""
@@ -97,7 +102,7 @@ class Source:
     def fingerprint(self, model: PreTrainedModel) -> dict[str, Any]:
         """Return what identifies the weights, as JSON data: the commit on the hub, or a hash."""
         data: dict[str, Any] = {"source": self.location, "dtype": str(model.dtype).split(".")[-1]}
-        if (cached := self._cached_commit()) is not None:
+        if (cached := self.cached_commit()) is not None:
             data["source"], data["revision"] = cached
         elif self.folder is None:
             data["revision"] = self.revision
@@ -107,7 +112,7 @@ class Source:
             data["weights"] = _hash_of_weights(self.folder)
         return data
 
-    def _cached_commit(self) -> tuple[str, str] | None:
+    def cached_commit(self) -> tuple[str, str] | None:
         """Return model id and commit in the hub's cache; None for a checkpoint not from the hub."""
         folder = self.folder
         if folder is None:
@@ -187,6 +192,85 @@ def refuse_pointers(folder: Path) -> None:
                 )
 
 
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file that makes a folder, or a repository on the hub, a LoRA adapter of peft."""
+
+_NOT_AN_ADAPTER = ("*/*", "*.pt", "*.pth", "*.gguf", "*.onnx")
+"""Files of an adapter's repository that are not needed, such as checkpoints of its training."""
+
+
+def find_adapter_config(source: Source) -> Path | None:
+    """Return the configuration of an adapter in a folder or on the hub; None if there is none."""
+    if source.folder is not None:
+        file = source.folder / ADAPTER_CONFIG
+        return file if file.is_file() else None
+    import huggingface_hub
+
+    library: Any = huggingface_hub
+    try:
+        return Path(
+            library.hf_hub_download(source.location, ADAPTER_CONFIG, revision=source.revision)
+        )
+    except (OSError, ValueError):  # the hub's own errors are of these classes
+        return None
+
+
+def fetch_adapter(source: Source) -> Source:
+    """Return a source in a folder if the hub holds an adapter there; else the source itself.
+
+    Raises:
+        CheckpointError: If the files cannot be fetched.
+    """
+    if source.folder is not None or find_adapter_config(source) is None:
+        return source
+    import huggingface_hub
+
+    library: Any = huggingface_hub
+    with explained(source):
+        folder = library.snapshot_download(
+            source.location, revision=source.revision, ignore_patterns=list(_NOT_AN_ADAPTER)
+        )
+    return replace(source, location=folder, revision=None)
+
+
+@contextmanager
+def without_adapter(source: Source) -> Generator[Source]:
+    """Yield a source of the same files without the adapter that lies next to them, if any.
+
+    With peft installed, transformers would put that adapter into the model without a word.
+    """
+    source = fetch_adapter(source)
+    folder = source.folder
+    if folder is None or not (folder / ADAPTER_CONFIG).exists():
+        yield source
+        return
+    with TemporaryDirectory() as place:
+        for file in folder.iterdir():
+            if not file.name.startswith("adapter_"):
+                (Path(place) / file.name).symlink_to(file.resolve())
+        yield replace(source, location=place)
+
+
+def _refuse_lone_adapter(source: Source) -> None:
+    """Check that a checkpoint that cannot be loaded is not an adapter without a model.
+
+    Raises:
+        CheckpointError: If it is; the message names its base.
+    """
+    file = find_adapter_config(source)
+    if file is None or (file.parent / "config.json").exists():
+        return
+    try:
+        base = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        base = "a model that it does not name"
+    raise CheckpointError(
+        f"{source.location} is an adapter of {base}, not a model. Only models of transformers "
+        "(--model) are loaded with an adapter; here, merge it first with peft's "
+        "`merge_and_unload`, and name the merged folder."
+    )
+
+
 def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
     """Load a model of transformers and refuse incomplete weights.
 
@@ -202,10 +286,15 @@ def load_weights(model_class: Any, source: Source, **options: Any) -> Any:
         CheckpointError: If the checkpoint is missing, damaged, or lacks tensors of the model.
         PrerequisiteError: If a package is missing.
     """
-    with explained(source), _quiet_if_embedded(source):
+    with explained(source), _quiet_if_embedded(source), without_adapter(source) as whole:
+        if whole is not source and find_adapter_config(source) is not None:
+            logger.warning(
+                "%s: the adapter (%s) next to the weights is left out.",
+                *(source.location, ADAPTER_CONFIG),
+            )
         model, account = model_class.from_pretrained(
-            source.location,
-            revision=source.revision or "main",
+            whole.location,
+            revision=whole.revision or "main",
             output_loading_info=True,
             trust_remote_code=False,
             **options,
@@ -276,6 +365,7 @@ def explained(source: Source) -> Generator[None]:
                 "transformers, often named '-hf', or run it in an environment of its own as a "
                 "worker (docs/worker.md)."
             ) from error
+        _refuse_lone_adapter(source)
         first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         remedy = (
             "Check that the folder is a complete checkpoint in the layout of transformers."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from pixfoundation.runs.records import (
 )
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.types import Sample
+
+_MOST_REASONS = 3  # reasons that a note names
+_LONGEST_REASON = 120  # characters of a reason in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class VerdictCount:
         judge: Name of the judge.
         total: Number of verdicts, those included in which the judge did not answer.
         no_verdict: Number of replies that could not be parsed, even after one retry.
+        reasons: Why there is no verdict, with the number of each known reason, the most frequent
+            first.
         pending: Number of answers that the judge has not been asked about yet; 0 for imported
             verdicts.
         masks: Number of masks that the judged answers offer; 0 for other kinds than `pick`.
@@ -60,6 +66,7 @@ class VerdictCount:
     pending: int
     masks: int = 0
     deduplicated: int = 0
+    reasons: tuple[tuple[str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as plain JSON data."""
@@ -70,7 +77,20 @@ class VerdictCount:
             "open": self.pending,
             "masks": self.masks,
             "spared": self.deduplicated,
+            **({"reasons": dict(self.reasons)} if self.reasons else {}),
         }
+
+    @property
+    def why(self) -> str:
+        """The most frequent reasons in parentheses, after a blank; empty if none is known."""
+        if not self.reasons:
+            return ""
+        first = [
+            f"{number}: {_shortened(reason)}" for reason, number in self.reasons[:_MOST_REASONS]
+        ]
+        others = sum(number for _, number in self.reasons[_MOST_REASONS:])
+        others += self.no_verdict - sum(number for _, number in self.reasons)
+        return f" ({'; '.join([*first, *([f'{others}: other reasons'] if others else [])])})"
 
 
 def count_verdicts(
@@ -102,6 +122,13 @@ def count_verdicts(
             pending=0 if judge == IMPORTED else len(_judged(kind, records) - verdicts.keys()),
             masks=sum(len(record.candidates) for record in offered) if kind == "pick" else 0,
             deduplicated=sum(verdict.deduplicated for verdict in verdicts.values()),
+            reasons=tuple(
+                Counter(
+                    verdict.reason
+                    for verdict in verdicts.values()
+                    if not verdict.valid and verdict.reason
+                ).most_common()
+            ),
         )
     return counts
 
@@ -114,7 +141,7 @@ def verdict_notes(counts: Mapping[VerdictKind, VerdictCount]) -> list[str]:
         if count.no_verdict:
             notes.append(
                 f"{count.judge}: no verdict, though asked twice, on {count.no_verdict} of "
-                f"{count.total} {subject.name}; {subject.effect}."
+                f"{count.total} {subject.name}{count.why}; {subject.effect}."
             )
         if count.pending and kind != "presence":
             notes.append(
@@ -127,6 +154,12 @@ def verdict_notes(counts: Mapping[VerdictKind, VerdictCount]) -> list[str]:
                 f"masks: {count.deduplicated} nearly equal another."
             )
     return notes
+
+
+def _shortened(reason: str) -> str:
+    """Return a reason without its full stop, and cut if it is long."""
+    text = " ".join(reason.split()).removesuffix(".")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."
 
 
 def _judged(kind: VerdictKind, records: RunRecords) -> set[Key]:

@@ -22,17 +22,20 @@ from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.hub import (
     Source,
     explained,
+    fetch_adapter,
     load_weights,
     read_model_type,
     resolve_device,
     resolve_dtype,
+    without_adapter,
 )
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
+from pixfoundation.models.detection import detect_family
 from pixfoundation.models.transformers.generation import AnswerGenerator
-from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge, without_adapter
+from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge
 from pixfoundation.models.transformers.options import (
     AttentionOptions,
     BatchOptions,
@@ -87,7 +90,7 @@ def load(
         DataError: If an option is not known.
     """
     locations = {c.name: c.hub_id or c.name for _, c in known_checkpoints() if not c.needs}
-    source = Source.find(name, locations, checkpoint.revision)
+    source = fetch_adapter(Source.find(name, locations, checkpoint.revision))
     lora = find_adapter(source.folder, checkpoint.adapter)
     if lora is not None and lora.is_alone and lora.folder == source.folder:
         source = _base_of(lora, checkpoint.base, locations)
@@ -327,6 +330,13 @@ def _base_of(adapter: Adapter, base: str | None, locations: Mapping[str, str]) -
         raise CheckpointError(
             f"{adapter.folder} is an adapter of {name}, which is not there. Set the model option "
             "base=FOLDER."
+        )
+    family = detect_family(name)
+    if not family.is_fallback:
+        raise CheckpointError(
+            f"{adapter.folder} is an adapter of {name}, which belongs to {family.title}. Adapters "
+            "are merged only into models of transformers: merge it with that project's own script, "
+            "and load the merged folder."
         )
     try:
         read_model_type_of_base(source)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError, missing_package
 from pixfoundation.failures import describe
-from pixfoundation.hub import Source, refuse_pointers
+from pixfoundation.hub import ADAPTER_CONFIG as CONFIG
+from pixfoundation.hub import Source, fetch_adapter, refuse_pointers
+from pixfoundation.models.transformers.lora_names import current_names, module_of
 
-CONFIG = "adapter_config.json"
+logger = logging.getLogger(__name__)
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 WHOLE_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 NONE = "none"
@@ -72,8 +75,12 @@ class Adapter:
         for name in (CONFIG, *WEIGHTS):
             if (self.folder / name).exists():
                 digest.update((self.folder / name).read_bytes())
+        cached = Source(str(self.folder), str(self.folder)).cached_commit()
+        origin = {"source": self.folder.resolve().name}
+        if cached is not None:
+            origin = {"source": cached[0], "revision": cached[1]}
         return {
-            "source": self.folder.resolve().name,
+            **origin,
             "weights": f"sha256:{digest.hexdigest()}",
             "base": self.base,
             "merged": True,
@@ -85,14 +92,24 @@ def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
 
     Args:
         folder: The folder that is loaded; None for a model of the hub.
-        option: The option `adapter`: a folder, or 'none' to take whole weights as they are.
+        option: The option `adapter`: a folder or a hub id, or 'none' to take whole weights as they
+            are.
 
     Raises:
         CheckpointError: If there is no such adapter, or if one lies next to whole weights and it is
             not said whether they hold it already.
     """
     if option is not None and option != NONE:
-        return Adapter.open(Path(option).expanduser())
+        place = Path(option).expanduser()
+        if not place.is_dir() and option.count("/") == 1 and not option.startswith((".", "/", "~")):
+            fetched = fetch_adapter(Source(option, option))
+            if fetched.folder is None:
+                raise CheckpointError(
+                    f"There is no folder {option}, and the hub holds no {CONFIG} there. Check the "
+                    "name, the network, and your access to it (`hf auth login`)."
+                )
+            place = fetched.folder
+        return Adapter.open(place)
     if folder is None or not (folder / CONFIG).exists():
         return None
     if option == NONE:
@@ -103,23 +120,6 @@ def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
         f"{folder} holds whole weights and an adapter ({CONFIG}) next to them. Are they merged? "
         f"Then set the model option adapter={NONE}. Are they its base? Then set adapter={folder}."
     )
-
-
-@contextmanager
-def without_adapter(source: Source) -> Generator[Source]:
-    """Yield a source of the same files without the adapter that lies next to them, if any.
-
-    With peft installed, transformers would put that adapter into the model without a word.
-    """
-    folder = source.folder
-    if folder is None or not (folder / CONFIG).exists():
-        yield source
-        return
-    with TemporaryDirectory() as place:
-        for file in folder.iterdir():
-            if not file.name.startswith("adapter_"):
-                (Path(place) / file.name).symlink_to(file.resolve())
-        yield replace(source, location=place)
 
 
 def merge(model: Any, adapter: Adapter) -> Any:
@@ -135,8 +135,18 @@ def merge(model: Any, adapter: Adapter) -> Any:
     except ImportError as error:
         raise missing_package("peft", f"The adapter {adapter.folder}", "adapters") from error
     try:
-        wrapped: Any = PeftModel.from_pretrained(model, str(adapter.folder))
-        stored = set(load_peft_weights(str(adapter.folder), device="cpu"))
+        stored: dict[str, Any] = load_peft_weights(str(adapter.folder), device="cpu")
+        renamed = current_names(stored, model)
+        if any(key != name for key, name in renamed.items()):
+            logger.info(
+                "%s names layers as an earlier version of transformers did; %s is taken for %s.",
+                *(adapter.folder, *next(pair for pair in renamed.items() if pair[0] != pair[1])),
+            )
+            with TemporaryDirectory() as place:
+                _write_renamed(Path(place), adapter, stored, renamed)
+                wrapped: Any = PeftModel.from_pretrained(model, place)
+        else:
+            wrapped = PeftModel.from_pretrained(model, str(adapter.folder))
     except PrerequisiteError:
         raise
     except Exception as error:
@@ -144,11 +154,35 @@ def merge(model: Any, adapter: Adapter) -> Any:
             f"The adapter {adapter.folder} does not fit its base {adapter.base}: {describe(error)}"
         ) from error
     placed = set(get_peft_model_state_dict(wrapped))
-    if odd := sorted(stored ^ placed):
+    if odd := sorted(set(renamed.values()) ^ placed):
         raise CheckpointError(
             f"The adapter {adapter.folder} does not fit its base {adapter.base}: {len(odd)} of its "
             f"tensors have no place or no values, for instance {odd[0]}. It was trained on another "
-            "model, or with a version of transformers that names layers differently: merge it "
-            "there with `merge_and_unload`, and load the merged folder."
+            "model, or names layers in an unknown way: merge it with `merge_and_unload` where it "
+            "was trained, and load the merged folder."
         )
     return wrapped.merge_and_unload().eval()
+
+
+def _write_renamed(
+    place: Path, adapter: Adapter, stored: Mapping[str, Any], renamed: Mapping[str, str]
+) -> None:
+    """Write a copy of an adapter whose tensors, and whose list of layers, have current names."""
+    from safetensors.torch import save_file
+
+    save_file({renamed[key]: value for key, value in stored.items()}, place / WEIGHTS[0])
+    content = json.loads((adapter.folder / CONFIG).read_text(encoding="utf-8"))
+    layers = {module_of(name) for name in renamed.values() if ".lora_" in name}
+    content["target_modules"] = sorted(layers)
+    for field in ("layers_to_transform", "layers_pattern", "exclude_modules"):
+        content[field] = None  # the list of layers says all of it
+    old_layers = {module_of(key): module_of(name) for key, name in renamed.items()}
+    for field in ("rank_pattern", "alpha_pattern"):
+        patterns = content.get(field) or {}
+        content[field] = {
+            current: value
+            for pattern, value in patterns.items()
+            for old, current in old_layers.items()
+            if re.match(rf"(.*\.)?({pattern})$", old)
+        }
+    (place / CONFIG).write_text(json.dumps(content), encoding="utf-8")

@@ -26,8 +26,8 @@ class CheckpointOptions(WeightOptions):
         attn: The attention implementation, one of `ATTENTIONS`; by default 'sdpa', or 'eager' for
             a model with softcapping.
         quantization: '8bit' or '4bit' (bitsandbytes, on a GPU); None for none.
-        adapter: Folder of a LoRA adapter that is merged into the weights; 'none' to take whole
-            weights as they are where an adapter lies next to them.
+        adapter: Folder or hub id of a LoRA adapter that is merged into the weights; 'none' to take
+            whole weights as they are where an adapter lies next to them.
         base: The model that an adapter belongs to, if the folder that is loaded holds an adapter
             only, and its configuration names another place.
     """
