@@ -134,6 +134,28 @@ class Mask:
         return cls(size, _canonical(size, runs))
 
     @classmethod
+    def from_box(cls, box: tuple[float, float, float, float], size: tuple[int, int]) -> Mask:
+        """Fill the pixels of a (height, width) whose centres lie within a box.
+
+        Args:
+            box: (x0, y0, x1, y1) in pixels, ends exclusive; what lies outside is cut off.
+            size: (height, width) of the image.
+
+        Raises:
+            DataError: If a value is not a finite number, or the box has no extent.
+
+        Example:
+            >>> Mask.from_box((1, 0, 3, 1), (2, 4)).decode().astype(int).tolist()
+            [[0, 1, 1, 0], [0, 0, 0, 0]]
+        """
+        if not all(np.isfinite(box)) or box[2] <= box[0] or box[3] <= box[1]:
+            raise DataError(f"A box is x0, y0, x1, y1 with x0 < x1 and y0 < y1, but got {box}.")
+        rows, columns = (np.arange(side) + 0.5 for side in size)
+        down = (rows >= box[1]) & (rows < box[3])
+        across = (columns >= box[0]) & (columns < box[2])
+        return cls.from_array(down[:, None] & across[None, :])
+
+    @classmethod
     def from_polygons(cls, polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
         """Fill polygons as COCO does and return their union.
 

@@ -65,6 +65,18 @@ def check_command(
         raise typer.Exit(1)
 
 
+@datasets_app.command("schema", cls=Command)
+def schema_command() -> None:
+    """Print the JSON Schema of a line of samples.jsonl, for a folder of your own.
+
+    Examples:
+      pixfoundation datasets schema > samples.schema.json
+    """
+    from pixfoundation.datasets.folder import schema
+
+    print_json(schema())
+
+
 @datasets_app.command("fetch", cls=Command)
 def fetch_command(
     dataset: str = typer.Argument(help="Dataset to download: pixmmvp or pixcvbench."),

@@ -19,7 +19,8 @@ def import_command(
     protocol: int = typer.Option(..., min=1, max=3, help="1 question, 2 letter, 3 expression."),
     masks: Path | None = typer.Option(
         None,
-        help="Folder of masks (output00001.png) or of candidates (1_000_000.png).",
+        help="Folder of masks (output00001.png) or of candidates (1_000_000.png), or one JSON file "
+        "of COCO run lengths.",
     ),
     candidates_meta: Path | None = typer.Option(
         None, help="The text file of a candidate folder: phrases and similarities."
@@ -65,6 +66,9 @@ def import_command(
 
       pixfoundation import --dataset pixmmvp --data-root data/pixmmvp --protocol 3
       --variant crop/03 --masks preds_var_03 --out runs/lisa
+
+      pixfoundation import --dataset reasonseg --data-root data/reasonseg --protocol 3
+      --masks predictions.json --model "My model" --out runs/mine
     """
     from pixfoundation import api
     from pixfoundation.runs.importing import Outputs, import_outputs

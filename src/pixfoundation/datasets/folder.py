@@ -6,9 +6,14 @@ mydata/...                images and masks, at the paths that the lines give
 ```
 
 Each line holds `image` (a path from the folder) and any of: `id` (the line's number if absent),
-`question`, `options` (a list of texts), `answer` (a letter or one of the texts), `expression`,
-`mask`, `pair` (an id that two samples share), `tags` (an object of texts), `prompt` (the wording of
-protocol 1). `mask` is a COCO run-length dictionary, a list of polygons, a GeoJSON polygon with
+`question`, `options` (a list of texts), `answer` (a letter or one of the texts), `references` (right
+answers of a question without options), `expression`, `mask`, `ignored` (a mask of pixels that count
+neither way), `boxes` (a list of [x0, y0, x1, y1], the truth instead of a mask), `pair` (an id that
+two samples share), `group` (an id of samples that intervals resample together), `tags` (an object of
+texts), `prompt` (the wording of protocol 1), `query` (`phrase` or `sentence`: the sample is one of
+referring segmentation). `samples.schema.json` next to this module states the same for programs.
+
+`mask` is a COCO run-length dictionary, a list of polygons, a GeoJSON polygon with
 holes, the path of a mask file, or a list of these, which are united; absent or null where the
 expression names nothing in the image. A mask in which nothing is inside is an error.
 """
@@ -18,6 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +40,8 @@ from pixfoundation.datasets.folder_masks import (
 from pixfoundation.datasets.text_files import read_text
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask, union
-from pixfoundation.types import LETTERS, Sample
+from pixfoundation.metrics import Box
+from pixfoundation.types import LETTERS, Query, Sample
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -42,6 +49,7 @@ NAME = "folder"
 FILE = "samples.jsonl"
 FIELDS = frozenset(
     {"id", "image", "question", "options", "answer", "expression", "mask", "pair", "tags", "prompt"}
+    | {"references", "ignored", "boxes", "group", "query"}
 )
 
 
@@ -94,6 +102,12 @@ def load(
     return FileDataset(name, Path(root), list(samples.values()), problems)
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a line of `samples.jsonl`."""
+    text = resources.files("pixfoundation.datasets").joinpath("samples.schema.json").read_text()
+    return json.loads(text)
+
+
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     if not file.exists():
         raise DataError(f"There is no {file}. docs/data.md describes its content.")
@@ -133,8 +147,21 @@ def _sample(root: Path, number: int, line: str, rules: MaskRules) -> tuple[Sampl
     parts = reader.read(data["mask"]) if data.get("mask") is not None else ()
     answer = _text(data, "answer")
     question = _text(data, "question")
+    references = _references(data)
     if question and answer and not options:
-        raise DataError("a question with an answer needs 'options'.")
+        raise DataError(
+            "a question with an answer needs 'options'; a right answer in free words is one of "
+            "'references'."
+        )
+    if references and (answer or options or not question):
+        raise DataError("'references' belong to a question without 'options' and 'answer'.")
+    boxes = _boxes(data)
+    if boxes and parts:
+        raise DataError("has 'mask' and 'boxes': the truth is one of them.")
+    parts = parts or tuple(Mask.from_box(box, size) for box in boxes)
+    ignored = reader.read(data["ignored"]) if data.get("ignored") is not None else ()
+    expression = _text(data, "expression") or None
+    query = _query(data, question, expression)
     sample = Sample(
         id=_id(data.get("id"), number),
         image=path,
@@ -142,14 +169,51 @@ def _sample(root: Path, number: int, line: str, rules: MaskRules) -> tuple[Sampl
         question=question or None,
         options=tuple(options),
         answer=_letter(answer, options) if answer else None,
-        expression=_text(data, "expression") or None,
+        expression=expression,
         mask=union(parts) if parts else Mask.empty(size),
         parts=parts,
         pair=_id(data["pair"], number) if data.get("pair") is not None else None,
         tags=tags,
         prompt=_text(data, "prompt") or None,
+        ignored=union(ignored) if ignored else None,
+        boxes=boxes,
+        group=_id(data["group"], number) if data.get("group") is not None else None,
+        references=references,
+        query=query,
     )
     return sample, reader.notes
+
+
+def _references(data: dict[str, Any]) -> tuple[str, ...]:
+    value = data.get("references")
+    texts = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):
+        raise DataError("'references' is a list of texts.")
+    return tuple(text.strip() for text in texts)
+
+
+def _boxes(data: dict[str, Any]) -> tuple[Box, ...]:
+    value = data.get("boxes")
+    if value is None:
+        return ()
+    boxes = value if isinstance(value, list) and all(isinstance(b, list) for b in value) else None
+    if not boxes or not all(len(box) == 4 and all(map(_is_number, box)) for box in boxes):
+        raise DataError("'boxes' is a list of [x0, y0, x1, y1] in pixels.")
+    return tuple((float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in boxes)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _query(data: dict[str, Any], question: str, expression: str | None) -> Query | None:
+    value = data.get("query")
+    if value is None:
+        return None
+    if value not in tuple(Query) or question or not expression:
+        known = " or ".join(repr(query.value) for query in Query)
+        raise DataError(f"'query' is {known}, and needs an 'expression' and no 'question'.")
+    return Query(value)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

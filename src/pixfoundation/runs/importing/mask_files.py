@@ -2,7 +2,8 @@
 
 Single masks: `output00001.png`, `00001.png`, `1.png`, or the image's own name. Candidates:
 `<image>_<phrase>_<mask>.png`, and a black `<image>.png` where an answer has no phrase. Files are
-matched by number or name, never by their place in a sorted listing.
+matched by the sample's id, by number or by the image's name, never by their place in a sorted
+listing. `mask_lists` reads the same from one JSON file.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ class MaskFile:
         phrase: Number of the phrase, from 0.
         index: Which of the segmenter's masks.
         mask: What it holds.
+        listed: Whether it is an entry of a JSON file, and so a mask of the model's own.
     """
 
     name: str
     phrase: int
     index: int
     mask: Mask
+    listed: bool = False
 
 
 @dataclass(slots=True)
@@ -77,8 +80,10 @@ def read_folder(
         raise DataError(f"There is no folder {folder}.")
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
     by_number = {int(s.id): s for s in samples if s.id.isdecimal() and len(s.id) < 19}
-    by_name: dict[str, list[Sample]] = {}
+    by_name: dict[str, list[Sample]] = {sample.id: [sample] for sample in samples}
     for sample in samples:
+        if sample.image.stem == sample.id:
+            continue
         by_name.setdefault(sample.image.stem, []).append(sample)
     contents = MaskFolder(candidates=any(_CANDIDATE.match(file.stem) for file in files))
     for file in files:

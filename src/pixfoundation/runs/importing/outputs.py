@@ -14,6 +14,7 @@ from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
+from pixfoundation.runs.importing.mask_lists import read_mask_list
 from pixfoundation.runs.importing.meta_file import MetaLine, read_meta
 from pixfoundation.runs.importing.row_files import (
     AnswerFile,
@@ -38,7 +39,7 @@ class Outputs:
 
     Attributes:
         protocol: 1, 2 or 3.
-        masks: Folder of single masks or of candidates.
+        masks: Folder of single masks or of candidates, or one JSON file of run lengths.
         meta: Text file of a candidate folder, with phrases and similarities.
         picks: JSON Lines of the automatic selection among the candidates.
         answers: JSON Lines of the model's answers.
@@ -103,7 +104,9 @@ def import_outputs(
         answer_file = read_answers(outputs.answers, protocol, lookup, issues)
     answers = answer_file.records
     folder = None
-    if outputs.masks:
+    if outputs.masks and outputs.masks.is_file():
+        folder = read_mask_list(outputs.masks, samples, issues)
+    elif outputs.masks:
         resize = dataset.name == "pixcvbench"
         folder = read_folder(outputs.masks, samples, issues, resize=resize)
     meta = read_meta(outputs.meta, issues) if outputs.meta else {}
@@ -208,7 +211,8 @@ def _phrases(lines: Sequence[MetaLine], text: str) -> list[Phrase]:
 
 def _source(meta: Mapping[int, list[MetaLine]], files: Sequence[MaskFile]) -> Any:
     """Candidates of phrases come from attention, candidates without from coordinates."""
-    if len(files) == 1 and not meta and "_" not in files[0].name:
+    single = len(files) == 1 and "_" not in files[0].name
+    if not meta and (single or all(file.listed for file in files)):
         return "native"
     return "attention" if meta else "coordinates"
 
