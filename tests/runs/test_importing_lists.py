@@ -5,10 +5,12 @@ import json
 import pytest
 from PIL import Image
 
+from pixfoundation.conventions.referring import ReferringConvention
 from pixfoundation.datasets import datasets
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.runs.importing import Outputs, import_outputs
+from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
 from tests.datasets.refer_layouts import SIZE, write_grefcoco, write_reasonseg, write_refcoco
 
@@ -73,14 +75,13 @@ def test_a_missing_prediction_is_no_statement_that_nothing_is_there(tmp_path):
 
 
 def test_ignored_pixels_count_under_one_convention_only(tmp_path):
-    from pixfoundation.scoring.options import ScoreOptions
-
     data = datasets.get("reasonseg")(write_reasonseg(tmp_path / "data"))
     entries = [entry({"image_id": f"{s.image.stem}.jpg"}, Mask.full(SIZE)) for s in data.samples]
     file = write(tmp_path / "masks.json", entries)
     imported = import_outputs(data, Outputs(3, masks=file), tmp_path / "run", model="mine")
     short, long = data.samples
     pixels = SIZE[0] * SIZE[1]
+    assert short.ignored is not None
     plain = long.mask.area / pixels
     expected = {
         "lisa": short.mask.area / (pixels - short.ignored.area),
@@ -88,7 +89,7 @@ def test_ignored_pixels_count_under_one_convention_only(tmp_path):
         "visionreasoner": (short.mask.area + short.ignored.area) / pixels,
     }
     for convention, value in expected.items():
-        scores = score(imported.run, ScoreOptions(convention=convention))
+        scores = score(imported.run, ScoreOptions(convention=ReferringConvention(convention)))
         own = scores.referring[3, "native"]
         assert own.convention == convention
         assert own.giou.value == pytest.approx((value + plain) / 2), convention

@@ -21,7 +21,9 @@ def score_command(
     as_json: bool = AS_JSON,
     per_image: bool = typer.Option(False, help="Add every image's IoU and grade to the JSON."),
     by: str | None = typer.Option(
-        None, help="Split by a tag: pattern, source, task; 'all' for every tag."
+        None,
+        help="Split by a tag (pattern, source, task, split, ...), by the size of the object or its "
+        "number of components; 'all' for every tag.",
     ),
 ) -> None:
     """Score a run: accuracy by question and by pair, mIoU by selector, S, the failure split.

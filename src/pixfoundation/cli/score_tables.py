@@ -7,6 +7,7 @@ from rich.table import Table
 from pixfoundation.cli.printer import Printer
 from pixfoundation.cli.printing import emphasised, output
 from pixfoundation.errors import DataError
+from pixfoundation.scoring.breakdowns import DERIVED_TAGS
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.notes import completeness_notes
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores
@@ -56,10 +57,10 @@ def print_split(scores: Scores, by: str, console: Printer | None = None) -> None
     console = console or output()
     chosen = list(scores.tags()) if by == "all" else [by]
     for tag in chosen:
-        if tag not in scores.all_tags:
+        if tag not in (*scores.all_tags, *DERIVED_TAGS):
             raise DataError(
                 f"The samples cannot be split by {tag!r}; they have: "
-                f"{', '.join(scores.all_tags) or 'no tags'}."
+                f"{', '.join((*scores.all_tags, *DERIVED_TAGS))}."
             )
         table = plain_table(f"by {tag}, %; masks: {scores.selector_label}")
         table.add_column(tag, overflow="fold")
@@ -69,7 +70,7 @@ def print_split(scores: Scores, by: str, console: Printer | None = None) -> None
         for title, _ in columns:
             table.add_column(title, justify="right", no_wrap=True)
         for value, row in rows.items():
-            number = sum(sample.tags.get(tag) == value for sample in scores.samples)
+            number = int(scores.members(tag, value).sum())
             figures = (row[_first(row, keys)] for _, keys in columns)
             cells = (percent(figure, interval=False) for figure in figures)
             table.add_row(value, str(number), *cells)
@@ -183,11 +184,14 @@ def _referring_table(scores: Scores) -> Table:
     thresholds = (0.5, 0.7, 0.9)
     none = any(own.n_without_target for own in scores.referring.values())
     accuracies = ("N-acc", "T-acc") if none else ()
-    for title in ("gIoU", "n", "cIoU", *accuracies, *(f"Pr@{t}" for t in thresholds)):
+    boundary = any(own.boundary is not None for own in scores.referring.values())
+    more = ("boundary",) if boundary else ()
+    for title in ("gIoU", "n", "cIoU", *accuracies, *(f"Pr@{t}" for t in thresholds), *more):
         table.add_column(title, justify="right", no_wrap=True)
     for (protocol, name), own in sorted(scores.referring.items(), key=lambda item: item[0][0]):
         figures = [own.ciou, *((own.n_acc, own.t_acc) if none else ())]
         figures += [own.precision[threshold] for threshold in thresholds]
+        figures += [own.boundary] if boundary else []
         table.add_row(
             str(protocol),
             name,
@@ -237,7 +241,10 @@ def _split_columns(scores: Scores) -> list[tuple[str, tuple[str, ...]]]:
             key = f"accuracy.protocol{protocol}"
             columns.append((title, (f"{key}.pair", f"{key}.question")))
     for protocol, title in ((1, "M†"), (3, "M")):
-        if (protocol, scores.selector) in scores.groundings:
+        if (protocol, scores.selector) in scores.referring:
+            key = f"protocol{protocol}.{scores.selector}"
+            columns += [("gIoU", (f"giou.{key}",)), ("cIoU", (f"ciou.{key}",))]
+        elif (protocol, scores.selector) in scores.groundings:
             columns.append((title, (f"miou.protocol{protocol}.{scores.selector}",)))
     return columns
 

@@ -62,6 +62,9 @@ def score_options(
         help="Whose evaluation gIoU, cIoU, N-acc and T-acc follow. Default: that of the published "
         "tables of referring segmentation; no such scores where the samples have questions.",
     ),
+    boundary: bool = typer.Option(
+        False, "--boundary", help="Add boundary IoU to the scores of referring segmentation."
+    ),
 ) -> ScoreOptions:
     """Return the options of the scores as one object."""
     return ScoreOptions(
@@ -75,6 +78,7 @@ def score_options(
         replicates=replicates,
         seed=seed,
         convention=convention,
+        boundary=boundary,
         selectors=parse_names(selectors),
         selector=selector,
     )

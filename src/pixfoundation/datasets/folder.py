@@ -6,12 +6,13 @@ mydata/...                images and masks, at the paths that the lines give
 ```
 
 Each line holds `image` (a path from the folder) and any of: `id` (the line's number if absent),
-`question`, `options` (a list of texts), `answer` (a letter or one of the texts), `references` (right
-answers of a question without options), `expression`, `mask`, `ignored` (a mask of pixels that count
-neither way), `boxes` (a list of [x0, y0, x1, y1], the truth instead of a mask), `pair` (an id that
-two samples share), `group` (an id of samples that intervals resample together), `tags` (an object of
-texts), `prompt` (the wording of protocol 1), `query` (`phrase` or `sentence`: the sample is one of
-referring segmentation). `samples.schema.json` next to this module states the same for programs.
+`question`, `options` (a list of texts), `answer` (a letter or one of the texts), `references`
+(right answers of a question without options), `expression`, `mask`, `ignored` (a mask of pixels
+that count neither way), `boxes` (a list of [x0, y0, x1, y1], the truth instead of a mask), `pair`
+(an id that two samples share), `group` (an id of samples that intervals resample together), `tags`
+(an object of texts), `prompt` (the wording of protocol 1), `query` (`phrase` or `sentence`: the
+sample is one of referring segmentation). `samples.schema.json` next to this module states the same
+for programs.
 
 `mask` is a COCO run-length dictionary, a list of polygons, a GeoJSON polygon with
 holes, the path of a mask file, or a list of these, which are united; absent or null where the

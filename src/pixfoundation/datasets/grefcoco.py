@@ -122,7 +122,7 @@ def _samples(
                 expression=text,
                 mask=mask,
                 parts=tuple(instances.mask([target]) for target in targets),
-                tags={"targets": many},
+                tags={"split": split, "targets": many},
                 group=str(image.id),
                 query=Query.PHRASE,
             )

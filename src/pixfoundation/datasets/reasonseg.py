@@ -123,7 +123,7 @@ def _read(file: Path, texts: Texts, drawing: Drawing, problems: list[Problem]) -
             answer=None,
             expression=text.strip(),
             mask=target,
-            tags={"query": "long" if sentence else "short"},
+            tags={"split": file.parent.name, "query": "long" if sentence else "short"},
             ignored=None if ignored.is_empty else ignored,
             group=file.stem,
             query=Query.SENTENCE if sentence else Query.PHRASE,

@@ -200,7 +200,7 @@ def _samples(
                 answer=None,
                 expression=text,
                 mask=mask,
-                tags={"category": instances.annotations[annotation].category},
+                tags={"split": split, "category": instances.annotations[annotation].category},
                 group=str(image.id),
                 query=Query.PHRASE,
             )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pixfoundation.conventions import DEFAULT, MissingCandidates, NoMask, ScoringConventions
 from pixfoundation.errors import DataError, RunError
@@ -194,11 +193,6 @@ def measure(
         overlaps=measured,
         selections=tuple(selections),
     )
-
-
-def members(samples: Sequence[Sample], tag: str, value: str) -> NDArray[np.bool_]:
-    """Return which samples have this value of a tag, bool [samples]."""
-    return np.array([sample.tags.get(tag) == value for sample in samples], dtype=bool)
 
 
 def _offers_mask(answer: AnswerCandidates) -> bool:

@@ -47,6 +47,7 @@ class ScoreOptions:
         seed: Seed of the bootstrap draws.
         convention: Whose evaluation the scores of referring segmentation follow; None for that of
             the published tables, and for no such scores where the samples have questions.
+        boundary: Whether the scores of referring segmentation hold boundary IoU.
         selectors: Selectors to measure; None for those of the published tables that the run has.
         selector: Selector that leads the tables; None for the first that the run has.
 
@@ -64,6 +65,7 @@ class ScoreOptions:
     replicates: int = 1000
     seed: int = 2024
     convention: ReferringConvention | None = None
+    boundary: bool = False
     selectors: tuple[str, ...] | None = None
     selector: str | None = None
 

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.masks import Mask
 from pixfoundation.metrics import (
     RULES,
     THRESHOLDS,
     ReferringConvention,
+    ReferringOverlaps,
+    boundary_iou,
     box_iou,
     count_regions,
     measure_referring,
@@ -39,6 +42,9 @@ class Referring:
         t_acc: Share of the others for which it does not.
         precision: Share of the expressions with a target whose IoU reaches each threshold.
         n_without_target: Number of expressions that name nothing.
+        boundary: Mean boundary IoU over the expressions with a target; None if not measured.
+        overlaps: What each sample adds, in the order of the samples.
+        counted: Which samples count, bool [samples].
     """
 
     convention: ReferringConvention
@@ -48,10 +54,23 @@ class Referring:
     t_acc: Estimate
     precision: dict[float, Estimate]
     n_without_target: int
+    boundary: Estimate | None
+    overlaps: ReferringOverlaps
+    counted: NDArray[np.bool_]
+
+    def within(self, members: NDArray[np.bool_], bootstrap: Bootstrap) -> dict[str, Estimate]:
+        """Return gIoU and cIoU over some of the samples, bool [samples]."""
+        chosen = self.counted & members
+        return {
+            "giou": bootstrap.mean(np.where(chosen, self.overlaps.iou, np.nan)),
+            "ciou": _ratio(self.overlaps, chosen, bootstrap),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as plain JSON data; fractions run from 0 to 1."""
+        boundary = {} if self.boundary is None else {"boundary_iou": self.boundary.to_json()}
         return {
+            **boundary,
             "convention": self.convention.value,
             "giou": self.giou.to_json(),
             "ciou": self.ciou.to_json(),
@@ -110,6 +129,8 @@ def measure(
     asked: Sequence[bool],
     convention: ReferringConvention,
     bootstrap: Bootstrap,
+    *,
+    boundary: bool = False,
 ) -> Referring:
     """Measure the selected masks of one protocol and selector.
 
@@ -121,6 +142,7 @@ def measure(
         asked: Which samples the model was asked about.
         convention: Whose evaluation is followed.
         bootstrap: The draws of the intervals.
+        boundary: Whether to measure boundary IoU, which decodes every mask.
     """
     rules = RULES[convention]
     predicted = [s.mask if s is not None else None for s in masks.selections]
@@ -145,15 +167,34 @@ def measure(
     return Referring(
         convention=convention,
         giou=mean(overlaps.iou),
-        ciou=bootstrap.ratio(
-            np.where(counted, overlaps.intersection, np.nan),
-            np.where(counted, overlaps.union, np.nan),
-        ),
+        ciou=_ratio(overlaps, counted, bootstrap),
         n_acc=mean(overlaps.none_right),
         t_acc=mean(target_right),
         precision={threshold: mean(overlaps.precision(threshold)) for threshold in THRESHOLDS},
         n_without_target=int((~overlaps.has_target & counted).sum()),
+        boundary=mean(_boundaries(samples, predicted, counted)) if boundary else None,
+        overlaps=overlaps,
+        counted=counted,
     )
+
+
+def _ratio(
+    overlaps: ReferringOverlaps, chosen: NDArray[np.bool_], bootstrap: Bootstrap
+) -> Estimate:
+    return bootstrap.ratio(
+        np.where(chosen, overlaps.intersection, np.nan), np.where(chosen, overlaps.union, np.nan)
+    )
+
+
+def _boundaries(
+    samples: Sequence[Sample], predicted: Sequence[Mask | None], counted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the boundary IoU of each sample with a target, NaN elsewhere, float64 [samples]."""
+    values = np.full(len(samples), np.nan)
+    for place, (sample, mask) in enumerate(zip(samples, predicted, strict=True)):
+        if counted[place] and not sample.mask.is_empty:
+            values[place] = 0.0 if mask is None else boundary_iou(mask, sample.mask)
+    return values
 
 
 def measure_boxes(

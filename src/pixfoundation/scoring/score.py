@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixfoundation.conventions.referring import ReferringConvention
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.jsonl import write_json
@@ -112,7 +111,7 @@ def score(
             *verdict_notes(counts),
         ),
         bootstrap=bootstrap,
-        referring=scoring.referring(groundings, options.convention),
+        referring=scoring.referring(groundings, options),
         boxes=scoring.boxes(groundings, accuracies),
     )
 
@@ -248,13 +247,14 @@ class _Scoring:
     def referring(
         self,
         groundings: Mapping[tuple[Protocol, str], MaskScores],
-        convention: ReferringConvention | None,
+        options: ScoreOptions,
     ) -> dict[tuple[Protocol, str], referring.Referring]:
         """Return the scores of referring segmentation.
 
         Without a convention they are for datasets that ask for nothing else.
         """
         samples, imported = self.records.samples, self.records.run.config.imported
+        convention = options.convention
         if convention is None and not referring.is_referring(samples):
             return {}
         convention = convention or referring.default_convention(samples)
@@ -265,6 +265,7 @@ class _Scoring:
                 [grounding.was_asked(sample, protocol, imported) for sample in samples],
                 convention,
                 self.bootstrap,
+                boundary=options.boundary,
             )
             for (protocol, name), masks in groundings.items()
         }

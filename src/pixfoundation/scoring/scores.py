@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pixfoundation.runs.completeness import Completeness
 from pixfoundation.runs.records import VerdictKind
-from pixfoundation.scoring import accuracy, grounding
+from pixfoundation.scoring import accuracy
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import AnswerCounts
+from pixfoundation.scoring.breakdowns import DERIVED_TAGS, distinct_values, values_of
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.paired import Paired
@@ -133,8 +134,16 @@ class Scores:
         return tuple(self.paired.values()) or (self.lead,)
 
     def tags(self) -> dict[str, tuple[str, ...]]:
-        """Return the tags by which the scores can be split, with their values in order."""
-        return {tag: values for tag in self.all_tags if 1 < len(values := self._values(tag)) <= 30}
+        """Return the tags by which the scores can be split, with their values in order.
+
+        In datasets of referring segmentation they include what the truth tells, see `breakdowns`.
+        """
+        names = (*self.all_tags, *(DERIVED_TAGS if self.referring else ()))
+        return {tag: values for tag in names if 1 < len(values := self._values(tag)) <= 30}
+
+    def members(self, tag: str, value: str) -> NDArray[np.bool_]:
+        """Return which samples have this value of a tag, bool [samples]."""
+        return np.array([own == value for own in values_of(self.samples, tag)], dtype=bool)
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -143,18 +152,19 @@ class Scores:
 
     def _values(self, tag: str) -> tuple[str, ...]:
         """Return the values of a tag in order."""
-        return tuple(dict.fromkeys(s.tags[tag] for s in self.samples if tag in s.tags))
+        return distinct_values(self.samples, tag)
 
     def split(self, tag: str) -> dict[str, dict[str, Estimate]]:
         """Return accuracy by question and by pair, and mIoU by selector, for each value of a tag.
 
         Keys are those of the JSON: `accuracy.protocol2.pair`, `miou.protocol3.oracle`. mIoU is over
-        the samples that have an expression.
+        the samples that have an expression. In datasets of referring segmentation also gIoU and
+        cIoU, `giou.protocol3.native`.
         """
         table: dict[str, dict[str, Estimate]] = {}
         has_expression = np.array([s.expression is not None for s in self.samples], dtype=bool)
         for value in self._values(tag):
-            members = grounding.members(self.samples, tag, value)
+            members = self.members(tag, value)
             row: dict[str, Estimate] = {}
             for protocol, result in self.accuracy.items():
                 right = np.where(members, result.right, np.nan)
@@ -165,6 +175,9 @@ class Scores:
                 counted = masks.overlaps.counted(self.settings.empty) & members & has_expression
                 iou = np.where(counted, masks.overlaps.iou, np.nan)
                 row[f"miou.protocol{protocol}.{name}"] = self.bootstrap.mean(iou)
+            for (protocol, name), own in self.referring.items():
+                for figure, estimate in own.within(members, self.bootstrap).items():
+                    row[f"{figure}.protocol{protocol}.{name}"] = estimate
             table[value] = row
         return table
 
