@@ -9,6 +9,7 @@ from pixfoundation.loading import (
     load_model,
     load_segmenter,
 )
+from pixfoundation.runs.answer_sources import load_answers
 from pixfoundation.single_image import GroundingResult, GroundOptions, ground
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "default_segmenter",
     "evaluate",
     "ground",
+    "load_answers",
     "load_dataset",
     "load_grounder",
     "load_model",

@@ -14,7 +14,9 @@ from pixfoundation.emergence.analysis import keep_phrase_facts
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.loading import load_grounder
 from pixfoundation.models.base import Decoding, Model
-from pixfoundation.runs.collect import Progress, collect
+from pixfoundation.runs.answer_check import check_answers
+from pixfoundation.runs.answer_sources import AnswerSource, load_answers
+from pixfoundation.runs.collect import Progress, asks, collect
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.config import (
     DatasetDescription,
@@ -25,6 +27,7 @@ from pixfoundation.runs.config import (
     SegmenterDescription,
 )
 from pixfoundation.runs.environment import describe_environment
+from pixfoundation.runs.looking import Looking
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunDirectory, VariantSource
@@ -53,6 +56,11 @@ class RunOptions(TypedDict, total=False):
         variants: Variants of the samples to ask about in addition; none by default.
         max_failures_in_a_row: Number of failing samples in a row after which the run stops; 5 by
             default, 0 never to stop.
+        answers: Where the texts come from: a run directory, a file of JSON Lines,
+            `endpoint:URL`, or what `load_answers` returns. The model then reads them by one
+            forward each instead of generating. By default the model answers.
+        check: With `answers`: number of samples for which the model generates too, to count how
+            many texts and points agree; 0 by default. See `runs.answer_check`.
     """
 
     protocols: Sequence[Protocol]
@@ -67,6 +75,8 @@ class RunOptions(TypedDict, total=False):
     retry_failed: bool
     variants: VariantPlan | None
     max_failures_in_a_row: int
+    answers: AnswerSource | Path | str | None
+    check: int
 
 
 def evaluate(
@@ -104,12 +114,22 @@ def evaluate(
     most = options.get("max_failures_in_a_row", MAX_FAILURES_IN_A_ROW)
     if most < 0:
         raise DataError(f"`max_failures_in_a_row` must be 0 or above, but got {most}.")
-    limit = options.get("limit")
-    if limit is not None and limit < 1:
-        raise DataError(f"`limit` must be at least 1, but got {limit}.")
     decoding = replace(
         options.get("decoding") or Decoding(seed=seed), conventions=conventions.model
     )
+    answers, check = options.get("answers"), options.get("check", 0)
+    source = load_answers(answers) if isinstance(answers, str | Path) else answers
+    if check < 0 or (check and source is None):
+        raise DataError(
+            f"`check` compares given answers with generated ones: it must be 0 or above, and needs "
+            f"`answers`, but got {check}."
+        )
+    looking = None if source is None else Looking(model, source)
+    if source is not None and (theirs := source.decoding()) and theirs.max_new_tokens:
+        decoding = replace(decoding, max_new_tokens=theirs.max_new_tokens)
+    limit = options.get("limit")
+    if limit is not None and limit < 1:
+        raise DataError(f"`limit` must be at least 1, but got {limit}.")
     grounder_options = options.get("grounder_options") or {}
     grounder = load_grounder(
         model,
@@ -133,11 +153,13 @@ def evaluate(
         if grounder
         else GroundingDescription(),
         protocols=tuple(sorted(set(options.get("protocols", PROTOCOLS)))),
-        decoding=DecodingDescription(
+        decoding=(None if source is None else source.decoding())
+        or DecodingDescription(
             max_new_tokens=decoding.max_new_tokens, temperature=decoding.temperature
         ),
         seed=seed,
         conventions=conventions,
+        answers=None if source is None else source.describe(),
     )
     plan = options.get("variants")
     run = RunDirectory.create(
@@ -147,9 +169,12 @@ def evaluate(
         describe_environment(),
         None if plan is None else VariantSource(plan.to_json(), plan.vary(dataset.samples)),
     )
+    if looking is not None:
+        asked = [prompt for group in asks(run, model) for own in group for prompt in own.prompts]
+        looking.source.begin(config.dataset, asked)
     final = collect(
         run,
-        model,
+        looking or model,
         grounder,
         segmenter,
         decoding=decoding,
@@ -164,6 +189,8 @@ def evaluate(
             f"{measure_completeness(RunRecords(run)).reason} They are recorded in {run.path}; the "
             "option `retry_failed` tries them again."
         )
+    if check and looking is not None:
+        check_answers(run, model, grounder, decoding, check)
     if 3 in config.protocols and "spacy" in sys.modules and options.get("shard") is None:
         keep_phrase_facts(run)
     return run

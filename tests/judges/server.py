@@ -20,10 +20,12 @@ class JudgeServer:
     Attributes:
         requests: Bodies of all requests that came with a good key, in order.
         times: When they came.
+        models: Names of the models that it lists.
     """
 
     def __init__(self, reply: Callable[[dict], str], trouble: list[str]) -> None:
         self.reply, self.trouble = reply, trouble
+        self.models: list[str] = ["served"]
         self.requests: list[dict] = []
         self.times: list[float] = []
         self.under_way = self.most_under_way = 0
@@ -33,6 +35,10 @@ class JudgeServer:
 
     def _handler(server) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                models = [{"id": name} for name in server.models]
+                self.send(200 if self.path == "/v1/models" else 404, {"data": models})
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.headers["Authorization"] not in (f"Bearer {KEY}", "Bearer none"):

@@ -15,7 +15,7 @@ multimodal model of the library or a bare `LlamaForCausalLM` fed with `inputs_em
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
@@ -180,24 +180,30 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         """Return the indices of the queries of a forward pass that are recorded."""
         return range(max(0, queries - self.prompt_rows), queries)
 
-    def record(self, layer: int, weights: Tensor, frame: KeyFrame) -> None:
+    def record(self, layer: int, blocks: Iterable[Tensor], frame: KeyFrame) -> None:
         """Add the rows of one layer to the current step.
 
         Args:
             layer: Index of the layer.
-            weights: float32 [batch, heads, rows, keys].
+            blocks: float32 [batch, heads, rows, keys], consecutive rows; each is reduced before the
+                next is asked for.
             frame: Position of the keys in the sequence.
         """
         selected = self.heads.get(layer) if isinstance(self.heads, Mapping) else self.heads
-        if selected is not None:
-            heads = weights.shape[1]
-            weights = weights[:, [_from_start(i, heads, "head") for i in selected]]
-        columns = self.columns.to(weights.device, non_blocking=True)
-        part = gather_columns(
-            weights.sum(dim=1), columns.expand(weights.shape[0], -1), frame
-        )  # (B, R, n)
+        parts: list[Tensor] = []
+        pairs = 0
+        for weights in blocks:
+            if selected is not None:
+                heads = weights.shape[1]
+                weights = weights[:, [_from_start(i, heads, "head") for i in selected]]
+            columns = self.columns.to(weights.device, non_blocking=True)
+            parts.append(
+                gather_columns(weights.sum(dim=1), columns.expand(weights.shape[0], -1), frame)
+            )  # (B, R, n)
+            pairs = weights.shape[1]
+        part = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         self._sum = part if self._sum is None else self._sum + part.to(self._sum.device)
-        self._pairs += weights.shape[1]
+        self._pairs += pairs
 
     def _close_step(self) -> None:
         missing = self.layers - self._visited
@@ -250,15 +256,15 @@ def _attend(
         # One row is the whole matrix: applied to the values it is the output as well.
         weights = attention_rows(query, key, range(1), frame, **arguments)
         if layer in capture.layers:
-            capture.record(layer, weights, frame)
+            capture.record(layer, (weights,), frame)
         return apply_rows(weights, value).contiguous(), None
     if layer in capture.layers:
         rows = capture.recorded_rows(queries)
-        parts = [
+        blocks = (
             attention_rows(query, key, rows[i : i + _ROWS_AT_ONCE], frame, **arguments)
             for i in range(0, len(rows), _ROWS_AT_ONCE)
-        ]
-        capture.record(layer, parts[0] if len(parts) == 1 else torch.cat(parts, dim=2), frame)
+        )
+        capture.record(layer, blocks, frame)
     return own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.answer_options import AnswerOptions, answer_options, say_check
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.completion import dataset_names, grounder_names, model_names, segmenter_names
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 
 @bundled("varying", variant_options)
+@bundled("given_answers", answer_options)
 def run_command(
     varying: VariantOptions,
+    given_answers: AnswerOptions,
     model: str = typer.Option(
         "tiny-llava",
         help="A name of `pixfoundation models`, or a hub id.",
@@ -118,6 +121,8 @@ def run_command(
       pixfoundation run --model llava-1.5-7b --dataset pixmmvp --out runs/llava --shard 1/4 --device cuda:0
 
       pixfoundation run --limit 20 --variants typos,templates,crop --per-kind 5 --out runs/varied
+
+      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --answers-from runs/served --check 20
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
     from pixfoundation.cli.licence import show_licence
@@ -156,6 +161,7 @@ def run_command(
         notes().print_prose(workload.sentence(speed_of(folder)))
     if dry_run:
         return
+    source = given_answers.source()
     show_licence(model)
     loaded = api.load_model(model, **model_options)
     loaded_segmenter = (
@@ -181,8 +187,12 @@ def run_command(
             shard=own_shard,
             retry_failed=retry_failed,
             max_failures_in_a_row=max_failures_in_a_row,
+            answers=source,
+            check=given_answers.check,
             on_progress=on_progress,
         )
+    if given_answers.check:
+        say_check(run)
     _end(run, own_shard)
 
 

@@ -15,17 +15,20 @@ from pixfoundation.errors import DataError
 from pixfoundation.models.card import Capability
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
-from pixfoundation.types import Answer, Prompt
+from pixfoundation.types import Answer, Ended, Prompt
 from pixfoundation.wording import listed
 
 __all__ = [
     "Capability",
     "Decoding",
+    "GivenAnswer",
     "HasPublishedRowConvention",
     "KeepsImage",
     "KeepsLog",
     "Model",
     "ModelFactory",
+    "ReadsAnswers",
+    "RewordsPrompts",
     "models",
 ]
 
@@ -93,6 +96,65 @@ class Model(Protocol):
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data for the run's record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An answer that somebody else wrote, to be read by a model.
+
+    Attributes:
+        text: The answer alone, without thoughts.
+        token_ids: The tokens that were generated, those of thoughts and the stop token included;
+            empty if they are not known.
+        thoughts: What was thought before the answer; empty if nothing is known of it.
+        ended: Why the answer ended; None is read as `stop`.
+        error: Why there is no answer, in one sentence; None if there is one.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    thoughts: str = ""
+    ended: Ended | None = None
+    error: str | None = None
+
+
+@runtime_checkable
+class ReadsAnswers(Protocol):
+    """A model that can read answers of others by one teacher-forced forward instead of generating.
+
+    The attention of that forward is that of generating where weights, prompt, precision and tokens
+    are the same.
+    """
+
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the given answer to each prompt about the image at the same index.
+
+        Args:
+            images: RGB images; the same object again means the same image.
+            prompts: One prompt per image.
+            written: One answer per prompt.
+            decoding: Whether attention is captured, and the rules of the adapter.
+
+        Returns:
+            One answer per prompt, in order, with the given text. One that cannot be read has an
+            `error`.
+        """
+        ...
+
+
+@runtime_checkable
+class RewordsPrompts(Protocol):
+    """A model that is asked in other words than its templates, such as those of a stored answer."""
+
+    def reword(self, prompt: Prompt) -> Prompt:
+        """Return the prompt that is asked in place of another."""
         ...
 
 

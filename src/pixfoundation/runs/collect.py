@@ -21,7 +21,7 @@ from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
 from pixfoundation.models.asking import ENDS_THE_RUN, LOST, ask
-from pixfoundation.models.base import Decoding, KeepsLog, Model
+from pixfoundation.models.base import Decoding, KeepsLog, Model, RewordsPrompts
 from pixfoundation.prompts import build_prompt
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.log import RunLog, run_log
@@ -112,7 +112,7 @@ def collect(
             configuration was replaced, too many samples in a row failed, or the device was lost.
     """
     batches = [
-        [ask for group in groups for ask in group] for groups in batching.cut(_asks(run, model))
+        [ask for group in groups for ask in group] for groups in batching.cut(asks(run, model))
     ]
     infix = batching.file_infix
     decoding = replace(
@@ -225,8 +225,13 @@ class _Writer:
             self._log.failure(record.sample, record.protocol, record.error)
 
 
-def _asks(run: RunDirectory, model: Model) -> list[list[Ask]]:
-    """Return what is asked, sample by sample, the variants of a sample together with it."""
+def asks(run: RunDirectory, model: Model) -> list[list[Ask]]:
+    """Return what is asked, sample by sample, the variants of a sample together with it.
+
+    Args:
+        run: The run directory that holds the samples.
+        model: The model that answers.
+    """
     variants: dict[str, list[VariedSample]] = {}
     for id, varied in run.varied.items():
         variants.setdefault(id.removesuffix(f"@{varied.variant}"), []).append(varied)
@@ -235,6 +240,8 @@ def _asks(run: RunDirectory, model: Model) -> list[list[Ask]]:
         group = [Ask(sample, _prompts(sample, run.config.protocols, model))]
         for varied in variants.get(sample.id, ()):
             group.append(Ask(varied.sample, _varied_prompts(varied, run, model), varied.change))
+        if isinstance(model, RewordsPrompts):
+            group = [replace(own, prompts=[model.reword(p) for p in own.prompts]) for own in group]
         if group := [own for own in group if own.prompts]:
             groups.append(group)
     return groups

@@ -88,6 +88,18 @@ class DecodingDescription(Description):
     temperature: int | float | None = None
 
 
+class AnswersDescription(Description):
+    """Where the texts of a run come from, if the model did not write them.
+
+    Attributes:
+        kind: `run`, `file` or `endpoint`.
+        sha256: Hash of the other run's configuration, or of the file.
+    """
+
+    kind: str = "run"
+    sha256: str | None = None
+
+
 class RunConfig(BaseModel):
     """Everything that a run's results depend on: equal configurations give equal results.
 
@@ -103,6 +115,7 @@ class RunConfig(BaseModel):
         imported: Whether the answers come from files of the published code.
         conventions: Rules of models and grounders. Files without this key hold only `published`,
             which means `PUBLISHED` or `DEFAULT`.
+        answers: Where the texts come from; None, and not written, if the model wrote them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,6 +130,7 @@ class RunConfig(BaseModel):
     published: bool = False
     imported: bool = False
     conventions: Conventions = DEFAULT
+    answers: AnswersDescription | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -136,4 +150,7 @@ class RunConfig(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as plain JSON data."""
-        return self.model_dump(mode="json")
+        data = self.model_dump(mode="json")
+        if self.answers is None:
+            del data["answers"]
+        return data

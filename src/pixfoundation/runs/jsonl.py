@@ -36,10 +36,14 @@ class Line:
     text: bytes | None
 
 
-def read_lines(path: Path) -> Iterator[Line]:
+def read_lines(path: Path, *, torn: bool = False) -> Iterator[Line]:
     """Yield the lines that end in a newline, one at a time: files may be larger than memory.
 
     A missing file has no lines.
+
+    Args:
+        path: The file.
+        torn: Whether a last line without a newline counts, as in files that others wrote.
 
     Raises:
         RunError: If the file cannot be read.
@@ -52,6 +56,9 @@ def read_lines(path: Path) -> Iterator[Line]:
                 left -= len(piece)
                 number += 1
                 text = piece[:-1] if piece.endswith(b"\n") else None
+                if torn and not left and text is None and len(piece) <= MOST_BYTES:
+                    yield Line(number, piece)
+                    return
                 while not piece.endswith(b"\n"):  # a long line, or the torn last one
                     piece = file.readline(min(left, _BLOCK))
                     left -= len(piece)

@@ -15,13 +15,14 @@ from pixfoundation.attention import to_trace
 from pixfoundation.conventions import AttentionGrid, ImageNewline
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Source, WeightOptions
-from pixfoundation.models.base import Capability, Decoding, describe_model
+from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
 from pixfoundation.models.cambrian.prompt import load_tokenizer, prompt_ids, turn_ends
 from pixfoundation.models.cambrian.unpadding import Margins
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.given_answers import TokenRules, force
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.placement import Quantization
@@ -197,6 +198,30 @@ class CambrianModel:
         finite = all(bool(each.isfinite().all()) for each in features)
         warn_if_infinite(location, "image features", finite, features[0].dtype)
 
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the answers of others by one forward each; see `ReadsAnswers`.
+
+        Args:
+            images: RGB images; the same object in consecutive places is encoded once.
+            prompts: One prompt per image.
+            written: One answer per prompt.
+            decoding: Whether attention is captured, and the rules of the adapter.
+
+        Raises:
+            DataError: As for `answer`.
+        """
+        answers: list[Answer] = []
+        for index, (image, prompt, own) in enumerate(zip(images, prompts, written, strict=True)):
+            again = any(other is image for other in images[index + 1 :])
+            answers.append(self._read(image, prompt.text, own, decoding, again))
+        return answers
+
     def __str__(self) -> str:
         return describe_model(self)
 
@@ -216,15 +241,7 @@ class CambrianModel:
 
     def _answer(self, image: Image.Image, question: str, decoding: Decoding, again: bool) -> Answer:
         """Answer one question; `again` says whether another one about the same image follows."""
-        drop = self._options.legacy_drop_newline
-        if drop is None:
-            drop = decoding.conventions.image_newline is ImageNewline.DROPPED
-        ids = prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
-        encoded = self._encoded(image)
-        shared = self._options.share_prefix and (again or encoded.used)
-        if shared and encoded.read is None:
-            encoded.read = self.core.read(ids, encoded.features, image.size)
-        encoded.used = True
+        ids, encoded = self._asked(image, question, decoding, again)
         output = self.core.generate(
             ids,
             encoded.features,
@@ -246,6 +263,47 @@ class CambrianModel:
             trace=self._trace(output, image, decoding),
             ended=end_of(tokens, self._stop, decoding.max_new_tokens),
         )
+
+    def _read(
+        self, image: Image.Image, question: str, own: GivenAnswer, decoding: Decoding, again: bool
+    ) -> Answer:
+        if own.error is not None:
+            return Answer("", error=own.error)
+        size = self.core.llm.get_input_embeddings().weight.shape[0]
+        try:
+            forced = force(own, TokenRules(self._tokenizer, frozenset(self._stop), size=size))
+        except DataError as error:
+            return Answer("", error=str(error))
+        if not decoding.attention:
+            return forced.answer(None, None)
+        ids, encoded = self._asked(image, question, decoding, again)
+        ends = self._stop if forced.stop is None else (forced.stop,)
+        output = self.core.look(
+            ids,
+            forced.fed,
+            encoded.features,
+            image.size,
+            stop_ids=ends if forced.stopped else (),
+            read=encoded.read,
+        )
+        tokens = output.ids.tolist()
+        trace = self._trace(output, image, decoding) if tokens else None
+        return forced.answer(tokens[-1] if forced.stopped and tokens else None, trace)
+
+    def _asked(
+        self, image: Image.Image, question: str, decoding: Decoding, again: bool
+    ) -> tuple[list[int], _EncodedImage]:
+        """Return the ids of a prompt, and its image; see `_answer`."""
+        drop = self._options.legacy_drop_newline
+        if drop is None:
+            drop = decoding.conventions.image_newline is ImageNewline.DROPPED
+        ids = prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
+        encoded = self._encoded(image)
+        shared = self._options.share_prefix and (again or encoded.used)
+        if shared and encoded.read is None:
+            encoded.read = self.core.read(ids, encoded.features, image.size)
+        encoded.used = True
+        return ids, encoded
 
     def _encode(self, image: Image.Image) -> _EncodedImage:
         return _EncodedImage(self.core.encode(np.asarray(image.convert("RGB"))))

@@ -14,7 +14,7 @@ Example:
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,7 @@ from pixfoundation.models.cambrian.interleaving import samplers_attached
 from pixfoundation.models.cambrian.pixels import check_rgb
 from pixfoundation.models.cambrian.sizes import CambrianSizes
 from pixfoundation.models.cambrian.towers import VisionTower
+from pixfoundation.models.common.given_answers import likeliest_stop
 
 IMAGE_TOKEN = -200  # placeholder of the image in the ids
 
@@ -254,6 +255,71 @@ class Cambrian:
             rows=None if capture is None else capture.rows()[0],
             image_column=start,
             grid=None if context is None else context.grid,
+        )
+
+    @torch.inference_mode()
+    def look(
+        self,
+        input_ids: Sequence[int] | Tensor,
+        answer_ids: Sequence[int],
+        tower_features: Sequence[Tensor],
+        image_size: tuple[int, int],
+        *,
+        stop_ids: Collection[int] = (),
+        read: ReadImage | None = None,
+    ) -> Generation:
+        """Read an answer by one forward over prompt and answer.
+
+        Args:
+            input_ids: The prompt's ids, with one -200 in the place of the image.
+            answer_ids: The answer's ids, without the stop token.
+            tower_features: Features from `encode`; not used with `read`.
+            image_size: (width, height) of the image in pixels.
+            stop_ids: Ids of which the one that the model finds likeliest ends the answer; empty for
+                an answer that was cut.
+            read: The beginning of this prompt, from `read`.
+
+        Returns:
+            The ids with the stop token, and the rows as `generate` captures them.
+
+        Raises:
+            DataError: As for `generate`.
+        """
+        ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
+        start = self._image_position(ids)
+        context = self._context(ids, start, tower_features, image_size, read)
+        if context is None or start is None:
+            raise DataError(f"The prompt holds no image; put one {IMAGE_TOKEN} into its ids.")
+        embedded = self._embed(ids, start, context)
+        self._check_length(embedded.shape[1])
+        table = self.llm.get_input_embeddings()
+        answer = torch.as_tensor(answer_ids, dtype=torch.long, device=table.weight.device)
+        embedded = torch.cat([embedded, table(answer)[None]], dim=1)
+        cache = None if read is None else copy.deepcopy(read.cache)
+        past = 0 if cache is None else cache.get_seq_length()
+        columns = torch.arange(start, start + len(context.tokens))
+        with ExitStack() as stack:
+            if read is None:
+                stack.enter_context(
+                    samplers_attached(self.llm.model.layers, self._samplers(), context, start)
+                )
+            capture = AttentionCapture(
+                self.llm, columns, past_length=past, prompt_rows=len(answer) + 2
+            )
+            stack.enter_context(capture)
+            output = self._decode(embedded, cache, 1, None, True, 0.0)
+            stop = likeliest_stop(output.logits[0][0], stop_ids)
+            if stop is not None:  # its own row
+                end = torch.full((1, 1), stop, dtype=torch.long, device=answer.device)
+                self.llm(input_ids=end, past_key_values=output.past_key_values)
+                answer = torch.cat([answer, end[0]])
+        return Generation(
+            ids=answer.cpu(),
+            logits=None,
+            visual_tokens=context.tokens,
+            rows=capture.rows()[0],
+            image_column=start,
+            grid=context.grid,
         )
 
     def _context(

@@ -16,7 +16,14 @@ from typing import Annotated, Any
 from PIL import Image
 
 from pixfoundation.errors import DataError
-from pixfoundation.models.base import Capability, Decoding, Model, describe_model
+from pixfoundation.models.base import (
+    Capability,
+    Decoding,
+    GivenAnswer,
+    Model,
+    ReadsAnswers,
+    describe_model,
+)
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.models.coordinates.card import CARD
 from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
@@ -59,6 +66,7 @@ VISION_TEMPLATES = {
     "llava-box": LLAVA_BOX_TEMPLATE,
     "seg-zero": SEG_ZERO_TEMPLATE,
     "vision-reasoner": VISION_REASONER_TEMPLATE,
+    "identify": PromptTemplates().identify,
 }
 
 Resized = Callable[[Image.Image], tuple[int, int]]
@@ -168,6 +176,29 @@ class PointingModel:
         )
         return [
             self._placed(image, shown, answer)
+            for image, shown, answer in zip(images, shown_images, answers, strict=True)
+        ]
+
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the regions that the answers of others name; see `ReadsAnswers`.
+
+        Raises:
+            DataError: If the other model cannot read answers.
+        """
+        if not isinstance(self._model, ReadsAnswers):
+            raise DataError(f"The model {self._model.name!r} cannot read the answers of others.")
+        shown_images = [self._given(image) for image in images]
+        answers = self._model.read(
+            shown_images, prompts, written, replace(decoding, attention=False)
+        )
+        return [
+            answer if answer.error is not None else self._placed(image, shown, answer)
             for image, shown, answer in zip(images, shown_images, answers, strict=True)
         ]
 

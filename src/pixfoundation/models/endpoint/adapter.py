@@ -14,8 +14,10 @@ from typing import Annotated, Any
 
 from PIL import Image
 
+from pixfoundation.endpoints.address import find_address
 from pixfoundation.endpoints.client import ChatClient, ChatQuestion
 from pixfoundation.endpoints.errors import RequestRefused
+from pixfoundation.endpoints.models import only_model
 from pixfoundation.endpoints.opening import EndpointOptions, open_chat
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype
@@ -27,7 +29,7 @@ from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, F
 from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.typed_options import Count, OneOf, Seconds, Within
+from pixfoundation.typed_options import Count, OneOf, Seconds, Within, read_options
 from pixfoundation.types import Answer, Prompt
 
 DEFAULT_FORMAT = CoordinateFormat("thousand")
@@ -118,6 +120,11 @@ def load(
     """
     if not model:
         raise DataError("Which model does the endpoint serve? Set the model option model=NAME.")
+    format = _format_of(model, coordinates)
+    return EndpointModel(_chat(model, requests), model, format, at_once)
+
+
+def _chat(model: str, requests: RequestOptions) -> ChatClient:
     options = EndpointOptions(
         base_url=requests.base_url,
         key_file=requests.key_file,
@@ -128,8 +135,7 @@ def load(
         repeats_cut_replies=False,  # an answer that is cut is counted as such
         extra_body=requests.extra_body or {},
     )
-    format = _format_of(model, coordinates)
-    return EndpointModel(open_chat(model, options), model, format, at_once)
+    return open_chat(model, options)
 
 
 def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
@@ -166,13 +172,36 @@ def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
     return format
 
 
+def open_writer(base_url: str, *, model: str | None = None, **options: Any) -> EndpointModel:
+    """Make a model that writes answers for another one to read.
+
+    Args:
+        base_url: The endpoint.
+        model: The model's name at the endpoint; by default the only one that the endpoint lists.
+        options: Options of requests, and `at_once`; see `load`.
+
+    Raises:
+        DataError: If the endpoint lists no model, or several, or an option is not known.
+        JudgeError: If it cannot be reached.
+    """
+    read = read_options("The endpoint", load, {**options, "base_url": base_url})
+    name = model or only_model(find_address(base_url, options.get("key_file")))
+    at_once = read.pop("at_once", 4)
+    try:
+        requests = RequestOptions(**read)
+    except TypeError as error:
+        raise DataError(f"Answers of an endpoint do not take that option: {error}.") from error
+    format = CoordinateFormat("unit", "identify")  # a sentence, in which no numbers are read
+    return EndpointModel(_chat(name, requests), name, format, at_once)
+
+
 class EndpointModel:
     """A model behind an endpoint.
 
     Attributes:
         name: Name of the model at the endpoint.
-        capabilities: `coordinates`.
-        templates: Protocol 3 asks for points or boxes.
+        capabilities: `coordinates`; nothing if protocol 3 asks for a sentence.
+        templates: Protocol 3 asks for points or boxes, or for a sentence that another model reads.
     """
 
     def __init__(
@@ -180,7 +209,9 @@ class EndpointModel:
     ) -> None:
         """Wrap a client; see `load` for the arguments."""
         self.name = f"openai:{name}"
-        self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
+        self.capabilities: frozenset[Capability] = frozenset(
+            () if format.ask == "identify" else {"coordinates"}
+        )
         self.templates = PromptTemplates(identify=VISION_TEMPLATES[format.ask])
         self._format = format
         self._client, self._at_once = client, at_once

@@ -29,7 +29,7 @@ from pixfoundation.hub import (
     resolve_dtype,
     without_adapter,
 )
-from pixfoundation.models.base import Capability, Decoding, describe_model
+from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
@@ -49,6 +49,7 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import PromptBatch, PromptMaker
+from pixfoundation.models.transformers.reading import AnswerReader
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import try_out
 from pixfoundation.option_bundles import takes_bundles
@@ -232,6 +233,38 @@ class TransformersModel:
                 answers += self._answer_about(own[0], texts, decoding)
             else:
                 answers += self._answer_batch(own, texts, decoding)
+        return answers
+
+    @torch.inference_mode()
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the answers of others by one forward over prompt and answer; see `ReadsAnswers`.
+
+        Args:
+            images: RGB images; the same object in consecutive places is read once.
+            prompts: One prompt per image.
+            written: One answer per prompt.
+            decoding: Whether attention is captured.
+
+        Returns:
+            One answer per prompt, in order; one that cannot be read has an `error`.
+        """
+        reader = AnswerReader(self._maker, self._generator, self._batching.batch_size)
+        answers: list[Answer] = []
+        for group in by_image(images, self._batching.batch_size, self._is_shared):
+            own = [images[i] for i in group]
+            texts = [prompts[i].text for i in group]
+            theirs = [written[i] for i in group]
+            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
+                made, self._prefix = reader.about(own[0], texts, theirs, decoding, self._prefix)
+                answers += made
+            else:
+                answers += reader.batch(own, texts, theirs, decoding)
         return answers
 
     def try_out(self) -> None:

@@ -18,11 +18,20 @@ from pixfoundation.attention.capture import AttentionCapture, Heads
 from pixfoundation.attention.image_tokens import ImageLayout
 from pixfoundation.attention.trace import to_trace
 from pixfoundation.geometry import GridFrame
-from pixfoundation.models.base import Decoding
+from pixfoundation.models.base import Decoding, GivenAnswer
+from pixfoundation.models.common.given_answers import (
+    ForcedAnswer,
+    TokenRules,
+    force,
+    likeliest_stop,
+)
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.models.transformers.thinking import Thinking, ThoughtLimit, opening_of
 from pixfoundation.types import Answer
+
+_MEDIA = ("image", "video", "vision_start", "vision_end", "boi", "eoi")
+"""Kinds of tokens by which a configuration marks what is no text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +107,72 @@ class AnswerGenerator:
             )
             for place, tokens in enumerate(new)
         ]
+
+    def read(
+        self,
+        inputs: dict[str, Any],
+        layouts: Sequence[ImageLayout],
+        answers: Sequence[ForcedAnswer],
+        past: int = 0,
+    ) -> list[Answer]:
+        """Read answers by one forward over prompts and answers; captures their attention.
+
+        The forward is the first step of `generate`, so that positions, masks and images are
+        prepared as for generating.
+
+        Args:
+            inputs: Inputs of the model on any device, one row per question, its answer at its end
+                and padding on the left.
+            layouts: Where the image tokens of each row are.
+            answers: The answers, in the order of the rows.
+            past: Positions that the inputs continue and do not hold.
+        """
+        inputs = self.to_device(inputs)
+        config = self._generation_config(Decoding(max_new_tokens=1))
+        config.return_dict_in_generate = config.output_logits = True
+        config.use_cache = bool(past)
+        longest = max(len(answer.fed) for answer in answers)
+        with AttentionCapture(
+            self.model,
+            _padded_columns(layouts),
+            layers=self.layers,
+            heads=self.heads,
+            prompt_rows=longest + 2,
+            past_length=past,
+        ) as capture:
+            output = self.model.generate(**inputs, generation_config=config)
+        rows = capture.rows()  # (B, longest + 2, n)
+        made: list[Answer] = []
+        for place, (answer, layout) in enumerate(zip(answers, layouts, strict=True)):
+            frame, own = layout.frame, rows[place, longest - len(answer.fed) :]
+            stop = answer.stop
+            if answer.stopped and stop is None:
+                stop = likeliest_stop(output.logits[0][place], self._stop_tokens)
+            bare = answer.answer(stop, None)
+            count = len(bare.token_ids)
+            trace = to_trace(own[:, : frame.rows * frame.columns], count, frame) if count else None
+            made.append(answer.answer(stop, trace))
+        return made
+
+    def force(self, written: GivenAnswer, prompt: Tensor) -> ForcedAnswer:
+        """Return the tokens of an answer.
+
+        Args:
+            written: The answer.
+            prompt: int64 [length], the tokens of the prompt.
+
+        Raises:
+            DataError: If the tokens cannot be known.
+        """
+        images = {getattr(self.model.config, f"{kind}_token_id", None) for kind in _MEDIA}
+        rules = TokenRules(
+            self.tokenizer,
+            self._stop_tokens,
+            self._markers,
+            frozenset(token for token in images if isinstance(token, int)),
+            self.model.get_input_embeddings().weight.shape[0],
+        )
+        return force(written, rules, opened=bool(opening_of(self.tokenizer, prompt)))
 
     def _answer(
         self,

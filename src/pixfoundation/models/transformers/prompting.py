@@ -91,6 +91,11 @@ class PromptMaker:
             padding=tuple(int((row == 0).sum()) for row in mask),
         )
 
+    def end_of_prompt(self, text: str) -> Tensor:
+        """Return the tokens of a question in the model's conversation, its image as one token."""
+        ids = self.processor.tokenizer.encode(self.prompt(text), add_special_tokens=False)
+        return torch.tensor(ids, dtype=torch.long)
+
     def layout(self, batch: PromptBatch, row: int, image: Image.Image) -> ImageLayout:
         """Return where the image tokens of a prompt lie; columns count the padding.
 
@@ -147,6 +152,49 @@ class PromptMaker:
             return image
         mean = self.processor.image_processor.image_mean
         return pad_to_square(image, tuple(int(value * 255) for value in mean))
+
+
+def with_answer(batch: PromptBatch, row: int, answer: Sequence[int]) -> PromptBatch:
+    """Return one prompt of a batch, without its padding, with an answer after it.
+
+    Args:
+        batch: The prompts.
+        row: Which of them.
+        answer: The tokens of the answer.
+    """
+    padding, inputs = batch.padding[row], dict(batch.inputs)
+    for key in SEQUENCE_INPUTS:
+        if key in inputs:
+            own = inputs[key][row, padding:].cpu()
+            if key == "input_ids":
+                tail = torch.tensor(answer, dtype=own.dtype)
+            else:
+                fill = 1 if key == "attention_mask" else 0
+                tail = torch.full((len(answer),), fill, dtype=own.dtype)
+            inputs[key] = torch.cat([own, tail])[None]
+    return PromptBatch(inputs, (batch.image_at[row] - padding,), (0,))
+
+
+def joined(
+    batch: PromptBatch, rows: Sequence[PromptBatch], pad_token: int
+) -> tuple[dict[str, Tensor], list[int]]:
+    """Stack prompts with their answers, padded on the left.
+
+    Args:
+        batch: The prompts alone, with the inputs of all images.
+        rows: Each of them with its answer, from `with_answer`.
+        pad_token: The id to pad with.
+
+    Returns:
+        The inputs of a model, and the padding of each row.
+    """
+    inputs = batch.image_inputs
+    for key in SEQUENCE_INPUTS:
+        if key in batch.inputs:
+            fill = pad_token if key == "input_ids" else 0
+            inputs[key] = pad_between([row.inputs[key][0] for row in rows], fill)
+    lengths = [row.inputs["input_ids"].shape[1] for row in rows]
+    return inputs, [max(lengths) - length for length in lengths]
 
 
 def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
