@@ -23,24 +23,34 @@ SELECTORS = typer.Option(
 @bundled("options", score_options, {"selectors": SELECTORS})
 def table_command(
     options: ScoreOptions,
-    runs: list[Path] = typer.Argument(help="Run directories of one dataset."),
+    runs: list[Path] = typer.Argument(
+        help="Run directories of one dataset, or of datasets of referring segmentation."
+    ),
     format: str = typer.Option("markdown", help="Format of the table: markdown, latex or csv."),
     published_rows: bool = typer.Option(False, help="Add the rows of the paper's table."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
 ) -> None:
     """Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.
 
+    Runs over datasets of referring segmentation get one line per model and one column per dataset,
+    split and figure; they may be on different datasets.
+
     Examples:
       pixfoundation table runs/llava-7b runs/lisa --published-rows
 
       pixfoundation table runs/llava-7b --format latex --intervals > table.tex
+
+      pixfoundation table runs/lisa-refcoco runs/lisa-reasonseg --published-rows
     """
+    from pixfoundation.report.referring_tables import render_referring_table
     from pixfoundation.report.tables import render_table
     from pixfoundation.scoring.conditions import told_apart
     from pixfoundation.scoring.score import score
 
     scored = [score(run, options) for run in runs]
-    text = render_table(
+    of_expressions = all(scores.referring for scores in scored)
+    render = render_referring_table if of_expressions else render_table
+    text = render(
         scored,
         format,  # type: ignore[arg-type] - `render_table` refuses what it does not know
         published_rows=published_rows,
