@@ -55,11 +55,12 @@ if TYPE_CHECKING:
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.scoring.compare import Comparison, compare
     from pixfoundation.scoring.intervals import Estimate
-    from pixfoundation.scoring.options import ScoreOptions
+    from pixfoundation.scoring.options import PromptCase, ScoreOptions
     from pixfoundation.scoring.score import score
     from pixfoundation.scoring.scores import Scores
     from pixfoundation.segmenters.base import Segmenter
     from pixfoundation.sensitivity.analysis import Sensitivity
+    from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.sensitivity.runs import measure_sensitivity
     from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
     from pixfoundation.variants.plan import VariantPlan
@@ -88,6 +89,7 @@ __all__ = [
     "PixFoundationError",
     "PrerequisiteError",
     "Prompt",
+    "PromptCase",
     "RunDirectory",
     "RunError",
     "RunOptions",
@@ -112,6 +114,7 @@ __all__ = [
     "load_segmenter",
     "location_histogram",
     "measure_sensitivity",
+    "rankings",
     "score",
     "write_report",
 ]
@@ -150,11 +153,12 @@ _MODULES = {
     "runs.store": ("RunDirectory",),
     "scoring.compare": ("Comparison", "compare"),
     "scoring.intervals": ("Estimate",),
-    "scoring.options": ("ScoreOptions",),
+    "scoring.options": ("PromptCase", "ScoreOptions"),
     "scoring.score": ("score",),
     "scoring.scores": ("Scores",),
     "segmenters.base": ("Segmenter",),
     "sensitivity.analysis": ("Sensitivity",),
+    "sensitivity.rankings": ("rankings",),
     "sensitivity.runs": ("measure_sensitivity",),
     "types": ("Answer", "Candidate", "Phrase", "Prompt", "Sample", "Selection"),
     "variants.plan": ("VariantPlan",),

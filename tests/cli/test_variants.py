@@ -107,3 +107,21 @@ def test_a_run_without_variants_says_how_to_make_some(tmp_path):
     done = runner.invoke(app, ["sensitivity", str(run.path)])
     assert done.exit_code == 1
     assert "run --variants" in str(done.exception)
+
+
+@pytest.mark.parametrize("command", ["score", "table", "compare"])
+@pytest.mark.parametrize(
+    ("case", "said"), [("default", "default prompt"), ("mean", "mean over"), ("worst", "worst")]
+)
+def test_scores_of_a_run_with_variants_say_which_prompts_they_are_of(varied, command, case, said):
+    paths = [varied.path] * (2 if command == "compare" else 1)
+    text = " ".join(output(command, *paths, "--prompts", case, "--replicates", 20).split()).lower()
+    assert said in text
+    if command != "table":
+        data = json.loads(output(command, *paths, "--prompts", case, "--json"))
+        assert data["prompts"]["use"] == case
+
+
+def test_another_choice_of_prompts_is_refused(varied):
+    done = runner.invoke(app, ["score", str(varied.path), "--prompts", "best"])
+    assert done.exit_code == 2

@@ -1,5 +1,10 @@
 """A run over variants keeps what a plain run promises, and reads each image once."""
 
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportGeneralTypeIssues=false, reportOptionalIterable=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false
+
 import json
 
 import numpy as np
@@ -73,6 +78,7 @@ def test_the_plain_part_of_a_run_is_what_it_was_to_the_byte(tmp_path):
         assert own == lines(plain, stem)
     first, second = score(plain).to_json(), score(varied).to_json()
     (note,) = set(second.pop("notes")) - set(first.pop("notes"))
+    assert second.pop("prompts")["use"] == "default"
     assert first == second
     assert note.startswith("Under the default prompt alone; the run also has 6 variants of each")
 

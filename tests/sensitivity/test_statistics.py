@@ -1,18 +1,26 @@
 """The statistics find what was planted, and nothing where nothing was."""
 
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportGeneralTypeIssues=false, reportOptionalIterable=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false
+
 import numpy as np
 import pytest
 
+from pixfoundation.sensitivity.agreement import (
+    interval_alpha,
+    nominal_alpha,
+    variance_components,
+    variance_shares,
+)
 from pixfoundation.sensitivity.statistics import (
     Resampling,
     VariantTable,
     flips,
-    interval_alpha,
-    nominal_alpha,
+    rank_draws,
     rank_stability,
     spread,
-    variance_components,
-    variance_shares,
     worse_than_default,
 )
 
@@ -145,3 +153,23 @@ def test_the_same_seed_draws_the_same():
     one = planted(worse=1)
     first, second = (spread(one, Resampling(one, 100, 7)).mean.draws for _ in range(2))
     assert (first == second).all()
+
+
+def test_the_worst_and_the_best_variant_have_intervals():
+    found = planted(worse=3)
+    own = spread(found, Resampling(found, 500))
+    low, high = own.least.interval
+    assert low <= own.least.value <= high
+    assert own.least.value == own.means[3]
+    assert own.greatest.value - own.least.value == pytest.approx(own.range.value)
+    of_variant = own.interval_of(3)
+    assert of_variant[0] <= own.means[3] <= of_variant[1]
+
+
+def test_a_rank_has_an_interval_over_pairs_and_variants():
+    rng = np.random.default_rng(0)
+    first = rng.normal(0.6, 0.05, (400, 10))
+    draws = rank_draws(first, np.full((400, 10), 0.6))
+    assert 0.3 < draws.mean() < 0.7
+    assert rank_draws(first, first - 1).min() == 1.0
+    assert (rank_draws(first, first) == 0.5).all()

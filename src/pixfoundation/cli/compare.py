@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -10,8 +11,8 @@ from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, output, print_json
-from pixfoundation.cli.scoring_options import RUN, score_options
-from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.cli.scoring_options import PROMPTS, RUN, score_options
+from pixfoundation.scoring.options import PromptCase, ScoreOptions
 from pixfoundation.wording import counted
 
 
@@ -20,6 +21,7 @@ def compare_command(
     options: ScoreOptions,
     first: Path = RUN,
     second: Path = typer.Argument(help="Another run directory, of the same dataset."),
+    prompts: PromptCase = PROMPTS,
     as_json: bool = AS_JSON,
 ) -> None:
     """Compare two runs on the samples that they share, pair by pair.
@@ -28,12 +30,14 @@ def compare_command(
       pixfoundation compare runs/llava-7b runs/llava-13b
 
       pixfoundation compare runs/before runs/after --json
+
+      pixfoundation compare runs/varied-7b runs/varied-13b --prompts mean
     """
     from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.scoring.compare import compare
     from pixfoundation.scoring.intervals import percent
 
-    comparison = compare(first, second, options)
+    comparison = compare(first, second, replace(options, prompts=prompts))
     states = [(run.name, run.completeness) for run in (comparison.first, comparison.second)]
     if as_json:
         print_json(comparison.to_json())
@@ -56,6 +60,8 @@ def compare_command(
             "*" if difference.clear else "",
         )
     console.print_table(table)
+    for line in comparison.prompts:
+        console.print_prose(line, style="dim")
     for condition, both in comparison.conditions.items():
         console.print(f"The runs differ in {condition}: {'; '.join(both)}.", style="yellow")
     exit_unless_sound(states)

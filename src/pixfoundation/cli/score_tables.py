@@ -170,7 +170,8 @@ def _paired_table(scores: Scores) -> Table:
             *(percent(f, interval=False) for f in (line.a_dagger, line.a, line.m_dagger, line.m)),
             percent(line.s, interval=lead),
             percent(line.grove, interval=False),
-            *(str(count) for count in counts or ("",) * 4),
+            *(f"{count:.4g}" for count in counts),
+            *(("",) * 4 if not counts else ()),
             style="bold" if lead else "dim" if name in CHANCE.values() else "",
         )
     return table

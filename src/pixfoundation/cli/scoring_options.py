@@ -10,9 +10,14 @@ from pixfoundation.cli.completion import selector_lists, selector_names, vector_
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.conventions import EmptyTruth, NativeMasks
 from pixfoundation.conventions.referring import ReferringConvention
-from pixfoundation.scoring.options import ParserName, ScoreOptions
+from pixfoundation.scoring.options import ParserName, PromptCase, ScoreOptions
 
 RUN = typer.Argument(help="A run directory.")
+PROMPTS = typer.Option(
+    PromptCase.DEFAULT,
+    help="Prompts of the figures, for a run with variants: the default prompt, the mean of each "
+    "figure over the variants, or the worst case.",
+)
 
 
 def score_options(

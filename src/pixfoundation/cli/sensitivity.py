@@ -47,7 +47,7 @@ def sensitivity_command(
       pixfoundation sensitivity runs/llava runs/cambrian --format latex
     """
     from pixfoundation.report.sensitivity_tables import render
-    from pixfoundation.sensitivity.analysis import rankings
+    from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.sensitivity.runs import measure_sensitivity
 
     summaries = [measure_sensitivity(run, options) for run in runs]
@@ -85,7 +85,8 @@ def _exit_unless_sound(summaries: list[Sensitivity]) -> None:
 def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.report.sensitivity_tables import COLUMNS, NOTE, rows
-    from pixfoundation.sensitivity.analysis import rankings
+    from pixfoundation.scoring.intervals import percent
+    from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.wording import counted
 
     names = ", ".join(dict.fromkeys(summary.dataset for summary in summaries))
@@ -112,6 +113,6 @@ def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     for ranking in rankings(summaries):
         console.print_prose(
             f"{ranking.measure} over {ranking.kind}: {ranking.first} is better than "
-            f"{ranking.second} under {100 * ranking.stability:.0f} % of "
+            f"{ranking.second} under {percent(ranking.stability, bound_digits=0)} % of "
             f"{counted(ranking.n_variants, 'variant')}."
         )

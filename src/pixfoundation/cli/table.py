@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -10,8 +11,8 @@ from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.completion import selector_lists
 from pixfoundation.cli.printing import print_text
-from pixfoundation.cli.scoring_options import score_options
-from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.cli.scoring_options import PROMPTS, score_options
+from pixfoundation.scoring.options import PromptCase, ScoreOptions
 
 SELECTORS = typer.Option(
     None,
@@ -26,6 +27,7 @@ def table_command(
     runs: list[Path] = typer.Argument(
         help="Run directories of one dataset, or of datasets of referring segmentation."
     ),
+    prompts: PromptCase = PROMPTS,
     format: str = typer.Option("markdown", help="Format of the table: markdown, latex or csv."),
     published_rows: bool = typer.Option(False, help="Add the rows of the paper's table."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
@@ -47,6 +49,7 @@ def table_command(
     from pixfoundation.scoring.conditions import told_apart
     from pixfoundation.scoring.score import score
 
+    options = replace(options, prompts=prompts)
     scored = [score(run, options) for run in runs]
     of_expressions = all(scores.referring for scores in scored)
     render = render_referring_table if of_expressions else render_table

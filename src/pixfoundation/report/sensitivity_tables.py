@@ -12,6 +12,8 @@ import numpy as np
 from pixfoundation.errors import DataError
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
+from pixfoundation.sensitivity.paired_spread import PairedSummary
+from pixfoundation.sensitivity.statistics import Spread
 
 Format = Literal["markdown", "latex", "csv"]
 COLUMNS = (
@@ -43,11 +45,39 @@ def rows(runs: Sequence[Sensitivity], every: bool = False) -> list[tuple[str, ..
         runs: The summaries.
         every: Whether to show every measure, and not only those of the published table.
     """
-    return [
-        _row(run.name, summary)
-        for run in runs
-        for summary in (run.summaries if every else run.shown())
-    ]
+    table: list[tuple[str, ...]] = []
+    for run in runs:
+        table += [_row(run.name, summary) for summary in (run.summaries if every else run.shown())]
+        table += [_paired_row(run.name, one) for one in run.paired if every or one.figure == "S"]
+    return table
+
+
+def _paired_row(name: str, summary: PairedSummary) -> tuple[str, ...]:
+    spread = summary.spread
+    titles = {"S": "S", "grove": "Grove", "both": "both right", "vqa_only": "answers only"}
+    titles |= {"grounding_only": "masks only", "neither": "neither right"}
+    return (
+        name,
+        f"{summary.kind} ({len(summary.variants)})",
+        titles[summary.figure],
+        *_spread_cells(spread, "-", summary.worst.index, summary.best.index),
+        "-",
+        "-",
+        "-",
+    )
+
+
+def _spread_cells(spread: Spread, p: str, worst: int, best: int) -> tuple[str, ...]:
+    """Return the cells from the default prompt to the best variant."""
+    return (
+        percent(spread.default, bound_digits=0),
+        percent(spread.mean, bound_digits=0),
+        percent(spread.deviation, interval=False),
+        percent(spread.range, interval=False),
+        f"{100 * spread.means[spread.worst]:.1f} ({worst:02d})",
+        p,
+        f"{100 * spread.means[spread.best]:.1f} ({best:02d})",
+    )
 
 
 def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
@@ -59,13 +89,12 @@ def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
         name,
         f"{summary.kind} ({len(summary.variants)})",
         f"{summary.measure.symbol} {selector}" if selector else f"{summary.measure.symbol}{unit}",
-        percent(spread.default, bound_digits=0),
-        percent(spread.mean, bound_digits=0),
-        percent(spread.deviation, interval=False),
-        percent(spread.range, interval=False),
-        f"{100 * spread.means[spread.worst]:.1f} ({summary.worst.index:02d})",
-        "-" if test is None else f"{test.p_corrected:.3f}",
-        f"{100 * spread.means[spread.best]:.1f} ({summary.best.index:02d})",
+        *_spread_cells(
+            spread,
+            "-" if test is None else f"{test.p_corrected:.3f}",
+            summary.worst.index,
+            summary.best.index,
+        ),
         percent(summary.flips, bound_digits=0),
         _number(summary.agreement),
         "-"

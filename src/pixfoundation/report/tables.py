@@ -16,8 +16,10 @@ from pixfoundation.scoring.conditions import (
     told_apart,
 )
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import BOUNDS, Scores, marked
+from pixfoundation.wording import counted
 
 Format = Literal["markdown", "latex", "csv"]
 COLUMNS = ("A†", "A", "M†", "M", "S")
@@ -123,7 +125,11 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
     """
     lines: list[Line] = []
     few = size is not None and len(scores.samples) < size
-    marks = [scores.completeness.mark, f"{len(scores.samples)} of {size} samples" if few else None]
+    marks = [
+        _case(scores),
+        scores.completeness.mark,
+        f"{len(scores.samples)} of {size} samples" if few else None,
+    ]
     state = "".join(f" [{mark}]" for mark in marks if mark)
     for paired in _paired(scores, selectors):
         name = paired.selector or ""
@@ -140,6 +146,16 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
             )
         )
     return lines
+
+
+def _case(scores: Scores) -> str | None:
+    """Return which prompts a line is of; None for a run without variants."""
+    if not scores.variants:
+        return None
+    if scores.prompts is PromptCase.DEFAULT:
+        return "default prompt"
+    name = {PromptCase.MEAN: "mean over", PromptCase.WORST: "worst of"}[scores.prompts]
+    return f"{name} {counted(len(scores.variants), 'variant')}"
 
 
 def _paired(scores: Scores, selectors: Sequence[str] | None) -> list[Paired]:

@@ -7,7 +7,7 @@ runs suggest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pixfoundation.errors import DataError
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.conditions import (
     check_same_truth,
@@ -22,7 +23,9 @@ from pixfoundation.scoring.conditions import (
     told_apart,
 )
 from pixfoundation.scoring.intervals import Estimate, percent
-from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.scoring.notes import prompts_note
+from pixfoundation.scoring.options import PromptCase, ScoreOptions
+from pixfoundation.scoring.over_variants import prompt_variants, score_over_variants
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.wording import aligned, counted
@@ -85,6 +88,7 @@ class Comparison:
         differences: Differences by name of the number, such as `accuracy.protocol2.pair`.
         dropped: Number of samples that only one of the runs has.
         conditions: In which conditions the runs differ besides the model, with both values.
+        prompts: Which prompts the figures are of, in sentences; none for runs without variants.
     """
 
     first: Scores
@@ -92,6 +96,7 @@ class Comparison:
     differences: Mapping[str, Difference]
     dropped: int
     conditions: Mapping[str, tuple[str, ...]]
+    prompts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         cells = [
@@ -108,7 +113,7 @@ class Comparison:
         runs = (self.first, self.second)
         notes = [f"{r.name}: {r.completeness.sentence}" for r in runs if r.completeness.sentence]
         notes += [f"The runs differ in {c}: {'; '.join(v)}." for c, v in self.conditions.items()]
-        return "\n".join([title, aligned([head, *cells]), *notes])
+        return "\n".join([title, aligned([head, *cells]), *self.prompts, *notes])
 
     def to_frame(self) -> pd.DataFrame:
         """Return the differences as a pandas data frame, see `scoring.frames.differences_frame`.
@@ -135,6 +140,11 @@ class Comparison:
                 if self.conditions
                 else {}
             ),
+            **(
+                {"prompts": {"use": self.first.prompts.value, "notes": list(self.prompts)}}
+                if self.prompts
+                else {}
+            ),
             "differences": {name: d.to_json() for name, d in self.differences.items()},
         }
 
@@ -151,16 +161,58 @@ def compare(
 
     Raises:
         RunError: If a run directory cannot be read.
-        DataError: If the runs share no samples, or differ in their ground truth.
+        DataError: If the runs share no samples, or differ in their ground truth; or if figures over
+            variants are asked for, and the runs share none.
     """
     runs = [RunDirectory(first), RunDirectory(second)]
     shared = [id for id in runs[0].samples if id in runs[1].samples]
     if not shared:
         raise DataError(f"{first} and {second} share no samples.")
     check_same_truth(runs[0].samples, runs[1].samples, f"{first} and {second}")
-    a, b = told_apart([score(run, options, only=shared) for run in runs])
+    if options is None or options.prompts is PromptCase.DEFAULT:
+        a, b = told_apart([score(run, options, only=shared) for run in runs])
+    else:
+        a, b = told_apart(_over_shared_variants(runs, shared, options))
     dropped = len(runs[0].samples) + len(runs[1].samples) - 2 * len(shared)
-    return Comparison(a, b, _differences(a, b), dropped, differing_conditions([a, b]))
+    conditions = differing_conditions([a, b])
+    return Comparison(a, b, _differences(a, b), dropped, conditions, _prompts(a, b))
+
+
+def _over_shared_variants(
+    runs: Sequence[RunDirectory], ids: Sequence[str], options: ScoreOptions
+) -> list[Scores]:
+    """Score two runs over the variants that both have.
+
+    Raises:
+        DataError: If they share no variant, or variants of one name differ.
+    """
+    first, second = (RunRecords.of(run, ids) for run in runs)
+    others = prompt_variants(second)
+    shared = [variant for variant in prompt_variants(first) if variant in others]
+    if not shared:
+        raise DataError(
+            f"{runs[0].path} and {runs[1].path} share no variants, so there is no "
+            f"{options.prompts.value} over them."
+        )
+    for variant in shared:
+        a, b = ({s.id: s for s in records.at(variant).samples} for records in (first, second))
+        check_same_truth(a, b, f"{runs[0].path} and {runs[1].path}")
+    scored: list[Scores] = []
+    for records in (first, second):
+        scored.append(score_over_variants(records, options, shared))
+    return scored
+
+
+def _prompts(first: Scores, second: Scores) -> tuple[str, ...]:
+    """Say which prompts the figures are of; nothing for two runs without variants."""
+    if first.prompts is not PromptCase.DEFAULT:
+        note = prompts_note(first.prompts, first.variants)
+        return (f"Over the variants that both runs have. {note}",)
+    return tuple(
+        f"{run.name}: {note[0].lower()}{note[1:]}"
+        for run in (first, second)
+        if run.variants and (note := prompts_note(run.prompts, run.variants))
+    )
 
 
 def _differences(first: Scores, second: Scores) -> dict[str, Difference]:

@@ -32,7 +32,7 @@ def figures_frame(scores: Scores) -> pd.DataFrame:
         for labels, estimate in _figures(scores)
     ]
     columns = ["run", "dataset", "measure", "protocol", "selector", "samples"]
-    return _pandas().DataFrame(rows, columns=[*columns, "value", "low", "high", "n"])
+    return load_pandas().DataFrame(rows, columns=[*columns, "value", "low", "high", "n"])
 
 
 def samples_frame(scores: Scores) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def samples_frame(scores: Scores) -> pd.DataFrame:
                         **sample.tags,
                     }
                 )
-    return _pandas().DataFrame(rows)
+    return load_pandas().DataFrame(rows)
 
 
 def _figures(scores: Scores) -> Iterator[tuple[dict[str, Any], Estimate]]:
@@ -92,7 +92,12 @@ def _numbers(estimate: Estimate) -> dict[str, Any]:
     return {"value": estimate.value, "low": low, "high": high, "n": estimate.n}
 
 
-def _pandas() -> Any:
+def load_pandas() -> Any:
+    """Return the module pandas.
+
+    Raises:
+        PrerequisiteError: If pandas is not installed.
+    """
     try:
         import pandas  # pyright: ignore[reportMissingTypeStubs]
     except ModuleNotFoundError as error:
@@ -125,4 +130,4 @@ def differences_frame(comparison: Comparison) -> pd.DataFrame:
                 "n": min(difference.first.n, difference.second.n),
             }
         )
-    return _pandas().DataFrame(rows)
+    return load_pandas().DataFrame(rows)

@@ -8,6 +8,7 @@ gets its interval from the same resampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -118,6 +119,16 @@ class Bootstrap:
         generator = np.random.default_rng(self._seed)
         shares = np.full(self.units, 1 / self.units)
         return generator.multinomial(self.units, shares, self._replicates).astype(np.float64)
+
+    def over(self, places: Sequence[int]) -> Bootstrap:
+        """Return the same draws for some of the samples, so that figures share their pairs.
+
+        Args:
+            places: Places of these samples among those of this bootstrap, in their order.
+        """
+        own = copy(self)
+        own.unit = self.unit[np.asarray(places, dtype=np.intp)]
+        return own
 
     def mean(self, values: ArrayLike) -> Estimate:
         """Return the mean of one value per sample; a sample with NaN does not count."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pixfoundation.conventions import SimilarityThreshold
 from pixfoundation.runs.completeness import Completeness
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
+from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.scores import BOUNDS
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.similarity import PUBLISHED_THRESHOLD, Similarity
 from pixfoundation.types import Protocol
+from pixfoundation.variants import Variant
 from pixfoundation.wording import counted
 
 
@@ -83,6 +86,34 @@ def _threshold_notes(settings: Settings, similarity: Similarity) -> list[str]:
     return []
 
 
+def own_variants(records: RunRecords) -> tuple[Variant, ...]:
+    """Return the variants that a run has besides the samples that are looked at."""
+    if {sample.id for sample in records.samples} <= records.run.samples.keys():
+        return tuple(records.variants())
+    return ()
+
+
+def prompts_note(case: PromptCase, variants: Sequence[Variant]) -> str:
+    """Say which prompts the figures of a run with variants are of."""
+    number = counted(len(variants), "variant")
+    if case is PromptCase.DEFAULT:
+        return (
+            f"Under the default prompt alone; the run also has {number} of each sample, which "
+            "`pixfoundation sensitivity` summarises."
+        )
+    kinds = Counter(variant.kind for variant in variants)
+    named = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    if case is PromptCase.MEAN:
+        return (
+            f"Each figure is its mean over those of {number} ({named}) that change it; counts are "
+            "rounded means. Intervals resample pairs and variants."
+        )
+    return (
+        f"Worst case: each figure is the least over those of {number} ({named}) that change it, so "
+        "two figures may be of different variants."
+    )
+
+
 def data_notes(
     records: RunRecords,
     accuracies: Mapping[Protocol, Accuracy],
@@ -92,13 +123,8 @@ def data_notes(
     """Return the notes of the dataset, what is missing in the run, and what is not installed."""
     samples = records.samples
     notes = [*records.run.config.dataset.notes, *records.run.damage.sentences()]
-    variants = records.variants()
-    if variants and {sample.id for sample in samples} <= records.run.samples.keys():
-        notes.append(
-            "Under the default prompt alone; the run also has "
-            f"{counted(len(variants), 'variant')} of each sample, which `pixfoundation "
-            "sensitivity` summarises."
-        )
+    if variants := own_variants(records):
+        notes.append(prompts_note(PromptCase.DEFAULT, variants))
     for protocol, result in accuracies.items():
         if result.unanswered:
             verb = "has" if result.unanswered == 1 else "have"

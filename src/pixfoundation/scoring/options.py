@@ -27,6 +27,18 @@ class ParserName(StrEnum):
     PUBLISHED_CVBENCH = "published-cvbench"
 
 
+class PromptCase(StrEnum):
+    """Which prompts the figures of a run with variants are of.
+
+    `default` is the default prompt alone; `mean` is the mean of each figure over the variants that
+    change it, `worst` the least of them.
+    """
+
+    DEFAULT = "default"
+    MEAN = "mean"
+    WORST = "worst"
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreOptions:
     """How runs are scored; shared by scores, comparisons, tables and reports.
@@ -50,6 +62,8 @@ class ScoreOptions:
         boundary: Whether the scores of referring segmentation hold boundary IoU.
         selectors: Selectors to measure; None for those of the published tables that the run has.
         selector: Selector that leads the tables; None for the first that the run has.
+        prompts: Which prompts the figures are of, for scores, comparisons and tables of runs with
+            variants.
 
     Raises:
         DataError: If an option has no such value.
@@ -68,15 +82,18 @@ class ScoreOptions:
     boundary: bool = False
     selectors: tuple[str, ...] | None = None
     selector: str | None = None
+    prompts: PromptCase = PromptCase.DEFAULT
 
     def __post_init__(self) -> None:
         """Convert plain strings, and check the values."""
-        for name, kind in (
+        kinds: tuple[tuple[str, type[StrEnum]], ...] = (
             ("parser", ParserName),
             ("empty", EmptyTruth),
             ("native", NativeMasks),
             ("convention", ReferringConvention),
-        ):
+            ("prompts", PromptCase),
+        )
+        for name, kind in kinds:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _member(kind, name, value))
         if self.selectors is not None:
@@ -116,3 +133,20 @@ def _member(kind: type[StrEnum], name: str, value: str) -> StrEnum:
     if value not in known:
         raise DataError(f"{name} must be one of {', '.join(known)}, but is {value!r}.")
     return kind(value)
+
+
+def refuse_other_prompts(options: ScoreOptions | None, what: str) -> None:
+    """Refuse figures over variants where only those of the default prompt have a meaning.
+
+    Args:
+        options: How a run is scored; None for the defaults.
+        what: What is made of the scores, as the subject of a sentence.
+
+    Raises:
+        DataError: If the options ask for the mean over variants or the worst case.
+    """
+    if options is not None and options.prompts is not PromptCase.DEFAULT:
+        raise DataError(
+            f"{what} shows the default prompt and the variants side by side, so `prompts` cannot "
+            f"be {options.prompts.value!r}. Scores, comparisons and tables take it."
+        )

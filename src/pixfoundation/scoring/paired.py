@@ -27,7 +27,7 @@ SUCCESS_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Numbers of pairs by what succeeds in both their images.
+    """Numbers of pairs by what succeeds in both their images; not whole in a mean over variants.
 
     Attributes:
         both: Pairs whose answers and masks succeed.
@@ -36,12 +36,12 @@ class Failures:
         neither: Pairs of which neither succeed.
     """
 
-    both: int
-    vqa_only: int
-    grounding_only: int
-    neither: int
+    both: float
+    vqa_only: float
+    grounding_only: float
+    neither: float
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, float]:
         """Return the counts as plain JSON data."""
         return {
             "both": self.both,

@@ -23,10 +23,11 @@ from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.notes import (
     completeness_notes,
     data_notes,
+    own_variants,
     selection_notes,
     settings_notes,
 )
-from pixfoundation.scoring.options import ParserName, ScoreOptions
+from pixfoundation.scoring.options import ParserName, PromptCase, ScoreOptions
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import BOUNDS, DEFAULT_SELECTORS, Scores
 from pixfoundation.scoring.settings import Settings, find_similarity, resolve_settings
@@ -58,11 +59,29 @@ def score(
     Raises:
         RunError: If the run directory cannot be read, or all of its answers failed.
         UnknownNameError: If a selector or the vectors are not known.
-        DataError: If the run has nothing for a named selector, or no verdicts of a named judge.
+        DataError: If the run has nothing for a named selector, no verdicts of a named judge, or no
+            variants where `options.prompts` asks for them.
         PrerequisiteError: If the similarity was asked for by name and no vectors are installed.
     """
     options = options or ScoreOptions()
     records = RunRecords.of(run, only)
+    if options.prompts is not PromptCase.DEFAULT:
+        from pixfoundation.scoring.over_variants import score_over_variants
+
+        return score_over_variants(records, options)
+    return score_records(records, options)
+
+
+def score_records(
+    records: RunRecords, options: ScoreOptions, bootstrap: Bootstrap | None = None
+) -> Scores:
+    """Score the samples that records look at, as they are; see `score`.
+
+    Args:
+        records: The records of a run, or of one of its variants.
+        options: How the run is scored.
+        bootstrap: The draws of the intervals, for these samples; None for draws of their own.
+    """
     run = records.run
     completeness = measure_completeness(records)
     if completeness.useless:
@@ -74,7 +93,7 @@ def score(
     required = "similarity" in (options.selectors or ())
     similarity = find_similarity(run, options.vectors, required=required)
     settings = resolve_settings(records, options, similarity)
-    bootstrap = Bootstrap(records.samples, settings.replicates, settings.seed)
+    bootstrap = bootstrap or Bootstrap(records.samples, settings.replicates, settings.seed)
     scoring = _Scoring(records, settings, bootstrap)
     accuracies, other_parser = scoring.accuracies()
     requested = {*(options.selectors or DEFAULT_SELECTORS), *options.named_selectors}
@@ -113,6 +132,7 @@ def score(
         bootstrap=bootstrap,
         referring=scoring.referring(groundings, options),
         boxes=scoring.boxes(groundings, accuracies),
+        variants=own_variants(records),
     )
 
 

@@ -18,11 +18,13 @@ from pixfoundation.scoring.answer_counts import AnswerCounts
 from pixfoundation.scoring.breakdowns import DERIVED_TAGS, distinct_values, values_of
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.referring import BoxScores, Referring
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
+from pixfoundation.variants import Variant
 from pixfoundation.wording import aligned, counted
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ class Scores:
         referring: Scores of referring segmentation by protocol and selector; empty if the samples
             have questions and no convention was asked for.
         boxes: Scores of boxes by protocol and selector; empty if no truth is a box.
+        prompts: Which prompts the figures are of.
+        variants: The variants that the run has, for figures of the default prompt; those that the
+            figures are over otherwise.
     """
 
     name: str
@@ -107,6 +112,8 @@ class Scores:
     boxes: Mapping[tuple[Protocol, str], BoxScores] = field(
         default_factory=dict[tuple[Protocol, str], BoxScores]
     )
+    prompts: PromptCase = PromptCase.DEFAULT
+    variants: tuple[Variant, ...] = ()
 
     @property
     def n_pairs(self) -> int:
@@ -274,6 +281,11 @@ class Scores:
         for key, table in (("referring", self.referring), ("boxes", self.boxes)):
             if table:
                 data[key] = _nested(table)
+        if self.variants:
+            data["prompts"] = {
+                "use": self.prompts.value,
+                "variants": [str(variant) for variant in self.variants],
+            }
         if self.other_parser is not None:
             data["accuracy"]["protocol2"]["other_parser"] = self.other_parser.to_json()
         if per_image:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,22 +12,27 @@ from pixfoundation.errors import DataError
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.paired import Failures
 from pixfoundation.scoring.scores import Scores
+from pixfoundation.sensitivity.agreement import (
+    VarianceShares,
+    interval_alpha,
+    nominal_alpha,
+    variance_shares,
+)
 from pixfoundation.sensitivity.measures import Measure, build_table, measures_of
+from pixfoundation.sensitivity.paired_spread import PairedSummary, paired_summaries
 from pixfoundation.sensitivity.statistics import (
     Resampling,
     Spread,
-    VarianceShares,
     VariantTable,
     VariantTest,
     flips,
-    interval_alpha,
-    nominal_alpha,
-    rank_stability,
     spread,
-    variance_shares,
     worse_than_default,
 )
 from pixfoundation.variants import Variant, kinds
+
+if TYPE_CHECKING:
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +50,7 @@ class KindSummary:
         shares: Shares of variance; None if they are not defined.
         tests: Test of each variant against the default prompt.
         table: The values that all of this is made of.
+        resampling: The draws of the intervals.
     """
 
     kind: str
@@ -56,6 +62,7 @@ class KindSummary:
     shares: VarianceShares | None
     tests: tuple[VariantTest | None, ...]
     table: VariantTable
+    resampling: Resampling
 
     @property
     def worst(self) -> Variant:
@@ -69,7 +76,6 @@ class KindSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain JSON data; fractions run from 0 to 1."""
-        means, tests = self.spread.means, self.tests
         return {
             "kind": self.kind,
             "measure": self.measure.name,
@@ -78,8 +84,14 @@ class KindSummary:
             "mean": self.spread.mean.to_json(),
             "standard_deviation": self.spread.deviation.to_json(),
             "range": self.spread.range.to_json(),
-            "worst": _case(self.worst, means[self.spread.worst], tests[self.spread.worst]),
-            "best": _case(self.best, means[self.spread.best], tests[self.spread.best]),
+            "worst": {
+                **_case(self, self.spread.worst),
+                "interval": self.spread.least.to_json()["interval"],
+            },
+            "best": {
+                **_case(self, self.spread.best),
+                "interval": self.spread.greatest.to_json()["interval"],
+            },
             "flips": self.flips.to_json(),
             "agreement": self.agreement.to_json(),
             "variance": None
@@ -89,17 +101,17 @@ class KindSummary:
                 "sample": self.shares.sample.to_json(),
                 "interaction": self.shares.interaction.to_json(),
             },
-            "variants": [
-                _case(variant, mean, test)
-                for variant, mean, test in zip(self.variants, means, tests, strict=True)
-            ],
+            "variants": [_case(self, index) for index in range(len(self.variants))],
         }
 
 
-def _case(variant: Variant, mean: float, test: VariantTest | None) -> dict[str, Any]:
+def _case(summary: KindSummary, index: int) -> dict[str, Any]:
+    mean, test = summary.spread.means[index], summary.tests[index]
+    bounds = summary.spread.interval_of(index)
     data: dict[str, Any] = {
-        "variant": str(variant),
+        "variant": str(summary.variants[index]),
         "mean": None if np.isnan(mean) else float(mean),
+        "interval": None if bounds is None else list(bounds),
     }
     if test is not None:
         data |= {"difference": test.difference, "p": test.p, "p_corrected": test.p_corrected}
@@ -150,6 +162,7 @@ class Sensitivity:
         dataset: Name of the dataset.
         default: Scores under the default prompt.
         summaries: One per kind and measure.
+        paired: Spread of S, Grove and the failure split, by kind.
         lines: Paired scores under the default prompt and each variant.
         skipped: Number of samples without the variant, by kind and reason.
         unaltered: Number of variants that left their sample as it was, by kind.
@@ -160,6 +173,7 @@ class Sensitivity:
     dataset: str
     default: Scores
     summaries: tuple[KindSummary, ...]
+    paired: tuple[PairedSummary, ...]
     lines: tuple[VariantLine, ...]
     skipped: Mapping[str, Mapping[str, int]]
     unaltered: Mapping[str, int]
@@ -190,6 +204,48 @@ class Sensitivity:
             )
         ]
 
+    def paired_summary(self, kind: str, figure: str) -> PairedSummary:
+        """Return the spread of S, Grove or a part of the failure split over a kind.
+
+        Raises:
+            DataError: If the run has no such kind or figure.
+        """
+        for summary in self.paired:
+            if (summary.kind, summary.figure) == (kind, figure):
+                return summary
+        known = sorted({f"{s.kind}: {s.figure}" for s in self.paired})
+        raise DataError(f"There is no {figure!r} over {kind!r}. There are: {', '.join(known)}.")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per kind and figure, see `sensitivity.frames.summaries_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.sensitivity.frames import summaries_frame
+
+        return summaries_frame(self)
+
+    def variants_frame(self) -> pd.DataFrame:
+        """Return one row per figure and variant, see `sensitivity.frames.variants_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.sensitivity.frames import variants_frame
+
+        return variants_frame(self)
+
+    def cells_frame(self) -> pd.DataFrame:
+        """Return one row per figure, variant and item, see `sensitivity.frames.cells_frame`.
+
+        Raises:
+            PrerequisiteError: If pandas is not installed.
+        """
+        from pixfoundation.sensitivity.frames import cells_frame
+
+        return cells_frame(self)
+
     def to_json(self) -> dict[str, Any]:
         """Return all numbers as plain JSON data; fractions run from 0 to 1."""
         return {
@@ -198,6 +254,7 @@ class Sensitivity:
             "n_samples": len(self.default.samples),
             "settings": self.default.settings.to_json(),
             "summaries": [summary.to_json() for summary in self.summaries],
+            "paired": [summary.to_json() for summary in self.paired],
             "lines": [line.to_json() for line in self.lines],
             "skipped": {kind: dict(reasons) for kind, reasons in self.skipped.items()},
             "unaltered": dict(self.unaltered),
@@ -247,6 +304,11 @@ def summarise(
         default.dataset,
         default,
         tuple(summaries),
+        tuple(
+            summary
+            for kind, members in groups.items()
+            for summary in paired_summaries(kind, default, members, replicates, seed)
+        ),
         tuple(lines),
         skipped or {},
         unaltered or {},
@@ -283,6 +345,7 @@ def _summary(
         variance_shares(table, resampling),
         tuple(worse_than_default(table, seed)),
         table,
+        resampling,
     )
 
 
@@ -301,63 +364,3 @@ def _line(variant: Variant | None, scores: Scores) -> VariantLine:
 def _greatest(*estimates: Estimate | None) -> float | None:
     values = [e.value for e in estimates if e is not None and e.value is not None]
     return max(values, default=None)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
-    """How often one model is better than another over the variants of a kind.
-
-    Attributes:
-        first: Name of the first run.
-        second: Name of the second run.
-        kind: Name of the kind.
-        measure: Name of the measure.
-        default: Mean of the first minus mean of the second under the default prompt.
-        stability: Share of variants under which the first is better; a tie counts half.
-        n_variants: Number of variants that both runs have.
-    """
-
-    first: str
-    second: str
-    kind: str
-    measure: str
-    default: float
-    stability: float
-    n_variants: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the ranking as plain JSON data."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-def rankings(runs: Sequence[Sensitivity]) -> list[Ranking]:
-    """Compare every two runs, kind by kind and measure by measure, on the variants they share."""
-    result: list[Ranking] = []
-    for i, first in enumerate(runs):
-        for second in runs[i + 1 :]:
-            for own in first.summaries:
-                for other in second.summaries:
-                    if (own.kind, own.measure) == (other.kind, other.measure):
-                        result += _ranking(first, second, own, other)
-    return result
-
-
-def _ranking(
-    first: Sensitivity, second: Sensitivity, own: KindSummary, other: KindSummary
-) -> list[Ranking]:
-    shared = [variant for variant in own.variants if variant in other.variants]
-    if not shared or own.spread.default.value is None or other.spread.default.value is None:
-        return []
-    ours = own.spread.means[[own.variants.index(v) for v in shared]]
-    theirs = other.spread.means[[other.variants.index(v) for v in shared]]
-    return [
-        Ranking(
-            first.name,
-            second.name,
-            own.kind,
-            own.measure.name,
-            own.spread.default.value - other.spread.default.value,
-            rank_stability(ours, theirs),
-            len(shared),
-        )
-    ]

@@ -61,12 +61,13 @@ def build_table(
         varied: Scores under each variant, over the samples that have it.
     """
     samples = default.samples
+    ids = [sample.id for sample in samples]
     rows = [
-        _aligned(measure, scores, [variant_id(sample.id, variant) for sample in samples])
+        aligned(scores, _values(measure, scores), [variant_id(id, variant) for id in ids])
         for variant, scores in varied.items()
     ]
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(samples))
-    plain = _aligned(measure, default, [sample.id for sample in samples])
+    plain = aligned(default, _values(measure, default), ids)
     unit = default.bootstrap.unit
     if not measure.by_pair:
         return VariantTable(plain, values, unit)
@@ -77,10 +78,15 @@ def build_table(
     )
 
 
-def _aligned(measure: Measure, scores: Scores, ids: Sequence[str]) -> Values:
-    """Return a value per id; NaN where the variant does not exist or nothing was asked."""
-    own = _values(measure, scores)
-    by_id = {s.id: float(v) for s, v in zip(scores.samples, own, strict=True)}
+def aligned(scores: Scores, values: Values, ids: Sequence[str]) -> Values:
+    """Return a value per id; NaN where the variant does not exist or nothing was asked.
+
+    Args:
+        scores: The scores that the values are of.
+        values: A value per sample of the scores, float64 [samples].
+        ids: Ids of samples, or of variants of samples.
+    """
+    by_id = {s.id: float(v) for s, v in zip(scores.samples, values, strict=True)}
     return np.array([by_id.get(id, np.nan) for id in ids])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.scoring.options import ScoreOptions, refuse_other_prompts
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.sensitivity.analysis import Sensitivity, summarise
@@ -27,8 +27,10 @@ def measure_sensitivity(
 
     Raises:
         RunError: If the run directory cannot be read.
-        DataError: If the run has no variants, or nothing for a named selector.
+        DataError: If the run has no variants, or nothing for a named selector; or if the options
+            ask for other prompts than the default, which are all shown.
     """
+    refuse_other_prompts(options, "The sensitivity of a run")
     options = options or ScoreOptions()
     records = RunRecords.of(run)
     reasons: dict[str, Counter[str]] = {}

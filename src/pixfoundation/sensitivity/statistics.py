@@ -42,6 +42,11 @@ class VariantTable:
         """Number of pairs."""
         return int(self.unit.max()) + 1 if self.unit.size else 0
 
+    @property
+    def means(self) -> Values:
+        """The mean under each variant over the items that have it, float64 [variants]."""
+        return _row_means(self.values)
+
 
 class Resampling:
     """Draws of the pairs and the variants of a table.
@@ -95,8 +100,8 @@ class Resampling:
             draws = numerators / ((self.pairs @ below.T) * self.variants).sum(axis=1)
         return Estimate(value, n, draws)
 
-    def each(self, statistic: Callable[[Values], float]) -> Values:
-        """Compute a statistic on drawn tables.
+    def each(self, statistic: Callable[[Values], float | tuple[float, ...]]) -> Values:
+        """Compute a statistic, or several at once, on drawn tables.
 
         A variant that is drawn twice counts once, since it agrees with itself.
 
@@ -104,10 +109,10 @@ class Resampling:
             statistic: Takes a table, float64 [variants, items]; NaN if it cannot be computed.
 
         Returns:
-            float64 [draws], at most `SLOW_REPLICATES` draws.
+            float64 [draws] or [draws, statistics], at most `SLOW_REPLICATES` draws.
         """
         members = [np.flatnonzero(self._table.unit == unit) for unit in range(self._table.units)]
-        drawn: list[float] = []
+        drawn: list[float | tuple[float, ...]] = []
         for weights, variants in zip(
             self.pairs[:SLOW_REPLICATES], self.variants[:SLOW_REPLICATES], strict=True
         ):
@@ -127,14 +132,20 @@ class Spread:
         mean: Mean over variants and items.
         deviation: Standard deviation of the variants' means.
         range: Greatest minus least mean of a variant.
+        least: Mean of the worst variant.
+        greatest: Mean of the best variant.
         means: Mean of each variant, float64 [variants].
+        drawn: Mean of each variant over the drawn pairs, float64 [replicates, variants].
     """
 
     default: Estimate
     mean: Estimate
     deviation: Estimate
     range: Estimate
+    least: Estimate
+    greatest: Estimate
     means: Values
+    drawn: Values
 
     @property
     def worst(self) -> int:
@@ -146,29 +157,54 @@ class Spread:
         """Index of the variant with the greatest mean."""
         return int(np.nanargmax(self.means))
 
+    def interval_of(self, index: int) -> tuple[float, float] | None:
+        """Return the 95 % interval of the mean of one variant, over draws of the pairs."""
+        return Estimate(float(self.means[index]), 0, self.drawn[:, index]).interval
+
 
 def spread(table: VariantTable, resampling: Resampling) -> Spread:
     """Measure the spread of a table that has at least one variant with a value."""
+    return spread_of(
+        table.means, resampling.means, default_of_varied(table, resampling), resampling
+    )
+
+
+def default_of_varied(table: VariantTable, resampling: Resampling) -> Estimate:
+    """Return the mean under the default prompt, over the items that have a variant."""
     varied = ~np.isnan(table.values).all(axis=0)
-    compared = VariantTable(np.where(varied, table.default, np.nan), table.values, table.unit)
+    default = np.where(varied, table.default, np.nan)
     n = int((varied & ~np.isnan(table.default)).sum())
-    means = _row_means(table.values)
-    drawn = resampling.means
-    defaults = _mean_over_pairs(compared.default[None], table.unit, resampling.pairs)[:, 0]
+    draws = _mean_over_pairs(default[None], table.unit, resampling.pairs)[:, 0]
+    return Estimate(_mean(default), n, draws)
+
+
+def spread_of(means: Values, drawn: Values, default: Estimate, resampling: Resampling) -> Spread:
+    """Measure the spread of a figure that is known under every variant, and on every draw.
+
+    Args:
+        means: The figure under each variant, float64 [variants].
+        drawn: The same on each draw of the pairs, float64 [replicates, variants].
+        default: The figure under the default prompt.
+        resampling: Draws of the pairs and variants.
+    """
+    n = default.n
     mean = resampling.over_variants(drawn)
     count = resampling.variants.sum(axis=1)
     squares = resampling.over_variants((drawn - mean[:, None]) ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         deviations = np.sqrt(squares * count / (count - 1)) if len(means) > 1 else np.zeros(0)
     drawn_means = np.where(resampling.variants > 0, drawn, np.nan)
-    ranges = _nan_extreme(np.nanmax, drawn_means) - _nan_extreme(np.nanmin, drawn_means)
+    highest, lowest = (_nan_extreme(extreme, drawn_means) for extreme in (np.nanmax, np.nanmin))
     several = int((~np.isnan(means)).sum()) > 1
     return Spread(
-        default=Estimate(_mean(compared.default), n, defaults),
+        default=default,
         mean=Estimate(float(np.nanmean(means)), n, mean),
         deviation=Estimate(float(np.nanstd(means, ddof=1)) if several else None, n, deviations),
-        range=Estimate(float(np.nanmax(means) - np.nanmin(means)), n, ranges),
+        range=Estimate(float(np.nanmax(means) - np.nanmin(means)), n, highest - lowest),
+        least=Estimate(float(np.nanmin(means)), n, lowest),
+        greatest=Estimate(float(np.nanmax(means)), n, highest),
         means=means,
+        drawn=drawn,
     )
 
 
@@ -183,124 +219,6 @@ def flips(table: VariantTable, resampling: Resampling, threshold: float = 0.5) -
     changed = (table.values > threshold) != (table.default > threshold)[None]
     unknown = np.isnan(table.values) | np.isnan(table.default)[None]
     return resampling.share(np.where(unknown, np.nan, changed.astype(np.float64)))
-
-
-def nominal_alpha(values: Values) -> float:
-    """Return Krippendorff's alpha of categories, with variants as raters of the items.
-
-    Args:
-        values: Codes of the categories, float64 [variants, items]; NaN where there is none.
-
-    Returns:
-        1 for full agreement, 0 for that of chance; NaN if it is not defined, as where all values
-        are the same.
-    """
-    codes = np.unique(values[~np.isnan(values)])
-    counts = np.array([(values == code).sum(axis=0) for code in codes], dtype=np.float64)
-    return _alpha(counts, 1.0 - np.eye(len(codes)))
-
-
-def interval_alpha(values: Values) -> float:
-    """Return Krippendorff's alpha of numbers, with variants as raters of the items.
-
-    Args:
-        values: The numbers, float64 [variants, items]; NaN where there is none.
-
-    Returns:
-        As `nominal_alpha`.
-    """
-    present = ~np.isnan(values)
-    counted = present.sum(axis=0)
-    used = counted > 1
-    numbers, n = np.where(present, values, 0.0)[:, used], counted[used].astype(np.float64)
-    total = float(n.sum())
-    if total < 2:
-        return np.nan
-    # Sum over ordered pairs of squared differences: 2 (m sum x^2 - (sum x)^2) in an item of m.
-    sums, squares = numbers.sum(axis=0), (numbers**2).sum(axis=0)
-    observed = float((2 * (n * squares - sums**2) / (n - 1)).sum()) / total
-    expected = 2 * (total * squares.sum() - sums.sum() ** 2) / (total * (total - 1))
-    return 1 - observed / expected if expected > 1e-15 else np.nan
-
-
-def _alpha(counts: Values, distance: Values) -> float:
-    """Return alpha from the number of raters per category and item, float64 [codes, items]."""
-    counted = counts.sum(axis=0)
-    used = counts[:, counted > 1]
-    n, total = used.sum(axis=0), used.sum()
-    if total < 2:
-        return np.nan
-    observed = float((np.einsum("ci,cd,di->i", used, distance, used) / (n - 1)).sum()) / total
-    totals = used.sum(axis=1)
-    expected = float(totals @ distance @ totals) / (total * (total - 1))
-    return 1 - observed / expected if expected else np.nan
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VarianceShares:
-    """Where the variance of a table comes from; the shares add up to 1.
-
-    Attributes:
-        variant: Share of the variants: some are worse than others for all items.
-        sample: Share of the items: some are harder than others under all variants.
-        interaction: The rest: a variant hurts one item and helps another, or noise.
-    """
-
-    variant: Estimate
-    sample: Estimate
-    interaction: Estimate
-
-
-def variance_shares(table: VariantTable, resampling: Resampling) -> VarianceShares | None:
-    """Split the variance by a two-way layout with random effects.
-
-    Items that lack a variant are left out. Negative components count as 0.
-
-    Returns:
-        The shares; None if fewer than two variants or items remain, or nothing varies.
-    """
-    values = variance_components(table.values)
-    if values is None:
-        return None
-    drawn = np.stack(
-        [resampling.each(lambda cells, i=i: _component(cells, i)) for i in range(3)], axis=0
-    )
-    n = int((~np.isnan(table.values)).all(axis=0).sum())
-    return VarianceShares(
-        *(Estimate(value, n, draws) for value, draws in zip(values, drawn, strict=True))
-    )
-
-
-def _component(cells: Values, index: int) -> float:
-    shares = variance_components(cells)
-    return np.nan if shares is None else shares[index]
-
-
-def variance_components(values: Values) -> tuple[float, float, float] | None:
-    """Return the shares of variant, item and interaction; None if they are not defined.
-
-    Args:
-        values: float64 [variants, items]; items with NaN are left out.
-    """
-    cells = values[:, ~np.isnan(values).any(axis=0)]
-    rows, columns = cells.shape
-    if rows < 2 or columns < 2:
-        return None
-    grand = cells.mean()
-    by_row, by_column = cells.mean(axis=1), cells.mean(axis=0)
-    row_square = columns * ((by_row - grand) ** 2).sum() / (rows - 1)
-    column_square = rows * ((by_column - grand) ** 2).sum() / (columns - 1)
-    residuals = cells - by_row[:, None] - by_column[None] + grand
-    residual_square = (residuals**2).sum() / ((rows - 1) * (columns - 1))
-    components = (
-        max(float(row_square - residual_square) / columns, 0.0),
-        max(float(column_square - residual_square) / rows, 0.0),
-        float(residual_square),
-    )
-    total = sum(components)
-    if total <= 1e-15:
-        return None
-    return (components[0] / total, components[1] / total, components[2] / total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +281,19 @@ def rank_stability(first: Values, second: Values) -> float:
     """
     both = ~(np.isnan(first) | np.isnan(second))
     return float(np.mean((np.sign(first[both] - second[both]) + 1) / 2)) if both.any() else np.nan
+
+
+def rank_draws(first: Values, second: Values, seed: int = 2024) -> Values:
+    """Return the rank stability on draws of pairs and variants, float64 [replicates].
+
+    Args:
+        first: Mean of the first model under each variant, by draw, float64 [replicates, variants].
+        second: Mean of the second model, on the same draws of pairs.
+        seed: Seed of the draws of variants.
+    """
+    replicates, count = first.shape
+    weights = _draws(np.random.default_rng(seed), count, replicates)
+    return _weighted_mean((np.sign(first - second) + 1) / 2, weights)
 
 
 # ---- weighted sums -----------------------------------------------------------------------------

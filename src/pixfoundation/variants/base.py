@@ -237,6 +237,8 @@ class VariantKind(Protocol):
         name: The name that a user types.
         aspect: What the variants change.
         count: Number of variants there are; None if they are drawn, so that any number can be had.
+        control: Whether the variants are a control and no other prompt, so that they count in no
+            mean over variants; may be left out, for False.
     """
 
     name: str

@@ -199,6 +199,7 @@ class OtherImage:
     name = "other-image"
     aspect = Aspect.IMAGE
     count = 1
+    control = True
 
     def __init__(self, settings: VariantSettings) -> None:
         """Take no setting."""
