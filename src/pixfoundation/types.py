@@ -110,6 +110,14 @@ class Sample:
         """Whether an answer to the question can be right or wrong."""
         return self.question is not None and (self.answer is not None or bool(self.references))
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether a mask is right or wrong here: there is an expression, or evidence of an answer.
+
+        Evidence may be an empty part: the answer needs none.
+        """
+        return self.expression is not None or bool(self.parts)
+
     def asks(self, protocol: Protocol) -> bool:
         """Return whether the sample holds what a protocol asks about.
 

@@ -198,7 +198,7 @@ def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
         "expression": sample.expression,
         "tags": dict(sample.tags),
     }
-    if sample.expression is not None and sample.mask.is_empty:
+    if sample.has_truth and sample.mask.is_empty:
         entry["absent"] = True
     return entry, {
         "image": source,

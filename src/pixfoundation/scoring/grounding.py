@@ -165,7 +165,7 @@ def measure(
     measured = _overlaps(samples, masks, asked, protocol)
     counted = measured.counted(conventions.empty_truth)
     iou = np.where(counted, measured.iou, np.nan)
-    has_expression = np.array([sample.expression is not None for sample in samples], dtype=bool)
+    has_expression = np.array([sample.has_truth for sample in samples], dtype=bool)
     expected = [c for c, a in zip(offered, asked, strict=True) if a]
     choices = [
         selection

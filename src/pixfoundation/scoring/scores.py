@@ -169,7 +169,7 @@ class Scores:
         cIoU, `giou.protocol3.native`.
         """
         table: dict[str, dict[str, Estimate]] = {}
-        has_expression = np.array([s.expression is not None for s in self.samples], dtype=bool)
+        has_expression = np.array([s.has_truth for s in self.samples], dtype=bool)
         for value in self._values(tag):
             members = self.members(tag, value)
             row: dict[str, Estimate] = {}

@@ -97,6 +97,6 @@ def _values(measure: Measure, scores: Scores) -> NDArray[np.float64]:
     masks = scores.groundings.get((measure.protocol, measure.selector))
     if masks is None:
         return np.full(len(scores.samples), np.nan)
-    has_expression = np.array([s.expression is not None for s in scores.samples], dtype=bool)
+    has_expression = np.array([s.has_truth for s in scores.samples], dtype=bool)
     counted = masks.overlaps.counted(scores.settings.empty) & has_expression
     return np.where(counted, masks.overlaps.iou, np.nan)

@@ -1,0 +1,290 @@
+"""Datasets that pair answers with evidence: their published layouts, and runs over them."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixfoundation.datasets import datasets
+from pixfoundation.datasets.checking import check_data
+from pixfoundation.errors import DataError
+from pixfoundation.masks import Mask
+from pixfoundation.runs.importing import Outputs, import_outputs
+from pixfoundation.scoring.score import score
+
+SIZE = (20, 30)
+
+
+def picture(path, colour=(90, 120, 60)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (SIZE[1], SIZE[0]), colour).save(path)
+
+
+def block(top, left, bottom, right):
+    array = np.zeros(SIZE, bool)
+    array[top:bottom, left:right] = True
+    return Mask.from_array(array)
+
+
+def load(name, root):
+    return datasets.get(name)(root)
+
+
+# ---- layouts -------------------------------------------------------------------------------------
+
+
+def write_vistaqa(root):
+    masks = [block(2, 2, 8, 8), block(10, 10, 18, 20)]
+    for number, parts in ((2, masks), (10, [])):
+        picture(root / "images" / f"{number}.jpg")
+        data = {
+            "image": {"image_id": number, "file_name": f"{number}.jpg", "height": 20, "width": 30},
+            "question": "What is on the shelf?",
+            "answer": "two cups",
+            "task_type": "counting",
+            "task_domain": "indoor",
+            "num_instances": len(parts),
+            "hallucination": int(not parts),
+            "annotations": [
+                {"segmentation": part.to_json(), "bbox": [2, 2, 6, 6]} for part in parts
+            ],
+        }
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"{number}.json").write_text(json.dumps(data))
+    return root
+
+
+def write_vizwiz(root):
+    picture(root / "val" / "VizWiz_val_1.jpg")
+    masks = root / "binary_masks_png" / "val"
+    masks.mkdir(parents=True)
+    Image.fromarray(block(1, 1, 9, 9).decode()).convert("L").save(masks / "VizWiz_val_1.png")
+    entry = {"question": "What is this?", "most_common_answer": "a can", "answers": ["a can"]}
+    (root / "val_grounding.json").write_text(json.dumps({"VizWiz_val_1.jpg": entry}))
+    return root
+
+
+def write_vstar(root):
+    for kind, name in (("direct_attributes", "sa_1"), ("relative_position", "sa_2")):
+        picture(root / kind / f"{name}.jpg")
+        data = {
+            "target_object": ["scarf"] if name == "sa_1" else ["dog", "car"],
+            "bbox": [[2, 3, 6, 5]] if name == "sa_1" else [[2, 3, 6, 5], [20, 10, 5, 5]],
+            "question": "What is the colour of the scarf?",
+            "options": ["The scarf is red.", "The scarf is blue."],
+        }
+        (root / kind / f"{name}.json").write_text(json.dumps(data))
+    return root
+
+
+def write_multihopspatial(root):
+    picture(root / "data" / "images" / "a.jpg")
+    row = {
+        "id": 7,
+        "image_path": "a.jpg",
+        "question": "Which <ATT>red</ATT> thing is left of the box? "
+        "<choice>(a) cup (b) hat</choice> Give its bounding box.",
+        "answer": "(b) hat",
+        "bbox": [4, 2, 10, 8],
+        "hop": "2hop",
+        "view": "ego",
+        "image_resolution": "30x20",
+    }
+    (root / "data" / "multihop_test_4500.json").write_text(json.dumps([row]))
+    return root
+
+
+def treebench_row(**changes):
+    buffer = io.BytesIO()
+    Image.new("RGB", (SIZE[1], SIZE[0])).save(buffer, "JPEG")
+    return {
+        "index": 3,
+        "question": "What is the person holding?",
+        "multi-choice options": "A. a cup\nB. a hat",
+        "A": "a cup",
+        "B": "a hat",
+        "C": None,
+        "answer": "B",
+        "category": "Perception/Attributes",
+        "image": base64.b64encode(buffer.getvalue()).decode(),
+        "target_instances": "[[4, 2, 14, 10], [20, 0, 30, 5]]",
+        **changes,
+    }
+
+
+def write_treebench(root, *rows):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pylist(list(rows) or [treebench_row()])
+    parquet.write_table(table, root / "train-00000.parquet")
+    return root
+
+
+# ---- samples -------------------------------------------------------------------------------------
+
+
+def test_vistaqa_has_free_answers_and_cases_without_evidence(tmp_path):
+    with_evidence, without = load("vistaqa", write_vistaqa(tmp_path)).samples
+    assert [with_evidence.id, without.id] == ["2", "10"]
+    assert with_evidence.references == ("two cups",)
+    assert len(with_evidence.parts) == 2
+    assert with_evidence.tags["task_type"] == "counting"
+    assert without.mask.is_empty
+    assert without.has_truth
+    assert [with_evidence.asks(p) for p in (1, 2, 3)] == [True, False, False]
+
+
+def test_vizwiz_has_an_answer_and_a_mask(tmp_path):
+    [sample] = load("vizwiz-grounding", write_vizwiz(tmp_path)).samples
+    assert sample.references == ("a can",)
+    assert sample.mask == block(1, 1, 9, 9)
+
+
+def test_vstar_has_boxes_and_does_not_show_the_right_option_first(tmp_path):
+    one, two = load("vstar", write_vstar(tmp_path)).samples
+    assert one.options == ("The scarf is blue.", "The scarf is red.")
+    assert one.answer == "b"
+    assert one.boxes == ((2.0, 3.0, 8.0, 8.0),)
+    assert two.expression == "dog and car"
+    assert two.mask.area == 6 * 5 + 5 * 5
+
+
+def test_multihopspatial_has_options_within_the_question(tmp_path):
+    [sample] = load("multihopspatial", write_multihopspatial(tmp_path)).samples
+    assert sample.question == "Which red thing is left of the box?"
+    assert (sample.options, sample.answer) == (("cup", "hat"), "b")
+    assert sample.boxes == ((4.0, 2.0, 14.0, 10.0),)
+    assert sample.tags == {"hop": "2hop", "view": "ego"}
+
+
+def test_treebench_takes_its_images_from_the_table_once(tmp_path):
+    [sample] = load("treebench", write_treebench(tmp_path)).samples
+    assert sample.options == ("a cup", "a hat")
+    assert sample.answer == "b"
+    assert sample.boxes == ((4.0, 2.0, 14.0, 10.0), (20.0, 0.0, 30.0, 5.0))
+    assert sample.image == tmp_path / "images" / "3.jpg"
+    before = sample.image.stat().st_mtime_ns
+    load("treebench", tmp_path)
+    assert sample.image.stat().st_mtime_ns == before
+
+
+# ---- scores --------------------------------------------------------------------------------------
+
+
+def test_a_right_choice_with_the_right_box_is_grounded(tmp_path):
+    data = load("multihopspatial", write_multihopspatial(tmp_path / "data"))
+    answers = tmp_path / "answers.jsonl"
+    line = {"question_id": 7, "prompt": "x", "response": "(b)", "model_id": "m", "answer": "(b)"}
+    answers.write_text(json.dumps(line))
+    for mask, expected in ((block(2, 4, 10, 14), 1.0), (block(12, 4, 18, 14), 0.0)):
+        masks = tmp_path / "masks.json"
+        masks.write_text(json.dumps([{"sample": "7", "segmentation": mask.to_json()}]))
+        outputs = Outputs(1, masks=masks, answers=answers)
+        run = import_outputs(data, outputs, tmp_path / f"run{expected}", model="m").run
+        own = score(run).boxes[1, "native"]
+        assert own.accuracy.value == expected
+        assert own.iou.value == pytest.approx(expected)
+        assert own.right_and_grounded is not None
+        assert own.right_and_grounded.value == expected
+
+
+def test_evidence_without_an_expression_is_scored(tmp_path):
+    data = load("vistaqa", write_vistaqa(tmp_path / "data"))
+    masks, answers = tmp_path / "masks.json", tmp_path / "answers.jsonl"
+    entries = [{"sample": s.id, "segmentation": s.mask.to_json()} for s in data.samples]
+    masks.write_text(json.dumps(entries))
+    texts = {"2": "There are two cups.", "10": "Nothing."}
+    lines = [
+        json.dumps({"question_id": int(id), "prompt": "x", "response": t, "model_id": "m"})
+        for id, t in texts.items()
+    ]
+    answers.write_text("\n".join(lines))
+    outputs = Outputs(1, masks=masks, answers=answers)
+    run = import_outputs(data, outputs, tmp_path / "run", model="m").run
+    scores = score(run)
+    assert scores.groundings[1, "native"].present.value == 1.0
+    assert scores.groundings[1, "native"].present.n == 2
+    assert scores.accuracy[1].question.value == 0.5
+    assert scores.lead.grove is not None
+    assert scores.lead.grove.value == pytest.approx(0.5)
+
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("vistaqa", write_vistaqa),
+        ("vizwiz-grounding", write_vizwiz),
+        ("vstar", write_vstar),
+        ("multihopspatial", write_multihopspatial),
+        ("treebench", write_treebench),
+    ],
+)
+def test_nothing_is_wrong_with_a_good_folder_and_an_empty_one_is_named(tmp_path, name, write):
+    good, empty = tmp_path / "good", tmp_path / "empty"
+    good.mkdir()
+    empty.mkdir()
+    assert not check_data(name, write(good)).errors
+    with pytest.raises(DataError, match=str(empty)):
+        load(name, empty)
+
+
+def edited(root, file, **changes):
+    path = root / file
+    data = json.loads(path.read_text())
+    target = data[0] if isinstance(data, list) else data
+    target.update(changes)
+    path.write_text(json.dumps(data))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "file", "changes", "message"),
+    [
+        ("vistaqa", write_vistaqa, "annotations/2.json", {"answer": 3}, "'answer' must be a text"),
+        ("vistaqa", write_vistaqa, "annotations/2.json", {"annotations": None}, "must be a list"),
+        ("vistaqa", write_vistaqa, "annotations/2.json", {"image": {}}, "'file_name' must be"),
+        ("vstar", write_vstar, "direct_attributes/sa_1.json", {"bbox": [[1, 2, 3]]}, "a box is"),
+        ("vstar", write_vstar, "direct_attributes/sa_1.json", {"options": []}, "'options' must be"),
+        (
+            "multihopspatial",
+            write_multihopspatial,
+            "data/multihop_test_4500.json",
+            {"answer": "(e) dog"},
+            "is no option",
+        ),
+        (
+            "multihopspatial",
+            write_multihopspatial,
+            "data/multihop_test_4500.json",
+            {"question": "Which?"},
+            "<choice>",
+        ),
+    ],
+)
+def test_a_bad_entry_is_named_with_its_file(tmp_path, name, write, file, changes, message):
+    [error] = check_data(name, edited(write(tmp_path), file, **changes)).errors
+    assert error.file == tmp_path / file
+    assert message in error.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answer": "D"}, "one of 2 options"),
+        ({"image": "?"}, "not an image in base64"),
+        ({"target_instances": "[[1, 2]]"}, r"no [x0, y0, x1, y1]"),
+        ({"target_instances": "__import__('os')"}, "no list of boxes"),
+        ({"index": "../3"}, "'index' must be a number"),
+    ],
+)
+def test_a_bad_row_of_treebench_is_named(tmp_path, changes, message):
+    [error] = check_data("treebench", write_treebench(tmp_path, treebench_row(**changes))).errors
+    assert message in error.message
+    assert "row 0" in error.entry
