@@ -103,24 +103,6 @@ def split_fused(key: str, tensor: Tensor) -> Sequence[Tensor]:
 # ---- the language model -------------------------------------------------------------------------
 
 FINETUNED_LLM = "llm.base_model.model."  # how peft prefixes the keys of InternLM2
-_LANGUAGE = (
-    (r"^model\.tok_embeddings\.", "model.embed_tokens."),
-    (r"^output\.", "lm_head."),
-    (r"\.attention\.wo\.", ".self_attn.o_proj."),
-    (r"\.feed_forward\.w1\.", ".mlp.gate_proj."),
-    (r"\.feed_forward\.w3\.", ".mlp.up_proj."),
-    (r"\.feed_forward\.w2\.", ".mlp.down_proj."),
-    (r"\.attention_norm\.", ".input_layernorm."),
-    (r"\.ffn_norm\.", ".post_attention_layernorm."),
-)
-
-
-def language_name(key: str) -> str | tuple[str, ...]:
-    """Return the name(s) in a Llama of an InternLM2 key; a fused key has three names."""
-    layer, fused, _ = key.partition(".attention.wqkv.")
-    if fused:
-        return tuple(f"{layer}.self_attn.{part}_proj.weight" for part in "qkv")
-    return _apply(_LANGUAGE, key)
 
 
 def _apply(rules: Sequence[tuple[str, str]], name: str) -> str:

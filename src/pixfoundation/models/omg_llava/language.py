@@ -1,8 +1,4 @@
-"""InternLM2 as a Llama: fused weights split, the low-rank update merged, decoding with states.
-
-InternLM2 has the norms, rotary embedding and gated feed-forward of Llama. Only its query, key and
-value projections are fused, in one group per key-value head: the group's queries, key and value.
-"""
+"""InternLM2 with the low-rank update merged, and decoding with states."""
 
 from __future__ import annotations
 
@@ -12,15 +8,15 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json, some
-from pixfoundation.models.common.llm_settings import rope_parameters
+from pixfoundation.models.common.internlm2 import language_name, llama_config, split_groups
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement
 from pixfoundation.models.common.seg_token import greedy
-from pixfoundation.models.omg_llava.key_map import FINETUNED_LLM, language_name
+from pixfoundation.models.omg_llava.key_map import FINETUNED_LLM
 
 LORA_SCALE = 0.5  # alpha 256 over rank 512, as trained; not stored in the files
 ADAPTED = (
@@ -46,56 +42,6 @@ class Generation(NamedTuple):
     ids: Tensor
     states: Tensor
     seg_states: Tensor
-
-
-def read_config(folder: Path, base: Checkpoint, rows: int) -> LlamaConfig:
-    """Read the configuration of an InternLM2 folder as that of a Llama.
-
-    Args:
-        folder: Folder with config.json, from which numbers of heads, rotary base, norm epsilon and
-            stop token are read.
-        base: The folder's weights, from whose shapes the other sizes are read.
-        rows: Number of vocabulary rows after fine-tuning.
-
-    Raises:
-        CheckpointError: If the configuration is incomplete or does not fit the weights.
-    """
-    file = folder / "config.json"
-    stored = read_json(file)
-    try:
-        heads = int(stored["num_attention_heads"])
-        groups = int(stored.get("num_key_value_heads") or heads)
-        hidden = base.shapes["model.tok_embeddings.weight"][1]
-        fused = base.shapes["model.layers.0.attention.wqkv.weight"][0]
-        width = base.shapes["model.layers.0.feed_forward.w1.weight"][0]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder} is not an InternLM2 folder: {error} is missing or unusable. "
-            "Give the folder of internlm2-chat-7b."
-        ) from error
-    if heads % groups or hidden % heads or fused != (heads + 2 * groups) * (hidden // heads):
-        raise CheckpointError(
-            f"{file}: {heads} heads in {groups} groups do not fit the fused projection of {fused} "
-            f"rows at hidden size {hidden}. Configuration and weights belong to different models."
-        )
-    layers = {key.split(".")[2] for key in base.shapes if key.startswith("model.layers.")}
-    return LlamaConfig(
-        vocab_size=rows,
-        hidden_size=hidden,
-        intermediate_size=width,
-        num_hidden_layers=len(layers),
-        num_attention_heads=heads,
-        num_key_value_heads=groups,
-        head_dim=hidden // heads,
-        hidden_act=stored.get("hidden_act", "silu"),
-        max_position_embeddings=stored.get("max_position_embeddings", 2048),
-        rms_norm_eps=stored.get("rms_norm_eps", 1e-6),
-        rope_parameters=rope_parameters(stored),
-        tie_word_embeddings=False,
-        bos_token_id=stored.get("bos_token_id", 1),
-        eos_token_id=stored.get("eos_token_id", 2),
-        pad_token_id=None,
-    )
 
 
 def load_language_model(
@@ -127,7 +73,9 @@ def load_language_model(
         PrerequisiteError: If there is not enough memory.
     """
     stored = finetuned.shapes[f"{FINETUNED_LLM}model.tok_embeddings.weight"][0]
-    config = read_config(folder, base, stored if rows is None else len(rows))
+    file = folder / "config.json"
+    kept_rows = stored if rows is None else len(rows)
+    config = llama_config(read_json(file), base.shapes, kept_rows, file)
     groups = config.num_key_value_heads or config.num_attention_heads
     updates = read_updates(finetuned, base)
 
@@ -209,24 +157,6 @@ def read_updates(finetuned: Checkpoint, base: Checkpoint) -> dict[str, tuple[Ten
 def product(down: Tensor, up: Tensor, device: torch.device) -> Tensor:
     """Return the full matrix B A of a low-rank update, in float32."""
     return up.to(device).float() @ down.to(device).float()
-
-
-def split_groups(weight: Tensor, heads: int, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Split a fused projection into those of queries, keys and values.
-
-    Args:
-        weight: Fused weight, [(heads + 2 groups) * head size, inputs].
-        heads: Number of query heads.
-        groups: Number of key-value heads.
-    """
-    queries = heads // groups  # per group
-    parts = weight.view(groups, queries + 2, -1, weight.shape[-1])  # [groups, slots, head, inputs]
-    query, key, value = parts.split((queries, 1, 1), dim=1)
-    return (
-        query.reshape(-1, weight.shape[-1]),
-        key.reshape(-1, weight.shape[-1]),
-        value.reshape(-1, weight.shape[-1]),
-    )
 
 
 def generate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pixfoundation.models.omg_llava.tokenizer import TURN_END, TURN_START, InternTokens
+from pixfoundation.models.common.intern_tokens import TURN_END, TURN_START, InternLm2Tokens
 from pixfoundation.prompts import PromptTemplates
 
 TEMPLATES = PromptTemplates(identify="Can you please segment {expression} in the given image")
@@ -22,7 +22,7 @@ class PromptIds(NamedTuple):
     after: list[int]
 
 
-def prompt_ids(tokens: InternTokens, question: str) -> PromptIds:
+def prompt_ids(tokens: InternLm2Tokens, question: str) -> PromptIds:
     """Return the ids of a question in InternLM2's conversation, without a system message."""
     return PromptIds(
         tokens.encode(f"{TURN_START}user\n"),
