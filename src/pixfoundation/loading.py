@@ -51,8 +51,8 @@ def load_model(name: str, **options: Any) -> Model:
     """Load a model by its name, its hub id or its folder.
 
     Any image-text-to-text model of transformers can be loaded. Hub ids and folders of the other
-    model families (LISA, GLaMM, LLaVA-Grounding, OMG-LLaVA, Cambrian-1, installed plug-ins) are
-    recognised and loaded by their own adapters.
+    model families (LISA, GLaMM, LLaVA-Grounding, OMG-LLaVA, Sa2VA, Cambrian-1, installed plug-ins)
+    are recognised and loaded by their own adapters.
 
     Args:
         name: A name from `pixfoundation models`, a hub id such as `owner/name`, or a folder.

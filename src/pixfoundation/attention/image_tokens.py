@@ -168,7 +168,7 @@ def _qwen_vl(image: PromptImage) -> ImageLayout:
     merge = image.config.vision_config.spatial_merge_size
     if frames != 1:
         raise AttentionError(f"Expected one still image, but got {frames} frames.")
-    return _checked(image.at, GridFrame.stretched(height // merge, width // merge, image.size))
+    return grid_layout(image.at, image.size, (height // merge, width // merge))
 
 
 def _internvl(image: PromptImage) -> ImageLayout:
@@ -178,11 +178,8 @@ def _internvl(image: PromptImage) -> ImageLayout:
         int(size // patch * image.config.downsample_ratio)
         for size, patch in zip(_two(vision.image_size), _two(vision.patch_size), strict=True)
     )
-    tiles = len(image.at) // (rows * columns)
-    if tiles == 1:
-        return _checked(image.at, GridFrame.stretched(rows, columns, image.size))
-    if image.view == "whole":
-        return _checked(image.at[-rows * columns :], GridFrame.stretched(rows, columns, image.size))
+    if len(image.at) == rows * columns or image.view == "whole":
+        return grid_layout(image.at[-rows * columns :], image.size, (rows, columns))
     settings = image.processor.image_processor
     across, down = sys.modules[type(settings).__module__].get_optimal_tiled_canvas(
         image.size,
@@ -190,7 +187,7 @@ def _internvl(image: PromptImage) -> ImageLayout:
         settings.min_patches,
         settings.max_patches,
     )
-    return _stitched(image, down, across, rows, columns)
+    return tiled_layout(image.at, image.size, (down, across), (rows, columns), image.view)
 
 
 def _gemma3(image: PromptImage) -> ImageLayout:
@@ -209,22 +206,56 @@ def _idefics3(image: PromptImage) -> ImageLayout:
     vision = image.config.vision_config
     side = vision.image_size // vision.patch_size // image.config.scale_factor
     if len(image.at) == side * side or image.view == "whole":
-        return _checked(image.at[-side * side :], GridFrame.stretched(side, side, image.size))
+        return grid_layout(image.at[-side * side :], image.size, (side, side))
     _, down, across = image.processor.image_processor.get_number_of_image_patches(*image.size, {})
-    return _stitched(image, down, across, side, side)
+    return tiled_layout(image.at, image.size, (down, across), (side, side), image.view)
 
 
-def _stitched(image: PromptImage, down: int, across: int, rows: int, columns: int) -> ImageLayout:
-    """Join tiles in row-major order, each in row-major order, into one grid over the image."""
+def grid_layout(at: Tensor, size: tuple[int, int], cells: tuple[int, int]) -> ImageLayout:
+    """Lay out image tokens of the whole image, stretched to a grid.
+
+    Args:
+        at: int64 [n] positions of the image tokens in the prompt.
+        size: (height, width) of the image.
+        cells: (rows, columns) of the grid.
+
+    Raises:
+        AttentionError: If the number of image tokens is not the expected one.
+    """
+    return _checked(at, GridFrame.stretched(*cells, size))
+
+
+def tiled_layout(
+    at: Tensor,
+    size: tuple[int, int],
+    tiles: tuple[int, int],
+    cells: tuple[int, int],
+    view: View,
+) -> ImageLayout:
+    """Lay out image tokens of tiles in row-major order, which the whole image may follow.
+
+    Args:
+        at: int64 [n] positions of the image tokens in the prompt.
+        size: (height, width) of the image.
+        tiles: (rows, columns) of tiles, over which the image is stretched.
+        cells: (rows, columns) of tokens of each view, in row-major order.
+        view: Whether the grid is that of the whole image, or of all tiles joined.
+
+    Raises:
+        AttentionError: If the number of image tokens is not the expected one.
+    """
+    (down, across), (rows, columns) = tiles, cells
     count = down * across * rows * columns
-    if len(image.at) not in (count, count + rows * columns):
+    if len(at) not in (count, count + rows * columns):
         raise AttentionError(
             f"Expected {down} x {across} tiles of {rows} x {columns} tokens, but the prompt has "
-            f"{len(image.at)} image tokens."
+            f"{len(at)} image tokens."
         )
-    tiles = image.at[:count].view(down, across, rows, columns)
-    grid = tiles.permute(0, 2, 1, 3).reshape(-1)  # (down, rows, across, columns)
-    return _checked(grid, GridFrame.stretched(down * rows, across * columns, image.size))
+    if view == "whole":
+        return grid_layout(at[-rows * columns :], size, cells)
+    grid = at[:count].view(down, across, rows, columns)
+    stitched = grid.permute(0, 2, 1, 3).reshape(-1)  # (down, rows, across, columns)
+    return grid_layout(stitched, size, (down * rows, across * columns))
 
 
 def _checked(at: Tensor, frame: GridFrame) -> ImageLayout:

@@ -91,3 +91,11 @@ def test_a_tokenizer_with_marks_behind_the_vocabulary_is_refused(folder, tmp_pat
 def test_a_missing_tokenizer_is_said(tmp_path):
     with pytest.raises(CheckpointError, match=r"tokenizer\.model"):
         InternTokens.of_checkpoint(tmp_path, Vocabulary(tiny.OWN_ROWS))
+
+
+def test_a_mark_may_follow_half_of_a_character(tokens, pieces):
+    first = next(
+        i for i in range(len(pieces)) if pieces.is_byte(i) and pieces.id_to_piece(i) == "<0xE6>"
+    )
+    decoded = tokens.decode([first, SEG, END])
+    assert decoded.text == "\N{REPLACEMENT CHARACTER}[SEG]<|im_end|>"

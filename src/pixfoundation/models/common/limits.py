@@ -22,6 +22,16 @@ def greedy_only(name: str, decoding: Decoding) -> None:
         )
 
 
+def no_sampling(name: str, decoding: Decoding) -> None:
+    """Refuse sampling, which no published evaluation of these models used.
+
+    Raises:
+        DataError: If `decoding` asks for it.
+    """
+    if decoding.temperature > 0:
+        raise DataError(f"{name} decodes greedily. Leave the temperature at 0.")
+
+
 def room_for_answer(prompt: int, positions: int) -> int:
     """Return how many tokens an answer may have after a prompt.
 

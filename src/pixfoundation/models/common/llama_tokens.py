@@ -199,7 +199,7 @@ class LlamaTokens:
         if not self._pieces.IsByte(ids[at]):
             return 1, self._pieces.id_to_piece(ids[at]).replace(_BLANK, " ")
         count = 0
-        while count < 4 and at + count < len(ids) and self._pieces.IsByte(ids[at + count]):
+        while count < 4 and at + count < len(ids) and self._is_byte(ids[at + count]):
             count += 1
             names = [self._pieces.id_to_piece(token) for token in ids[at : at + count]]
             try:  # '<0xE6>' -> b'\xe6'
@@ -207,6 +207,9 @@ class LlamaTokens:
             except UnicodeDecodeError:
                 continue
         return 1, "\N{REPLACEMENT CHARACTER}"
+
+    def _is_byte(self, token: int) -> bool:
+        return token < len(self._pieces) and self._pieces.IsByte(token)
 
     @cached_property
     def _marks(self) -> dict[str, int]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-from pixfoundation.models.common.llama_tokens import Decoded, LlamaTokens
+from pixfoundation.models.common.llama_tokens import Decoded
 from pixfoundation.models.common.spans import trimmed_span
 
 SEG, PHRASE_START, PHRASE_END = "[SEG]", "<p>", "</p>"
+
+
+class HasAddedTokens(Protocol):
+    """A tokenizer, as far as phrases are found by its tokens."""
+
+    @property
+    def added(self) -> Mapping[str, int]:
+        """Ids of the added tokens."""
+        ...
 
 
 class Phrase(NamedTuple):
@@ -18,7 +27,7 @@ class Phrase(NamedTuple):
     end: int
 
 
-def phrases(ids: Sequence[int], tokens: LlamaTokens) -> list[Phrase]:
+def phrases(ids: Sequence[int], tokens: HasAddedTokens) -> list[Phrase]:
     """Return all closed `<p> phrase </p>` of an answer, in order, with a mask or without one.
 
     This is the raw list that the published code of GLaMM pairs with the masks by position.
@@ -36,7 +45,7 @@ def phrases(ids: Sequence[int], tokens: LlamaTokens) -> list[Phrase]:
 
 
 def phrase_of_each_seg(
-    ids: Sequence[int], tokens: LlamaTokens, seg_token_id: int
+    ids: Sequence[int], tokens: HasAddedTokens, seg_token_id: int
 ) -> list[Phrase | None]:
     """Return for every `[SEG]` the last phrase closed since the previous `[SEG]`.
 

@@ -82,7 +82,7 @@ class AnswerGenerator:
         with ExitStack() as stack:
             capture = None
             if layouts is not None:
-                columns = _padded_columns(layouts)
+                columns = padded_columns(layouts)
                 capture = stack.enter_context(
                     AttentionCapture(
                         self.model, columns, layers=self.layers, heads=self.heads, past_length=past
@@ -134,7 +134,7 @@ class AnswerGenerator:
         longest = max(len(answer.fed) for answer in answers)
         with AttentionCapture(
             self.model,
-            _padded_columns(layouts),
+            padded_columns(layouts),
             layers=self.layers,
             heads=self.heads,
             prompt_rows=longest + 2,
@@ -257,7 +257,7 @@ class AnswerGenerator:
         return frozenset([] if stop is None else [stop] if isinstance(stop, int) else stop)
 
 
-def _padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
+def padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
     """Stacks the columns of several layouts; grids of fewer cells repeat their last column."""
     count = max(len(layout.columns) for layout in layouts)
     return torch.stack(

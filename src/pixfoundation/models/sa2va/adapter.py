@@ -1,0 +1,287 @@
+"""Sa2VA as a model of PixFoundation: images and questions in, answers with masks out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from pixfoundation.attention.image_tokens import ImageLayout
+from pixfoundation.attention.trace import to_trace
+from pixfoundation.conventions import AnswerText
+from pixfoundation.hub import Source
+from pixfoundation.masks import Mask
+from pixfoundation.models.base import Capability, Decoding, describe_model
+from pixfoundation.models.card import location_of
+from pixfoundation.models.common.batching import by_image, by_length
+from pixfoundation.models.common.checkpoints import find_folder
+from pixfoundation.models.common.image_cache import LastImage
+from pixfoundation.models.common.limits import no_sampling
+from pixfoundation.models.common.llama_tokens import Decoded
+from pixfoundation.models.common.sam2.masks import Sam2Features
+from pixfoundation.models.common.sam2.pixels import squeezed
+from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrase_span
+from pixfoundation.models.sa2va.checkpoint import Sa2vaOptions, load_network
+from pixfoundation.models.sa2va.generation import Ending, Reading, Written, generate
+from pixfoundation.models.sa2va.intern_prompts import InternPrompts
+from pixfoundation.models.sa2va.network import Sa2va
+from pixfoundation.models.sa2va.qwen_prompts import QwenPrompts
+from pixfoundation.models.sa2va.stop_words import without_stop_word
+from pixfoundation.models.sa2va.templates import TEMPLATES
+from pixfoundation.models.sa2va.text_side import text_side
+from pixfoundation.models.transformers.adapter import Origin
+from pixfoundation.models.transformers.generation import padded_columns
+from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
+from pixfoundation.models.transformers.prefix import (
+    Prefix,
+    continue_prefix,
+    prefix_length,
+    read_prefix,
+)
+from pixfoundation.models.transformers.prompting import PromptBatch
+from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.types import Answer, Ended, NativeMask, Prompt
+
+SAM_MEAN = (0.484375, 0.455078125, 0.40625)
+SAM_STD = (0.228515625, 0.2236328125, 0.224609375)
+"""ImageNet's values as bfloat16 holds them, whatever the precision of the weights."""
+
+
+@takes_bundles(weights=Sa2vaOptions, attention=AttentionOptions, batching=BatchOptions)
+def load(
+    name: str,
+    weights: Sa2vaOptions,
+    attention: AttentionOptions,
+    batching: BatchOptions,
+) -> Sa2vaModel:
+    """Load a Sa2VA in its published layout; the code in it is never run.
+
+    The fields of the bundles are keyword options of this function.
+
+    Args:
+        name: A short name such as 'sa2va-4b', a hub id, or a folder.
+        weights: Which weights are loaded, and how.
+        attention: What the attention maps are averaged over.
+        batching: How questions are put together.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged or belongs to another model.
+        DataError: If an option is out of range.
+        PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
+    """
+    folder = find_folder(weights.checkpoint or location_of(name), weights.revision)
+    network, settings = load_network(folder, weights)
+    prompts, ending = text_side(folder, settings, attention.view)
+    origin = Origin(Source(name, str(folder)), None, weights.quantization)
+    return Sa2vaModel(
+        name, network, prompts, ending, origin, attention=attention, batching=batching
+    )
+
+
+class Sa2vaModel:
+    """Sa2VA: text, a mask for each [SEG] in it, and the attention behind it.
+
+    Attributes:
+        name: The name under which it was loaded.
+        capabilities: `masks` and `attention`.
+        templates: Prompt templates of the protocols.
+        network: The network, whose methods are the stages as functions of tensors.
+        prompts: Makes the inputs of its vision-language model.
+        ending: What ends an answer, and which id asks for a mask.
+    """
+
+    capabilities: frozenset[Capability] = frozenset({"masks", "attention"})
+    templates = TEMPLATES
+
+    def __init__(
+        self,
+        name: str,
+        network: Sa2va,
+        prompts: InternPrompts | QwenPrompts,
+        ending: Ending,
+        origin: Origin | None = None,
+        *,
+        attention: AttentionOptions | None = None,
+        batching: BatchOptions | None = None,
+    ) -> None:
+        self.name = name
+        self.network = network
+        self.prompts = prompts
+        self.ending = ending
+        self._origin = origin
+        self._attention = attention or AttentionOptions()
+        self._batching = batching or BatchOptions()
+        self._prefix: Prefix | None = None  # of the last image that several questions were about
+        self._features: LastImage[Sam2Features] = LastImage(
+            lambda image: network.image_features(self.sam_pixels(image))
+        )
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answer each prompt about the image with the same index.
+
+        `masks` of an answer is an empty tuple where the model asked for none.
+
+        Args:
+            images: RGB images; the same object in consecutive places is read once.
+            prompts: One prompt per image. `<image>` in it says where the image goes (InternVL).
+            decoding: How answers are decoded; greedily only.
+
+        Returns:
+            One answer per prompt, in order, with its attention if that is wanted.
+
+        Raises:
+            DataError: If sampling is requested.
+        """
+        no_sampling(self.name, decoding)
+        answers: list[Answer] = []
+        for group in by_image(images, self._batching.batch_size, self._is_shared):
+            own = [images[i] for i in group]
+            texts = [prompts[i].text for i in group]
+            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
+                answers += self._answer_about(own[0], texts, decoding)
+            else:
+                answers += self._answer_batch(own, texts, decoding)
+        return answers
+
+    def sam_pixels(self, image: Image.Image) -> torch.Tensor:
+        """Return an RGB image as SAM 2 takes it, float32 [1, 3, side, side]."""
+        return squeezed(image, self.network.sam_side, SAM_MEAN, SAM_STD)
+
+    def masks_of(self, image: Image.Image, states: torch.Tensor) -> list[tuple[Mask, float]]:
+        """Return the mask and its predicted IoU for each state at `[SEG]`.
+
+        Args:
+            image: The RGB image; its features are kept for further questions.
+            states: [n, hidden].
+        """
+        if not len(states):
+            return []
+        network = self.network
+        low = network.low_resolution_masks(self._features(image), network.mask_tokens(states))
+        whole = network.resized(low.logits, image.height, image.width)
+        return [
+            (Mask.from_array((own > 0).cpu().numpy()), float(score))
+            for own, score in zip(whole, low.scores, strict=True)
+        ]
+
+    def forget_image(self) -> None:
+        """Free what was computed of the last image."""
+        self._prefix = None
+        self._features.forget()
+
+    def __str__(self) -> str:
+        return describe_model(self)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the weights and settings, as JSON data."""
+        origin, heads = self._origin, self._attention.heads
+        layers = self._attention.layers
+        known = None if origin is None else origin.source
+        source = {} if known is None else known.fingerprint(self.network.mllm)
+        return {
+            "name": self.name,
+            **source,
+            "kind": self.network.kind.value,
+            "view": getattr(self.prompts, "view", None),
+            "quantization": None if origin is None else origin.quantization,
+            "layers": None if layers is None else list(layers),
+            "heads": {str(k): list(v) for k, v in heads.items()}
+            if isinstance(heads, Mapping)
+            else None if heads is None else list(heads),
+        }  # fmt: skip
+
+    def _is_shared(self, image: Image.Image, questions: int) -> bool:
+        """Return whether an image is read once for all its questions, or was read before."""
+        is_cached = self._prefix is not None and self._prefix.image is image
+        return self._batching.share_prefix and (questions > 1 or is_cached)
+
+    def _answer_batch(
+        self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
+    ) -> list[Answer]:
+        """Answer questions about different images, padded on the left."""
+        batch = self.prompts.batch(images, texts)
+        layouts = None
+        if decoding.attention:
+            layouts = [self.prompts.layout(batch, row, image) for row, image in enumerate(images)]
+        return self._write(images, batch.inputs, layouts, decoding)
+
+    @torch.inference_mode()
+    def _answer_about(
+        self, image: Image.Image, texts: Sequence[str], decoding: Decoding
+    ) -> list[Answer]:
+        """Answer questions about one image, which is read once."""
+        batches = [self.prompts.batch([image], [text]) for text in texts]
+        length = prefix_length(batches)
+        if length is None:  # a question that stands before the image
+            answers = [self._answer_batch([image], [text], decoding) for text in texts]
+            return [answer for one in answers for answer in one]
+        mllm = self.network.mllm
+        if self._prefix is None or not self._prefix.fits(image, batches):
+            first = batches[0]
+            placed = self.network.placed(first.inputs)
+            self._prefix = read_prefix(
+                mllm, image, PromptBatch(placed, first.image_at, first.padding), length
+            )
+        layout = self.prompts.layout(batches[0], 0, image) if decoding.attention else None
+        by_place: dict[int, Answer] = {}
+        size = self._batching.batch_size
+        for places in by_length(batches, size, equal_lengths=self._prefix.has_windows):
+            inputs = continue_prefix(
+                mllm, self._prefix, [batches[i] for i in places], self.ending.tokens.pad_id
+            )
+            own = [image] * len(places)
+            layouts = None if layout is None else [layout] * len(places)
+            answers = self._write(own, inputs, layouts, decoding, past=length)
+            by_place |= dict(zip(places, answers, strict=True))
+        return [by_place[i] for i in range(len(texts))]
+
+    def _write(
+        self,
+        images: Sequence[Image.Image],
+        inputs: dict[str, Any],
+        layouts: Sequence[ImageLayout] | None,
+        decoding: Decoding,
+        past: int = 0,
+    ) -> list[Answer]:
+        """Generate answers, and draw the masks that they ask for."""
+        reading = None
+        if layouts is not None:
+            columns = padded_columns(layouts)
+            reading = Reading(columns, self._attention.layers, self._attention.heads)
+        written = generate(
+            self.network, inputs, decoding.max_new_tokens, self.ending, reading=reading, past=past
+        )
+        return [
+            self._answer(image, own, None if layouts is None else layouts[place], decoding)
+            for place, (image, own) in enumerate(zip(images, written, strict=True))
+        ]
+
+    def _answer(
+        self, image: Image.Image, written: Written, layout: ImageLayout | None, decoding: Decoding
+    ) -> Answer:
+        ids = written.ids
+        trace = None
+        if layout is not None and written.rows is not None and ids:
+            frame = layout.frame
+            rows = written.rows[:, : frame.rows * frame.columns]
+            trace = to_trace(rows, len(ids), frame)
+        tokens, seg = self.ending.tokens, self.ending.seg
+        text, spans = without_stop_word(*tokens.read(ids), self.ending.stop_words)
+        # A [SEG] that is the last id has no state, and no mask.
+        phrases = phrase_of_each_seg(ids[:-1], tokens, seg)
+        decoded = Decoded(text, spans)
+        own = [None] * written.asked + [phrase_span(phrase, decoded) for phrase in phrases]
+        masks = tuple(
+            NativeMask(mask, span and text[slice(*span)], span, score)
+            for (mask, score), span in zip(self.masks_of(image, written.states), own, strict=True)
+        )
+        ended = Ended.STOP if written.stopped else Ended.LENGTH
+        if decoding.conventions.answer_text is AnswerText.PLAIN:
+            return Answer(text, ids, spans, masks, trace=trace, ended=ended)
+        unplaced = tuple(replace(mask, span=None) for mask in masks)
+        return Answer(tokens.raw(ids).strip(), ids, masks=unplaced, trace=trace, ended=ended)
