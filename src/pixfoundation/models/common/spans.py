@@ -9,7 +9,10 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders give for half of a ch
 
 
 def decode_with_spans(
-    tokenizer: Any, token_ids: Sequence[int], shown: Collection[int] = ()
+    tokenizer: Any,
+    token_ids: Sequence[int],
+    shown: Collection[int] = (),
+    hidden: Collection[int] = (),
 ) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Decode an answer and find the characters of each token, in linear time.
 
@@ -20,11 +23,12 @@ def decode_with_spans(
         tokenizer: A tokenizer of transformers.
         token_ids: The generated tokens.
         shown: Special tokens that are decoded nevertheless.
+        hidden: Ordinary tokens that are skipped like special ones.
 
     Returns:
         The text, not stripped, and [start, end) for each token.
     """
-    special = set(tokenizer.all_special_ids) - set(shown)
+    special = set(tokenizer.all_special_ids) - set(shown) | set(hidden)
     visible = [token for token in token_ids if token not in special]
     text = _decode(tokenizer, visible)
     own = _spans_behind_predecessor(tokenizer, visible, text)

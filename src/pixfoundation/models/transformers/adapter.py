@@ -328,19 +328,13 @@ class TransformersModel:
         if length is None:  # a template that puts the question before the image
             answers = [self._answer_batch([image], [text], decoding) for text in texts]
             return [answer for one in answers for answer in one]
-        if self._prefix is None or not self._prefix.fits(image, batches):
-            first = PromptBatch(
-                self._generator.to_device(batches[0].inputs),
-                batches[0].image_at,
-                batches[0].padding,
-            )
-            self._prefix = read_prefix(self._model, image, first, length)
+        prefix = self._read_image(image, batches, length)
         layout = self._maker.layout(batches[0], 0, image) if decoding.attention else None
         answers_by_place: dict[int, Answer] = {}
-        at_once, equal = self._batching.batch_size, self._prefix.has_windows
+        at_once, equal = self._batching.batch_size, prefix.has_windows
         for places in by_length(batches, at_once, equal_lengths=equal):
             inputs = continue_prefix(
-                self._model, self._prefix, [batches[i] for i in places], self._generator.pad_token
+                self._model, prefix, [batches[i] for i in places], self._generator.pad_token
             )
             layouts = None if layout is None else [layout] * len(places)
             answers = self._generator.generate(
@@ -348,6 +342,19 @@ class TransformersModel:
             )
             answers_by_place |= dict(zip(places, answers, strict=True))
         return [answers_by_place[i] for i in range(len(texts))]
+
+    def _read_image(
+        self, image: Image.Image, batches: Sequence[PromptBatch], length: int
+    ) -> Prefix:
+        """Return the state after the first tokens of prompts about an image, computed once."""
+        if self._prefix is None or not self._prefix.fits(image, batches):
+            first = PromptBatch(
+                self._generator.to_device(batches[0].inputs),
+                batches[0].image_at,
+                batches[0].padding,
+            )
+            self._prefix = read_prefix(self._model, image, first, length)
+        return self._prefix
 
 
 def _base_of(adapter: Adapter, base: str | None, locations: Mapping[str, str]) -> Source:

@@ -186,7 +186,7 @@ class AnswerGenerator:
         # One token more than wanted was generated where attention is captured: the forward
         # that emits it holds the row of the last wanted token.
         ids, stopped = self._cut(tokens, limit)
-        text, spans = decode_with_spans(self.tokenizer, ids, self._markers)
+        text, spans = decode_with_spans(self.tokenizer, ids, self._markers, self.hidden_tokens)
         parts = take_apart(text, opened=opened)
         trace = None
         if rows is not None and frame is not None and ids:
@@ -242,6 +242,11 @@ class AnswerGenerator:
         if not config.do_sample:
             config.top_p = config.top_k = None
         return config
+
+    @property
+    def hidden_tokens(self) -> frozenset[int]:
+        """Ordinary tokens that an answer's text leaves out."""
+        return frozenset()
 
     @property
     def _markers(self) -> frozenset[int]:

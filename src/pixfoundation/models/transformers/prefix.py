@@ -40,6 +40,18 @@ class Prefix:
         """Whether a layer drops old tokens, so that padding after the image would shift them."""
         return any(self.cache.is_sliding)
 
+    def copied_cache(self, copies: int = 1) -> Any:
+        """Return keys and values to continue from, once for each of some sequences.
+
+        Layers put longer tensors in the place of theirs and never write into them, so that copies
+        of the layers alone leave the prefix as it is.
+        """
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in self.cache.layers]
+        if copies > 1:
+            cache.batch_repeat_interleave(copies)
+        return cache
+
     def fits(self, image: Image.Image, batches: Sequence[PromptBatch]) -> bool:
         """Return whether all prompts are about this image and begin with these tokens."""
         length = len(self.ids)
@@ -100,9 +112,4 @@ def continue_prefix(
             )
             heads = whole[0][:length].expand(len(whole), -1)
             inputs[key] = torch.cat([heads, tails], dim=1)
-    # Layers put longer tensors in the place of theirs and never write into them, so that copies of
-    # the layers alone leave the prefix as it is.
-    cache = copy.copy(prefix.cache)
-    cache.layers = [copy.copy(layer) for layer in prefix.cache.layers]
-    cache.batch_repeat_interleave(len(batches))
-    return {**inputs, "past_key_values": cache}
+    return {**inputs, "past_key_values": prefix.copied_cache(len(batches))}
