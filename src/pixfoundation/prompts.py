@@ -66,8 +66,9 @@ class PromptTemplates:
     """The prompt templates of a model.
 
     Attributes:
-        identify: Template of protocol 3, with one `{expression}`, or `{lowered}` for the expression
-            in lower case and without its full stop.
+        identify: Template of protocol 3, with one `{expression}`; or `{lowered}` for the expression
+            in lower case and without its full stop, or `{bare}` for it without article and full
+            stop.
         question_suffix: Text appended to the prompt of protocol 1, for models that have to be
             asked for a whole sentence.
         letter_instruction: Last line of the prompt of protocol 2.
@@ -129,7 +130,9 @@ def build_prompt(
     if protocol == 3:
         expression = sample.expression or ""
         identify = sample.identify or templates.for_query(sample.query)
-        text = identify.format(expression=expression, lowered=expression.lower().strip("."))
+        text = identify.format(
+            expression=expression, lowered=expression.lower().strip("."), bare=bare_name(expression)
+        )
     elif protocol == 1:
         text = _question_with_options(sample, around)
         text += templates.question_suffix
@@ -140,6 +143,20 @@ def build_prompt(
         )
         text = f"{_question_with_lettered_lines(sample, around)}\n{instruction}"
     return Prompt(sample.id, protocol, text, sample.expression)
+
+
+def bare_name(expression: str) -> str:
+    """Return an expression without its article and full stop, its first letter in lower case.
+
+    Example:
+        >>> bare_name("The dog's left ear.")
+        "dog's left ear"
+    """
+    name = expression.strip(".")
+    name = name[:1].lower() + name[1:]
+    for article in ("the ", "an ", "a "):
+        name = name.removeprefix(article)
+    return name
 
 
 def _question_with_options(sample: Sample, around: QuestionTemplate) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pixfoundation.answer_parts import is_marker, take_apart
 from pixfoundation.attention.capture import AttentionCapture, Heads
@@ -79,6 +79,9 @@ class AnswerGenerator:
         processors = LogitsProcessorList()
         if self.thinking.tokens:
             processors.append(ThoughtLimit(self.tokenizer, prompt, self.thinking.tokens))
+        if (penalty := config.repetition_penalty) not in (None, 1.0):
+            config.repetition_penalty = None
+            processors.append(RepetitionPenalty(penalty, inputs.get("attention_mask")))
         with ExitStack() as stack:
             capture = None
             if layouts is not None:
@@ -262,7 +265,40 @@ class AnswerGenerator:
         return frozenset([] if stop is None else [stop] if isinstance(stop, int) else stop)
 
 
+<<<<<<< HEAD
 def padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
+=======
+class RepetitionPenalty(LogitsProcessor):
+    """The penalty of transformers, except that padding is no token of the text.
+
+    An answer therefore does not depend on the questions that it shares a batch with.
+    """
+
+    def __init__(self, penalty: float, attention_mask: Tensor | None) -> None:
+        """Prepare it.
+
+        Args:
+            penalty: Divides positive scores of tokens that occurred, and multiplies negative ones.
+            attention_mask: [batch, prompt], 0 at padding; None without padding.
+        """
+        self._penalty = penalty
+        self._mask = attention_mask
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores [batch, vocabulary] after ids [batch, length]."""
+        seen = torch.zeros_like(scores, dtype=torch.bool)
+        counts = torch.ones_like(input_ids, dtype=torch.bool)
+        if self._mask is not None:
+            length = min(self._mask.shape[1], input_ids.shape[1])
+            counts[:, :length] = self._mask[:, :length].bool()
+        rows = torch.arange(len(input_ids), device=input_ids.device)[:, None].expand_as(input_ids)
+        seen[rows[counts], input_ids[counts]] = True
+        penalised = torch.where(scores < 0, scores * self._penalty, scores / self._penalty)
+        return torch.where(seen, penalised, scores)
+
+
+def _padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
+>>>>>>> 5f4c0c5 (Load UniPixel natively: two SAM 2.1 prompts per <|seg|>)
     """Stacks the columns of several layouts; grids of fewer cells repeat their last column."""
     count = max(len(layout.columns) for layout in layouts)
     return torch.stack(

@@ -59,5 +59,9 @@ def sam_pixels(image: Image.Image, side: int) -> Tensor:
 
 
 DIALOGUE = PixelDialogue(
-    templates=TEMPLATES, sam_pixels=sam_pixels, opens_answer=False, stored=stored_text
+    templates=TEMPLATES,
+    sam_pixels=sam_pixels,
+    opens_answer=False,
+    keeps_penalty=True,
+    stored=stored_text,
 )

@@ -37,12 +37,15 @@ class PixelDialogue:
         templates: Prompt templates of the protocols.
         sam_pixels: Prepares an RGB image for SAM 2, given the side of its square.
         opens_answer: Whether the prompt opens the assistant's turn under published rules too.
+        keeps_penalty: Whether the repetition penalty of the checkpoint's generation_config.json
+            counts; the scripts of UniPixel switch it off.
         stored: The text of an answer as the published script stores it, from tokenizer and ids.
     """
 
     templates: PromptTemplates
     sam_pixels: Callable[[Image.Image, int], Tensor]
     opens_answer: bool
+    keeps_penalty: bool
     stored: Callable[[Any, Sequence[int]], str]
 
 
@@ -66,7 +69,10 @@ class PixelQwenModel(TransformersModel):
         attention: AttentionOptions | None = None,
         batching: BatchOptions | None = None,
     ) -> None:
-        network.mllm.generation_config = generation_settings(folder)
+        generation = generation_settings(folder)
+        if not dialogue.keeps_penalty:
+            generation.repetition_penalty = None
+        network.mllm.generation_config = generation
         origin = Origin(Source(name, str(folder)), None, settings.get("quantization"))
         super().__init__(name, network.mllm, maker, origin, attention=attention, batching=batching)
         plain = self._generator
