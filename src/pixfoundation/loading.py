@@ -76,7 +76,8 @@ def load_segmenter(name: str, **options: Any) -> AnySegmenter:
     """Load a segmenter by its name, its hub id or its folder.
 
     Args:
-        name: A name from `pixfoundation segmenters`, a hub id, or a folder.
+        name: A name from `pixfoundation segmenters`, a hub id, a folder, or a weights file of
+            SAM 2 as its authors publish it.
         options: `device`, `dtype` and further options of that segmenter.
 
     Raises:

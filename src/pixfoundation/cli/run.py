@@ -53,7 +53,7 @@ def run_command(
     protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
     segmenter: str | None = typer.Option(
         None,
-        help="A name of `pixfoundation segmenters`, or a hub id. "
+        help="A name of `pixfoundation segmenters`, a hub id, or a weights file of SAM 2. "
         "Default: tiny-sam for tiny-llava, else sam-vit-h.",
         autocompletion=segmenter_names,
     ),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pixfoundation.registry import Entry
 from pixfoundation.segmenters.base import SegmenterFactory, segmenters
-from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS
+from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS, WEIGHT_FILES
 
 __all__ = ["find_entry", "segmenters"]
 
@@ -31,11 +31,13 @@ def find_entry(name: str) -> Entry[SegmenterFactory]:
     """Return the registry entry whose factory loads a segmenter; nothing heavy is imported.
 
     Args:
-        name: A registered name, a hub id or a folder.
+        name: A registered name, a hub id, a folder, or a weights file of SAM 2's authors.
 
     Raises:
         UnknownNameError: If `name` is not registered, no hub id and no folder.
     """
+    if name not in segmenters and name.endswith(WEIGHT_FILES):
+        return segmenters.lazy_entry(name, "pixfoundation.segmenters.sam2_file", "load")
     if name in segmenters or not ("/" in name or Path(name).is_dir()):
         return segmenters.entry(name)
     return segmenters.lazy_entry(name, "pixfoundation.segmenters.sam", "load")

@@ -18,6 +18,9 @@ TEXT_SEGMENTERS = {
 }
 """The same for segmenters that accept text instead of points."""
 
+WEIGHT_FILES = (".pt", ".pth", ".safetensors")
+"""Suffixes of files that hold a SAM 2 as its authors publish it."""
+
 SHORT_NAMES = {"tiny-sam": "tiny-sam"} | {
     name: known[0] for name, known in (SEGMENTERS | TEXT_SEGMENTERS).items()
 }

@@ -100,7 +100,9 @@ class PlainSam2:
 
     # ---- mask decoder --------------------------------------------------------------------------
 
-    def decode(self, features: PlainFeatures, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decode(
+        self, features: PlainFeatures, tokens: Tensor, paddings: int = 2
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [3, h, w], scores [3] and the object score for tokens [k, C]."""
         w, d = self.w, "sam_mask_decoder"
         side = features.image.shape[-1]
@@ -112,7 +114,7 @@ class PlainSam2:
 
         padding = w["sam_prompt_encoder.not_a_point_embed.weight"]
         own = [w[f"{d}.{name}.weight"] for name in ("obj_score_token", "iou_token", "mask_tokens")]
-        queries = torch.cat([*own, padding, padding, tokens])[None]
+        queries = torch.cat([*own, *[padding] * paddings, tokens])[None]
         image = features.image + w["sam_prompt_encoder.no_mask_embed.weight"].reshape(1, -1, 1, 1)
         keys = image.flatten(2).transpose(1, 2)
         start, t = queries, f"{d}.transformer"
