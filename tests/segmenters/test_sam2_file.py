@@ -1,6 +1,7 @@
 """A SAM 2 in its authors' file segments like the same weights in plain torch and transformers."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def image():
 
 
 def test_points_become_masks(file, image):
-    segmenter = pf.load_segmenter(str(file), sam2_sizes=TINY.given)
+    segmenter: Any = pf.load_segmenter(str(file), sam2_sizes=TINY.given)
     output = segmenter.segment(image, points=[(5.0, 6.0), (80.0, 40.0)])
     assert output.masks.shape == (2, 3, 48, 90)
     assert 0 < output.masks.mean() < 1
@@ -60,7 +61,8 @@ def test_points_become_masks(file, image):
 def test_sizes_are_read_from_the_json_file_of_the_same_name(file, image):
     sizes = file.with_suffix(".json")
     sizes.write_text(json.dumps(TINY.given))
-    assert pf.load_segmenter(str(file)).segment(image, points=[(5.0, 6.0)]).masks.any()
+    segmenter: Any = pf.load_segmenter(str(file))
+    assert segmenter.segment(image, points=[(5.0, 6.0)]).masks.any()
     sizes.unlink()
     with pytest.raises(CheckpointError, match="another size than the published ones"):
         pf.load_segmenter(str(file))
