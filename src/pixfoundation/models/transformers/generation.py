@@ -265,9 +265,6 @@ class AnswerGenerator:
         return frozenset([] if stop is None else [stop] if isinstance(stop, int) else stop)
 
 
-<<<<<<< HEAD
-def padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
-=======
 class RepetitionPenalty(LogitsProcessor):
     """The penalty of transformers, except that padding is no token of the text.
 
@@ -297,8 +294,7 @@ class RepetitionPenalty(LogitsProcessor):
         return torch.where(seen, penalised, scores)
 
 
-def _padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
->>>>>>> 5f4c0c5 (Load UniPixel natively: two SAM 2.1 prompts per <|seg|>)
+def padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
     """Stacks the columns of several layouts; grids of fewer cells repeat their last column."""
     count = max(len(layout.columns) for layout in layouts)
     return torch.stack(
