@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
     {"errors", "wording"},
-    {"typed_options", "option_bundles", "failures"},
+    {"typed_options", "failures"},
+    {"option_bundles"},
     {"conventions", "registry", "geometry", "hub", "trial"},
     {"run_lengths", "stored", "typed_json"},
     {"masks", "images", "processors"},

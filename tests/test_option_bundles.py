@@ -1,15 +1,24 @@
 """Factories that get their options as frozen types take them as plain keyword options."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 
+import pixfoundation
 from pixfoundation.errors import DataError
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.typed_options import OptionText, Within, read_options, takes_options_of
+
+
+class Finish(StrEnum):
+    MATT = "matt"
+    GLOSSY = "glossy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +30,11 @@ class Size:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colour:
     name: str | None = None
+    finish: Finish | None = None
     mixed: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 @takes_bundles(size=Size, colour=Colour)
@@ -44,7 +57,7 @@ def test_every_field_is_a_keyword_option_with_its_default():
 
 def test_the_signature_shows_the_fields_and_not_the_bundles():
     shown = inspect.signature(make).parameters
-    assert list(shown) == ["model", "width", "height", "name", "mixed", "layers"]
+    assert list(shown) == ["model", "width", "height", "name", "finish", "mixed", "layers"]
     assert shown["height"].default == 3
     assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in list(shown)[1:])
     assert make.__doc__ == "Make a box."
@@ -114,3 +127,30 @@ def test_two_options_of_one_name_are_refused():
     for factory, bundles in cases:
         with pytest.raises(TypeError, match="two options"):
             takes_bundles(**bundles)(factory)
+
+
+def test_a_choice_is_taken_as_text_and_kept_as_a_member():
+    assert make("box", finish="matt")[2].finish is Finish.MATT
+    assert make("box", finish=Finish.GLOSSY)[2].finish is Finish.GLOSSY
+    assert make("box")[2].finish is None
+    read = read_options("The model 'box'", make, {"finish": OptionText("glossy")})
+    assert read["finish"] is Finish.GLOSSY
+
+
+def test_an_unknown_choice_is_refused_with_the_known_ones():
+    with pytest.raises(DataError, match="Expected `finish` to be 'matt' or 'glossy', but got 'x'"):
+        make("box", finish="x")
+    with pytest.raises(DataError, match=r"one of matt, glossy, but got 'mat'. Did you mean 'matt'"):
+        read_options("The model 'box'", make, {"finish": OptionText("mat")})
+
+
+def test_an_option_that_is_a_choice_is_an_enum():
+    """Texts that are compared in the code are members of enums, read once where they come in."""
+    package = Path(pixfoundation.__file__).parent
+    literals = {
+        match[1]
+        for path in package.rglob("*.py")
+        for match in re.finditer(r"^(\w+) = Literal\[\"", path.read_text(), re.MULTILINE)
+    }
+    # Not options: what plug-ins declare, and the kinds of stored records.
+    assert literals == {"Capability", "PromptKind", "VerdictKind", "Source"}

@@ -14,7 +14,8 @@ of the factory; the factory itself gets the dataclasses, made and validated::
 
     load("tiny-llava", layers=[3], batch_size=4)
 
-Annotations, defaults and checks of an option stand once, at its field.
+Annotations, defaults and checks of an option stand once, at its field. A field that is a choice has
+a `StrEnum` as its type; `read_choices` in `__post_init__` takes its values as text, too.
 """
 
 from __future__ import annotations
@@ -23,11 +24,40 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
-from functools import wraps
+from enum import Enum
+from functools import cache, wraps
 from inspect import Parameter
 from typing import Any, TypeVar
 
+from pixfoundation.typed_options import as_choice
+
 T = TypeVar("T")
+
+
+def read_choices(options: object) -> None:
+    """Turn the texts in the enum fields of a frozen dataclass into members; for `__post_init__`.
+
+    Args:
+        options: The dataclass. A field counts if its type is an enum, or an enum or None.
+
+    Raises:
+        DataError: If an enum has no such value.
+    """
+    for name, kind in _choices_of(type(options)).items():
+        value = getattr(options, name)
+        if value is not None:
+            object.__setattr__(options, name, as_choice(kind, name, value))
+
+
+@cache
+def _choices_of(bundle: type[Any]) -> dict[str, type[Enum]]:
+    """Return the enum of each field that has one."""
+    choices: dict[str, type[Enum]] = {}
+    for name, annotation in typing.get_type_hints(bundle).items():
+        for member in typing.get_args(annotation) or (annotation,):
+            if isinstance(member, type) and issubclass(member, Enum):
+                choices[name] = member
+    return choices
 
 
 def takes_bundles(**bundles: type[Any]) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 from pixfoundation.errors import PrerequisiteError, missing_package
+from pixfoundation.option_bundles import read_choices
 from pixfoundation.types import Answer, Phrase
 
 PIPELINES = (
@@ -21,8 +23,14 @@ PIPELINES = (
 )
 """spaCy pipelines in order of preference."""
 
-Fallback = Literal["none", "words", "sentences"]
-"""Units for an answer without a noun phrase ('Yes.', 'A')."""
+
+class Fallback(StrEnum):
+    """Units for an answer without a noun phrase ('Yes.', 'A')."""
+
+    NONE = "none"
+    WORDS = "words"
+    SENTENCES = "sentences"
+
 
 _EDGES = " \t\r\n\u00a0-–—•*·#>`\"'“”‘’.,;:!?()[]{}"
 
@@ -40,8 +48,11 @@ class NounPhrases:
 
     pipeline: str | None = None
     pronouns: bool = True
-    fallback: Fallback = "none"
+    fallback: Fallback = Fallback.NONE
     trim: bool = True
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
     def find(self, answer: Answer) -> list[Phrase]:
         """Return the noun phrases of an answer, in the order of the text.
@@ -54,7 +65,7 @@ class NounPhrases:
         """
         document = load_pipeline(self.pipeline)(answer.text)
         units = list(self._noun_chunks(document))
-        if not units and self.fallback != "none":
+        if not units and self.fallback is not Fallback.NONE:
             units = list(_fallback_units(document, self.fallback))
         tokens = overlapping_tokens([span for span, _ in units], answer.spans)
         return [
@@ -167,7 +178,7 @@ def overlapping_tokens(
 
 
 def _fallback_units(document: Any, kind: Fallback) -> Iterable[tuple[tuple[int, int], str]]:
-    if kind == "words":
+    if kind is Fallback.WORDS:
         for token in document:
             if not token.is_punct and not token.is_space:
                 yield (token.idx, token.idx + len(token.text)), token.text

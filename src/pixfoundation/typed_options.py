@@ -107,6 +107,28 @@ class OneOf:
         return not isinstance(value, str) or value in self.values
 
 
+C = TypeVar("C", bound=Enum)
+
+
+def as_choice(kind: type[C], option: str, value: object) -> C:
+    """Return the member of an enum for its value, or for the member itself.
+
+    Args:
+        kind: The enum.
+        option: Name of the option, for the message.
+        value: A member, or the value of one.
+
+    Raises:
+        DataError: If the enum has no such value.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        *others, last = (repr(str(member.value)) for member in kind)
+        known = f"{', '.join(others)} or {last}"
+        raise DataError(f"Expected `{option}` to be {known}, but got {value!r}.") from None
+
+
 Count = Annotated[int, Within(least=1)]
 Seconds = Annotated[float, Within(above=0)]
 Share = Annotated[float, Within(least=0, most=1)]

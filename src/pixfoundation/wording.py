@@ -1,4 +1,4 @@
-"""Numbers with their nouns, in English."""
+"""Numbers as text: with decimal places, intervals and nouns."""
 
 from __future__ import annotations
 
@@ -18,6 +18,39 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         ('1 answer', '12000 answers', '2 queries')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def decimal(
+    value: float,
+    bounds: tuple[float, float] | None = None,
+    *,
+    digits: int = 1,
+    bound_digits: int = 1,
+    signed: bool = False,
+) -> str:
+    """Return a number with a fixed number of decimal places, with its interval if it has one.
+
+    All tables use it, whether they are printed, written to files or part of the report.
+
+    Args:
+        value: The number.
+        bounds: Both ends of its interval; None to leave it out.
+        digits: Number of decimal places of the number.
+        bound_digits: Number of decimal places of the bounds.
+        signed: Whether positive numbers have a plus sign.
+
+    Example:
+        >>> decimal(44.16), decimal(44.16, (2.4, 97.6), bound_digits=0), decimal(3, signed=True)
+        ('44.2', '44.2 [2, 98]', '+3.0')
+    """
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text if bounds is None else f"{text} {interval(bounds, bound_digits, signed=signed)}"
+
+
+def interval(bounds: tuple[float, float], digits: int = 1, *, signed: bool = False) -> str:
+    """Return the bounds of an interval with a fixed number of decimal places, in brackets."""
+    low, high = (decimal(bound, digits=digits, signed=signed) for bound in bounds)
+    return f"[{low}, {high}]"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

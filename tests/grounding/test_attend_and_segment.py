@@ -4,6 +4,9 @@ The published pipeline is written out again below in a few lines of torch, from 
 what it computes; on a fixed answer and fixed attention both must agree to the pixel.
 """
 
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportOptionalIterable=false
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+
 from dataclasses import replace
 
 import numpy as np
@@ -275,10 +278,17 @@ def test_attention_of_another_image_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options", [{"points": 0}, {"rank": 0}, {"threshold": 1.5}, {"prompt": "circle"}]
+    ("options", "message"),
+    [
+        ({"points": 0}, "at least 1"),
+        ({"rank": 0}, "at least 1"),
+        ({"threshold": 1.5}, "from 0 to 1"),
+        ({"prompt": "circle"}, "'point', 'box' or 'mask', but got 'circle'"),
+        ({"fallback": "letters"}, "'none', 'words' or 'sentences', but got 'letters'"),
+    ],
 )
-def test_options_out_of_range_are_refused(options):
-    with pytest.raises(DataError, match="at least 1"):
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(DataError, match=message):
         load(Recorder(), **options)
 
 

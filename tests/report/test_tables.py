@@ -89,7 +89,7 @@ def test_wrong_wishes_are_refused(runs, tmp_path):
         render_table([other], published_rows=True)
     with pytest.raises(DataError, match="has no selector 'auto'"):
         render_table(runs, selectors=["auto"])
-    with pytest.raises(DataError, match="markdown, latex, csv"):
+    with pytest.raises(DataError, match="'markdown', 'latex' or 'csv'"):
         render_table(runs, "html")
 
 

@@ -10,16 +10,22 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from enum import StrEnum
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from pixfoundation.attention.capture import AttentionError
 from pixfoundation.geometry import GridFrame
+from pixfoundation.option_bundles import read_choices
 
-View = Literal["whole", "tiles"]
-"""Which view of the image is read, for model types that see it whole and in tiles."""
+
+class View(StrEnum):
+    """Which view of the image is read, for model types that see it whole and in tiles."""
+
+    WHOLE = "whole"
+    TILES = "tiles"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +62,9 @@ class PromptImage:
     inputs: Mapping[str, Any]
     padded_square: bool
     view: View
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 def image_layout(image: PromptImage) -> ImageLayout:
@@ -114,7 +123,7 @@ def _llava_next(image: PromptImage) -> ImageLayout:
     vision = image.config.vision_config
     side = vision.image_size // vision.patch_size
     fine_count = len(image.at) - side * side
-    if image.view == "whole":
+    if image.view is View.WHOLE:
         return _checked(image.at[: side * side], GridFrame.stretched(side, side, image.size))
 
     height, width = image.size
@@ -178,7 +187,7 @@ def _internvl(image: PromptImage) -> ImageLayout:
         int(size // patch * image.config.downsample_ratio)
         for size, patch in zip(_two(vision.image_size), _two(vision.patch_size), strict=True)
     )
-    if len(image.at) == rows * columns or image.view == "whole":
+    if len(image.at) == rows * columns or image.view is View.WHOLE:
         return grid_layout(image.at[-rows * columns :], image.size, (rows, columns))
     settings = image.processor.image_processor
     across, down = sys.modules[type(settings).__module__].get_optimal_tiled_canvas(
@@ -205,7 +214,7 @@ def _idefics3(image: PromptImage) -> ImageLayout:
     """Lay out the tiles of the stretched image, or the whole image in one tile after them."""
     vision = image.config.vision_config
     side = vision.image_size // vision.patch_size // image.config.scale_factor
-    if len(image.at) == side * side or image.view == "whole":
+    if len(image.at) == side * side or image.view is View.WHOLE:
         return grid_layout(image.at[-side * side :], image.size, (side, side))
     _, down, across = image.processor.image_processor.get_number_of_image_patches(*image.size, {})
     return tiled_layout(image.at, image.size, (down, across), (side, side), image.view)
@@ -251,7 +260,7 @@ def tiled_layout(
             f"Expected {down} x {across} tiles of {rows} x {columns} tokens, but the prompt has "
             f"{len(at)} image tokens."
         )
-    if view == "whole":
+    if view == View.WHOLE:
         return grid_layout(at[-rows * columns :], size, cells)
     grid = at[:count].view(down, across, rows, columns)
     stitched = grid.permute(0, 2, 1, 3).reshape(-1)  # (down, rows, across, columns)

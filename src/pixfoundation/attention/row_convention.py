@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
+from pixfoundation.option_bundles import read_choices
 from pixfoundation.types import AttentionTrace
 
-Alignment = Literal["predict", "self"]
 Maps = NDArray[np.float32]
+
+
+class Alignment(StrEnum):
+    """Which query's attention row belongs to a token."""
+
+    PREDICT = "predict"
+    """The query that emitted the token."""
+    SELF = "self"
+    """The query that is the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +37,12 @@ class RowConvention:
         heads: Query heads that the model must be loaded with; None for all.
     """
 
-    alignment: Alignment = "predict"
+    alignment: Alignment = Alignment.PREDICT
     first_row: Literal[-1, -2] = -1
     heads: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 PRESETS = {
@@ -37,7 +50,7 @@ PRESETS = {
     # PixFoundation's LLaVA evaluation: `x[:, :, -2:-1]` cuts queries, so the first row is shifted.
     "pixfoundation": RowConvention(first_row=-2),
     # Its Cambrian evaluation: generated ids begin with a start token there, so rows shift by one.
-    "pixfoundation-cambrian": RowConvention(alignment="self", first_row=-2),
+    "pixfoundation-cambrian": RowConvention(alignment=Alignment.SELF, first_row=-2),
     # groundLMM: `x[:, -2:-1]` on [batch, heads, queries, keys] cuts heads, so one head is left.
     "groundlmm": RowConvention(heads=(-2,)),
 }
@@ -101,5 +114,5 @@ def token_maps(
         DataError: If the convention reads a row that was not captured.
     """
     emitting = emitting_rows(trace, tokens, convention)
-    own = emitting if convention.alignment == "predict" else trace.rows[1 : tokens + 1]
+    own = emitting if convention.alignment is Alignment.PREDICT else trace.rows[1 : tokens + 1]
     return own - emitting.mean(axis=0) if centred else own

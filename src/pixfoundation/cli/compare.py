@@ -13,7 +13,7 @@ from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, output, print_json
 from pixfoundation.cli.scoring_options import PROMPTS, RUN, score_options
 from pixfoundation.scoring.options import PromptCase, ScoreOptions
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, decimal
 
 
 @bundled("options", score_options)
@@ -70,5 +70,5 @@ def compare_command(
 def _signed(value: float | None, bounds: tuple[float, float] | None) -> str:
     if value is None:
         return "-"
-    text = f"{100 * value:+.1f}"
-    return f"{text} [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]" if bounds else text
+    ends = None if bounds is None else (100 * bounds[0], 100 * bounds[1])
+    return decimal(100 * value, ends, signed=True)

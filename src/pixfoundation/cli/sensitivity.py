@@ -12,6 +12,7 @@ from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, notes, output, print_json, print_text
 from pixfoundation.cli.scoring_options import score_options
+from pixfoundation.report.formats import TableFormat
 from pixfoundation.scoring.options import ScoreOptions
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def sensitivity_command(
     every: bool = typer.Option(
         False, "--all", help="Show every selector, and accuracies by question as well as by pair."
     ),
-    format: str | None = typer.Option(
-        None, help="Print one table as markdown, latex or csv. Default: text for the terminal."
+    format: TableFormat | None = typer.Option(
+        None, help="Print one table in this format. Default: text for the terminal."
     ),
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
     as_json: bool = AS_JSON,
@@ -61,7 +62,7 @@ def sensitivity_command(
         ranks = [ranking.to_json() for ranking in rankings(summaries)]
         print_json(data[0] if len(data) == 1 else {"runs": data, "rankings": ranks})
     elif format is not None:
-        print_text(render(summaries, format, every))  # type: ignore[arg-type] - `render` refuses
+        print_text(render(summaries, format, every))
     else:
         _print(summaries, every, output())
     _exit_unless_sound(summaries)

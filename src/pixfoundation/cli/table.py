@@ -12,6 +12,7 @@ from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.completion import selector_lists
 from pixfoundation.cli.printing import print_text
 from pixfoundation.cli.scoring_options import PROMPTS, score_options
+from pixfoundation.report.formats import TableFormat
 from pixfoundation.scoring.options import PromptCase, ScoreOptions
 
 SELECTORS = typer.Option(
@@ -28,7 +29,7 @@ def table_command(
         help="Run directories of one dataset, or of datasets of referring segmentation."
     ),
     prompts: PromptCase = PROMPTS,
-    format: str = typer.Option("markdown", help="Format of the table: markdown, latex or csv."),
+    format: TableFormat = typer.Option(TableFormat.MARKDOWN, help="Format of the table."),
     published_rows: bool = typer.Option(False, help="Add the rows of the paper's table."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
 ) -> None:
@@ -55,7 +56,7 @@ def table_command(
     render = render_referring_table if of_expressions else render_table
     text = render(
         scored,
-        format,  # type: ignore[arg-type] - `render_table` refuses what it does not know
+        format,
         published_rows=published_rows,
         selectors=options.selectors,
         intervals=intervals,

@@ -23,10 +23,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.files import FileDataset, answer_letter
@@ -42,9 +41,8 @@ from pixfoundation.datasets.text_files import read_text
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask, union
 from pixfoundation.metrics import Box
+from pixfoundation.typed_options import as_choice
 from pixfoundation.types import LETTERS, Query, Sample
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 NAME = "folder"
 FILE = "samples.jsonl"
@@ -81,9 +79,9 @@ def load(
         raise DataError(f"The dataset 'folder' needs `root`, the folder that holds {FILE}.")
     file = Path(root) / FILE
     rules = MaskRules(
-        None if frame is None else _choice(Frame, "frame", frame),
-        _choice(Units, "polygons", polygons),
-        _choice(RunOrder, "runs", runs),
+        None if frame is None else as_choice(Frame, "frame", frame),
+        as_choice(Units, "polygons", polygons),
+        as_choice(RunOrder, "runs", runs),
     )
     problems: list[Problem] = []
     samples: dict[str, Sample] = {}
@@ -115,14 +113,6 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
             yield number, line
-
-
-def _choice(kind: type[Choice], name: str, value: str) -> Choice:
-    try:
-        return kind(value)
-    except ValueError as error:
-        known = " or ".join(repr(str(member)) for member in kind)
-        raise DataError(f"Expected `{name}` to be {known}, but got {value!r}.") from error
 
 
 def _sample(root: Path, number: int, line: str, rules: MaskRules) -> tuple[Sample, Sequence[str]]:

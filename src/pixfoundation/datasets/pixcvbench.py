@@ -36,6 +36,7 @@ from pixfoundation.datasets.variant_files import Escapes, VariantChoice
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
+from pixfoundation.typed_options import as_choice
 from pixfoundation.types import Sample
 
 NAME = "pixcvbench"
@@ -57,7 +58,7 @@ MAX_RESIZED = 40_000_000
 def load(
     root: Path | None = None,
     *,
-    resize: Resizing = "bilinear",
+    resize: Resizing = Resizing.BILINEAR,
     red_box: RedBox = RedBox.DRAWN,
     variant: str | int | None = None,
     variant_files: Path | None = None,
@@ -82,11 +83,8 @@ def load(
         DataError: If a file is missing or unreadable, or an option has another value.
         PrerequisiteError: If `pyarrow`, which reads the question table, is not installed.
     """
-    if resize not in ("bilinear", "nearest"):
-        raise DataError(f"Expected `resize` to be 'bilinear' or 'nearest', but got {resize!r}.")
-    if red_box not in tuple(RedBox):
-        raise DataError(f"Expected `red_box` to be 'drawn' or 'none', but got {red_box!r}.")
-    reader = _Reader(given_or_fetched(root, NAME, "PixCV-Bench"), resize, RedBox(red_box))
+    resize, red_box = as_choice(Resizing, "resize", resize), as_choice(RedBox, "red_box", red_box)
+    reader = _Reader(given_or_fetched(root, NAME, "PixCV-Bench"), resize, red_box)
     samples = list(reader.samples())
     notes = ["all annotations of an image are united"]
     if reader.resized:
@@ -134,7 +132,7 @@ class _Reader:
         self.root = root
         self.problems: list[Problem] = []
         self.resized = 0
-        self._resize: Resizing = resize
+        self._resize = resize
         self._objects_file = _first(root / "CV-Bench" / "Objects.csv", root / "Objects.csv")
         rows = read_table(self._objects_file, ("id", "objects"), self.problems)
         self._objects: dict[int, Row] = by_number(self._objects_file, rows, "id", self.problems)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.masks import Mask
+from pixfoundation.typed_options import as_choice
 
-Resizing = Literal["bilinear", "nearest"]
+
+class Resizing(StrEnum):
+    """How masks are resized to their image."""
+
+    BILINEAR = "bilinear"
+    NEAREST = "nearest"
+
 
 _ONE = (
     2048  # the weights of 8-bit images are whole 2048ths in OpenCV, which the published code uses
 )
 
 
-def resize_mask(mask: Mask, size: tuple[int, int], method: Resizing = "bilinear") -> Mask:
+def resize_mask(mask: Mask, size: tuple[int, int], method: Resizing = Resizing.BILINEAR) -> Mask:
     """Return a mask at another size.
 
     Args:
@@ -26,9 +33,10 @@ def resize_mask(mask: Mask, size: tuple[int, int], method: Resizing = "bilinear"
             OpenCV's arithmetic for 8-bit images on the values 0 and 1, halves rounded up. `nearest`
             takes the nearest pixel.
     """
+    method = as_choice(Resizing, "method", method)
     if mask.size == size:
         return mask
-    if method == "nearest":
+    if method is Resizing.NEAREST:
         return mask.resize_nearest(size)
     along_x = _interpolate(mask.decode().astype(np.int64), size[1], axis=1, shift=(0, 0))
     along_y = _interpolate(along_x, size[0], axis=0, shift=(4, 16))  # in quarters

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from enum import StrEnum
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from PIL import Image
 
 from pixfoundation.attention.row_convention import (
     PRESETS,
+    Alignment,
     Maps,
     RowConvention,
     row_convention,
@@ -42,7 +44,7 @@ from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
 from pixfoundation.segmenters.base import (
     AnySegmenter,
@@ -54,7 +56,17 @@ from pixfoundation.segmenters.base import (
 from pixfoundation.typed_options import Count, OneOf, Share
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
-PromptShape = Literal["point", "box", "mask"]
+
+class PromptShape(StrEnum):
+    """What the segmenter is prompted with for each point of a phrase."""
+
+    POINT = "point"
+    BOX = "box"
+    """The box around the connected high cells that contain the point."""
+    MASK = "mask"
+    """The point, and these cells as a rough mask."""
+
+
 PhrasePoint = tuple[Phrase, Peak, Maps]
 """A phrase, one of its points, and its map on the grid, float32 [rows, columns]."""
 
@@ -69,7 +81,10 @@ class PhraseOptions:
     """
 
     pronouns: bool = True
-    fallback: Fallback = "none"
+    fallback: Fallback = Fallback.NONE
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +99,17 @@ class SegmenterPromptOptions:
             lowest (0) and the highest value (1) of the map.
     """
 
-    prompt: PromptShape = "point"
+    prompt: PromptShape = PromptShape.POINT
     points: Count = 1
     rank: Count = 1
     threshold: Share = 0.5
 
     def __post_init__(self) -> None:
-        numbers_fit = self.points >= 1 and self.rank >= 1 and 0 <= self.threshold <= 1
-        if not numbers_fit or self.prompt not in get_args(PromptShape):
+        read_choices(self)
+        if self.points < 1 or self.rank < 1 or not 0 <= self.threshold <= 1:
             raise DataError(
-                "Expected points and rank of at least 1, a threshold from 0 to 1 and the prompt "
-                f"'point', 'box' or 'mask', but got {self.points}, {self.rank}, {self.threshold} "
-                f"and {self.prompt!r}."
+                "Expected points and rank of at least 1 and a threshold from 0 to 1, but got "
+                f"{self.points}, {self.rank} and {self.threshold}."
             )
 
 
@@ -132,7 +146,7 @@ def load(
             f"The segmenter {segmenter.name!r} takes text, not points or boxes. Use it with the "
             "grounder 'words'."
         )
-    if prompts.prompt == "mask" and "masks" not in accepted_prompts(segmenter):
+    if prompts.prompt is PromptShape.MASK and "masks" not in accepted_prompts(segmenter):
         raise DataError(
             f"The segmenter {segmenter.name!r} cannot be prompted with masks: its `prompts` are "
             f"{', '.join(sorted(accepted_prompts(segmenter)))}."
@@ -179,7 +193,7 @@ class AttendAndSegment:
     phrases: NounPhrases = field(default_factory=NounPhrases)
     row_convention: RowConvention = field(default_factory=RowConvention)
     conventions: GroundingConventions = DEFAULT.grounding
-    prompt: PromptShape = "point"
+    prompt: PromptShape = PromptShape.POINT
     points: int = 1
     rank: int = 1
     threshold: float = 0.5
@@ -211,7 +225,7 @@ class AttendAndSegment:
             for phrase, grid in phrase_maps
             for peak in self._peaks(grid, trace, len(answer.token_ids))
         ]
-        boxes = self._boxes(pointed, trace.frame) if self.prompt == "box" else []
+        boxes = self._boxes(pointed, trace.frame) if self.prompt is PromptShape.BOX else []
         return self._candidates(pointed, boxes, self._segment(image, trace.frame, pointed, boxes))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
@@ -252,7 +266,7 @@ class AttendAndSegment:
         centred = tokens > 1 or self.conventions.single_token is SingleToken.CENTRED
         maps = token_maps(trace, tokens, self.row_convention, centred=centred)
         dropped = self.conventions.last_token is LastToken.DROPPED
-        if dropped and self.row_convention.alignment == "self":
+        if dropped and self.row_convention.alignment is Alignment.SELF:
             return maps[: tokens - 1]  # the published code has no row for the last token
         return maps
 
@@ -282,7 +296,7 @@ class AttendAndSegment:
         if boxes:
             return self.segmenter.segment(image, boxes=boxes)
         points = [peak.point for _, peak, _ in pointed]
-        if self.prompt == "point":
+        if self.prompt is PromptShape.POINT:
             return self.segmenter.segment(image, points=points)
         rough = [mask_of(self._high(grid, frame, peak), frame) for _, peak, grid in pointed]
         return self.segmenter.segment(image, points=points, masks=rough)

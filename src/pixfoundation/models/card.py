@@ -46,6 +46,8 @@ class KnownCheckpoint:
         original_id: Hub id of the same weights in a layout that the family does not load.
         coordinates: How to ask this checkpoint for coordinates and read its numbers; None if it
             does not answer with coordinates.
+        conversation: Name of the conversation that it is evaluated with, if the family has several
+            and this is not the chat template that comes with the weights.
     """
 
     name: str
@@ -58,6 +60,7 @@ class KnownCheckpoint:
     published_row: str = ""
     original_id: str = ""
     coordinates: CoordinateFormat | None = None
+    conversation: str = ""
 
     @property
     def is_embedded(self) -> bool:

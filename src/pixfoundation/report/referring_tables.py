@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pixfoundation.errors import DataError
+from pixfoundation.report.formats import latex_text
 from pixfoundation.report.published_referring import ROWS, SOURCE, Column
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.referring import Referring
 from pixfoundation.scoring.scores import Scores, marked
+from pixfoundation.wording import decimal, interval
 
 FIGURES = {
     "refcoco": ("cIoU",),
@@ -182,9 +184,9 @@ def _cells(line: ReferringLine, columns: Sequence[Column], intervals: bool) -> l
     cells: list[str] = []
     for column in columns:
         value, bounds = line.values.get(column), line.intervals.get(column)
-        text = "-" if value is None else f"{value:.1f}"
+        text = "-" if value is None else decimal(value)
         if intervals and bounds is not None:
-            text += f" [{bounds[0]:.1f}, {bounds[1]:.1f}]"
+            text += f" {interval(bounds)}"
         cells.append(text)
     return cells
 
@@ -214,7 +216,7 @@ def _latex(
     ]
     for line in lines:
         cells = [_method(line), *_cells(line, columns, intervals), line.source]
-        text.append(" & ".join(map(_escaped, cells)) + r" \\")
+        text.append(" & ".join(map(latex_text, cells)) + r" \\")
     text += [r"\hline", r"\end{tabular}"]
     return "\n".join([*text, *(f"% {note}" for note in notes)]) + "\n"
 
@@ -230,16 +232,10 @@ def _csv(
     for place, line in enumerate(lines):
         values = [line.values.get(column) for column in columns]
         bounds = [line.intervals.get(column) for column in columns]
-        row = ["" if value is None else f"{value:.4f}" for value in values]
+        row = ["" if value is None else decimal(value, digits=4) for value in values]
         if intervals:
             for pair in bounds:
-                row += ["", ""] if pair is None else [f"{end:.2f}" for end in pair]
+                row += ["", ""] if pair is None else [decimal(end, digits=2) for end in pair]
         remark = " ".join(notes) if place == 0 else ""
         writer.writerow([_method(line), *row, line.source, remark])
     return file.getvalue()
-
-
-def _escaped(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from pixfoundation.errors import DataError
+from pixfoundation.report.formats import TableFormat, latex_text
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 from pixfoundation.sensitivity.paired_spread import PairedSummary
 from pixfoundation.sensitivity.statistics import Spread
+from pixfoundation.typed_options import as_choice
+from pixfoundation.wording import decimal
 
-Format = Literal["markdown", "latex", "csv"]
 COLUMNS = (
     "run",
     "variants",
@@ -74,9 +74,9 @@ def _spread_cells(spread: Spread, p: str, worst: int, best: int) -> tuple[str, .
         percent(spread.mean, bound_digits=0),
         percent(spread.deviation, interval=False),
         percent(spread.range, interval=False),
-        f"{100 * spread.means[spread.worst]:.1f} ({worst:02d})",
+        f"{decimal(100 * spread.means[spread.worst])} ({worst:02d})",
         p,
-        f"{100 * spread.means[spread.best]:.1f} ({best:02d})",
+        f"{decimal(100 * spread.means[spread.best])} ({best:02d})",
     )
 
 
@@ -91,7 +91,7 @@ def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
         f"{summary.measure.symbol} {selector}" if selector else f"{summary.measure.symbol}{unit}",
         *_spread_cells(
             spread,
-            "-" if test is None else f"{test.p_corrected:.3f}",
+            "-" if test is None else decimal(test.p_corrected, digits=3),
             summary.worst.index,
             summary.best.index,
         ),
@@ -109,10 +109,10 @@ def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
 def _number(estimate: Estimate) -> str:
     if estimate.value is None or np.isnan(estimate.value):
         return "-"
-    return f"{estimate.value:.2f}"
+    return decimal(estimate.value, digits=2)
 
 
-def render(runs: Sequence[Sensitivity], format: Format, every: bool = False) -> str:
+def render(runs: Sequence[Sensitivity], format: TableFormat | str, every: bool = False) -> str:
     """Render the table of several runs.
 
     Args:
@@ -123,33 +123,26 @@ def render(runs: Sequence[Sensitivity], format: Format, every: bool = False) -> 
     Raises:
         DataError: If the format is not known.
     """
+    format = as_choice(TableFormat, "format", format)
     cells = rows(runs, every)
-    if format == "csv":
+    if format is TableFormat.CSV:
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(cells)
         return file.getvalue()
-    if format == "markdown":
+    if format is TableFormat.MARKDOWN:
         head = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
         body = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
         return "\n".join([*head, *body, "", NOTE]) + "\n"
-    if format == "latex":
-        lines = [
-            r"\begin{tabular}{lll" + "r" * (len(COLUMNS) - 3) + "}",
-            r"\hline",
-            " & ".join(_latex(c) for c in COLUMNS) + r" \\",
-            r"\hline",
-            *(" & ".join(_latex(c) for c in row) + r" \\" for row in cells),
-            r"\hline",
-            r"\end{tabular}",
-            f"% {NOTE}",
-        ]
-        return "\n".join(lines) + "\n"
-    raise DataError(f"A table is markdown, latex or csv, but got {format!r}.")
-
-
-def _latex(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text.replace("†", r"$^\dagger$")
+    lines = [
+        r"\begin{tabular}{lll" + "r" * (len(COLUMNS) - 3) + "}",
+        r"\hline",
+        " & ".join(latex_text(c) for c in COLUMNS) + r" \\",
+        r"\hline",
+        *(" & ".join(latex_text(c) for c in row) + r" \\" for row in cells),
+        r"\hline",
+        r"\end{tabular}",
+        f"% {NOTE}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -6,22 +6,22 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pixfoundation.errors import DataError
+from pixfoundation.report.formats import TableFormat, latex_text
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
 from pixfoundation.scoring.conditions import (
     check_same_truth,
     differing_conditions,
     told_apart,
 )
-from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.scores import BOUNDS, Scores, marked
-from pixfoundation.wording import counted
+from pixfoundation.typed_options import as_choice
+from pixfoundation.wording import counted, decimal, interval
 
-Format = Literal["markdown", "latex", "csv"]
 COLUMNS = ("A†", "A", "M†", "M", "S")
 
 
@@ -50,7 +50,7 @@ class Line:
 
 def render_table(
     runs: Sequence[Scores],
-    format: Format = "markdown",
+    format: TableFormat | str = TableFormat.MARKDOWN,
     *,
     published_rows: bool = False,
     selectors: Sequence[str] | None = None,
@@ -93,13 +93,12 @@ def render_table(
             Line(row.method, row.pixel_grounding, row.values, SOURCE, row.oracle)
             for row in ROWS[dataset]
         ]
-    renderers: dict[str, Callable[[Sequence[Line], list[str], bool], str]] = {
-        "markdown": _markdown,
-        "latex": _latex,
-        "csv": _csv,
+    renderers: dict[TableFormat, Callable[[Sequence[Line], list[str], bool], str]] = {
+        TableFormat.MARKDOWN: _markdown,
+        TableFormat.LATEX: _latex,
+        TableFormat.CSV: _csv,
     }
-    if format not in renderers:
-        raise DataError(f"A table is {', '.join(renderers)}, but got {format!r}.")
+    render = renderers[as_choice(TableFormat, "format", format)]
     notes = [_note(scores) for scores in runs]
     notes += [
         f"The rows differ in {condition}: {'; '.join(values)}."
@@ -109,7 +108,7 @@ def render_table(
         if other := [scores.name for scores in runs if not scores.settings.published]:
             notes.append(f"Not under the published rules: {', '.join(other)}.")
         notes.append(f"Published rows: {SOURCE}.")
-    return renderers[format](lines, notes, intervals)
+    return render(lines, notes, intervals)
 
 
 # ---- lines -------------------------------------------------------------------------------------
@@ -182,7 +181,7 @@ def _note(scores: Scores) -> str:
         unit = "by pair" if result.pair.value is not None else "by question"
         other = ""
         if result.pair.value is not None and result.question.value is not None:
-            other = f", {100 * result.question.value:.1f} by question"
+            other = f", {percent(result.question, interval=False)} by question"
         parts.append(
             f"{mark} {unit} ({result.graded_by}{other}, {result.unparsed} of {result.question.n} "
             "unparsed)"
@@ -228,11 +227,11 @@ def _cells(
         if value is None:
             cells.append("-")
             continue
-        text = f"{value:.1f}"
+        text = decimal(value)
         if _competes(line) and top is not None and round(value, 1) == top:
             text = bold(text)
         if intervals and bounds is not None:
-            text += f" [{bounds[0]:.1f}, {bounds[1]:.1f}]"
+            text += f" {interval(bounds)}"
         cells.append(text)
     return cells
 
@@ -263,7 +262,7 @@ def _latex(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
     for line in lines:
         cells = _cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals)
         mark = r"\checkmark" if line.pixel_grounding else r"$\times$"
-        parts = [_escaped(line.method), mark, *cells, _escaped(line.source)]
+        parts = [latex_text(line.method), mark, *cells, latex_text(line.source)]
         out.append(" & ".join(parts) + r" \\")
     out += [r"\hline", r"\end{tabular}"]
     return "\n".join([*out, *(f"% {note}" for note in notes)]) + "\n"
@@ -278,10 +277,11 @@ def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
     )
     for position, line in enumerate(lines):
         values = [
-            "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") for value in line.values
+            "" if value is None else decimal(value, digits=4).rstrip("0").rstrip(".")
+            for value in line.values
         ]
         ends = [
-            "" if pair is None else f"{end:.2f}"
+            "" if pair is None else decimal(end, digits=2)
             for pair in line.intervals
             for end in (pair or (0.0, 0.0))
         ]
@@ -296,12 +296,6 @@ def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
             ]
         )
     return file.getvalue()
-
-
-def _escaped(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text.replace("†", r"$^\dagger$")
 
 
 def _known() -> str:

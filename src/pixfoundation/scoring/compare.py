@@ -28,7 +28,7 @@ from pixfoundation.scoring.options import PromptCase, ScoreOptions
 from pixfoundation.scoring.over_variants import prompt_variants, score_over_variants
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
-from pixfoundation.wording import aligned, counted
+from pixfoundation.wording import aligned, counted, decimal
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -104,7 +104,7 @@ class Comparison:
                 name,
                 percent(each.first, interval=False),
                 percent(each.second, interval=False),
-                f"{100 * (each.value or 0):+.1f}{' *' if each.clear else '  '}",
+                f"{decimal(100 * (each.value or 0), signed=True)}{' *' if each.clear else '  '}",
             ]
             for name, each in self.differences.items()
         ]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pixfoundation.types import Sample
+from pixfoundation.wording import decimal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +73,9 @@ def percent(
     """
     if estimate is None or estimate.value is None:
         return missing
-    text = f"{100 * estimate.value:.1f}"
     bounds = estimate.interval if interval else None
-    if bounds is None:
-        return text
-    low, high = (f"{100 * bound:.{bound_digits}f}" for bound in bounds)
-    return f"{text} [{low}, {high}]"
+    ends = None if bounds is None else (100 * bounds[0], 100 * bounds[1])
+    return decimal(100 * estimate.value, ends, bound_digits=bound_digits)
 
 
 def _unit(sample: Sample) -> tuple[str, str]:

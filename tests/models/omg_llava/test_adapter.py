@@ -88,6 +88,7 @@ def test_it_is_found_by_its_name_and_asked_with_the_published_sentence(model):
     assert model.capabilities == {"masks"}
     sample = api.load_dataset("pixscenes").samples[0]
     prompt = build_prompt(sample, 3, model.templates)
+    assert prompt is not None
     assert prompt.text == f"Can you please segment {sample.expression} in the given image"
 
 
@@ -171,7 +172,7 @@ def test_the_answer_ends_where_the_models_places_do(model):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"masks": "best"}, "one of all, first, union, phrase"),
+        ({"masks": "best"}, "'all', 'first', 'union' or 'phrase'"),
         ({"base": "int8"}, "'exact' or 'nf4'"),
         ({"image_side": 100}, "a multiple of 64"),
     ],

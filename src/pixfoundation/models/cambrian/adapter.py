@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,12 +28,19 @@ from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, AttentionTrace, Prompt
 
-Geometry = Literal["image", "published"]
+
+class Geometry(StrEnum):
+    """Where the cells of an attention map lie on the image."""
+
+    IMAGE = "image"
+    """On the pixels that they were computed from."""
+    PUBLISHED = "published"
+    """Where the published script puts them, which is wrong for images that are not square."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +69,9 @@ class PlacementOptions(WeightOptions):
     tower_device: str | None = None
     quantization: Quantization | None = None
 
+    def __post_init__(self) -> None:
+        read_choices(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOptions:
@@ -81,10 +92,7 @@ class AnswerOptions:
     share_prefix: bool = True
 
     def __post_init__(self) -> None:
-        if self.geometry not in (None, "image", "published"):
-            raise DataError(
-                f"The option geometry is 'image' or 'published', but got {self.geometry!r}."
-            )
+        read_choices(self)
 
 
 @takes_bundles(files=FileOptions, placement=PlacementOptions, answers=AnswerOptions)
@@ -317,7 +325,7 @@ class CambrianModel:
         margins = Margins.of(image.size, self.core.sizes.side)
         square = decoding.conventions.attention_grid is AttentionGrid.SQUARE
         if self._options.geometry is not None:
-            square = self._options.geometry == "published"
+            square = self._options.geometry is Geometry.PUBLISHED
         frame = margins.published_frame(image.size) if square else margins.frame(image.size)
         return to_trace(maps.flatten(1), len(output.ids), frame)
 

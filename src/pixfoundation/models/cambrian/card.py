@@ -1,7 +1,7 @@
 """Card of Cambrian-1: Llama 3 that sees through four vision encoders."""
 
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
-from pixfoundation.models.coordinates.formats import CoordinateFormat
+from pixfoundation.models.coordinates.formats import CoordinateFormat, Frame
 
 CARD = ModelCard(
     family="cambrian",
@@ -20,7 +20,7 @@ CARD = ModelCard(
             further_weights="its four encoders",
             memory="22 GB",
             published_row="Cambrian-1 (8B) + attend-and-segment (PixFoundation, arXiv 2502.04192)",
-            coordinates=CoordinateFormat("square", "llava-box"),
+            coordinates=CoordinateFormat(Frame.SQUARE, "llava-box"),
         ),
     ),
 )

@@ -13,7 +13,7 @@ from pixfoundation.hub import resolve_device, resolve_dtype
 from pixfoundation.models.cambrian.aggregator import Aggregator
 from pixfoundation.models.cambrian.key_map import module_name
 from pixfoundation.models.cambrian.network import Cambrian
-from pixfoundation.models.cambrian.sizes import CambrianSizes, read_sizes, shape_of
+from pixfoundation.models.cambrian.sizes import CambrianSizes, TowerKind, read_sizes, shape_of
 from pixfoundation.models.cambrian.tower_files import find_tower, tower_bytes
 from pixfoundation.models.cambrian.towers import load_tower
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
@@ -155,6 +155,6 @@ def _working_memory(llm: Any, sizes: CambrianSizes, dtype: torch.dtype) -> int:
     stages = [
         (tower.resolution // 4) ** 2 * (tower.width // 15) * 10
         for tower in sizes.towers
-        if tower.kind == "convnext" and tower.resolution
+        if tower.kind is TowerKind.CONVNEXT and tower.resolution
     ]
     return (cache + max(stages, default=0)) * dtype.itemsize

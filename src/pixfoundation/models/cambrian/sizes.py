@@ -11,13 +11,22 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pixfoundation.errors import CheckpointError
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json
 
-TowerKind = Literal["siglip", "clip", "dinov2", "convnext"]
+
+class TowerKind(StrEnum):
+    """Architecture of a vision encoder."""
+
+    SIGLIP = "siglip"
+    CLIP = "clip"
+    DINOV2 = "dinov2"
+    CONVNEXT = "convnext"
+
 
 HEADS = 16  # attention heads of the aggregator: fixed in the published code, not stored in files
 DINOV2_BY_WIDTH = {384: "small", 768: "base", 1024: "large", 1536: "giant"}
@@ -170,18 +179,18 @@ def read_tower_name(index: int, name: str, *, width: int, side: int) -> TowerSpe
     resolution = numbers.get("res")
     lower = name.lower()
     if "openai/clip" in lower:
-        return TowerSpec(index, "clip", name, base, width, side, resolution)
+        return TowerSpec(index, TowerKind.CLIP, name, base, width, side, resolution)
     if "siglip" in lower:
-        return TowerSpec(index, "siglip", name, SIGLIP_HUB, width, side, resolution)
+        return TowerSpec(index, TowerKind.SIGLIP, name, SIGLIP_HUB, width, side, resolution)
     if "clip-convnext" in lower:
         hub = CONVNEXT_HUB["XXL" if "xxl" in lower else "L"]
         stages = "multi-stage" in lower
         resolution = resolution or CONVNEXT_RESOLUTION
-        return TowerSpec(index, "convnext", name, hub, width, side, resolution, stages)
+        return TowerSpec(index, TowerKind.CONVNEXT, name, hub, width, side, resolution, stages)
     if "dinov2" in lower:
         size = DINOV2_BY_WIDTH.get(width)
         hub = f"facebook/dinov2-{size}" if size else base
-        return TowerSpec(index, "dinov2", name, hub, width, side, resolution)
+        return TowerSpec(index, TowerKind.DINOV2, name, hub, width, side, resolution)
     raise CheckpointError(
         f"Unknown vision tower {name!r}; expected one of Cambrian-1 8B: SigLIP, OpenAI's CLIP, "
         "DINOv2 or CLIP-ConvNeXt."

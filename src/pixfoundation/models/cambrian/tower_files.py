@@ -28,9 +28,9 @@ _OPEN_CLIP = (
     "open_clip_pytorch_model.bin",
 )
 _MODEL_TYPES: dict[str, TowerKind] = {
-    "clip": "clip",
-    "clip_vision_model": "clip",
-    "dinov2": "dinov2",
+    "clip": TowerKind.CLIP,
+    "clip_vision_model": TowerKind.CLIP,
+    "dinov2": TowerKind.DINOV2,
 }
 _NOT_OF_THE_TRUNK = {"text_cfg", "text_config"}
 
@@ -85,9 +85,9 @@ def kind_of(folder: Path) -> TowerKind | None:
     keys = open_trunk(folder).keys()
     prefix = trunk_prefix(keys)
     if any(key.startswith(f"{prefix}blocks.") for key in keys):
-        return "siglip"
+        return TowerKind.SIGLIP
     if any(key.startswith(f"{prefix}stages.") for key in keys):
-        return "convnext"
+        return TowerKind.CONVNEXT
     return None
 
 
@@ -102,7 +102,7 @@ def open_trunk(folder: Path) -> Checkpoint:
 
 def tower_bytes(spec: TowerSpec, folder: Path, dtype: torch.dtype) -> int:
     """Return the bytes that the weights of an encoder take in memory, without loading them."""
-    if spec.kind in ("siglip", "convnext"):
+    if spec.kind in (TowerKind.SIGLIP, TowerKind.CONVNEXT):
         shapes = open_trunk(folder).shapes
         prefix = trunk_prefix(shapes)
     else:

@@ -21,7 +21,7 @@ from pixfoundation.errors import CheckpointError
 from pixfoundation.models.cambrian import pixels
 from pixfoundation.models.cambrian.aggregator import resample
 from pixfoundation.models.cambrian.pixels import Preprocessing
-from pixfoundation.models.cambrian.sizes import CONVNEXT_RESOLUTION, TowerSpec
+from pixfoundation.models.cambrian.sizes import CONVNEXT_RESOLUTION, TowerKind, TowerSpec
 from pixfoundation.models.cambrian.tower_files import processor_arguments
 from pixfoundation.models.cambrian.trunks import load_convnext, load_siglip
 from pixfoundation.models.common.checkpoints import Checkpoint
@@ -123,11 +123,11 @@ def load_tower(
         CheckpointError: If the files are damaged or incomplete, or if the encoder does not have the
             width that the checkpoint expects.
     """
-    if spec.kind == "siglip":
+    if spec.kind is TowerKind.SIGLIP:
         tower = _load_siglip(spec, folder, dtype)
-    elif spec.kind == "convnext":
+    elif spec.kind is TowerKind.CONVNEXT:
         tower = _load_convnext(spec, folder, dtype)
-    elif spec.kind == "clip":
+    elif spec.kind is TowerKind.CLIP:
         tower = _load_clip(spec, folder, dtype)
         tower.layer = clip_layer
     else:

@@ -11,19 +11,27 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from pixfoundation.errors import DataError, PrerequisiteError, missing_package
+from pixfoundation.errors import PrerequisiteError, missing_package
+from pixfoundation.typed_options import as_choice
 
-Quantization = Literal["8bit", "4bit"]
 DtypeOf = Callable[[str], torch.dtype]
 
 GIB = 1 << 30
 logger = logging.getLogger(__name__)
+
+
+class Quantization(StrEnum):
+    """How many bits the weights of linear layers take (bitsandbytes)."""
+
+    EIGHT_BIT = "8bit"
+    FOUR_BIT = "4bit"
 
 
 def quantize(
@@ -61,15 +69,14 @@ def quantization_config(kind: Quantization, dtype: torch.dtype) -> Any:
         DataError: If there is no such kind.
         PrerequisiteError: If bitsandbytes is not installed.
     """
-    if kind not in ("8bit", "4bit"):
-        raise DataError(f"The quantization must be '8bit' or '4bit', but got {kind!r}.")
+    kind = as_choice(Quantization, "quantization", kind)
     if find_spec("bitsandbytes") is None:
         raise missing_package("bitsandbytes", f"Loading in {kind}", "quantization")
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
-        load_in_8bit=kind == "8bit",
-        load_in_4bit=kind == "4bit",
+        load_in_8bit=kind is Quantization.EIGHT_BIT,
+        load_in_4bit=kind is Quantization.FOUR_BIT,
         bnb_4bit_compute_dtype=dtype,
         bnb_4bit_use_double_quant=True,
         bnb_4bit_quant_type="nf4",

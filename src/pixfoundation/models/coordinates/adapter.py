@@ -108,11 +108,11 @@ def load(
         )
     settings = {"frame": frame, "ask": ask, "square": square, "order": order}
     settings = {key: value for key, value in settings.items() if value is not None}
-    format = replace(format or CoordinateFormat("unit"), **settings)
+    format = replace(format or CoordinateFormat(Frame.UNIT), **settings)
     factory = find_entry(base, options.get("revision")).load()
     read = read_options(f"The model {name!r}", factory, options, base)
     model: Any = factory(base, **read)
-    resized = size_by_grid(model.processor) if format.frame == "resized" else None
+    resized = size_by_grid(model.processor) if format.frame is Frame.RESIZED else None
     return PointingModel(model, format, resized)
 
 
@@ -150,12 +150,12 @@ class PointingModel:
         Raises:
             DataError: If an option has no such value, or the frame needs `resized`.
         """
-        if format.frame not in FRAMES or format.ask not in VISION_TEMPLATES:
+        if format.ask not in VISION_TEMPLATES:
             raise DataError(
-                f"Coordinates come as {', '.join(FRAMES)}, asked for as "
-                f"{', '.join(VISION_TEMPLATES)}, but got {format.frame!r} and {format.ask!r}."
+                f"Coordinates are asked for as {', '.join(VISION_TEMPLATES)}, but got "
+                f"{format.ask!r}."
             )
-        if format.frame == "resized" and resized is None:
+        if format.frame is Frame.RESIZED and resized is None:
             raise DataError("Coordinates in the resized image need to know its size.")
         self.name = f"{model.name}{CARD.variant_suffix}"
         self.capabilities: frozenset[Capability] = frozenset({"coordinates"})
@@ -208,7 +208,7 @@ class PointingModel:
     def fingerprint(self) -> dict[str, Any]:
         """Return the other model's fingerprint, and how it is asked."""
         format = self._format
-        order = format.order if format.order != "by-form" else None
+        order = format.order if format.order is not Order.BY_FORM else None
         own = {"square": format.square, "least_new_tokens": format.min_new_tokens, "order": order}
         return {
             **self._model.fingerprint(),

@@ -5,19 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from enum import StrEnum
 
 from pixfoundation.errors import DataError
+from pixfoundation.option_bundles import read_choices
 
-Frame = Literal["resized", "thousand", "unit", "square", "percent", "pixels"]
-FRAMES: tuple[Frame, ...] = ("resized", "thousand", "unit", "square", "percent", "pixels")
-"""Coordinate frames: pixels of the image as the processor resized it; 0 to 1000; 0 to 1; 0 to 1 of
-the square to which the image was padded; percent; pixels of the image itself."""
 
-Order = Literal["by-form", "x-first", "y-first"]
-ORDERS: tuple[Order, ...] = ("by-form", "x-first", "y-first")
-"""Which axis stands first in points and boxes; 'by-form' is y for `box_2d`, which Gemini writes,
-and x for everything else."""
+class Frame(StrEnum):
+    """A coordinate frame: what the numbers of an answer are in."""
+
+    RESIZED = "resized"
+    """Pixels of the image as the processor resized it."""
+    THOUSAND = "thousand"
+    """0 to 1000."""
+    UNIT = "unit"
+    """0 to 1."""
+    SQUARE = "square"
+    """0 to 1 of the square to which the image was padded."""
+    PERCENT = "percent"
+    """0 to 100."""
+    PIXELS = "pixels"
+    """Pixels of the image itself."""
+
+
+FRAMES = tuple(Frame)
+
+
+class Order(StrEnum):
+    """Which axis stands first in points and boxes."""
+
+    BY_FORM = "by-form"
+    """y for `box_2d`, which Gemini writes, and x for everything else."""
+    X_FIRST = "x-first"
+    Y_FIRST = "y-first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +107,8 @@ class CoordinateFormat:
     ask: str = "point"
     square: int | None = None
     min_new_tokens: int = 0
-    order: Order = "by-form"
+    order: Order = Order.BY_FORM
     resizing: Resizing | None = None
+
+    def __post_init__(self) -> None:
+        read_choices(self)

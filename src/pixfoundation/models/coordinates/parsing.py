@@ -14,9 +14,9 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-Unit = Literal["percent", "unit"]
+from pixfoundation.models.coordinates.formats import Frame
 
 LARGEST = 1_000_000
 """A larger number is no coordinate; a model that repeats a digit without end writes such."""
@@ -76,7 +76,7 @@ class NamedPlace:
     label: str | None = None
     points: tuple[tuple[float, ...], ...] = ()
     y_first: bool | None = None
-    unit: Unit | None = None
+    unit: Frame | None = None
     is_pair: bool = False
 
     def split(self) -> list[NamedPlace]:
@@ -120,7 +120,7 @@ def _from_locations(text: str) -> Iterator[NamedPlace]:
     for y_first, label, x_first in _LOCATIONS.findall(text):
         bins = 1024 if y_first else 1000
         numbers = tuple(int(n) / bins for n in re.findall(r"\d+", y_first or x_first))
-        yield NamedPlace(numbers, label.strip() or None, (), bool(y_first), "unit")
+        yield NamedPlace(numbers, label.strip() or None, (), bool(y_first), Frame.UNIT)
 
 
 def _from_json(text: str) -> Iterator[NamedPlace]:
@@ -284,7 +284,7 @@ def _from_lists(text: str) -> Iterator[NamedPlace]:
 def _place(values: Sequence[Any]) -> NamedPlace:
     numbers = [_number(value) or (math.inf, False) for value in values]
     percent = any(is_percent for _, is_percent in numbers)
-    return NamedPlace(tuple(value for value, _ in numbers), unit="percent" if percent else None)
+    return NamedPlace(tuple(value for value, _ in numbers), unit=Frame.PERCENT if percent else None)
 
 
 def _number(value: Any) -> tuple[float, bool] | None:

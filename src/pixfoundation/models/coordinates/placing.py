@@ -15,6 +15,7 @@ from pixfoundation import geometry
 from pixfoundation.answer_parts import take_apart
 from pixfoundation.models.coordinates.formats import FRAMES, Frame, Order
 from pixfoundation.models.coordinates.parsing import NamedPlace, named_places
+from pixfoundation.typed_options import as_choice
 from pixfoundation.types import Region
 
 __all__ = ["FRAMES", "Frame", "Places", "parse_regions", "read_places"]
@@ -47,7 +48,7 @@ def read_places(
     frame: Frame,
     image_size: tuple[int, int],
     resized: tuple[int, int] | None = None,
-    order: Order = "by-form",
+    order: Order = Order.BY_FORM,
     boxes: bool = False,
 ) -> Places:
     """Read every point and box of an answer, and count what is doubtful.
@@ -64,7 +65,11 @@ def read_places(
         Points are clamped to the image, boxes ordered and cut at its borders; empty boxes and what
         is neither two nor four numbers are left out. A box and the points of one JSON object are
         one region.
+
+    Raises:
+        DataError: If there is no such frame or order.
     """
+    frame, order = as_choice(Frame, "frame", frame), as_choice(Order, "order", order)
     seen = resized or image_size
     regions: list[Region] = []
     doubtful = left_out = 0
@@ -84,9 +89,9 @@ def parse_regions(
     """Read every point and box of an answer, see `read_places`.
 
     Example:
-        >>> parse_regions('[{"point_2d": [500, 250], "label": "door"}]', "thousand", (100, 200))
+        >>> parse_regions('[{"point_2d": [500, 250], "label": "door"}]', Frame.THOUSAND, (100, 200))
         (Region(coordinates=(100.0, 25.0), label='door', points=()),)
-        >>> parse_regions('[{"box_2d": [100, 600, 300, 900]}]', "thousand", (100, 200))
+        >>> parse_regions('[{"box_2d": [100, 600, 300, 900]}]', Frame.THOUSAND, (100, 200))
         (Region(coordinates=(120.0, 10.0, 180.0, 30.0), label=None, points=()),)
     """
     return read_places(text, frame, image_size, resized).regions
@@ -99,8 +104,8 @@ def _regions(
     seen: tuple[int, int],
     order: Order,
 ) -> Iterator[Region]:
-    y_first = order == "y-first" if order != "by-form" else bool(place.y_first)
-    if place.y_first is False or place.unit == "unit":  # named axes, or tokens of one meaning
+    y_first = order is Order.Y_FIRST if order is not Order.BY_FORM else bool(place.y_first)
+    if place.y_first is False or place.unit is Frame.UNIT:  # named axes, or tokens of one meaning
         y_first = bool(place.y_first)
 
     def put(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
@@ -119,7 +124,7 @@ def _regions(
 
 def _fits_frame(numbers: tuple[float, ...], frame: Frame, seen: tuple[int, int]) -> bool:
     """Whether numbers can be meant in a frame."""
-    ends = {"thousand": 1000, "percent": 100, "unit": 1, "square": 1}
+    ends = {Frame.THOUSAND: 1000, Frame.PERCENT: 100, Frame.UNIT: 1, Frame.SQUARE: 1}
     end = ends.get(frame, max(seen))
     if any(abs(number) > end * _SLACK for number in numbers):
         return False
@@ -135,15 +140,15 @@ def _to_pixels(
     size: tuple[int, int],
     resized: tuple[int, int],
 ) -> tuple[float, ...]:
-    if frame == "pixels":
+    if frame is Frame.PIXELS:
         return numbers
-    if frame == "resized":
+    if frame is Frame.RESIZED:
         return geometry.from_resized(numbers, resized, size)
-    if frame == "thousand":
+    if frame is Frame.THOUSAND:
         return geometry.from_thousand(numbers, size)
-    if frame == "square":
+    if frame is Frame.SQUARE:
         return geometry.from_padded_square(numbers, size)
-    scale = 100 if frame == "percent" else 1
+    scale = 100 if frame is Frame.PERCENT else 1
     return geometry.from_unit(tuple(value / scale for value in numbers), size)
 
 

@@ -25,14 +25,14 @@ from pixfoundation.judges.picking import to_png
 from pixfoundation.models.base import Capability, Decoding, describe_model
 from pixfoundation.models.card import served_format
 from pixfoundation.models.coordinates.adapter import VISION_TEMPLATES
-from pixfoundation.models.coordinates.formats import FRAMES, CoordinateFormat, Frame, Order
+from pixfoundation.models.coordinates.formats import CoordinateFormat, Frame, Order
 from pixfoundation.models.coordinates.placing import read_places
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.typed_options import Count, OneOf, Seconds, Within, read_options
 from pixfoundation.types import Answer, Prompt
 
-DEFAULT_FORMAT = CoordinateFormat("thousand")
+DEFAULT_FORMAT = CoordinateFormat(Frame.THOUSAND)
 """How a model is asked and read whose name no card knows."""
 
 logger = logging.getLogger(__name__)
@@ -83,8 +83,11 @@ class CoordinateOptions:
     order: Order | None = None
     most_pixels: Count | None = None
 
+    def __post_init__(self) -> None:
+        read_choices(self)
+
     @property
-    def chosen(self) -> dict[str, str]:
+    def chosen(self) -> dict[str, Any]:
         """The fields of a `CoordinateFormat` that the user set."""
         settings = {"frame": self.frame, "ask": self.ask, "order": self.order}
         return {key: value for key, value in settings.items() if value is not None}
@@ -146,16 +149,13 @@ def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
     """
     known, chosen, most_pixels = served_format(model), options.chosen, options.most_pixels
     format = replace(known or DEFAULT_FORMAT, **chosen)
-    if format.frame not in FRAMES or format.ask not in VISION_TEMPLATES:
+    if format.ask not in VISION_TEMPLATES:
         raise DataError(
-            f"Coordinates come as {', '.join(FRAMES)}, asked for as {', '.join(VISION_TEMPLATES)}, "
-            f"but got {format.frame!r} and {format.ask!r}."
+            f"Coordinates are asked for as {', '.join(VISION_TEMPLATES)}, but got {format.ask!r}."
         )
-    if format.frame != "resized":
+    if format.frame is not Frame.RESIZED:
         if most_pixels is not None:
-            raise DataError(
-                f"`most_pixels` is for the frame 'resized', but the frame is {format.frame!r}."
-            )
+            raise DataError(f"`most_pixels` is for the frame 'resized', not for '{format.frame}'.")
         format = replace(format, resizing=None)
     elif format.resizing is None:
         raise DataError(
@@ -167,7 +167,7 @@ def _format_of(model: str, options: CoordinateOptions) -> CoordinateFormat:
         logger.warning(
             "No model card knows how %r writes coordinates; they are read as numbers from 0 to "
             "1000. Set the model option frame if that is wrong: %s.",
-            *(model, ", ".join(name for name in FRAMES if name != "resized")),
+            *(model, ", ".join(frame for frame in Frame if frame is not Frame.RESIZED)),
         )
     return format
 
@@ -191,7 +191,7 @@ def open_writer(base_url: str, *, model: str | None = None, **options: Any) -> E
         requests = RequestOptions(**read)
     except TypeError as error:
         raise DataError(f"Answers of an endpoint do not take that option: {error}.") from error
-    format = CoordinateFormat("unit", "identify")  # a sentence, in which no numbers are read
+    format = CoordinateFormat(Frame.UNIT, "identify")  # a sentence, in which no numbers are read
     return EndpointModel(_chat(name, requests), name, format, at_once)
 
 
@@ -244,7 +244,7 @@ class EndpointModel:
                 reply.text,
                 self._format.frame,
                 (image.height, image.width),
-                (sent.height, sent.width) if self._format.frame == "resized" else None,
+                (sent.height, sent.width) if self._format.frame is Frame.RESIZED else None,
                 order=self._format.order,
                 boxes="box" in self._format.ask,
             )
@@ -267,7 +267,7 @@ class EndpointModel:
         """Return how coordinates are read; what the server runs is not known here."""
         format = self._format
         own = {
-            "order": format.order if format.order != "by-form" else None,
+            "order": format.order if format.order is not Order.BY_FORM else None,
             "square": format.square,
             "least_new_tokens": format.min_new_tokens,
             "resizing": format.resizing and format.resizing.to_json(),

@@ -1,7 +1,7 @@
 """Card of served models behind an OpenAI-compatible endpoint."""
 
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
-from pixfoundation.models.coordinates.formats import CoordinateFormat
+from pixfoundation.models.coordinates.formats import CoordinateFormat, Frame, Order
 
 CARD = ModelCard(
     family="endpoint",
@@ -11,10 +11,10 @@ CARD = ModelCard(
     extra="judge",
     docs="judges.md",
     served=(  # models that are only ever served, or whose card is not in the package
-        (r"gemini", CoordinateFormat("thousand", order="y-first")),
-        (r"gemma-?[34]", CoordinateFormat("thousand")),
-        (r"glm-?4\.[156]v", CoordinateFormat("thousand")),
-        (r"molmoe?-(1|7|72)b", CoordinateFormat("percent")),
+        (r"gemini", CoordinateFormat(Frame.THOUSAND, order=Order.Y_FIRST)),
+        (r"gemma-?[34]", CoordinateFormat(Frame.THOUSAND)),
+        (r"glm-?4\.[156]v", CoordinateFormat(Frame.THOUSAND)),
+        (r"molmoe?-(1|7|72)b", CoordinateFormat(Frame.PERCENT)),
     ),
     checkpoints=(
         KnownCheckpoint(

@@ -28,9 +28,9 @@ from pixfoundation.models.omg_llava.network import STRIDE, OmgLlava, Perception
 from pixfoundation.models.omg_llava.pixels import SIDE, to_pixels
 from pixfoundation.models.omg_llava.prompt import TEMPLATES, prompt_ids, published_text
 from pixfoundation.models.omg_llava.tokenizer import InternTokens
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
-from pixfoundation.typed_options import OneOf, Within
+from pixfoundation.typed_options import Within
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 INTERNLM = "internlm/internlm2-chat-7b"
@@ -71,17 +71,12 @@ class AnswerOptions:
         image_side: Side of the network's input in pixels, a multiple of 64.
     """
 
-    base: Base = "exact"
-    masks: Annotated[str, OneOf(tuple(Keep))] = Keep.ALL.value
+    base: Base = Base.EXACT
+    masks: Keep = Keep.ALL
     image_side: Annotated[int, Within(least=STRIDE, multiple_of=STRIDE)] = SIDE
 
     def __post_init__(self) -> None:
-        if self.masks not in list(Keep):
-            raise DataError(
-                f"The option masks is one of {', '.join(Keep)}, but got {self.masks!r}."
-            )
-        if self.base not in ("exact", "nf4"):
-            raise DataError(f"The option base is 'exact' or 'nf4', but got {self.base!r}.")
+        read_choices(self)
         if self.image_side < STRIDE or self.image_side % STRIDE:
             raise DataError(f"image_side is a multiple of {STRIDE}, but got {self.image_side}.")
 
@@ -245,7 +240,7 @@ class OmgLlavaModel:
             NativeMask(Mask.from_array(mask), span and decoded.text[slice(*span)], span)
             for mask, span in zip(cut_out.cpu(), spans, strict=True)
         ]
-        keep = Keep.FIRST if rules.kept_masks is KeptMasks.FIRST else Keep(self._options.masks)
+        keep = Keep.FIRST if rules.kept_masks is KeptMasks.FIRST else self._options.masks
         kept = keep_masks(masks, keep, prompt.expression)
         if rules.mask_pairing is MaskPairing.WRAPPER:
             kept = tuple(replace(mask, phrase=None, span=None) for mask in kept)

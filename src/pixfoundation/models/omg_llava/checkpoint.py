@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import nn
@@ -30,8 +30,16 @@ from pixfoundation.models.omg_llava.perception import OmgSeg
 from pixfoundation.models.omg_llava.projector import TextToVision, VisualProjector
 from pixfoundation.models.omg_llava.sizes import perception_sizes, projector_sizes
 from pixfoundation.models.omg_llava.vocabulary import read_vocabulary
+from pixfoundation.typed_options import as_choice
 
-Base = Literal["exact", "nf4"]
+
+class Base(StrEnum):
+    """Precision of the base of the language model, to which the updates are added."""
+
+    EXACT = "exact"
+    """As stored."""
+    NF4 = "nf4"
+    """Rounded to 4 bits, as for the published numbers."""
 
 
 def load(
@@ -40,7 +48,7 @@ def load(
     *,
     dtype: torch.dtype | str | None = torch.float32,
     device: torch.device | str | None = "cpu",
-    base: Base = "exact",
+    base: Base | str = Base.EXACT,
     lora_scale: float = LORA_SCALE,
 ) -> OmgLlava:
     """Load the model; its sizes are read from the files.
@@ -77,7 +85,7 @@ def load(
         dtype=precision,
         device=target,
         lora_scale=lora_scale,
-        base_precision=round_to_nf4 if base == "nf4" else None,
+        base_precision=round_to_nf4 if as_choice(Base, "base", base) is Base.NF4 else None,
     )
     if stored.note is not None:
         warnings.warn(stored.note, stacklevel=2)

@@ -39,7 +39,7 @@ class InternPrompts:
     tokens: Tokens
     marks: Marks
     conversation: Conversation
-    view: View = "whole"
+    view: View = View.WHOLE
 
     def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
         """Make the inputs of several prompts, each about the image at the same index.

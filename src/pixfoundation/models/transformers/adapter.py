@@ -8,7 +8,6 @@ are batched with padding on the left.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
+from pixfoundation.models.transformers.conversation import default_conversation
 from pixfoundation.models.transformers.generation import AnswerGenerator
 from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge
 from pixfoundation.models.transformers.options import (
@@ -48,7 +48,7 @@ from pixfoundation.models.transformers.prefix import (
     prefix_length,
     read_prefix,
 )
-from pixfoundation.models.transformers.prompting import PromptBatch, PromptMaker
+from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
 from pixfoundation.models.transformers.reading import AnswerReader
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import try_out
@@ -123,8 +123,7 @@ def load(
     complete_processor(processor, model.config, source.location)
     conversation = prompts.conversation
     if conversation is None:
-        published = re.search(r"llava-1\.5", source.location) is not None
-        conversation = "llava_v1" if published else "checkpoint"
+        conversation = default_conversation(name, source, model.config, processor)
     thoughts = Thinking(prompts.thinking, prompts.thinking_tokens, prompts.template_options or {})
     pad_square = prompts.pad_square
     maker = PromptMaker(
@@ -136,7 +135,7 @@ def load(
         template_options=thoughts.variables(),
     )
     if thoughts.switch is not None:
-        thoughts.check("" if conversation == "llava_v1" else maker.template())
+        thoughts.check("" if conversation is Conversation.LLAVA_V1 else maker.template())
     origin = Origin(source, lora, quantization)
     loaded = TransformersModel(
         name, model, maker, origin, attention=attention, batching=batching, thinking=thoughts

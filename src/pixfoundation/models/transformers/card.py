@@ -1,20 +1,20 @@
 """Card of all image-text-to-text models of transformers, the embedded tiny-llava included."""
 
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
-from pixfoundation.models.coordinates.formats import CoordinateFormat, Resizing
+from pixfoundation.models.coordinates.formats import CoordinateFormat, Frame, Resizing
 
 _ROW = "LLaVA-1.5 {} + attend-and-segment (PixFoundation, arXiv 2502.04192)"
-_LLAVA_BOX = CoordinateFormat("square", "llava-box")
-_THOUSAND = CoordinateFormat("thousand")
+_LLAVA_BOX = CoordinateFormat(Frame.SQUARE, "llava-box")
+_THOUSAND = CoordinateFormat(Frame.THOUSAND)
 _QWEN25_SIZE = Resizing(multiple=28, least=3136, most=12_845_056)
-_QWEN25 = CoordinateFormat("resized", resizing=_QWEN25_SIZE)
+_QWEN25 = CoordinateFormat(Frame.RESIZED, resizing=_QWEN25_SIZE)
 _SEG_ZERO = CoordinateFormat(
-    "resized", "seg-zero", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
+    Frame.RESIZED, "seg-zero", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
 )
 _VISION_REASONER = CoordinateFormat(
-    "resized", "vision-reasoner", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
+    Frame.RESIZED, "vision-reasoner", square=840, min_new_tokens=1024, resizing=_QWEN25_SIZE
 )
-_INTERNVL_BOX = CoordinateFormat("thousand", "box")
+_INTERNVL_BOX = CoordinateFormat(Frame.THOUSAND, "box")
 
 CARD = ModelCard(
     family="transformers",
@@ -47,6 +47,7 @@ CARD = ModelCard(
             published_row=_ROW.format("7B"),
             original_id="liuhaotian/llava-v1.5-7b",
             coordinates=_LLAVA_BOX,
+            conversation="llava_v1",
         ),
         KnownCheckpoint(
             name="llava-1.5-13b",
@@ -56,6 +57,7 @@ CARD = ModelCard(
             published_row=_ROW.format("13B"),
             original_id="liuhaotian/llava-v1.5-13b",
             coordinates=_LLAVA_BOX,
+            conversation="llava_v1",
         ),
         KnownCheckpoint(
             name="llava-1.6-mistral-7b",

@@ -12,6 +12,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.hub import WeightOptions
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.transformers.prompting import Conversation
+from pixfoundation.option_bundles import read_choices
 from pixfoundation.typed_options import Count, OneOf, Within
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
@@ -37,6 +38,9 @@ class CheckpointOptions(WeightOptions):
     adapter: str | None = None
     base: str | None = None
 
+    def __post_init__(self) -> None:
+        read_choices(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptOptions:
@@ -59,6 +63,9 @@ class PromptOptions:
     thinking_tokens: Annotated[int, Within(least=0)] = 0
     template_options: Mapping[str, object] | None = None
 
+    def __post_init__(self) -> None:
+        read_choices(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionOptions:
@@ -70,9 +77,12 @@ class AttentionOptions:
         heads: Query heads to average over, for all layers or by layer; all by default.
     """
 
-    view: View = "whole"
+    view: View = View.WHOLE
     layers: Sequence[Annotated[int, Within(least=0)]] | None = None
     heads: Heads = None
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

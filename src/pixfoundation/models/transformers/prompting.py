@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import torch
 from PIL import Image
@@ -12,8 +13,17 @@ from torch import Tensor
 
 from pixfoundation.attention.image_tokens import ImageLayout, PromptImage, View, image_layout
 from pixfoundation.errors import CheckpointError
+from pixfoundation.option_bundles import read_choices
 
-Conversation = Literal["checkpoint", "llava_v1"]
+
+class Conversation(StrEnum):
+    """How a question becomes a prompt."""
+
+    CHECKPOINT = "checkpoint"
+    """The chat template that comes with the weights."""
+    LLAVA_V1 = "llava_v1"
+    """The conversation that LLaVA 1.5 is evaluated with."""
+
 
 LLAVA_V1 = (
     "A chat between a curious human and an artificial intelligence assistant. "
@@ -69,6 +79,9 @@ class PromptMaker:
     view: View
     template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def __post_init__(self) -> None:
+        read_choices(self)
+
     def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
         """Make the inputs of several prompts, each about the image at the same index."""
         tokenizer = self.processor.tokenizer
@@ -121,7 +134,7 @@ class PromptMaker:
         Raises:
             CheckpointError: If the checkpoint brings no chat template.
         """
-        if self.conversation == "llava_v1":
+        if self.conversation is Conversation.LLAVA_V1:
             return LLAVA_V1.format(image=self.processor.image_token, text=text)
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}
         # The tokenizer renders what the processor would, without asking for a video processor.

@@ -34,11 +34,11 @@ from pixfoundation.errors import DataError, UnavailableError
 from pixfoundation.hub import Dtype
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
-from pixfoundation.models.coordinates.formats import FRAMES, Frame
+from pixfoundation.models.coordinates.formats import Frame
 from pixfoundation.models.coordinates.placing import read_places
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.typed_options import Seconds, Within
+from pixfoundation.typed_options import Seconds, Within, as_choice
 from pixfoundation.types import Answer, NativeMask, Prompt
 
 LOG = "worker.log"
@@ -115,11 +115,11 @@ def load(
             "The worker needs its command. Set the model option `command`, for instance to "
             "'python worker.py'."
         )
-    if frame not in (None, *FRAMES) or frame == "resized":
-        raise DataError(
-            f"Coordinates of a worker come as {', '.join(f for f in FRAMES if f != 'resized')}, "
-            f"but got {frame!r}."
-        )
+    if frame is not None:
+        frame = as_choice(Frame, "frame", frame)
+    if frame is Frame.RESIZED:
+        others = ", ".join(other for other in Frame if other is not Frame.RESIZED)
+        raise DataError(f"Coordinates of a worker come as {others}, but got {frame.value!r}.")
     templates = PromptTemplates(identify=identify) if identify else PromptTemplates()
     return WorkerModel(process, templates, frame)
 
