@@ -1,10 +1,23 @@
-"""What pytest collects: doctests only from modules that contain one."""
+"""Collects the examples in docstrings."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from _pytest.doctest import DoctestModule
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Skip modules without a test: importing each of them only to look costs many seconds."""
-    if collection_path.suffix != ".py" or collection_path.name.startswith("test_"):
+SOURCE = Path(__file__).resolve().parent / "src"
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the modules of the package whose docstrings have examples.
+
+    `--doctest-modules` would import every module, those of the tests included, only to find that
+    most have none.
+    """
+    if file_path.suffix != ".py" or not file_path.is_relative_to(SOURCE):
         return None
-    return True if ">>> " not in collection_path.read_text(encoding="utf-8") else None
+    if parent.config.option.doctestmodules or ">>>" not in file_path.read_text(encoding="utf-8"):
+        return None
+    return DoctestModule.from_parent(parent, path=file_path)
