@@ -15,8 +15,15 @@ from tests.models.sa2va import tiny_sa2va as tiny
 from tests.models.sa2va.conftest import noise
 from tests.models.sa2va.plain_sa2va import answer, sam_pixels
 
-COUNT = 14  # ids of an answer
-IMAGES = {"one tile": (46, 44), "three tiles and the whole": (90, 30)}
+COUNT = 8  # ids of an answer
+ONE_TILE, THREE_TILES = (46, 44), (90, 30)
+CASES = {
+    "internvl": ("internvl", ONE_TILE),
+    "internvl, three tiles and the whole": ("internvl", THREE_TILES),
+    "internlm2": ("internlm2", ONE_TILE),
+    "qwen2.5": ("qwen2.5", THREE_TILES),
+    "qwen3": ("qwen3", ONE_TILE),
+}
 QUESTION = "<image>Please segment the cat in this image."
 
 
@@ -25,8 +32,7 @@ def expected(made, kind, prompts, image, count):
     return ids, answer(made(kind), ids, image, count)
 
 
-@pytest.mark.parametrize("size", IMAGES.values(), ids=IMAGES)
-@pytest.mark.parametrize("kind", tiny.KINDS)
+@pytest.mark.parametrize(("kind", "size"), CASES.values(), ids=CASES)
 def test_every_stage_equals_the_plain_path(made, loaded, kind, size):
     model, image = loaded(kind), noise(*size)
     ids, plain = expected(made, kind, model.prompts, image, COUNT)
@@ -38,7 +44,8 @@ def test_every_stage_equals_the_plain_path(made, loaded, kind, size):
     inputs = dict(batch.inputs, input_ids=whole, attention_mask=torch.ones_like(whole))
     if "mm_token_type_ids" in inputs:
         inputs["mm_token_type_ids"] = (whole == model.prompts.marks.image).long()
-    assert (network.logits(inputs)[0] - plain.logits).abs().max() < 1e-4
+    # the row of the head for [SEG] is made large, and its logits with it
+    assert torch.allclose(network.logits(inputs)[0], plain.logits, atol=1e-4, rtol=1e-5)
     assert torch.allclose(
         network.segmentation_states(inputs, model.ending.seg), plain.states, atol=1e-4
     )

@@ -24,7 +24,7 @@ KINDS = ("internvl", "internlm2", "qwen2.5", "qwen3")
 HIDDEN, HEADS, GROUPS, WIDTH, LAYERS = 32, 4, 2, 48, 2
 VISION, VISION_HEADS, VISION_WIDTH, VISION_LAYERS = 24, 2, 40, 2
 SHARDS = 2
-SEEDS = {"internvl": (0, 4.0), "internlm2": (5, 7.0), "qwen2.5": (4, 7.0), "qwen3": (1, 7.0)}
+SEEDS = {"internvl": (1, 12.0), "internlm2": (5, 7.0), "qwen2.5": (4, 7.0), "qwen3": (1, 7.0)}
 """By kind: a seed of the weights, and a factor of the head's row for `[SEG]`, with which answers
 hold several."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -73,12 +73,20 @@ def load(
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
     folder = find_folder(weights.checkpoint or location_of(name), weights.revision)
-    network, settings = load_network(folder, weights)
-    prompts, ending = text_side(folder, settings, attention.view)
-    origin = Origin(Source(name, str(folder)), None, weights.quantization)
-    return Sa2vaModel(
-        name, network, prompts, ending, origin, attention=attention, batching=batching
+    loaded = load_network(folder, weights)
+    prompts, ending = text_side(folder, loaded.settings, attention.view)
+    model = Sa2vaModel(
+        name,
+        loaded.network,
+        prompts,
+        ending,
+        Origin(Source(name, str(folder)), None, weights.quantization),
+        attention=attention,
+        batching=batching,
     )
+    if weights.sam2_sizes is not None:
+        model.given_sizes = asdict(loaded.sam2)
+    return model
 
 
 class Sa2vaModel:
@@ -91,10 +99,12 @@ class Sa2vaModel:
         network: The network, whose methods are the stages as functions of tensors.
         prompts: Makes the inputs of its vision-language model.
         ending: What ends an answer, and which id asks for a mask.
+        given_sizes: Sizes of SAM 2 that the user gave, for the record; None for published ones.
     """
 
     capabilities: frozenset[Capability] = frozenset({"masks", "attention"})
     templates = TEMPLATES
+    given_sizes: Mapping[str, Any] | None = None
 
     def __init__(
         self,
@@ -189,6 +199,7 @@ class Sa2vaModel:
             "kind": self.network.kind.value,
             "view": getattr(self.prompts, "view", None),
             "quantization": None if origin is None else origin.quantization,
+            "sam2_sizes": None if self.given_sizes is None else dict(self.given_sizes),
             "layers": None if layers is None else list(layers),
             "heads": {str(k): list(v) for k, v in heads.items()}
             if isinstance(heads, Mapping)

@@ -14,7 +14,7 @@ from pixfoundation.models.common.checkpoints import Checkpoint, read_json, some
 from pixfoundation.models.common.loading import Rename, empty_weights, load_into
 from pixfoundation.models.common.placement import Placement, Quantization, quantize
 from pixfoundation.models.common.sam2.loading import Sam2Layout, find_sam2
-from pixfoundation.models.common.sam2.sizes import GivenSizes
+from pixfoundation.models.common.sam2.sizes import GivenSizes, Sam2Sizes
 from pixfoundation.models.sa2va.key_map import (
     HEAD,
     IGNORABLE,
@@ -76,10 +76,12 @@ class Loaded(NamedTuple):
     Attributes:
         network: The network.
         settings: How it is asked.
+        sam2: The sizes of SAM 2 that no tensor tells.
     """
 
     network: Sa2va
     settings: Settings
+    sam2: Sam2Sizes
 
 
 def load_network(folder: Path, options: Sa2vaOptions | None = None) -> Loaded:
@@ -120,7 +122,7 @@ def load_network(folder: Path, options: Sa2vaOptions | None = None) -> Loaded:
         device=placement.device_of,
     )
     placement.finish(network)
-    return Loaded(network.eval().requires_grad_(False), settings)
+    return Loaded(network.eval().requires_grad_(False), settings, layout.sizes)
 
 
 def working_memory(network: Sa2va, dtype: torch.dtype, positions: int = 4096) -> int:
