@@ -23,7 +23,15 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.compare import compare
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.score import score
+from tests.datasets.evidence_layouts import (
+    write_multihopspatial,
+    write_treebench,
+    write_vistaqa,
+    write_vizwiz,
+    write_vstar,
+)
 from tests.datasets.layouts import write_pixcvbench, write_pixmmvp
+from tests.datasets.refer_layouts import write_grefcoco, write_reasonseg, write_refcoco
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
 
 Read = Callable[[Path, random.Random], object]
@@ -82,6 +90,55 @@ def check(name: str, *, images: bool) -> Read:
         return json.dumps(report.to_json()).encode()
 
     return read
+
+
+def make_referring(root: Path) -> None:
+    write_refcoco(root / "refcoco")
+    write_grefcoco(root / "grefcoco")
+    write_reasonseg(root / "reasonseg")
+
+
+def make_evidence(root: Path) -> None:
+    for name, write in EVIDENCE.items():
+        (root / name).mkdir()
+        write(root / name)
+
+
+EVIDENCE: dict[str, Callable[[Path], object]] = {
+    "vistaqa": write_vistaqa,
+    "vizwiz-grounding": write_vizwiz,
+    "vstar": write_vstar,
+    "multihopspatial": write_multihopspatial,
+    "treebench": write_treebench,
+}
+
+
+def check_all(*names: str) -> Read:
+    """Check the datasets in the folders of their names."""
+
+    def read(root: Path, dice: random.Random) -> object:
+        return [check(name, images=False)(root / name, dice) for name in names]
+
+    return read
+
+
+def make_mask_list(root: Path) -> None:
+    from pixfoundation.datasets import datasets
+
+    write_grefcoco(root / "data")
+    samples = datasets.get("grefcoco")(root / "data").samples
+    entries = [{"sample": s.id, "segmentation": s.mask.to_json()} for s in samples]
+    (root / "list.json").write_text(json.dumps(entries))
+    (root / "lines.jsonl").write_text("\n".join(map(json.dumps, entries)))
+
+
+def read_mask_lists(root: Path, dice: random.Random) -> object:
+    from pixfoundation.datasets import datasets
+    from pixfoundation.runs.importing.mask_lists import read_mask_list
+
+    samples = datasets.get("grefcoco")(root / "data").samples
+    file = dice.choice(["list.json", "lines.jsonl"])
+    return read_mask_list(root / file, samples, [])
 
 
 # ---- run directories -------------------------------------------------------------------------
@@ -288,6 +345,11 @@ CAMPAIGNS = {
         Campaign("pixcvbench", lambda root: write_pixcvbench(root / "d"),
                  lambda root, dice: check("pixcvbench", images=False)(root / "d", dice),
                  ("d/**/*.json", "d/**/*.jsonl", "d/**/*.csv", "d/**/*.parquet")),
+        Campaign("referring", make_referring, check_all("refcoco", "grefcoco", "reasonseg"),
+                 ("refcoco/refcoco/*", "grefcoco/grefcoco/*", "reasonseg/val/*.json")),
+        Campaign("evidence", make_evidence, check_all(*EVIDENCE),
+                 ("*/**/*.json", "treebench/*.parquet", "vizwiz-grounding/*.json")),
+        Campaign("mask lists", make_mask_list, read_mask_lists, ("list.json", "lines.jsonl")),
         Campaign("imports", make_imports, read_imports,
                  ("answers.jsonl", "letters.jsonl", "meta.txt", "grades.csv", "masks/*.png")),
         Campaign("score", make_run, read_scores, ("run/*.json", "run/*.jsonl")),

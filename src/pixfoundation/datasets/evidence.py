@@ -28,7 +28,7 @@ from pixfoundation.datasets.mask_images import read_mask_image
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError
 from pixfoundation.images import image_size
-from pixfoundation.masks import Mask, union
+from pixfoundation.masks import MAX_COORDINATE, MAX_PIXELS, Mask, union
 from pixfoundation.metrics import Box
 from pixfoundation.types import LETTERS, Sample
 
@@ -165,6 +165,8 @@ def _vstar(file: Path, data: Entry) -> Sample:
     image = next((path for path in images if path.exists()), images[0])
     size = image_size(image)
     options = _texts(data, "options")
+    if len(options) > len(LETTERS):
+        raise DataError(f"'options' has {len(options)} texts, more than there are letters.")
     right, shown = options[0], tuple(sorted(options))
     boxes = tuple(_box(value) for value in _list(data, "bbox"))
     names = _texts(data, "target_object")
@@ -309,7 +311,12 @@ def _texts(data: Entry, name: str) -> list[str]:
 
 def _size(image: Entry) -> tuple[int, int]:
     height, width = image.get("height"), image.get("width")
-    if type(height) is not int or type(width) is not int or height < 1 or width < 1:
+    if (
+        type(height) is not int
+        or type(width) is not int
+        or min(height, width) < 1
+        or height * width > MAX_PIXELS
+    ):
         raise DataError(f"'height' and 'width' must be numbers of pixels: {height!r}, {width!r}.")
     return (height, width)
 
@@ -317,7 +324,7 @@ def _size(image: Entry) -> tuple[int, int]:
 def _box(value: Any) -> Box:
     """Read [x, y, width, height] as (x0, y0, x1, y1)."""
     numbers = cast("list[Any]", value) if isinstance(value, list) else []
-    known = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool)]
+    known = [n for n in numbers if type(n) in (int, float) and abs(n) <= MAX_COORDINATE]
     if len(known) != 4 or len(numbers) != 4 or known[2] <= 0 or known[3] <= 0:
         raise DataError(f"a box is [x, y, width, height] in pixels, but this is {value!r}.")
     x, y, width, height = (float(n) for n in known)

@@ -108,6 +108,8 @@ class Instances:
         self.images: dict[int, ReferImage] = {}
         for entry in _entries(path, fields, "images", ("id", "file_name", "height", "width")):
             size = (_side(path, entry, "height"), _side(path, entry, "width"))
+            if size[0] * size[1] > MAX_PIXELS:
+                raise DataError(f"{path}: image {entry['id']} is larger than any image.")
             name = Path(str(entry["file_name"])).name
             self.images[entry["id"]] = ReferImage(entry["id"], images / name, size)
         self.annotations: dict[int, Instance] = {
@@ -115,9 +117,10 @@ class Instances:
                 entry["image_id"],
                 entry["segmentation"],
                 bool(entry.get("iscrowd")),
-                names.get(entry.get("category_id"), ""),
+                names.get(category, "") if isinstance(category, int) else "",
             )
             for entry in _entries(path, fields, "annotations", ("id", "image_id", "segmentation"))
+            for category in (entry.get("category_id"),)
         }
 
     def mask(self, ids: Sequence[int]) -> Mask:

@@ -19,7 +19,7 @@ from pixfoundation.datasets.files import FileDataset
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.images import image_size
-from pixfoundation.masks import Mask, union
+from pixfoundation.masks import MAX_COORDINATE, Mask, union
 from pixfoundation.metrics import Box
 from pixfoundation.types import LETTERS, Sample
 
@@ -90,7 +90,7 @@ def _rows(root: Path) -> Iterator[tuple[Path, int, Mapping[str, Any]]]:
                 for row in batch.to_pylist():
                     yield table, number, row
                     number += 1
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
             raise DataError(f"{table} cannot be read as a table: {error}") from error
 
 
@@ -163,7 +163,7 @@ def _boxes(value: Any) -> tuple[Box, ...]:
     if not all(
         isinstance(box, list | tuple)
         and len(cast("list[Any]", box)) == 4
-        and all(isinstance(v, int | float) for v in cast("list[Any]", box))
+        and all(type(v) in (int, float) and abs(v) <= MAX_COORDINATE for v in box)
         for box in rows
     ):
         raise DataError("'target_instances' holds something that is no [x0, y0, x1, y1].")
