@@ -34,14 +34,15 @@ sys.path.insert(0, str(ROOT))  # the tests write checkpoints in the original lay
 
 WAYS = ("port", "original way")
 SIDE = 448  # of the image, in pixels: 256 image tokens
-SIZES = {"width": 512, "mlp": 1376, "layers": 12, "tower_width": 256, "tower_depth": 8}
+SIZES = {"width": 256, "mlp": 688, "layers": 6, "tower_width": 128, "tower_depth": 4}
 
 
 def load_qwen(name: str, folder: Path, tokens: int) -> Any:
     """Write and load a random UniGR or UniPixel of moderate size."""
-    import pixfoundation as pf
     from tests.models.common.sam2.tiny_sam2 import TinySam2
     from tests.models.qwen_pixel import tiny_checkpoint as tiny
+
+    import pixfoundation as pf
 
     sam = TinySam2(
         width=32, blocks=(1, 2, 7, 2), heads=(1, 2, 4, 8), windows=(8, 4, 8, 4),
@@ -49,7 +50,7 @@ def load_qwen(name: str, folder: Path, tokens: int) -> Any:
     )  # fmt: skip
     kind = {"unigr": tiny.UNIGR, "unipixel": tiny.UNIPIXEL}[name]
     sizes = replace(
-        kind, sam=sam, heads=8, kv_heads=2, tower_heads=4, sections=(8, 12, 12),
+        kind, sam=sam, heads=8, kv_heads=2, tower_heads=4, sections=(4, 6, 6),
         emits_seg=1.0, **SIZES,
     )  # fmt: skip
     original = tiny.write(folder, sizes)

@@ -136,7 +136,7 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
         lines.append(
             Line(
                 (f"{scores.name} + {marked(name)}" if name else scores.name) + state,
-                "native" in scores.selectors,
+                "native" in scores.selectors or scores.own_masks,
                 tuple(_percent(estimate) for estimate in estimates),
                 "this run",
                 name in BOUNDS,

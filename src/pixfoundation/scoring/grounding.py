@@ -86,13 +86,20 @@ def collect_candidates(
         answers: The answers of the same protocol by sample id.
         picks: The judge's picks by sample id.
     """
+    # Next to its own masks, a model may be grounded in another way, such as by its attention.
+    grounded_otherwise = any(
+        candidate.source != "native"
+        for record in candidates.values()
+        for candidate in record.candidates
+    )
     offered: list[AnswerCandidates | None] = []
     for sample in samples:
         record, answer = candidates.get(sample.id), answers.get(sample.id)
         if record is None or record.error is not None or (answer and answer.error is not None):
             offered.append(None)
             continue
-        native = (answer is not None and answer.masks is not None) or any(
+        gives_masks = answer is not None and answer.masks is not None
+        native = (gives_masks and not grounded_otherwise) or any(
             candidate.source == "native" for candidate in record.candidates
         )
         pick = picks.get(sample.id)

@@ -133,6 +133,7 @@ def score_records(
         referring=scoring.referring(groundings, options),
         boxes=scoring.boxes(groundings, accuracies),
         variants=own_variants(records),
+        own_masks=any(answer.masks is not None for answer in records.answers.values()),
     )
 
 

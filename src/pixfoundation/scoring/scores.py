@@ -86,6 +86,7 @@ class Scores:
         prompts: Which prompts the figures are of.
         variants: The variants that the run has, for figures of the default prompt; those that the
             figures are over otherwise.
+        own_masks: Whether the model gives masks itself, however its answers are grounded.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Scores:
     )
     prompts: PromptCase = PromptCase.DEFAULT
     variants: tuple[Variant, ...] = ()
+    own_masks: bool = False
 
     @property
     def n_pairs(self) -> int:

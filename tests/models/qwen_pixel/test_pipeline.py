@@ -1,6 +1,6 @@
-"""A tiny UniGR and UniPixel on the embedded benchmark: own masks, attention, and one table of both.
+"""A tiny UniGR, UniPixel and Sa2VA on the embedded benchmark, from run to table.
 
-The numbers of random weights mean nothing; that both kinds of grounding are run, scored and shown
+The numbers of random weights mean nothing; that own masks and attention are run, scored and shown
 next to each other does.
 """
 
@@ -9,52 +9,50 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from pixfoundation.cli import app
-from tests.models.qwen_pixel.tiny_checkpoint import UNIGR, UNIPIXEL, write
+import pixfoundation as pf
+from tests.models.qwen_pixel.own_and_attention import FAMILIES, both, call, checkpoint
 
 pytestmark = pytest.mark.slow
+LIMIT = 4
 
 
-def call(*arguments) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.stdout
+def rows(run):
+    return [json.loads(line) for line in (run / "answers.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("sizes", [UNIGR, UNIPIXEL], ids=lambda sizes: sizes.family)
-def test_own_masks_and_attention_in_one_table(sizes, tmp_path):
-    folder = write(tmp_path / "checkpoint", sizes).folder
-    (tmp_path / "sizes.json").write_text(json.dumps(sizes.sam.given))
-    model = [
-        "--model", folder, "--device", "cpu", "--dataset", "pixscenes", "--limit", 4,
-        "--model-option", f"sam2_sizes={tmp_path / 'sizes.json'}", "--max-new-tokens", 12,
+@pytest.mark.parametrize("family", FAMILIES)
+def test_own_masks_and_attention_in_one_table(family, tmp_path):
+    runs = both(family, tmp_path, LIMIT)
+    for run, grounder in zip(runs, ("native", "attend-and-segment"), strict=True):
+        assert len(rows(run)) == 3 * LIMIT
+        record = json.loads((run / "run.json").read_text())
+        assert record["config"]["grounder"]["name"] == grounder
+        assert json.loads(call("score", run, "--json", "--replicates", 20))["n_samples"] == LIMIT
+    table = call("table", *runs, "--replicates", 20)
+    assert table.count(f"tiny-{family}") >= 2
+
+
+def test_a_published_run_of_unigr_forces_its_reply_and_can_be_continued(tmp_path):
+    folder, sam = checkpoint("unigr", tmp_path / "tiny-unigr")
+    (tmp_path / "sizes.json").write_text(json.dumps(sam.given))
+    run = tmp_path / "run"
+    command = [
+        "run", "--model", folder, "--device", "cpu", "--dataset", "pixscenes", "--published",
+        "--limit", LIMIT, "--model-option", f"sam2_sizes={tmp_path / 'sizes.json'}",
+        "--model-option", "rotary=bfloat16", "--no-segmenter", "--max-new-tokens", 12,
+        "--out", run,
     ]  # fmt: skip
-    own, attention = tmp_path / "own", tmp_path / "attention"
-    call("run", *model, "--no-segmenter", "--out", own)
-    call(
-        "run", *model, "--segmenter", "tiny-sam", "--grounder", "attend-and-segment",
-        "--out", attention,
-    )  # fmt: skip
+    call(*command)
+    assert {row["text"] for row in rows(run) if row["protocol"] == 3} == {"Sure, [SEG]."}
+    call(*command)
+    assert len(rows(run)) == 3 * LIMIT  # nothing is asked twice
 
-    answers = [json.loads(line) for line in (own / "answers.jsonl").read_text().splitlines()]
-    assert len(answers) == 12
-    record = json.loads((own / "run.json").read_text())
-    assert record["config"]["grounder"]["name"] == "native"
-    scores = json.loads(call("score", own, "--json", "--replicates", 20))
-    assert scores["n_samples"] == 4
-    table = call("table", own, attention, "--replicates", 20)
-    assert "own" in table
-    assert "attention" in table
 
-    call("run", *model, "--no-segmenter", "--out", own)  # nothing is asked twice
-    assert len((own / "answers.jsonl").read_text().splitlines()) == 12
-    call("run", *model, "--no-segmenter", "--published", "--out", tmp_path / "published")
-    if sizes.family == "unigr":
-        texts = [
-            json.loads(line)
-            for line in (tmp_path / "published" / "answers.jsonl").read_text().splitlines()
-        ]
-        forced = [line for line in texts if line["protocol"] == 3]
-        assert {line["text"] for line in forced} == {"Sure, [SEG]."}
+def test_the_attention_of_a_pixel_mllm_is_led_by_what_its_attention_gives(tmp_path):
+    own, attention = both("unipixel", tmp_path, LIMIT)
+    assert pf.score(own).lead.selector == "native"
+    scores = pf.score(attention)
+    assert "native" not in scores.selectors
+    assert scores.lead.selector == "similarity"
+    assert scores.own_masks, "the table still says that the model was trained for pixels"
