@@ -27,7 +27,7 @@ def test_own_masks_and_attention_in_one_table(family, tmp_path):
     for run, grounder in zip(runs, ("native", "attend-and-segment"), strict=True):
         assert len(rows(run)) == 3 * LIMIT
         record = json.loads((run / "run.json").read_text())
-        assert record["config"]["grounder"]["name"] == grounder
+        assert record["config"]["grounding"]["name"] == grounder
         assert json.loads(call("score", run, "--json", "--replicates", 20))["n_samples"] == LIMIT
     table = call("table", *runs, "--replicates", 20)
     assert table.count(f"tiny-{family}") >= 2
