@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.printing import notes
+from pixfoundation.wording import counted
 
 
 def convert_command(
@@ -28,7 +29,9 @@ def convert_command(
 
     done = convert(source, target)
     console = notes()
-    console.print(f"Wrote {done.tensors} tensors ({done.bytes:,} bytes) to {done.target}.")
+    console.print(
+        f"Wrote {counted(done.tensors, 'tensor')} ({done.bytes:,} bytes) to {done.target}."
+    )
     if done.dropped:
         console.print(f"Left out, because they are no weights: {', '.join(done.dropped)}.")
     if done.replaced:

@@ -13,6 +13,7 @@ from pixfoundation.cli.command import Command, ListingGroup
 from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
+from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
@@ -110,7 +111,8 @@ def fetch_command(
     for line in done.differing:
         console.print(emphasised(("!", "yellow"), f" {line}"))
     console.print(
-        f"{len(done.downloaded)} files downloaded to {done.root}, {done.existing} already present."
+        f"{counted(len(done.downloaded), 'file')} downloaded to {done.root}, "
+        f"{done.existing} already present."
     )
     for line in done.by_hand:
         console.print(f"To do by hand: {line}")
@@ -140,7 +142,7 @@ def _print(report: Report, every: bool) -> None:
     console.print(
         emphasised(
             (report.name, "bold"),
-            f"{place}: {facts or 'no samples'}. {len(report.errors)} errors, "
-            f"{len(report.problems) - len(report.errors)} oddities.",
+            f"{place}: {facts or 'no samples'}. {counted(len(report.errors), 'error')}, "
+            f"{counted(len(report.problems) - len(report.errors), 'oddity', 'oddities')}.",
         )
     )

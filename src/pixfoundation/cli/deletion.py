@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.cli.printing import output
 
@@ -37,7 +38,9 @@ def deletion_command(
     from pixfoundation.emergence.deletion import deletion_test
     from pixfoundation.emergence.overlaps import best_points
     from pixfoundation.report.page import percent
+    from pixfoundation.runs.completeness import measure_completeness
     from pixfoundation.runs.deleting import collect_deletions
+    from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.runs.store import RunDirectory
 
     directory = RunDirectory(run)
@@ -59,3 +62,4 @@ def deletion_command(
         f"in {percent(test['control'])} % when another is; difference "
         f"{percent(test['difference'])} (n = {test['difference'].n})."
     )
+    exit_unless_sound([(directory.name, measure_completeness(RunRecords(directory)))])

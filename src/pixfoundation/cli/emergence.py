@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
+from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,11 +49,13 @@ def emergence_command(
       pixfoundation emergence runs/llava runs/cambrian --json
     """
     from pixfoundation.emergence.analysis import analyse
+    from pixfoundation.runs.completeness import measure_completeness
     from pixfoundation.runs.names import run_names
-    from pixfoundation.runs.store import RunDirectory
+    from pixfoundation.runs.run_records import RunRecords
 
     rules = choose_conventions(published, conventions).emergence
-    directories = [RunDirectory(run) for run in runs]
+    records = [RunRecords.of(run) for run in runs]
+    names = run_names([each.run for each in records])
     analyses = [
         analyse(
             run,
@@ -63,19 +67,20 @@ def emergence_command(
             name=name,
             thoughts=thoughts,
         )
-        for run, name in zip(directories, run_names(directories), strict=True)
+        for run, name in zip(records, names, strict=True)
     ]
     if out is not None:
         from pixfoundation.report.emergence_figures import write_figures
 
         paths = write_figures(analyses, out)
-        notes().print(f"{len(paths)} figures in {out.resolve()}")
+        notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
     if as_json:
         data = [each.to_json() for each in analyses]
         print_json(data[0] if len(data) == 1 else data)
-        return
-    for each in analyses:
-        _print(each, output())
+    else:
+        for each in analyses:
+            _print(each, output())
+    exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))
 
 
 def _print(analysis: Emergence, console: Printer) -> None:

@@ -9,8 +9,11 @@ import typer
 
 from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import emphasised, notes
+from pixfoundation.wording import counted
 
 SHOWN = 20
+
+_SINGULAR = {"samples with masks": "sample with masks"}
 
 
 def import_command(
@@ -94,9 +97,12 @@ def import_command(
             f"... and {len(imported.issues) - len(shown)} more (--all-issues; all are in "
             f"{out / 'imports.json'}).",
         )
-    counts = ", ".join(f"{number} {kind}" for kind, number in imported.counts.items())
+    counts = ", ".join(
+        counted(number, _SINGULAR.get(kind, kind.removesuffix("s")), kind)
+        for kind, number in imported.counts.items()
+    )
     console.print(
-        f"Imported into {out}: {counts or 'nothing'}; {len(imported.issues)} issues. "
+        f"Imported into {out}: {counts or 'nothing'}; {counted(len(imported.issues), 'issue')}. "
         f"Next: pixfoundation score {shlex.quote(str(out))} --published",
     )
     if strict and imported.issues:

@@ -8,9 +8,11 @@ from pathlib import Path
 import typer
 
 from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
 from pixfoundation.cli.printing import output
+from pixfoundation.wording import counted
 
 
 @bundled("judge", judge_options, {"judge_model": MODEL_REQUIRED})
@@ -47,6 +49,7 @@ def judge_command(
     """
     from pixfoundation.cli.progress import counted_bar
     from pixfoundation.emergence.overlaps import best_phrases
+    from pixfoundation.runs.completeness import measure_completeness
     from pixfoundation.runs.judging import JudgingProgress, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
 
@@ -80,7 +83,9 @@ def judge_command(
         )
     reasons = "; ".join(f"{count} {reason}" for reason, count in final.reasons.items())
     output().print(
-        f"{final.done} answers judged by {backend.name} with {backend.asked} requests; "
+        f"{counted(final.done, 'answer')} judged by {backend.name} with "
+        f"{counted(backend.asked, 'request')}; "
         f"{final.no_verdict} without a verdict{f' ({reasons})' if reasons else ''}, "
-        f"{final.deduplicated} near-equal masks not shown."
+        f"{counted(final.deduplicated, 'near-equal mask')} not shown."
     )
+    exit_unless_sound([(records.run.name, measure_completeness(records))])

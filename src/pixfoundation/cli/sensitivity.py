@@ -14,6 +14,7 @@ from pixfoundation.cli.printing import emphasised, notes, output, print_json, pr
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.report.formats import TableFormat
 from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
     from pixfoundation.cli.printer import Printer
@@ -56,7 +57,7 @@ def sensitivity_command(
         from pixfoundation.report.sensitivity_figures import write_figures
 
         paths = write_figures(summaries, out)
-        notes().print(f"{len(paths)} figures in {out.resolve()}")
+        notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
     if as_json:
         data = [each.to_json() for each in summaries]
         ranks = [ranking.to_json() for ranking in rankings(summaries)]
@@ -88,7 +89,6 @@ def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     from pixfoundation.report.sensitivity_tables import COLUMNS, NOTE, rows
     from pixfoundation.scoring.intervals import percent
     from pixfoundation.sensitivity.rankings import rankings
-    from pixfoundation.wording import counted
 
     names = ", ".join(dict.fromkeys(summary.dataset for summary in summaries))
     console.print(emphasised("Prompt sensitivity on ", (names, "bold")))

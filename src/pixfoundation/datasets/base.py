@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pixfoundation.errors import DataError
 from pixfoundation.registry import Registry
 from pixfoundation.types import Sample
+from pixfoundation.wording import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,28 @@ class Dataset(Protocol):
     def check(self) -> list[Problem]:
         """Return every problem of the data on disk."""
         ...
+
+
+def describe_dataset(dataset: Dataset) -> str:
+    """Return what a dataset holds as a short table; of one with errors, the first of them."""
+    try:
+        samples = dataset.samples
+    except DataError as error:
+        return listed(dataset.name, [("problem", error)])
+    pairs = len({sample.pair for sample in samples if sample.pair is not None})
+    objects = [sample for sample in samples if sample.expression is not None]
+    absent = sum(sample.mask.area == 0 and not sample.boxes for sample in objects)
+    images = len({sample.image for sample in samples})
+    return listed(
+        f"{dataset.name}: {counted(len(samples), 'sample')}",
+        [
+            ("images", f"{images}, {counted(pairs, 'pair')}" if pairs else images),
+            ("questions", sum(sample.has_answer for sample in samples) or None),
+            ("expressions", f"{len(objects)}, {absent} of them absent" if objects else None),
+            ("folder", getattr(dataset, "root", None)),
+            ("notes", "; ".join(dataset.notes)),
+        ],
+    )
 
 
 DatasetFactory = Callable[..., Dataset]

@@ -17,6 +17,7 @@ from typing import Any
 
 from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
+from pixfoundation.wording import counted
 
 CHECKSUMS = "checksums.json"
 """File in the folder that records what was fetched, from which commit, with which SHA-256."""
@@ -297,7 +298,7 @@ def _difference(fetchable: Fetchable, remote: _Remote, file: Path, digest: str) 
     if not _as_stated(file, remote):
         return (
             f"{file} does not have the checksum that the hub states for {remote.path}: it has "
-            f"{file.stat().st_size} bytes and SHA-256 {digest}."
+            f"{counted(file.stat().st_size, 'byte')} and SHA-256 {digest}."
         )
     recorded = fetchable.recorded.get(remote.place)
     if recorded is not None and digest != recorded:

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pixfoundation.datasets.base import Problem
+from pixfoundation.datasets.base import Problem, describe_dataset
 from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
 from pixfoundation.images import read_image
 from pixfoundation.types import LETTERS, Sample
+from pixfoundation.wording import counted
 
 ImageAdvice = Callable[[Sample], str]
 """Returns a sentence that says where to get a missing image."""
@@ -79,6 +80,9 @@ class FileDataset:
         if not self._samples:
             raise DataError(f"{self.name} at {self.root} holds no samples.")
         return self._samples
+
+    def __str__(self) -> str:
+        return describe_dataset(self)
 
     def fingerprint(self) -> str:
         """Return a hash of all questions, answers, expressions and masks, without folder names."""
@@ -173,7 +177,11 @@ def read_table(path: Path, columns: Sequence[str], problems: list[Problem]) -> l
     for line, cells in ((row.line, row.cells) for row in table[1:]):
         if len(cells) != len(header):
             problems.append(
-                Problem(path, f"line {line}", f"has {len(cells)} cells instead of {len(header)}.")
+                Problem(
+                    path,
+                    (f"line {line}"),
+                    f"has {counted(len(cells), 'cell')} instead of {len(header)}.",
+                )
             )
             continue
         row = Row(zip(header, (cell.strip() for cell in cells), strict=True))
@@ -233,5 +241,7 @@ def answer_letter(text: str, options: Sequence[str]) -> str:
     """
     letter = text.strip().strip("()").lower()
     if len(letter) != 1 or letter not in LETTERS[: len(options)]:
-        raise DataError(f"The answer {text!r} is not the letter of any of {len(options)} options.")
+        raise DataError(
+            f"The answer {text!r} is not the letter of any of {counted(len(options), 'option')}."
+        )
     return letter

@@ -43,6 +43,7 @@ from pixfoundation.masks import Mask, union
 from pixfoundation.metrics import Box
 from pixfoundation.typed_options import as_choice
 from pixfoundation.types import LETTERS, Query, Sample
+from pixfoundation.wording import counted
 
 NAME = "folder"
 FILE = "samples.jsonl"
@@ -250,5 +251,8 @@ def _check_pairs(file: Path, samples: list[Sample]) -> Iterator[Problem]:
     for pair, ids in members.items():
         if len(ids) != 2:
             yield Problem(
-                file, f"pair {pair}", f"has {len(ids)} samples: {', '.join(ids)}.", "warning"
+                file,
+                (f"pair {pair}"),
+                f"has {counted(len(ids), 'sample')}: {', '.join(ids)}.",
+                "warning",
             )

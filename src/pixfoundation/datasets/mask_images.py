@@ -24,6 +24,7 @@ from PIL import Image, ImageOps
 
 from pixfoundation.errors import DataError
 from pixfoundation.images import open_image, orientation_of
+from pixfoundation.wording import counted
 
 Flags = NDArray[np.bool_]
 
@@ -220,7 +221,8 @@ def _levels_inside(levels: _Levels, notes: list[str]) -> Flags:
         return values != 0
     if levels.full < 1 << 24 and _is_soft(values, levels.full):
         notes.append(
-            f"has {distinct.size} values; from half of {levels.full:g} on they are inside."
+            f"has {counted(distinct.size, 'value')}; from half of {levels.full:g} on they "
+            "are inside."
         )
         return values >= levels.full / 2
     _check_outside(distinct.tolist())
@@ -314,7 +316,8 @@ def _check_outside(distinct: list[Any]) -> None:
 
 def _several(distinct: list[Any]) -> str:
     return (
-        f"holds {len(distinct)} values besides 0 ({_listed(distinct)}), perhaps several instances; "
+        f"holds {counted(len(distinct), 'value')} besides 0 ({_listed(distinct)}), perhaps "
+        "several instances; "
         'all count as inside. {"file": ..., "values": [...]} chooses among them.'
     )
 

@@ -20,6 +20,7 @@ from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.coco import read_json
 from pixfoundation.errors import DataError
 from pixfoundation.masks import MAX_PIXELS, Mask, union
+from pixfoundation.wording import counted
 
 IMAGE_FOLDERS = (
     "images/mscoco/images/train2014",
@@ -258,7 +259,7 @@ def count_note(file: Path, split: str, count: int, expected: Mapping[str, int]) 
     """Return a warning if a split holds another number of expressions than papers report."""
     if split not in expected or count == expected[split]:
         return []
-    message = f"holds {count} expressions; papers report {expected[split]}."
+    message = f"holds {counted(count, 'expression')}; papers report {expected[split]}."
     return [Problem(file, f"split {split}", message, "warning")]
 
 

@@ -33,6 +33,7 @@ from pixfoundation.masks import Mask, union
 from pixfoundation.types import Sample
 from pixfoundation.variants import Variant, VariedSample
 from pixfoundation.variants.base import TemplateChanges
+from pixfoundation.wording import counted
 
 SUBFOLDERS = ("", "MMVP_Prompts_Sensitivity", "CV-Bench")
 """Where the files lie in a dataset's folder."""
@@ -239,7 +240,8 @@ def _question(
         return VariedSample(file.variant, sample, altered=False, skipped="it has no question")
     if len(texts.options) != len(sample.options):
         raise DataError(
-            f"{file.path}, line {texts.line}: has {len(texts.options)} options, but sample "
+            f"{file.path}, line {texts.line}: has {counted(len(texts.options), 'option')}, "
+            "but sample "
             f"{sample.id} has {len(sample.options)}."
         )
     varied = replace(
@@ -259,7 +261,9 @@ def _templates(
 ) -> list[VariedSample]:
     rows = _rows(file.path, "template")
     if file.variant.index >= len(rows):
-        raise DataError(f"{file.path} holds {len(rows)} templates, so there is no {file.variant}.")
+        raise DataError(
+            f"{file.path} holds {counted(len(rows), 'template')}, so there is no {file.variant}."
+        )
     line, template = rows[file.variant.index]
     if template.count("{}") != 1:
         raise DataError(
@@ -309,7 +313,8 @@ def _rows(path: Path, column: str) -> list[tuple[int, str]]:
     for row in table[1:]:
         if len(row.cells) != len(header):
             raise DataError(
-                f"{path}, line {row.line}: has {len(row.cells)} cells instead of {len(header)}."
+                f"{path}, line {row.line}: has {counted(len(row.cells), 'cell')} instead "
+                f"of {len(header)}."
             )
     return [(row.line, row.cells[place]) for row in table[1:]]
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError, missing_package
 from pixfoundation.option_letters import bare_options, split_lettered
+from pixfoundation.wording import counted
 
 INSTRUCTION = "question_extension"
 """The column of the instruction of protocol 2; without it the instruction is the usual one."""
@@ -65,7 +66,8 @@ def _csv_rows(path: Path) -> list[tuple[str, QuestionTexts]]:
     for row in table[1:]:
         if len(row.cells) != len(header):
             raise DataError(
-                f"{path}, line {row.line}: has {len(row.cells)} cells instead of {len(header)}."
+                f"{path}, line {row.line}: has {counted(len(row.cells), 'cell')} instead "
+                f"of {len(header)}."
             )
         cells = dict(zip(header, row.cells, strict=True))
         rows.append((cells[index].strip(), _texts(path, row.line, cells)))

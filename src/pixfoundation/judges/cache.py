@@ -20,6 +20,7 @@ from pixfoundation.answer_parts import valid_text
 from pixfoundation.errors import JudgeError
 from pixfoundation.judges.base import Judge, JudgeReply, Question
 from pixfoundation.types import Ended
+from pixfoundation.wording import counted
 
 MOST_BYTES = 4 << 20
 """Size in bytes above which a file of the cache is no reply."""
@@ -80,7 +81,8 @@ class CachedJudge:
         with self._count:
             if self._budget is not None and self.asked >= self._budget:
                 raise JudgeError(
-                    f"The budget of {self._budget} requests is used up. What was judged is safe; "
+                    f"The budget of {counted(self._budget, 'request')} is used up. What "
+                    "was judged is safe; "
                     "the same call with a larger budget goes on from there."
                 )
             self.asked += 1

@@ -25,6 +25,7 @@ from pixfoundation.processors import complete_processor, load_processor
 from pixfoundation.trial import step, trial_image
 from pixfoundation.typed_options import Within
 from pixfoundation.types import Ended
+from pixfoundation.wording import counted
 
 ROOM_TO_THINK = 4096
 """Number of tokens that are added to those of a reply which was cut inside its thoughts."""
@@ -148,7 +149,8 @@ class LocalJudge:
                     reply = self._reply(prompt, inputs, question)
             except (ValueError, TypeError, RuntimeError, TemplateError) as error:
                 raise RequestRefused(
-                    f"{self.name} does not take a question with {len(images)} images: {error}"
+                    f"{self.name} does not take a question with "
+                    f"{counted(len(images), 'image')}: {error}"
                 ) from error
         return reply
 

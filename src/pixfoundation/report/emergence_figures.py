@@ -19,6 +19,7 @@ from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
 from pixfoundation.report.figure_files import write_plots
 from pixfoundation.runs.records import RULES
+from pixfoundation.wording import counted
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
 """Dark and light in turn, so that neighbours differ in grey too."""
@@ -102,7 +103,7 @@ def concept_histogram(runs: Sequence[Emergence]) -> Plot:
     for number, run in enumerate(runs):
         places = np.arange(len(names)) + (number - len(runs) / 2) * slot
         counts = [run.concepts[name] for name in names]
-        label = f"{_name(run)} ({run.labels.n_labelled} labels by {run.labels.author})"
+        label = f"{_name(run)} ({counted(run.labels.n_labelled, 'label')} by {run.labels.author})"
         bars = axis.bar(places, counts, 0.6 * slot, align="edge", label=label, **_fill(number))
         axis.bar_label(bars, padding=2, fontsize=7 if len(runs) < 4 else 6)
         nulls = [null for null in run.nulls if len(runs) <= 2 or null.name == "shuffled"]

@@ -110,11 +110,16 @@ def build_gallery(
         "chance": CHANCE,
         "protocols": sorted({p for records in runs for p in records.run.config.protocols}),
         "selectors": list(dict.fromkeys(name for own in scores for name in own.selectors)),
+        "first": next((own.selector for own in scores if own.selector is not None), NOTHING),
         "patterns": sorted({s.tags[tag] for s in samples for tag in PATTERN_TAGS if tag in s.tags}),
         "colours": list(PHRASE_COLOURS),
         "samples": entries,
     }
     return Gallery(index, blocks)
+
+
+NOTHING = "none"
+"""What the page shows first where no selector leads: no mask is marked as chosen."""
 
 
 class _Reader:

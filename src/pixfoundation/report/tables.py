@@ -189,7 +189,7 @@ def _note(scores: Scores) -> str:
     for (protocol, name), masks in scores.groundings.items():
         if name == scores.selector and protocol != 2:
             mark = "M†" if protocol == 1 else "M"
-            parts.append(f"{mark} over {masks.present.n} images with an expression")
+            parts.append(f"{mark} over {counted(masks.present.n, 'image')} with an expression")
     if scores.settings.published:
         parts.append("published rules")
     parts.extend(note.removesuffix(".") for note in scores.notes)

@@ -31,6 +31,7 @@ from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRe
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Sample
+from pixfoundation.wording import counted
 
 
 class Task(StrEnum):
@@ -322,7 +323,8 @@ def _all_failed(failed: Sequence[tuple[_Job, str]]) -> JudgeError:
     job, reason = failed[-1]
     return JudgeError(
         f"{reason} (sample {job.sample.id}, protocol {job.answer.protocol}) That makes "
-        f"{len(failed)} questions in a row without a reply. What was judged is safe; the same "
+        f"{counted(len(failed), 'question')} in a row without a reply. What was judged is "
+        "safe; the same "
         "command goes on from there."
     )
 

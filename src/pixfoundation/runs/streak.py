@@ -5,6 +5,7 @@ from __future__ import annotations
 from pixfoundation.errors import RunError
 from pixfoundation.models.asking import LOST
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord
+from pixfoundation.wording import counted
 
 MAX_FAILURES_IN_A_ROW = 5
 """Number of failing samples in a row after which a run stops, unless it is told otherwise."""
@@ -54,7 +55,8 @@ class Streak:
         self._end_sample()
         if 0 < self._most <= self._length:
             raise RunError(
-                f"The run was stopped, because {self._length} samples in a row failed, the last "
+                f"The run was stopped, because {counted(self._length, 'sample')} in a row "
+                "failed, the last "
                 f"one with: {self._reason} What was written is safe. Correct the cause and give "
                 "the same command with `retry_failed`; or set `max_failures_in_a_row` higher (0 "
                 "never to stop)."

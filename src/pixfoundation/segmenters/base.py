@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.registry import Registry
+from pixfoundation.wording import listed
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -140,6 +141,17 @@ def accepted_prompts(segmenter: AnySegmenter) -> frozenset[PromptKind]:
     """
     undeclared = TEXT if isinstance(segmenter, TextSegmenter) else POINTS_AND_BOXES
     return getattr(segmenter, "prompts", undeclared)
+
+
+def describe_segmenter(segmenter: AnySegmenter) -> str:
+    """Return what a segmenter is as a short table, one line for each setting of its fingerprint."""
+    settings = [
+        (name, value)
+        for name, value in segmenter.fingerprint().items()
+        if name != "name" and isinstance(value, str | int | float)
+    ]
+    accepts = ", ".join(sorted(accepted_prompts(segmenter))).replace("_", " ")
+    return listed(segmenter.name, [("accepts", accepts), *settings])
 
 
 def takes_points(segmenter: AnySegmenter) -> TypeGuard[Segmenter]:

@@ -19,7 +19,13 @@ from torch import Tensor
 from pixfoundation.errors import DataError
 from pixfoundation.failures import is_out_of_memory, release_memory
 from pixfoundation.hub import Dtype, Source, explained, read_model_type
-from pixfoundation.segmenters.base import Box, Point, PromptKind, SegmenterOutput
+from pixfoundation.segmenters.base import (
+    Box,
+    Point,
+    PromptKind,
+    SegmenterOutput,
+    describe_segmenter,
+)
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Padding, Prepared, Stretching
@@ -156,6 +162,9 @@ class SamSegmenter:
                 output_masks[place] = _at_original_size(own_logits, prepared, size)
                 output_scores[place] = own_scores.cpu().numpy()
         return SegmenterOutput(output_masks, output_scores)
+
+    def __str__(self) -> str:
+        return describe_segmenter(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data for `run.json`."""

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 
 from pixfoundation.errors import DataError
 from pixfoundation.hub import Dtype, Source, explained, read_model_type
-from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask
+from pixfoundation.segmenters.base import TEXT, PromptKind, TextMask, describe_segmenter
 from pixfoundation.segmenters.names import SHORT_NAMES
 from pixfoundation.segmenters.network import load_network
 from pixfoundation.segmenters.preparing import Stretching
@@ -99,6 +99,9 @@ class TransformersTextSegmenter(ABC):
     @abstractmethod
     def segment_texts(self, image: Image.Image, texts: Sequence[str]) -> list[list[TextMask]]:
         """Segment what each text names; see `TextSegmenter`."""
+
+    def __str__(self) -> str:
+        return describe_segmenter(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data for `run.json`."""

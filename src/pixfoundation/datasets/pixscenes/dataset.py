@@ -16,7 +16,7 @@ from filelock import FileLock
 from PIL import Image
 from platformdirs import user_cache_path
 
-from pixfoundation.datasets.base import Problem, datasets
+from pixfoundation.datasets.base import Problem, datasets, describe_dataset
 from pixfoundation.datasets.pixscenes.drawing import Drawing, render
 from pixfoundation.datasets.pixscenes.pairs import Pair, Side
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
@@ -78,6 +78,9 @@ class PixScenes:
     notes: Sequence[str]
     split: str
     folder: Path
+
+    def __str__(self) -> str:
+        return describe_dataset(self)
 
     def fingerprint(self) -> str:
         """Return a hash of the questions, answers, masks and pictures."""

@@ -113,7 +113,7 @@ const runsOf = (want) => (want.run === "" ? data.runs.map((_, r) => r) : [Number
 // A run shows its own masks: where it has no such selector, those of the selector that leads it.
 function selectorOf(r, want) {
   const { selectors, lead } = data.runs[r];
-  return selectors.includes(want.selector) ? want.selector : lead;
+  return selectors.includes(want.selector) ? want.selector : lead ?? "none";
 }
 
 // The mask that a selector shows for an answer; undefined where there is none.
@@ -319,7 +319,7 @@ class View {
       this.buttons.push(button);
       rows.get(candidate.phrase).append(button);
     });
-    const head = rows.size ? [element("p", { className: "note", textContent: `IoU of every mask, by noun phrase; ★ the best one (oracle)${this.selector === "oracle" ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
+    const head = rows.size ? [element("p", { className: "note", textContent: `IoU of every mask, by noun phrase; ★ the best one (oracle)${["oracle", "none"].includes(this.selector) ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
     return element("div", { className: "candidates" }, ...head, ...rows.values());
   }
 
@@ -335,6 +335,7 @@ class View {
     const count = this.drawn?.candidates.length ?? 0;
     if (this.answer?.error) return "No mask: this answer failed.";
     if (!count) return "No mask: the answer offers none.";
+    if (this.selector === "none") return `Nothing chooses among the ${count} ${count === 1 ? "mask" : "masks"}; they are listed below.`;
     return `${this.selector} picked none of the ${count} ${count === 1 ? "mask" : "masks"}; they are listed below.`;
   }
 
@@ -414,8 +415,10 @@ const option = (value, text) => element("option", { value, textContent: text });
 $("protocol").append(...data.protocols.map((p) => option(p, ["", "1 question", "2 letter", "3 expression"][p])));
 $("protocol").value = data.protocols.includes(3) ? "3" : data.protocols[0];
 $("run").append(...data.runs.map((run, r) => option(r, run.name)));
+// Where nothing leads, nothing is shown as chosen: an oracle or chance must be asked for.
+if (data.first === "none" && data.selectors.length) $("selector").append(option("none", "none: nothing chooses"));
 $("selector").append(...data.selectors.map((name) => option(name, name)));
-$("selector").value = data.selectors.find((name) => !name.includes("random")) ?? data.selectors[0];
+$("selector").value = data.first;
 $("pattern").append(...data.patterns.map((name) => option(name, name)));
 if (several) {
   $("run-label").hidden = false;

@@ -22,6 +22,7 @@ from pixfoundation.images import open_image
 from pixfoundation.masks import Mask
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.types import Sample
+from pixfoundation.wording import counted
 
 _CANDIDATE = re.compile(r"^(\d+)_(\d+)_(\d+)$")
 _SINGLE = re.compile(r"^(?:output)?(\d+)$")
@@ -94,7 +95,7 @@ def read_folder(
     if not contents.masks:
         raise DataError(
             f"{folder} holds no mask of this benchmark. Expected names like 'output00001.png', "
-            f"'00001.png', '1.png' or '1_000_000.png'; it has {len(files)} image files"
+            f"'00001.png', '1.png' or '1_000_000.png'; it has {counted(len(files), 'image file')}"
             + (f", the first is {files[0].name!r}." if files else ".")
         )
     for sample in samples:

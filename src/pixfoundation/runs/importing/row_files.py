@@ -14,6 +14,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.runs.importing.issues import Issue, numbers_of_lines, read_rows
 from pixfoundation.runs.records import IMPORTED, AnswerRecord, VerdictRecord
 from pixfoundation.types import Protocol, Sample
+from pixfoundation.wording import counted
 
 _YES_OR_NO = re.compile(r"^(yes|no)\.*$", re.IGNORECASE)
 
@@ -273,7 +274,8 @@ def _graded_table(
     rows = table[1:]
     if len(rows) != len(order):
         raise DataError(
-            f"{path} has {len(rows)} grades for {len(order)} answers. They are matched by their "
+            f"{path} has {counted(len(rows), 'grade')} for "
+            f"{counted(len(order), 'answer')}. They are matched by their "
             "order, so their number must be the same: give the table of just these answers, or "
             "JSON lines with 'question_id' and 'acc'."
         )
@@ -281,7 +283,8 @@ def _graded_table(
     for row, answer in zip(rows, order, strict=True):
         if len(row.cells) != len(header):
             raise DataError(
-                f"{path}, line {row.line}: has {len(row.cells)} cells instead of {len(header)}."
+                f"{path}, line {row.line}: has {counted(len(row.cells), 'cell')} instead "
+                f"of {len(header)}."
             )
         cells = dict(zip(header, row.cells, strict=True))
         cell = cells["acc"].strip()
