@@ -1,5 +1,8 @@
 """The page in a real browser: filtered, stepped through, searched; malicious text stays text."""
 
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportOperatorIssue=false, reportOptionalIterable=false
+
 import csv
 from dataclasses import replace
 
@@ -11,7 +14,7 @@ from pixfoundation.types import Answer
 from tests.doubles import BrightModel, make_samples
 from tests.report.test_page import ATTACK, CONFIG, make_run
 
-RIVAL = CONFIG.model_copy(update={"model": ModelDescription(name="<b>rival</b>")})
+RIVAL = replace(CONFIG, model=ModelDescription(name="<b>rival</b>"))
 
 pytestmark = pytest.mark.slow
 
@@ -260,8 +263,8 @@ def test_whatever_models_and_files_say_is_text_everywhere(browser, tmp_path, tex
     ]  # fmt: skip
     samples[0].image.rename(samples[0].image.with_name("q'<b>.png"))
     samples[0] = replace(samples[0], image=samples[0].image.with_name("q'<b>.png"))
-    config = CONFIG.model_copy(
-        update={"model": ModelDescription(name=text), "dataset": DatasetDescription(name=text)}
+    config = replace(
+        CONFIG, model=ModelDescription(name=text), dataset=DatasetDescription(name=text)
     )
     run = make_run(tmp_path, Phrased(), samples, config)
     view = browser.new_page()

@@ -154,7 +154,11 @@ def _process(
         return value
     if kind is Path and isinstance(value, str) and parameter.nargs == 1:
         value = Path(value)
-    right = type(value) is kind or (value is None and not parameter.required)
+    right = (
+        type(value) is kind
+        or (kind is Path and isinstance(value, Path))
+        or (value is None and not parameter.required)
+    )
     if kind is None or not right:
         return coerce(ctx, value)
     return value if parameter.callback is None else parameter.callback(ctx, parameter, value)

@@ -12,6 +12,7 @@ from pixfoundation.endpoints.client import ChatClient, ChatSettings
 from pixfoundation.endpoints.http import Connection, Limits
 from pixfoundation.endpoints.json_values import mapping
 from pixfoundation.endpoints.negotiation import ROOM_TO_THINK
+from pixfoundation.endpoints.redacting import without_secrets
 from pixfoundation.errors import DataError
 
 OWN_FIELDS = ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
@@ -47,14 +48,14 @@ class EndpointOptions:
 
     @property
     def difference(self) -> tuple[str, ...]:
-        """What may change a reply and is not the default, in words."""
+        """What may change a reply and is not the default, in words; without secrets."""
         words: list[str] = []
         if self.thinking is not None:
             words.append(f"thinking {'on' if self.thinking else 'off'}")
         if self.room != ROOM_TO_THINK:
             words.append(f"room {self.room}")
         if self.extra_body:
-            words.append(json.dumps(self.extra_body, sort_keys=True))
+            words.append(json.dumps(without_secrets(self.extra_body), sort_keys=True))
         return tuple(words)
 
 

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pixfoundation.endpoints.redacting import option_without_secrets
+
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#'\"]*@|(?<=\w)\?[^\s'\"]*(?=['\"]|$)")
 """User and password of a URL, or its query, either of which may hold a key."""
 
@@ -30,13 +32,20 @@ def describe_environment() -> dict[str, Any]:
 
 
 def without_credentials(argument: str) -> str:
-    """Return a word of the command line without user, password and query of a URL in it.
+    """Return a word of the command line without secrets.
+
+    These are user, password and query of a URL, and values whose names are those of secrets.
 
     Example:
         >>> without_credentials("base_url=https://me:secret@host/v1?key=secret")
         'base_url=https://host/v1'
     """
-    return _CREDENTIALS.sub("", argument) if "://" in argument else argument
+    option = ""
+    if argument.startswith("--") and argument.count("=") > 1:  # --model-option=KEY=VALUE
+        option, _, argument = argument.partition("=")
+        option += "="
+    argument = option_without_secrets(argument)
+    return option + (_CREDENTIALS.sub("", argument) if "://" in argument else argument)
 
 
 def _version(package: str) -> str | None:

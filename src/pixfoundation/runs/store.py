@@ -352,7 +352,7 @@ def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
                 f"{file} is of layout {record.format}, but this version of PixFoundation reads "
                 f"layout {FORMAT}."
             )
-        return RunConfig.model_validate(record.config), record.environment
+        return RunConfig.from_json(record.config), record.environment
     except FileNotFoundError as error:
         raise RunError(
             f"{path} is not a run directory: it has no run.json. "

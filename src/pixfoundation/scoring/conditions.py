@@ -46,6 +46,7 @@ def describe_conditions(
         **config.conventions.changed("model", "grounding"),
     }
     ends = f", {samples[0].id} to {samples[-1].id}" if samples else ""
+    of_model = {key: value for key, value in config.model.to_json().items() if key != "name"}
     conditions: dict[str, Any] = {
         "samples": f"{counted(len(samples), 'sample')}{ends}",
         "version of the dataset": config.dataset.fingerprint,
@@ -54,12 +55,12 @@ def describe_conditions(
         "phrase vectors": settings.vectors,
         "similarity threshold": settings.threshold,
         "segmenter": config.segmenter.name if config.segmenter else None,
-        **dict(_flat("grounding", config.grounding.model_dump())),
-        **dict(_flat("decoding", config.decoding.model_dump())),
+        **dict(_flat("grounding", config.grounding.to_json())),
+        **dict(_flat("decoding", config.decoding.to_json())),
         "seed": config.seed,
         "imported": config.imported,
         **{f"rule {name}": value for name, value in rules.items()},
-        **dict(_flat(_OF_MODEL.rstrip(": "), config.model.model_dump(exclude={"name"}))),
+        **dict(_flat(_OF_MODEL.rstrip(": "), of_model)),
     }
     return {name: str(value) for name, value in conditions.items() if value is not None}
 
