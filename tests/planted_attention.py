@@ -13,7 +13,7 @@ grey texture with a red or green ball (2 x 2 patches) and a blue or yellow tile 
 * The answer is 'It is the red ball near a wall.' or '... green ...', and 'A' (red) or 'B' (green)
   to protocol 2. The colour is what head 3.1 saw (`answer_from='ball'`), or what head 1.3 saw: red
   for blue, green for yellow (`answer_from='tile'`); then the ball is looked at and not used.
-* The states of the image tokens on the ball say ' ball' and its colour, all others nothing.
+* The states of the image tokens on the ball say ' ball', all others nothing.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ class SquareSegmenter:
             for px, py in points
         ]
         return SegmenterOutput(
-            np.array(masks), np.tile(np.array([0.3, 0.9, 0.5], np.float32), (len(squares), 1))
+            np.array(squares), np.tile(np.array([0.3, 0.9, 0.5], np.float32), (len(squares), 1))
         )
 
     def fingerprint(self) -> dict[str, Any]:
@@ -362,5 +362,4 @@ def _plant_output(head: Any, ids: dict[str, int]) -> None:
     for sign, words in ((1, (" red", "A")), (-1, (" green", "B"))):
         for word in words:
             head[ids[word], _SEEN] = 3.0 * sign
-    head[ids[" red"], _COLOUR], head[ids[" green"], _COLOUR] = 6.0, -6.0
     head[ids[" ball"], _BALL] = 6.0

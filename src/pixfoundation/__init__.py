@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pixfoundation.judges.base import Judge
     from pixfoundation.masks import Mask
     from pixfoundation.models.base import Decoding, Model
+    from pixfoundation.reading import readings
     from pixfoundation.report.emergence_figures import concept_histogram, location_histogram
     from pixfoundation.report.page import write_report
     from pixfoundation.runs.store import RunDirectory
@@ -115,6 +116,7 @@ __all__ = [
     "location_histogram",
     "measure_sensitivity",
     "rankings",
+    "readings",
     "score",
     "write_report",
 ]
@@ -148,6 +150,7 @@ _MODULES = {
     "judges.base": ("Judge",),
     "masks": ("Mask",),
     "models.base": ("Decoding", "Model"),
+    "reading": ("readings",),
     "report.emergence_figures": ("concept_histogram", "location_histogram"),
     "report.page": ("write_report",),
     "runs.store": ("RunDirectory",),

@@ -12,10 +12,16 @@ from pixfoundation.conventions import DEFAULT, AttentionRow, GroundingConvention
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError
+from pixfoundation.forward import Need
 from pixfoundation.grounding import grounders
-from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.base import Grounder, ReadsForwards
 from pixfoundation.models import detection
-from pixfoundation.models.base import Capability, HasPublishedRowConvention, Model
+from pixfoundation.models.base import (
+    Capability,
+    GivesForwards,
+    HasPublishedRowConvention,
+    Model,
+)
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.typed_options import read_options
@@ -125,18 +131,41 @@ def load_grounder(
     if (
         name == GROUNDER_OF["attention"]
         and use_published_row
+        and "reading" not in options
         and isinstance(model, HasPublishedRowConvention)
     ):
         options.setdefault("preset", model.published_row_convention)
     factory = grounders.get(name)
-    read = read_options(f"The grounder {name!r}", factory, options)
+    read = read_options(f"The grounder {name!r}", factory, options, _reading_in(options))
     grounder = factory(segmenter, conventions=conventions, **read)
     if missing := grounder.uses - model.capabilities:
         raise DataError(
             f"The grounder {name!r} reads {' and '.join(sorted(missing))}, which the model "
             f"{model.name!r} does not give."
         )
+    if isinstance(grounder, ReadsForwards) and (needs := grounder.forward_needs):
+        _check_forwards(model, _reading_in(options), needs)
     return grounder
+
+
+def _reading_in(options: Mapping[str, object]) -> str:
+    """Return the name of the reading among the options of a grounder."""
+    return str(options.get("reading", ""))
+
+
+def _check_forwards(model: Model, reading: str, needs: frozenset[Need]) -> None:
+    """Refuse a reading that a model cannot give; raises DataError."""
+    reason = (
+        model.lacks(needs)
+        if isinstance(model, GivesForwards)
+        else "it offers no pass over prompt and answer"
+    )
+    if reason is not None:
+        wanted = ", ".join(sorted(needs))
+        raise DataError(
+            f"The reading {reading or 'attention'!r} with these options needs a pass over prompt "
+            f"and answer ({wanted}), which the model {model.name!r} does not give: {reason}."
+        )
 
 
 class PartOptions(TypedDict, total=False):
@@ -188,7 +217,8 @@ def check_names(
     if grounder is not None:
         factory = grounders.entry(grounder)
         if grounder_options:
-            read_options(f"The grounder {grounder!r}", factory.load(), grounder_options)
+            reading = _reading_in(grounder_options)
+            read_options(f"The grounder {grounder!r}", factory.load(), grounder_options, reading)
 
 
 def _fitting_grounder(capabilities: Collection[str], has_segmenter: bool) -> str | None:

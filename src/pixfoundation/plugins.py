@@ -1,9 +1,9 @@
 """Everything that a plug-in needs, importable from one place.
 
-A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a selector or a judge.
-It registers a factory with one of the registries below, or announces it through the entry-point
-group of that registry, for instance `pixfoundation.models`. The names here are public; until
-version 1.0 they are provisional, and changes are listed in the changelog.
+A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a reading, a selector
+or a judge. It registers a factory with one of the registries below, or announces it through the
+entry-point group of that registry, for instance `pixfoundation.models`. The names here are public;
+until version 1.0 they are provisional, and changes are listed in the changelog.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pixfoundation.errors import (
     RunError,
     UnknownNameError,
 )
+from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
@@ -35,6 +36,8 @@ from pixfoundation.models.base import Capability, Decoding, Model
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.reading import readings
+from pixfoundation.reading.base import Heads, Maps, Reading, Silent, emitting, on_grid
 from pixfoundation.registry import Registry
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter, SegmenterOutput, TextMask, TextSegmenter
@@ -66,17 +69,21 @@ __all__ = [
     "DataError",
     "Dataset",
     "Decoding",
+    "Forward",
     "GridFrame",
     "Grounder",
     "GroundingConventions",
+    "Heads",
     "Judge",
     "JudgeError",
     "KnownCheckpoint",
+    "Maps",
     "Mask",
     "Model",
     "ModelCard",
     "ModelConventions",
     "NativeMask",
+    "Need",
     "Phrase",
     "PixFoundationError",
     "PrerequisiteError",
@@ -85,6 +92,7 @@ __all__ = [
     "PromptTemplates",
     "Protocol",
     "Question",
+    "Reading",
     "Region",
     "Registry",
     "RunError",
@@ -93,14 +101,18 @@ __all__ = [
     "SegmenterOutput",
     "Selection",
     "Selector",
+    "Silent",
     "TextMask",
     "TextSegmenter",
     "UnknownNameError",
     "WeightOptions",
     "datasets",
+    "emitting",
     "grounders",
     "judges",
     "models",
+    "on_grid",
+    "readings",
     "segmenters",
     "selectors",
     "takes_bundles",

@@ -17,7 +17,7 @@ from pixfoundation.conventions import (
     SimilarityThreshold,
 )
 from pixfoundation.errors import DataError
-from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.base import Grounder, asks_forward
 from pixfoundation.images import load_image
 from pixfoundation.judges.base import Judge
 from pixfoundation.loading import default_segmenter, load_grounder, load_model, load_segmenter
@@ -188,7 +188,11 @@ def ground(
         grounder,
         path=Path(image),
         prompt=options.get("prompt"),
-        decoding=Decoding(attention="attention" in grounder.uses, conventions=conventions.model),
+        decoding=Decoding(
+            attention="attention" in grounder.uses,
+            forward=asks_forward(grounder),
+            conventions=conventions.model,
+        ),
     )
     picking = None
     if judge is not None and grounded.candidates:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
+from pixfoundation.forward import Forward
 from pixfoundation.geometry import GridFrame
 from pixfoundation.masks import MAX_PIXELS, Mask
 from pixfoundation.run_lengths import fill
@@ -311,6 +312,7 @@ class Answer:
         ended: Why the answer ended; None if it is not known.
         doubtful: Number of regions whose coordinates do not fit the frame that they are read in.
         left_out: Number of coordinates that cannot be read, such as numbers without end.
+        forward: The pass over prompt and answer, for readings; None if `Decoding.forward` was off.
     """
 
     text: str
@@ -324,6 +326,7 @@ class Answer:
     ended: Ended | None = None
     doubtful: int = 0
     left_out: int = 0
+    forward: Forward | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,16 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         self._sum = part if self._sum is None else self._sum + part.to(self._sum.device)
         self._pairs += pairs
 
+    def adjusted(self, layer: int, output: Tensor, value: Tensor) -> Tensor:
+        """Return what a layer's attention gives instead of its output; here the output itself.
+
+        Args:
+            layer: Index of the layer.
+            output: [batch, queries, heads, dim], the output of the model's own attention.
+            value: [batch, key heads, keys, dim].
+        """
+        return output
+
     def _close_step(self) -> None:
         missing = self.layers - self._visited
         if missing or self._sum is None:
@@ -265,7 +275,8 @@ def _attend(
             for i in range(0, len(rows), _ROWS_AT_ONCE)
         )
         capture.record(layer, blocks, frame)
-    return own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    output, own_weights = own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    return capture.adjusted(layer, output, value), own_weights
 
 
 def _own_attention(

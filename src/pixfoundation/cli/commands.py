@@ -135,6 +135,11 @@ COMMANDS = {
         "grounders_command",
         "List the grounders: what turns an answer into candidate masks.",
     ),
+    "readings": Listed(
+        "listing",
+        "readings_command",
+        "List the readings: what turns a model's forward pass into one map per phrase.",
+    ),
     "judges": Listed(
         "listing",
         "judges_command",

@@ -72,6 +72,21 @@ def grounders_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     show(grounders, "grounders", word, as_json)
 
 
+def readings_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the readings: what turns a model's forward pass into one map per phrase.
+
+    One is chosen with --grounder-option reading=NAME, its options in the same way.
+
+    Examples:
+      pixfoundation readings
+
+      pixfoundation run --grounder-option reading=relative --grounder-option layers=14
+    """
+    from pixfoundation.reading import readings
+
+    show(readings, "readings", word, as_json)
+
+
 def judges_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     """List the judge backends: what can grade answers and pick masks.
 

@@ -40,12 +40,16 @@ from pixfoundation.conventions import (
     SingleToken,
 )
 from pixfoundation.errors import DataError
+from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
+from pixfoundation.reading import readings
+from pixfoundation.reading.attention import AttentionReading
+from pixfoundation.reading.base import Reading, ReadingFactory, read_maps
 from pixfoundation.segmenters.base import (
     AnySegmenter,
     Segmenter,
@@ -53,7 +57,7 @@ from pixfoundation.segmenters.base import (
     accepted_prompts,
     takes_points,
 )
-from pixfoundation.typed_options import Count, OneOf, Share
+from pixfoundation.typed_options import Count, OneOf, Share, takes_options_of
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
 
 
@@ -113,6 +117,11 @@ class SegmenterPromptOptions:
             )
 
 
+def _reading_factory(name: str) -> ReadingFactory:
+    return readings.get(name or "attention")
+
+
+@takes_options_of(_reading_factory)
 @takes_bundles(phrases=PhraseOptions, prompts=SegmenterPromptOptions)
 def load(
     segmenter: AnySegmenter | None,
@@ -120,7 +129,9 @@ def load(
     prompts: SegmenterPromptOptions,
     *,
     conventions: GroundingConventions = DEFAULT.grounding,
+    reading: str = "attention",
     preset: Annotated[str, OneOf(tuple(PRESETS))] | None = None,
+    **reading_options: Any,
 ) -> AttendAndSegment:
     """Make the grounder.
 
@@ -132,8 +143,11 @@ def load(
         prompts: How the map of a phrase becomes prompts of the segmenter.
         conventions: Rules of the grounders; `docs/grounding.md` lists where the default rules
             differ from the published code.
+        reading: Name of the reading that makes the map of a phrase; `pixfoundation readings` lists
+            them. All but `attention` read a pass over prompt and answer.
         preset: Name of a row convention in `attention.row_convention.PRESETS`; by default the one
             that `conventions.attention_row` selects.
+        reading_options: The options of the reading.
 
     Raises:
         DataError: If there is no segmenter, if it does not accept the prompts, or if an option is
@@ -151,6 +165,12 @@ def load(
             f"The segmenter {segmenter.name!r} cannot be prompted with masks: its `prompts` are "
             f"{', '.join(sorted(accepted_prompts(segmenter)))}."
         )
+    maps = readings.get(reading)(**reading_options)
+    if preset is not None and not _is_plain(maps):
+        raise DataError(
+            "The option `preset` chooses among the rows that are captured while generating; the "
+            f"reading {reading!r} with these options reads another pass. Leave out `preset`."
+        )
     published_row = conventions.attention_row is AttentionRow.PUBLISHED
     default_preset = "pixfoundation" if published_row else "default"
     return AttendAndSegment(
@@ -166,7 +186,13 @@ def load(
         prompts.points,
         prompts.rank,
         prompts.threshold,
+        reading=maps,
     )
+
+
+def _is_plain(reading: Reading) -> bool:
+    """Return whether the map of a phrase is read from the rows captured while generating."""
+    return isinstance(reading, AttentionReading) and reading.is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +211,8 @@ class AttendAndSegment:
         rank: Take the rank-th highest pixel instead of the highest, from 1 (a diagnostic).
         threshold: Height above which a cell is high, between the lowest (0) and the highest value
             (1) of the map.
+        reading: What makes the map of a phrase.
         name: Name of the grounder.
-        uses: Capabilities of the model that it needs.
     """
 
     segmenter: Segmenter
@@ -198,7 +224,17 @@ class AttendAndSegment:
     rank: int = 1
     threshold: float = 0.5
     name: str = "attend-and-segment"
-    uses: frozenset[Capability] = frozenset({"attention"})
+    reading: Reading = field(default_factory=AttentionReading)
+
+    @property
+    def uses(self) -> frozenset[Capability]:
+        """Capabilities of the model that it needs: attention, if that is what is read."""
+        return frozenset({"attention"}) if _is_plain(self.reading) else frozenset()
+
+    @property
+    def forward_needs(self) -> frozenset[Need]:
+        """What it asks of the pass over prompt and answer; nothing if it needs no such pass."""
+        return frozenset() if _is_plain(self.reading) else self.reading.needs
 
     def ground(self, image: Image.Image, answer: Answer) -> list[Candidate]:
         """Return the masks of every phrase of an answer.
@@ -216,17 +252,46 @@ class AttendAndSegment:
         """
         if not answer.token_ids:
             return []
-        trace = _trace_for(image, answer)
-        phrase_maps = self.phrase_maps(trace, answer)
+        frame, phrase_maps = self.read(image, answer)
         if not phrase_maps:
             return []
+        alone = _is_plain(self.reading) and len(answer.token_ids) == 1
         pointed = [
             (phrase, peak, grid)
             for phrase, grid in phrase_maps
-            for peak in self._peaks(grid, trace, len(answer.token_ids))
+            for peak in self._peaks(grid, frame, alone=alone)
         ]
-        boxes = self._boxes(pointed, trace.frame) if self.prompt is PromptShape.BOX else []
-        return self._candidates(pointed, boxes, self._segment(image, trace.frame, pointed, boxes))
+        boxes = self._boxes(pointed, frame) if self.prompt is PromptShape.BOX else []
+        return self._candidates(pointed, boxes, self._segment(image, frame, pointed, boxes))
+
+    def read(
+        self, image: Image.Image, answer: Answer
+    ) -> tuple[GridFrame, list[tuple[Phrase, Maps]]]:
+        """Return each phrase of an answer with the map that the reading gives.
+
+        Args:
+            image: The image that the answer is about.
+            answer: An answer of at least one token, with its trace or its pass.
+
+        Returns:
+            The position of the grid on the image, and the phrases that have tokens, in the order of
+            the text, each with its map, float32 [grid rows, grid columns].
+
+        Raises:
+            DataError: If the answer lacks what is read, or belongs to another image size.
+        """
+        if _is_plain(self.reading):
+            trace = _trace_for(image, answer)
+            return trace.frame, self.phrase_maps(trace, answer)
+        forward = _forward_for(image, answer)
+        return forward.frame, self._forward_maps(forward, answer)
+
+    def _forward_maps(self, forward: Forward, answer: Answer) -> list[tuple[Phrase, Maps]]:
+        phrases = [phrase for phrase in self.phrases.find(answer) if phrase.tokens]
+        if not phrases:
+            return []
+        (maps,) = read_maps([self.reading], forward, [phrase.tokens for phrase in phrases])
+        return list(zip(phrases, maps, strict=True))
 
     def phrase_maps(self, trace: AttentionTrace, answer: Answer) -> list[tuple[Phrase, Maps]]:
         """Return each phrase of an answer with its map.
@@ -256,6 +321,11 @@ class AttendAndSegment:
             "points": self.points,
             "rank": self.rank,
             "threshold": self.threshold,
+            **(
+                {}
+                if _is_plain(self.reading)
+                else {"maps": {"reading": self.reading.name, **self.reading.settings()}}
+            ),
         }
 
     def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
@@ -270,15 +340,16 @@ class AttendAndSegment:
             return maps[: tokens - 1]  # the published code has no row for the last token
         return maps
 
-    def _peaks(self, grid: Maps, trace: AttentionTrace, tokens: int) -> list[Peak]:
-        pixels = upsample(grid[None], trace.frame)[0]  # (height, width)
-        x0, y0, x1, y1 = trace.frame.box
-        cell = ((x1 - x0) / trace.frame.columns, (y1 - y0) / trace.frame.rows)
+    def _peaks(self, grid: Maps, frame: GridFrame, *, alone: bool) -> list[Peak]:
+        """Return the points of a map; `alone` says whether its token is the whole answer."""
+        pixels = upsample(grid[None], frame)[0]  # (height, width)
+        x0, y0, x1, y1 = frame.box
+        cell = ((x1 - x0) / frame.columns, (y1 - y0) / frame.rows)
         maxima = peaks(pixels, cell, self.points, self.rank)
         at_origin = self.conventions.degenerate_map is DegenerateMap.ORIGIN
         if at_origin and maxima[0].degenerate:
             return [Peak((0.0, 0.0), degenerate=True)]
-        return [Peak(peak.point, peak.degenerate or tokens == 1) for peak in maxima]
+        return [Peak(peak.point, peak.degenerate or alone) for peak in maxima]
 
     def _boxes(self, pointed: Sequence[PhrasePoint], frame: GridFrame) -> list[Box]:
         return [box_around(self._high(grid, frame, peak), frame) for _, peak, grid in pointed]
@@ -317,6 +388,21 @@ class AttendAndSegment:
             for place, (phrase, peak, _) in enumerate(pointed)
             for index in range(output.masks.shape[1])
         ]
+
+
+def _forward_for(image: Image.Image, answer: Answer) -> Forward:
+    if answer.forward is None:
+        raise DataError(
+            "The answer carries no pass over prompt and answer, which the reading needs. Ask the "
+            "model with Decoding(forward=True)."
+        )
+    size = (image.height, image.width)
+    if answer.forward.frame.image_size != size:
+        raise DataError(
+            f"The answer is about an image of {answer.forward.frame.image_size} pixels (height, "
+            f"width), but this image has {size}."
+        )
+    return answer.forward
 
 
 def _trace_for(image: Image.Image, answer: Answer) -> AttentionTrace:

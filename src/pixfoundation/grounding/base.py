@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
+from pixfoundation.forward import Need
 from pixfoundation.models.base import Capability
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Candidate
@@ -41,7 +42,23 @@ class Grounder(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsForwards(Protocol):
+    """A grounder that may need the pass over prompt and answer."""
+
+    @property
+    def forward_needs(self) -> frozenset[Need]:
+        """What it asks of that pass; nothing if it needs none."""
+        ...
+
+
 GrounderFactory = Callable[..., Grounder]
 """`factory(segmenter, *, conventions=DEFAULT.grounding, **options) -> Grounder`."""
+
+
+def asks_forward(grounder: Grounder | None) -> bool:
+    """Return whether a grounder needs answers with their `forward`."""
+    return isinstance(grounder, ReadsForwards) and bool(grounder.forward_needs)
+
 
 grounders: Registry[GrounderFactory] = Registry("grounder", group="pixfoundation.grounders")

@@ -17,7 +17,7 @@ from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.failures import describe
 from pixfoundation.geometry import upsample
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
-from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.base import Grounder, asks_forward
 from pixfoundation.masks import Mask
 from pixfoundation.models.asking import ask
 from pixfoundation.models.base import Decoding, Model
@@ -122,7 +122,9 @@ def ground_image(
     built = build_prompt(sample, 3, model.templates)
     if built is None or prompt is not None:
         built = Prompt(sample.id, 3, prompt or expression, expression)
-    decoding = decoding or Decoding(attention="attention" in grounder.uses)
+    decoding = decoding or Decoding(
+        attention="attention" in grounder.uses, forward=asks_forward(grounder)
+    )
     answer = ask(model, [image], [built], decoding)[0]
     if answer.error is not None:
         raise DataError(f"The model does not answer: {answer.error}")
@@ -132,15 +134,17 @@ def ground_image(
         raise
     except Exception as error:
         raise DataError(f"The answer cannot be grounded: {describe(error)}") from error
-    return GroundedImage(image, sample, built, answer, candidates, _heat(grounder, answer))
+    return GroundedImage(image, sample, built, answer, candidates, _heat(grounder, image, answer))
 
 
-def _heat(grounder: Grounder, answer: Answer) -> dict[tuple[int, int], NDArray[np.float32]]:
-    if not isinstance(grounder, AttendAndSegment) or answer.trace is None or not answer.token_ids:
+def _heat(
+    grounder: Grounder, image: Image.Image, answer: Answer
+) -> dict[tuple[int, int], NDArray[np.float32]]:
+    if not isinstance(grounder, AttendAndSegment) or not answer.token_ids:
         return {}
-    phrase_maps = grounder.phrase_maps(answer.trace, answer)
+    frame, phrase_maps = grounder.read(image, answer)
     if not phrase_maps:
         return {}
-    frame = answer.trace.frame.shrunk(HEAT_SIDE)
+    frame = frame.shrunk(HEAT_SIDE)
     pixels = upsample(np.stack([grid for _, grid in phrase_maps]), frame)
     return {phrase.span: heat for (phrase, _), heat in zip(phrase_maps, pixels, strict=True)}

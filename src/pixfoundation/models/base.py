@@ -12,6 +12,7 @@ from PIL import Image
 
 from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.errors import DataError
+from pixfoundation.forward import Forward, Need
 from pixfoundation.models.card import Capability
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.registry import Registry
@@ -22,6 +23,7 @@ __all__ = [
     "Capability",
     "Decoding",
     "GivenAnswer",
+    "GivesForwards",
     "HasPublishedRowConvention",
     "KeepsImage",
     "KeepsLog",
@@ -42,6 +44,8 @@ class Decoding:
         temperature: 0 for greedy decoding; sampling above it.
         seed: Seed of the sampling.
         attention: Whether the answers must carry an `AttentionTrace`.
+        forward: Whether the answers must carry their `Forward`, for readings that need more than
+            that trace; the model must be a `GivesForwards`.
         conventions: Rules of the model adapters, such as how text and masks are paired.
 
     Raises:
@@ -52,6 +56,7 @@ class Decoding:
     temperature: float = 0.0
     seed: int = 2024
     attention: bool = False
+    forward: bool = False
     conventions: ModelConventions = DEFAULT.model
 
     def __post_init__(self) -> None:
@@ -173,6 +178,25 @@ class KeepsImage(Protocol):
 
     def forget_image(self) -> None:
         """Free that memory."""
+        ...
+
+
+@runtime_checkable
+class GivesForwards(Protocol):
+    """A model whose answers can carry the pass over prompt and answer, for readings."""
+
+    def lacks(self, needs: frozenset[Need]) -> str | None:
+        """Return in one sentence why the model cannot give what a reading needs; None if it can."""
+        ...
+
+    def forward(self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]) -> Forward:
+        """Return the pass over a prompt about an image and an answer to it.
+
+        Args:
+            image: The RGB image.
+            prompt: The prompt.
+            token_ids: Ids of the answer's tokens, those of thoughts and the stop token included.
+        """
         ...
 
 

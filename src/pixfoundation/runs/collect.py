@@ -17,7 +17,7 @@ from PIL import Image
 
 from pixfoundation.errors import DataError
 from pixfoundation.failures import describe, is_device_lost, is_out_of_memory, release_memory
-from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.base import Grounder, asks_forward
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
 from pixfoundation.models.asking import ENDS_THE_RUN, LOST, ask
@@ -116,7 +116,9 @@ def collect(
     ]
     infix = batching.file_infix
     decoding = replace(
-        decoding or Decoding(), attention=grounder is not None and "attention" in grounder.uses
+        decoding or Decoding(),
+        attention=grounder is not None and "attention" in grounder.uses,
+        forward=asks_forward(grounder),
     )
     with (
         run.locked(infix),

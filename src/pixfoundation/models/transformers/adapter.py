@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConf
 
 from pixfoundation.attention.image_tokens import LAYOUTS
 from pixfoundation.errors import CheckpointError, DataError
+from pixfoundation.forward import Need
 from pixfoundation.hub import (
     Source,
     explained,
@@ -34,6 +35,7 @@ from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
 from pixfoundation.models.transformers.conversation import default_conversation
+from pixfoundation.models.transformers.forced import ForcedForward
 from pixfoundation.models.transformers.generation import AnswerGenerator
 from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge
 from pixfoundation.models.transformers.options import (
@@ -232,7 +234,36 @@ class TransformersModel:
                 answers += self._answer_about(own[0], texts, decoding)
             else:
                 answers += self._answer_batch(own, texts, decoding)
-        return answers
+        return self._with_forwards(images, prompts, answers) if decoding.forward else answers
+
+    def lacks(self, needs: frozenset[Need]) -> str | None:
+        """Return why the model cannot give what a reading needs; see `GivesForwards`."""
+        if "attention" not in self.capabilities:
+            return (
+                "the layout of image tokens is not known for models of type "
+                f"{self._model.config.model_type!r}"
+            )
+        config = self._model.config.get_text_config()
+        linear = "linear_attention" in (getattr(config, "layer_types", None) or ())
+        if linear and needs & {Need.ROWS, Need.GRADIENT}:
+            return "the model has layers without attention (linear attention)"
+        return None
+
+    def forward(
+        self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]
+    ) -> ForcedForward:
+        """Return the pass over a prompt and an answer to it; see `GivesForwards`."""
+        return ForcedForward(self._generator, self._maker, image, prompt.text, token_ids)
+
+    def _with_forwards(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], answers: Sequence[Answer]
+    ) -> list[Answer]:
+        return [
+            replace(answer, forward=self.forward(image, prompt, answer.token_ids))
+            if answer.token_ids and answer.error is None
+            else answer
+            for image, prompt, answer in zip(images, prompts, answers, strict=True)
+        ]
 
     @torch.inference_mode()
     def read(
@@ -264,7 +295,7 @@ class TransformersModel:
                 answers += made
             else:
                 answers += reader.batch(own, texts, theirs, decoding)
-        return answers
+        return self._with_forwards(images, prompts, answers) if decoding.forward else answers
 
     def try_out(self) -> None:
         """Answer one question about one image.
