@@ -161,10 +161,10 @@ def _check_forwards(model: Model, reading: str, needs: frozenset[Need]) -> None:
         else "it offers no pass over prompt and answer"
     )
     if reason is not None:
-        wanted = ", ".join(sorted(needs))
+        requested = ", ".join(sorted(needs))
         raise DataError(
             f"The reading {reading or 'attention'!r} with these options needs a pass over prompt "
-            f"and answer ({wanted}), which the model {model.name!r} does not give: {reason}."
+            f"and answer ({requested}), which the model {model.name!r} does not give: {reason}."
         )
 
 

@@ -85,7 +85,7 @@ class TamObserver(Silent):
         """Return the mean map of each phrase's tokens."""
         forward, reading = self._forward, self._reading
         texts = text_tokens(forward)
-        wanted = sorted({token for tokens in self._phrases for token in tokens})
+        requested = sorted({token for tokens in self._phrases for token in tokens})
         activations = self._activations(texts)
         grid = (forward.frame.rows, forward.frame.columns)
         maps = {
@@ -96,7 +96,7 @@ class TamObserver(Silent):
                 interference=reading.interference,
                 filtered=reading.filtered,
             )
-            for token in wanted
+            for token in requested
         }
         return np.stack(
             [np.mean([maps[token] for token in tokens], axis=0) for tokens in self._phrases]
