@@ -1,6 +1,6 @@
 """The attention of every layer and head to the image, summed up by groups of tokens as it comes.
 
-Of a pass over L layers of H heads and n image tokens, L x H x groups x n numbers are kept, however
+A pass over L layers of H heads and n image tokens leaves L x H x groups x n numbers, however
 long the answer is.
 """
 

@@ -49,7 +49,7 @@ def load(
 
 
 def default_layer(depth: int) -> int:
-    """Return the layer that is read by default of so many layers."""
+    """Return the layer that is read by default, for a model of `depth` layers."""
     return PUBLISHED_LAYERS.get(depth, min(round(depth * 14 / 32), depth - 1))
 
 

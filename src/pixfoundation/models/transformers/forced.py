@@ -150,11 +150,11 @@ class ForcedForward:
             zeros = [capture.zeros[layer] for layer in layers]
             for place, group in enumerate(groups):
                 score = chosen[list(group)].sum()
-                found = torch.autograd.grad(
+                gradients = torch.autograd.grad(
                     score, zeros, retain_graph=place + 1 < len(groups), allow_unused=True
                 )
                 rows = [tokens.index(token) for token in group]
-                for layer, gradient in zip(layers, found, strict=True):
+                for layer, gradient in zip(layers, gradients, strict=True):
                     weights = capture.weights[layer][:, rows]
                     own = torch.zeros_like(weights) if gradient is None else gradient[:, rows]
                     visit(place, layer, weights, own)
