@@ -29,6 +29,7 @@ LAYERS = [
     {"selectors"},
     {"scoring"},
     {"emergence", "sensitivity"},
+    {"where"},
     {"loading"},
     {"evaluation", "report"},
     {"single_image"},

@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from pixfoundation.sensitivity.runs import measure_sensitivity
     from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
     from pixfoundation.variants.plan import VariantPlan
+    from pixfoundation.where.comparing import ReadingComparison, compare_readings, load_readings
+    from pixfoundation.where.head_capture import collect_heads
+    from pixfoundation.where.heads import HeadAnalysis, analyse_heads
 
 __all__ = [
     "DEFAULT",
@@ -82,6 +85,7 @@ __all__ = [
     "GroundOptions",
     "Grounder",
     "GroundingResult",
+    "HeadAnalysis",
     "Judge",
     "JudgeError",
     "Mask",
@@ -91,6 +95,7 @@ __all__ = [
     "PrerequisiteError",
     "Prompt",
     "PromptCase",
+    "ReadingComparison",
     "RunDirectory",
     "RunError",
     "RunOptions",
@@ -104,7 +109,10 @@ __all__ = [
     "VariantPlan",
     "__version__",
     "analyse",
+    "analyse_heads",
+    "collect_heads",
     "compare",
+    "compare_readings",
     "concept_histogram",
     "evaluate",
     "ground",
@@ -112,6 +120,7 @@ __all__ = [
     "load_dataset",
     "load_grounder",
     "load_model",
+    "load_readings",
     "load_segmenter",
     "location_histogram",
     "measure_sensitivity",
@@ -165,6 +174,9 @@ _MODULES = {
     "sensitivity.runs": ("measure_sensitivity",),
     "types": ("Answer", "Candidate", "Phrase", "Prompt", "Sample", "Selection"),
     "variants.plan": ("VariantPlan",),
+    "where.comparing": ("ReadingComparison", "compare_readings", "load_readings"),
+    "where.head_capture": ("collect_heads",),
+    "where.heads": ("HeadAnalysis", "analyse_heads"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

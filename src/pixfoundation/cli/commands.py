@@ -98,6 +98,16 @@ COMMANDS = {
         "sensitivity_command",
         "Show how much answers and masks move when only the wording or the view does.",
     ),
+    "compare-readings": Listed(
+        "compare_readings",
+        "compare_readings_command",
+        "Compare readings on the answers of a run: pointing game, mIoU, energy, cost, chance.",
+    ),
+    "heads": Listed(
+        "heads",
+        "heads_command",
+        "Show which layers and heads look at the object, against shuffled images.",
+    ),
     "deletion": Listed(
         "deletion",
         "deletion_command",

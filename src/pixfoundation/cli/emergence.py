@@ -9,6 +9,7 @@ import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.place_by_layer import picture_table, write_pictures
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
 from pixfoundation.wording import counted
 
@@ -52,6 +53,7 @@ def emergence_command(
     from pixfoundation.runs.completeness import measure_completeness
     from pixfoundation.runs.names import run_names
     from pixfoundation.runs.run_records import RunRecords
+    from pixfoundation.where.heads import place_by_layer
 
     rules = choose_conventions(published, conventions).emergence
     records = [RunRecords.of(run) for run in runs]
@@ -69,17 +71,27 @@ def emergence_command(
         )
         for run, name in zip(records, names, strict=True)
     ]
+    pictures = [
+        place_by_layer(each.run, protocol)  # type: ignore[arg-type] - the option's bounds say so
+        for each in records
+    ]
     if out is not None:
         from pixfoundation.report.emergence_figures import write_figures
 
         paths = write_figures(analyses, out)
+        paths += write_pictures(list(zip(names, pictures, strict=True)), out)
         notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
     if as_json:
-        data = [each.to_json() for each in analyses]
+        data = [
+            each.to_json() | ({} if picture is None else {"place_by_layer": picture})
+            for each, picture in zip(analyses, pictures, strict=True)
+        ]
         print_json(data[0] if len(data) == 1 else data)
     else:
-        for each in analyses:
+        for each, picture in zip(analyses, pictures, strict=True):
             _print(each, output())
+            if picture is not None:
+                output().print_table(picture_table(picture))
     exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))
 
 

@@ -253,9 +253,30 @@ class AttendAndSegment:
         if not answer.token_ids:
             return []
         frame, phrase_maps = self.read(image, answer)
+        alone = _is_plain(self.reading) and len(answer.token_ids) == 1
+        return self.segment_maps(image, frame, phrase_maps, alone=alone)
+
+    def segment_maps(
+        self,
+        image: Image.Image,
+        frame: GridFrame,
+        phrase_maps: Sequence[tuple[Phrase, Maps]],
+        *,
+        alone: bool = False,
+    ) -> list[Candidate]:
+        """Return the masks at the points of maps.
+
+        Args:
+            image: The image.
+            frame: Position of the grid on the image.
+            phrase_maps: Phrases with their maps, float32 [grid rows, grid columns].
+            alone: Whether the answer is a single token, whose map has no mean to be compared with.
+
+        Returns:
+            As `ground`.
+        """
         if not phrase_maps:
             return []
-        alone = _is_plain(self.reading) and len(answer.token_ids) == 1
         pointed = [
             (phrase, peak, grid)
             for phrase, grid in phrase_maps

@@ -1,0 +1,1 @@
+"""Where grounding is: by which reading, in which layers and heads."""

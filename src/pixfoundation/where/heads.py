@@ -1,0 +1,473 @@
+"""Which heads look at the object: by layer and head, against shuffled images, on held-out pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.choice_parsing import parse_tolerant
+from pixfoundation.emergence.permutation import holm, two_sided_p
+from pixfoundation.errors import RunError
+from pixfoundation.masks import Mask
+from pixfoundation.reading.localization_heads import HEADS_FILE, Pair, rank_heads
+from pixfoundation.runs.jsonl import write_json
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.types import Protocol, Sample
+from pixfoundation.where.head_capture import HeadFile, read_heads
+from pixfoundation.where.measures import centres_in, coverage, energy
+
+Floats = NDArray[np.float64]
+Criterion = Literal["labels", "localization"]
+PLACE_BINS = 10
+LABELLED_DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """A measure of every layer and head, with its null.
+
+    Attributes:
+        value: float64 [layers, heads]: mean over answers.
+        null: float64 [layers, heads]: mean of what the images' shuffled truths give.
+        p: float64 [layers, heads]: one-sided p of a value this high, corrected for all heads by the
+            largest value of each shuffle.
+    """
+
+    value: Floats
+    null: Floats
+    p: Floats
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the arrays as lists."""
+        return {name: getattr(self, name).round(6).tolist() for name in ("value", "null", "p")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadAnalysis:
+    """Which heads look at the object.
+
+    Attributes:
+        run: Name of the run.
+        protocol: Protocol of the answers.
+        samples: Ids of the samples.
+        hits: Point accuracy of each head's map minus its mean map.
+        energy: Share of each head's attention to the image that lies in the truth.
+        layer_hits: Point accuracy of the mean over each layer's heads, by layer.
+        layer_energy: Energy of the same maps' positive part.
+        average: Point accuracy and energy of the mean over all heads: attend-and-segment's map.
+        best: The same for the one head that is best on the other half of the pairs.
+        curve: Point accuracy of the mean over the k best heads of the other half, by k.
+        enough: Least k whose point accuracy reaches that of the mean over all heads.
+        chosen: The heads that were chosen, the best first.
+        criterion: What chose them.
+        chosen_on: Ids of the samples on which they were chosen.
+        correctness: For right and wrong answers, by measure: both means, difference and p.
+        place_by_layer: Point accuracy of all phrases by place in the text and layer, float64
+            [places, layers]; NaN without phrases.
+        place_null: The same with shuffled images.
+        place_counts: Number of phrases by place, int64 [places].
+        draws: Number of shuffles.
+    """
+
+    run: str
+    protocol: Protocol
+    samples: tuple[str, ...]
+    hits: Grid
+    energy: Grid
+    layer_hits: Grid
+    layer_energy: Grid
+    average: Mapping[str, Estimate]
+    best: Mapping[str, Estimate]
+    curve: Mapping[int, Estimate]
+    enough: int | None
+    chosen: tuple[Pair, ...]
+    criterion: Criterion
+    chosen_on: tuple[str, ...]
+    correctness: Mapping[str, Mapping[str, float | int | None]]
+    place_by_layer: Floats
+    place_null: Floats
+    place_counts: NDArray[np.int64]
+    draws: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain JSON data."""
+        return {
+            "run": self.run,
+            "protocol": self.protocol,
+            "answers": len(self.samples),
+            "draws": self.draws,
+            "point_accuracy": self.hits.to_json(),
+            "energy": self.energy.to_json(),
+            "layer_point_accuracy": {k: v[0] for k, v in self.layer_hits.to_json().items()},
+            "layer_energy": {k: v[0] for k, v in self.layer_energy.to_json().items()},
+            "average_of_all": {k: v.to_json() for k, v in self.average.items()},
+            "best_of_other_half": {k: v.to_json() for k, v in self.best.items()},
+            "curve": {str(k): v.to_json() for k, v in self.curve.items()},
+            "heads_to_reach_average": self.enough,
+            "choice": self.choice_json(),
+            "correctness": {k: dict(v) for k, v in self.correctness.items()},
+            "place_by_layer": place_json(self.place_by_layer, self.place_null, self.place_counts),
+        }
+
+    def choice_json(self) -> dict[str, Any]:
+        """Return the choice of heads, as the reading `localization-heads` takes it."""
+        return {
+            "criterion": self.criterion,
+            "heads": [list(pair) for pair in self.chosen],
+            "samples": list(self.chosen_on),
+        }
+
+
+def place_json(value: Floats, null: Floats, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the picture of place and layer as lists; NaN becomes None."""
+
+    def plain(array: Floats) -> list[list[float | None]]:
+        return [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in array]
+
+    return {"point_accuracy": plain(value), "null": plain(null), "phrases": counts.tolist()}
+
+
+class _Answers:
+    """The kept attention of a run's answers, read one file at a time, with all truths."""
+
+    def __init__(self, run: RunDirectory, protocol: Protocol) -> None:
+        self.run: RunDirectory = run
+        self.protocol: Protocol = protocol
+        self.samples: list[Sample] = [
+            sample for sample in run.samples.values()
+            if (read_heads(run, sample.id, protocol)) is not None
+        ]  # fmt: skip
+        if len(self.samples) < 2:
+            raise RunError(
+                f"{run.path} holds the attention of {len(self.samples)} answers to protocol "
+                f"{protocol}; at least two are needed. `pixfoundation heads {run.path}` keeps it."
+            )
+        self._kept: dict[Any, tuple[NDArray[np.bool_], Floats]] = {}
+
+    def files(self) -> Iterator[HeadFile]:
+        for sample in self.samples:
+            file = read_heads(self.run, sample.id, self.protocol)
+            if file is not None:
+                yield file
+
+    def truth(self, other: int, file: HeadFile) -> tuple[NDArray[np.bool_], Floats]:
+        """Return a sample's truth on the grid of an answer: at cells' centres, and by area."""
+        frame = file.frame
+        height, width = frame.image_size
+        sides = (width, height, width, height)
+        box = tuple(round(v / side, 3) for v, side in zip(frame.box, sides, strict=True))
+        key = (other, frame.rows, frame.columns, box)
+        if key not in self._kept:
+            mask: Mask = self.samples[other].mask
+            if mask.size != frame.image_size:
+                mask = mask.resize_nearest(frame.image_size)
+            truth = mask.decode()
+            self._kept[key] = (centres_in(truth, frame), coverage(truth, frame))
+        return self._kept[key]
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """Sums over answers of a measure and of its values under each shuffle."""
+
+    observed: list[Floats]
+    null: Floats  # [draws, ...]
+
+    def grid(self) -> Grid:
+        value = np.nanmean(self.observed, axis=0)
+        null = self.null / len(self.observed)
+        highest = null.reshape(len(null), -1).max(axis=1)  # of each shuffle
+        p = (1 + (highest[:, None, None] >= value - 1e-9).sum(axis=0)) / (len(null) + 1)
+        return Grid(value, null.mean(axis=0), p)
+
+
+def analyse_heads(
+    run: RunDirectory | Path | str,
+    *,
+    protocol: Protocol = 3,
+    criterion: Criterion = "labels",
+    top: int = 10,
+    draws: int = 200,
+    seed: int = 2024,
+) -> HeadAnalysis:
+    """Find which heads look at the object, from what `collect_heads` kept.
+
+    Args:
+        run: The run.
+        protocol: Protocol of the answers.
+        criterion: What chooses heads on the first half of the pairs: 'labels' by point accuracy and
+            energy, 'localization' by how often they are among the five heads of the least entropy,
+            without labels.
+        top: Number of heads to choose.
+        draws: Number of shuffles of the images.
+        seed: Seed of shuffles, halves and intervals.
+
+    Raises:
+        RunError: If the run holds the attention of fewer than two answers.
+        DataError: If a file is damaged.
+    """
+    directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
+    answers = _Answers(directory, protocol)
+    generator = np.random.default_rng(seed)
+    count = len(answers.samples)
+    others = _derangements(count, draws, generator)  # (draws, count)
+    pictures = _Picture(draws)
+    sums: dict[str, _Sums] = {}
+    localising: list[list[Pair]] = []
+    for place, file in enumerate(answers.files()):
+        own, covered = answers.truth(place, file)
+        shuffled = [answers.truth(int(other), file) for other in others[:, place]]
+        centres = np.stack([each for each, _ in shuffled])  # (draws, cells)
+        covers = np.stack([each for _, each in shuffled]).T  # (cells, draws)
+        layers = file.layers[file.phrase][None]  # (1, L, n): layers as heads of one layer
+        average = layers.mean(axis=1, keepdims=True)
+        for name, maps, raw in (
+            ("heads", file.named - file.mean, file.named),
+            ("layers", layers, np.maximum(layers, 0)),
+            ("average", average, np.maximum(average, 0)),
+        ):
+            peaks = maps.argmax(axis=-1)
+            _add(sums, f"{name} hits", own[peaks].astype(np.float64), centres[:, peaks])
+            total = np.maximum(raw.sum(axis=-1, dtype=np.float64), 1e-12)
+            shares = np.moveaxis(raw @ covers, -1, 0) / total
+            _add(sums, f"{name} energy", energy(raw, covered), shares)
+        localising.append(_localising(file))
+        pictures.add(file, own, centres)
+    grids = {name: each.grid() for name, each in sums.items()}
+    halves = _halves(answers.samples, generator)
+    orders = [_order(sums, localising, halves != half, criterion) for half in (0, 1)]
+    held_out = _held_out(answers, halves, orders)
+    bootstrap = Bootstrap(answers.samples, seed=seed)
+    curve = {k: bootstrap.mean(values) for k, values in held_out.hits.items()}
+    average = {
+        "point_accuracy": bootstrap.mean(np.ravel(sums["average hits"].observed)),
+        "energy": bootstrap.mean(np.ravel(sums["average energy"].observed)),
+    }
+    level = average["point_accuracy"].value or 0.0
+    reached = [k for k, each in curve.items() if (each.value or 0.0) >= level - 1e-9]
+    value, null, counts = pictures.result()
+    return HeadAnalysis(
+        run=directory.name, protocol=protocol, samples=tuple(s.id for s in answers.samples),
+        hits=grids["heads hits"], energy=grids["heads energy"],
+        layer_hits=grids["layers hits"], layer_energy=grids["layers energy"],
+        average=average,
+        best={"point_accuracy": curve[1], "energy": bootstrap.mean(held_out.energy)},
+        curve=curve, enough=min(reached, default=None),
+        chosen=tuple(_order(sums, localising, halves == 0, criterion, ranked_only=True)[:top]),
+        criterion=criterion,
+        chosen_on=tuple(
+            s.id for s, half in zip(answers.samples, halves, strict=True) if half == 0
+        ),
+        correctness=_correctness(directory, answers.samples, sums, held_out, generator),
+        place_by_layer=value, place_null=null, place_counts=counts, draws=draws,
+    )  # fmt: skip
+
+
+def keep_choice(run: RunDirectory, analysis: HeadAnalysis) -> Path:
+    """Write the choice of heads into the run, for the reading `localization-heads`."""
+    path = run.path / HEADS_FILE
+    write_json(path, {"protocol": analysis.protocol, "choice": analysis.choice_json()})
+    return path
+
+
+def place_by_layer(
+    run: RunDirectory, protocol: Protocol = 3, *, draws: int = 50, seed: int = 2024
+) -> dict[str, Any] | None:
+    """Return point accuracy by place in the text and layer; None if no attention was kept.
+
+    Args:
+        run: The run.
+        protocol: Protocol of the answers.
+        draws: Number of shuffles of the images.
+        seed: Their seed.
+    """
+    from pixfoundation.where.head_capture import FOLDER
+
+    if not (run.path / FOLDER).is_dir():
+        return None
+    try:
+        answers = _Answers(run, protocol)
+    except RunError:
+        return None
+    others = _derangements(len(answers.samples), draws, np.random.default_rng(seed))
+    picture = _Picture(draws)
+    for place, file in enumerate(answers.files()):
+        own, _ = answers.truth(place, file)
+        shuffled = [answers.truth(int(other), file)[0] for other in others[:, place]]
+        picture.add(file, own, np.stack(shuffled))
+    return place_json(*picture.result())
+
+
+def _add(sums: dict[str, _Sums], name: str, observed: Floats, null: NDArray[Any]) -> None:
+    if name not in sums:
+        sums[name] = _Sums([], np.zeros(null.shape))
+    sums[name].observed.append(np.nan_to_num(observed))
+    sums[name].null += null
+
+
+def _derangements(count: int, draws: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return shuffles in which nobody keeps their own place, int64 [draws, count]."""
+    shuffles = np.empty((draws, count), np.int64)
+    for row in shuffles:
+        order = generator.permutation(count)
+        row[order] = np.roll(order, int(generator.integers(1, count)))
+    return shuffles
+
+
+def _halves(samples: Sequence[Sample], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return 0 or 1 for each sample; both images of a pair are in the same half."""
+    names = [("pair", s.pair) if s.pair is not None else ("sample", s.id) for s in samples]
+    units = list(dict.fromkeys(names))
+    order = generator.permutation(len(units))
+    half = {units[int(unit)]: rank % 2 for rank, unit in enumerate(order)}
+    return np.array([half[name] for name in names])
+
+
+def _localising(file: HeadFile) -> list[Pair]:
+    layers, heads, _ = file.mean.shape
+    cells = file.frame.rows * file.frame.columns
+    maps = (file.mean / cells).reshape(layers, heads, file.frame.rows, file.frame.columns)
+    return rank_heads(maps)[:5]
+
+
+def _order(
+    sums: Mapping[str, _Sums],
+    localising: Sequence[Sequence[Pair]],
+    chosen_from: NDArray[np.bool_],
+    criterion: Criterion,
+    *,
+    ranked_only: bool = False,
+) -> list[Pair]:
+    """Return all heads, the best first, by the answers of one half alone.
+
+    With `ranked_only`, heads that the criterion never names are left out.
+    """
+    if not chosen_from.any():
+        chosen_from = ~chosen_from  # a single pair has one half
+    hits = np.array(sums["heads hits"].observed)[chosen_from].mean(axis=0)
+    shares = np.array(sums["heads energy"].observed)[chosen_from].mean(axis=0)
+    pairs: list[Pair] = [(layer, head) for layer, head in np.ndindex(*hits.shape)]
+    if criterion == "labels":
+        return sorted(pairs, key=lambda pair: (-hits[pair], -shares[pair]))
+    rows = [row for row, taken in zip(localising, chosen_from, strict=True) if taken]
+    counts = Counter(pair for row in rows for pair in row)
+    ordered = sorted(pairs, key=lambda pair: -counts[pair])
+    return [pair for pair in ordered if counts[pair] or not ranked_only]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HeldOut:
+    """What heads that were chosen on the other half give.
+
+    Attributes:
+        hits: Point accuracy of the mean over the k best, by k, float64 [answers].
+        energy: Energy of the best head, float64 [answers].
+    """
+
+    hits: Mapping[int, Floats]
+    energy: Floats
+
+
+def _held_out(
+    answers: _Answers, halves: NDArray[np.int64], orders: Sequence[Sequence[Pair]]
+) -> _HeldOut:
+    total = len(orders[0])
+    steps = sorted({k for k in (1, 2, 3, 5, 10, 20, 50, 100, 200, 500) if k < total} | {total})
+    hits = {k: np.zeros(len(halves)) for k in steps}
+    shares = np.zeros(len(halves))
+    for place, file in enumerate(answers.files()):
+        own, covered = answers.truth(place, file)
+        layers, heads = np.array(orders[int(halves[place])]).T
+        centred = (file.named - file.mean)[layers, heads]  # (L * H, n), the best first
+        for k in steps:
+            hits[k][place] = own[centred[:k].mean(axis=0).argmax()]
+        shares[place] = np.nan_to_num(energy(file.named[layers[0], heads[0]], covered))
+    return _HeldOut(hits, shares)
+
+
+def _correctness(
+    run: RunDirectory,
+    samples: Sequence[Sample],
+    sums: Mapping[str, _Sums],
+    held_out: _HeldOut,
+    generator: np.random.Generator,
+) -> dict[str, dict[str, float | int | None]]:
+    """Compare right answers with wrong ones: to protocol 2 where it was asked, else to 1."""
+    right = _right(run, samples)
+    known = ~np.isnan(right)
+    labels = right[known] == 1
+    measures = {
+        "average point_accuracy": np.ravel(sums["average hits"].observed),
+        "average energy": np.ravel(sums["average energy"].observed),
+        "best head point_accuracy": held_out.hits[1],
+        "best head energy": held_out.energy,
+    }
+    result: dict[str, dict[str, float | int | None]] = {}
+    for name, values in measures.items():
+        own = values[known]
+        result[name] = {"n_right": int(labels.sum()), "n_wrong": int((~labels).sum())}
+        if labels.all() or not labels.any():
+            result[name] |= {"right": None, "wrong": None, "difference": None, "p": None}
+            continue
+        first, second = float(own[labels].mean()), float(own[~labels].mean())
+        shuffled = np.array([generator.permutation(labels) for _ in range(LABELLED_DRAWS)])
+        drawn = (shuffled @ own) / labels.sum() - (~shuffled @ own) / (~labels).sum()
+        result[name] |= {
+            "right": first, "wrong": second, "difference": first - second,
+            "p": two_sided_p(first - second, drawn),
+        }  # fmt: skip
+    tested = [name for name in result if result[name]["p"] is not None]
+    adjusted = holm([float(result[name]["p"] or 0) for name in tested])
+    for name, p in zip(tested, adjusted, strict=True):
+        result[name]["p"] = float(p)
+    return result
+
+
+def _right(run: RunDirectory, samples: Sequence[Sample]) -> Floats:
+    """Return 1 for a right answer, 0 for a wrong one, NaN where none is known."""
+    answers = RunRecords.of(run).answers
+    right = np.full(len(samples), np.nan)
+    for place, sample in enumerate(samples):
+        for protocol in (2, 1):
+            record = answers.get((sample.id, protocol))
+            if record is not None and record.error is None and sample.answer is not None:
+                right[place] = sample.answer in parse_tolerant(record.text, sample.options)
+                break
+    return right
+
+
+class _Picture:
+    """Point accuracy of all phrases by place in the text and layer."""
+
+    def __init__(self, draws: int) -> None:
+        self._draws = draws
+        self._hits: Floats | None = None
+        self._null: Floats | None = None
+        self._counts = np.zeros(PLACE_BINS, np.int64)
+
+    def add(self, file: HeadFile, own: NDArray[np.bool_], centres: NDArray[np.bool_]) -> None:
+        """Add the phrases of an answer, with its truth and shuffled ones [draws, cells]."""
+        if self._hits is None or self._null is None:
+            self._hits = np.zeros((PLACE_BINS, file.layers.shape[1]))
+            self._null = np.zeros_like(self._hits)
+        peaks = file.layers.argmax(axis=-1)  # (P, L)
+        for place, cells in zip(file.places, peaks, strict=True):
+            bin_ = min(int(place * PLACE_BINS), PLACE_BINS - 1)
+            self._hits[bin_] += own[cells]
+            self._null[bin_] += centres[:, cells].mean(axis=0)
+            self._counts[bin_] += 1
+
+    def result(self) -> tuple[Floats, Floats, NDArray[np.int64]]:
+        """Return the means over phrases and their number."""
+        if self._hits is None or self._null is None:
+            raise RunError("There is no phrase.")
+        below = np.where(self._counts > 0, self._counts, np.nan)[:, None]
+        return self._hits / below, self._null / below, self._counts
