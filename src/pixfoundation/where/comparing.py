@@ -165,13 +165,13 @@ def load_readings(
         DataError: If an option is unknown or wrong, or belongs to a reading that is not loaded.
     """
     chosen = list(dict.fromkeys(names)) or [entry.name for entry in readings]
-    given = dict(options or {})
-    if unused := given.keys() - set(chosen):
+    own = dict(options or {})
+    if unused := own.keys() - set(chosen):
         raise DataError(f"Options were given for {min(unused)!r}, which is not compared.")
     loaded: list[Reading] = []
     for name in chosen:
         factory = readings.get(name)
-        read = read_options(f"The reading {name!r}", factory, given.get(name, {}))
+        read = read_options(f"The reading {name!r}", factory, own.get(name, {}))
         loaded.append(factory(**read))
     return loaded
 

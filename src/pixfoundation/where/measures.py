@@ -36,8 +36,8 @@ def coverage(truth: NDArray[np.bool_], frame: GridFrame) -> Floats:
     known = numbers >= 0
     count = frame.rows * frame.columns
     pixels = np.bincount(numbers[known], minlength=count)
-    inside = np.bincount(numbers[known & truth.ravel()], minlength=count)
-    return inside / np.maximum(pixels, 1)
+    foreground = np.bincount(numbers[known & truth.ravel()], minlength=count)
+    return foreground / np.maximum(pixels, 1)
 
 
 def centres_in(truth: NDArray[np.bool_], frame: GridFrame) -> NDArray[np.bool_]:
@@ -78,8 +78,8 @@ def energy(cells: NDArray[np.floating], covered: Floats) -> Floats:
     """
     positive = np.maximum(cells, 0).astype(np.float64)
     total = positive.sum(axis=-1)
-    inside = (positive * covered).sum(axis=-1)
-    return np.divide(inside, total, out=np.full(total.shape, np.nan), where=total > 0)
+    covered_part = (positive * covered).sum(axis=-1)
+    return np.divide(covered_part, total, out=np.full(total.shape, np.nan), where=total > 0)
 
 
 def otsu(values: NDArray[np.float32]) -> float:
