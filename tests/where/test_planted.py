@@ -1,6 +1,7 @@
 """On a run of the planted model, readings and heads find what was planted, and nothing else."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,15 @@ from pixfoundation.errors import DataError, RunError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.reading import readings
 from pixfoundation.reading.localization_heads import stored_heads
-from pixfoundation.where.comparing import MEASURES, compare_readings, load_readings, stored_lines
-from pixfoundation.where.head_capture import collect_heads, head_file, read_heads
-from pixfoundation.where.heads import analyse_heads, keep_choice, place_by_layer
+from pixfoundation.where import comparing, head_capture, heads
+from pixfoundation.where.comparing import MEASURES, load_readings, stored_lines
+from pixfoundation.where.head_capture import head_file, read_heads
+from pixfoundation.where.heads import keep_choice, place_by_layer
 from pixfoundation.where.measures import coverage, energy, hits, iou, map_iou, otsu
+
+compare_readings: Any = comparing.compare_readings
+collect_heads: Any = head_capture.collect_heads
+analyse_heads: Any = heads.analyse_heads
 
 
 @pytest.fixture(scope="module")

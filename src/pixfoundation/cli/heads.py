@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,7 +13,7 @@ from pixfoundation.cli.printing import notes, output, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pixfoundation.where.heads import Criterion, HeadAnalysis
+    from pixfoundation.where.heads import HeadAnalysis
 
 
 def heads_command(
@@ -72,7 +72,7 @@ def heads_command(
     analysis = analyse_heads(
         directory,
         protocol=asked,  # type: ignore[arg-type] - the option's bounds say so
-        criterion=cast("Criterion", choose),
+        criterion=choose,
         top=top,
         draws=draws,
         seed=seed,
