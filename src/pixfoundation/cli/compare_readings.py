@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.cli.printing import output, print_json
 from pixfoundation.errors import DataError
@@ -64,6 +65,8 @@ def compare_readings_command(
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.loading import load_segmenter
+    from pixfoundation.runs.completeness import measure_completeness
+    from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.segmenters.base import takes_points
     from pixfoundation.where.comparing import compare_readings, load_readings
@@ -94,10 +97,10 @@ def compare_readings_command(
         )
     if as_json:
         print_json(comparison.to_json())
-        return
-    console = output()
-    console.print_table(_table(comparison))
-    console.print_prose(_notes(comparison), style="dim")
+    else:
+        output().print_table(_table(comparison))
+        output().print_prose(_notes(comparison), style="dim")
+    exit_unless_sound([(directory.name, measure_completeness(RunRecords.of(directory)))])
 
 
 def options_by_reading(pairs: Sequence[str] | None) -> dict[str, dict[str, Any]]:

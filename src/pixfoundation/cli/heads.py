@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.cli.printing import notes, output, print_json
 
@@ -49,6 +50,8 @@ def heads_command(
     """
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
+    from pixfoundation.runs.completeness import measure_completeness
+    from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.where.head_capture import collect_heads
     from pixfoundation.where.heads import analyse_heads, keep_choice
@@ -86,10 +89,10 @@ def heads_command(
         notes().print(f"{len(paths)} figures in {out.resolve()}")
     if as_json:
         print_json(analysis.to_json())
-        return
-    console = output()
-    console.print_table(_table(analysis))
-    console.print_prose(_prose(analysis))
+    else:
+        output().print_table(_table(analysis))
+        output().print_prose(_prose(analysis))
+    exit_unless_sound([(directory.name, measure_completeness(RunRecords.of(directory)))])
 
 
 def _table(analysis: HeadAnalysis) -> Table:
