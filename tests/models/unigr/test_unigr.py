@@ -69,8 +69,27 @@ def plain(original):
     return Plain(original, network, "<|video_pad|>", (4 * 784, 384 * 784), plain_pixels)
 
 
-def test_the_folder_is_recognised_by_its_configuration(original):
+def test_the_folder_is_recognised_by_its_configuration_or_its_tensors(original, tmp_path):
     assert detect_family(str(original.folder)).family == "unigr"
+    shutil.copytree(original.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    assert detect_family(str(tmp_path)).family == "unigr"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_gives_nearly_the_same_masks(load, model, dtype):
+    image, prompt = picture(), request(3, ASK, "the cat")
+    half = load(dtype=dtype).answer([image], [prompt], GREEDY)[0]
+    whole = model.answer([image], [prompt], GREEDY)[0]
+    different = half.masks[0].mask.decode() != whole.masks[0].mask.decode()
+    assert different.mean() < 0.2
+    assert half.text == whole.text
+
+
+def test_the_record_names_the_sizes_of_sam2(model):
+    recorded = model.fingerprint()["sam2_sizes"]
+    assert recorded["image_size"] == 64
+    assert recorded["heads"] == [1, 2, 4, 8]
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (126, 126), (300, 40)])

@@ -1,6 +1,7 @@
 """UniPixel from a checkpoint in its published layout, against plain torch on the same tensors."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -56,8 +57,11 @@ def plain(original):
     return Plain(original, PlainPixelQwen(original), "<|video_pad|>", bounds, plain_pixels)
 
 
-def test_the_folder_is_recognised_by_its_configuration(original):
+def test_the_folder_is_recognised_by_its_configuration_or_its_tensors(original, tmp_path):
     assert detect_family(str(original.folder)).family == "unipixel"
+    shutil.copytree(original.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    assert detect_family(str(tmp_path)).family == "unipixel"
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90)])

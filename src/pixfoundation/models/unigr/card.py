@@ -8,6 +8,7 @@ CARD = ModelCard(
     capabilities=frozenset({"masks", "attention"}),
     loader="pixfoundation.models.unigr.adapter:load",
     architectures=(r"unigr",),
+    tensors=(r"^text_hidden_fcs\.0\.0\.weight$",),
     docs="unigr.md",
     licence=(
         "UniGR: the repository of its authors holds no licence file. Qwen2.5-VL-7B and SAM 2, from "

@@ -8,6 +8,7 @@ CARD = ModelCard(
     capabilities=frozenset({"masks", "attention"}),
     loader="pixfoundation.models.unipixel.adapter:load",
     architectures=(r"pixelqwen2_5_vl",),
+    tensors=(r"^seg_head\.1\.weight$",),
     docs="unipixel.md",
     licence=(
         "UniPixel: the code is BSD-3-Clause. The weights derive from Qwen2.5-VL, whose 3B has a "

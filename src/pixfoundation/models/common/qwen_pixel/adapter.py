@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,9 @@ class PixelQwenModel(TransformersModel):
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
-        return {**super().fingerprint(), **self._settings}
+        sizes = self.network.sam_sizes
+        sam = {} if sizes is None else {"sam2_sizes": json.loads(json.dumps(asdict(sizes)))}
+        return {**super().fingerprint(), **self._settings, **sam}
 
     def masks_of(self, image: Image.Image, states: Tensor) -> list[tuple[Mask, float]]:
         """Return the mask and its predicted IoU for each state.

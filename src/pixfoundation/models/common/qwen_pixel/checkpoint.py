@@ -159,6 +159,7 @@ def load_network(
     if tied:
         model.mllm.lm_head.weight = model.mllm.get_input_embeddings().weight
     placement.finish(model)
+    model.sam_sizes = sam.sizes
     if options.rotary == "bfloat16":
         round_rotary(model)
     return model.eval().requires_grad_(False)

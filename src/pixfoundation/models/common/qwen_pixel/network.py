@@ -23,6 +23,7 @@ from pixfoundation.models.common.sam2.masks import (
     decode_tokens,
     encode_image,
 )
+from pixfoundation.models.common.sam2.sizes import Sam2Sizes
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLConfig, Sam2Config
@@ -74,9 +75,11 @@ class PixelQwen(nn.Module):
         head: From a state to one or more sparse prompts of SAM 2, side by side.
         family: What distinguishes the family.
         seg_token_id: Id of the segmentation token.
+        sam_sizes: Sizes of SAM 2 that no tensor told.
     """
 
     seg_token_id: int = -1
+    sam_sizes: Sam2Sizes | None = None
 
     def __init__(
         self, family: PixelFamily, qwen: Qwen2_5_VLConfig, sam: Sam2Config, head: nn.Module
