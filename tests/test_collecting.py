@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "transformers", "matplotlib", "spacy", "pandas", "gradio")
+HEAVY = ("transformers", "matplotlib", "spacy", "pandas", "gradio")
 CODE = f"""
 import sys, pytest
 status = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "src"])

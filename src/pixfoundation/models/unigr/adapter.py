@@ -34,8 +34,9 @@ from pixfoundation.models.common.qwen_pixel.prompting import InputMode, QwenProm
 from pixfoundation.models.common.qwen_pixel.states import NormSide
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
 from pixfoundation.models.transformers.prefix import prefix_length
+from pixfoundation.models.transformers.prompting import Conversation
 from pixfoundation.models.unigr.prompt import DIALOGUE, REPLY, question_of
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.types import Answer, Prompt
 
 UNIGR = PixelFamily(
@@ -60,7 +61,11 @@ class UniGrOptions:
         two_in_one: Whether the question of protocol 1 also asks where the object is.
     """
 
-    input_mode: InputMode = "video"
+    input_mode: InputMode = InputMode.VIDEO
+
+    def __post_init__(self) -> None:
+        read_choices(self)
+
     two_in_one: bool = False
 
 
@@ -100,7 +105,8 @@ def load(
     rows = config.get_text_config().vocab_size
     network.seg_token_id = single_token(processor.tokenizer, UNIGR.seg_token, folder, rows)
     maker = QwenPromptMaker(
-        processor=processor, config=config, conversation="checkpoint", padded_square=False,
+        processor=processor, config=config, conversation=Conversation.CHECKPOINT,
+        padded_square=False,
         view=attention.view, mode=asking.input_mode,
     )  # fmt: skip
     settings = {

@@ -31,8 +31,9 @@ from pixfoundation.models.common.qwen_pixel.processing import (
 from pixfoundation.models.common.qwen_pixel.prompting import InputMode, QwenPromptMaker
 from pixfoundation.models.common.qwen_pixel.states import NormSide
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
+from pixfoundation.models.transformers.prompting import Conversation
 from pixfoundation.models.unipixel.prompt import DIALOGUE
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.option_bundles import read_choices, takes_bundles
 
 UNIPIXEL = PixelFamily(
     name="UniPixel",
@@ -64,7 +65,10 @@ class UniPixelOptions:
         input_mode: 'video' (one frame, as its scripts do it) or 'image'.
     """
 
-    input_mode: InputMode = "video"
+    input_mode: InputMode = InputMode.VIDEO
+
+    def __post_init__(self) -> None:
+        read_choices(self)
 
 
 @takes_bundles(
@@ -103,7 +107,8 @@ def load(
     rows = config.get_text_config().vocab_size
     network.seg_token_id = single_token(processor.tokenizer, UNIPIXEL.seg_token, folder, rows)
     maker = QwenPromptMaker(
-        processor=processor, config=config, conversation="checkpoint", padded_square=False,
+        processor=processor, config=config, conversation=Conversation.CHECKPOINT,
+        padded_square=False,
         view=attention.view, mode=asking.input_mode,
     )  # fmt: skip
     settings = {

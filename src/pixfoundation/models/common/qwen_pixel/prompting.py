@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 import torch
 from PIL import Image
@@ -14,18 +14,28 @@ from pixfoundation.attention.image_tokens import ImageLayout, PromptImage, image
 from pixfoundation.models.common.qwen_pixel.processing import QwenProcessor, left_padded
 from pixfoundation.models.transformers.prompting import PromptBatch, PromptMaker
 
-InputMode = Literal["image", "video"]
-"""How the language side gets the image. Pixels, positions and states are the same; the token that
-stands for a patch differs."""
 
-PADS: dict[InputMode, str] = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
+class InputMode(StrEnum):
+    """How the language side gets the image: as an image, or as a video of one frame.
+
+    Pixels, positions and states are the same; the token that stands for a patch differs.
+    """
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+PADS: dict[InputMode, str] = {
+    InputMode.IMAGE: "<|image_pad|>",
+    InputMode.VIDEO: "<|video_pad|>",
+}
 USER_TURN = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
     "<|vision_start|>{pad}<|vision_end|>{text}<|im_end|>\n"
 )
 """The template of Qwen2.5-VL for one picture and one question."""
 ANSWER_START = "<|im_start|>assistant\n"
-_TYPES: dict[InputMode, int] = {"image": 1, "video": 2}  # in `mm_token_type_ids`
+_TYPES: dict[InputMode, int] = {InputMode.IMAGE: 1, InputMode.VIDEO: 2}  # in `mm_token_type_ids`
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,7 +49,7 @@ class QwenPromptMaker(PromptMaker):
     """
 
     processor: QwenProcessor
-    mode: InputMode = "video"
+    mode: InputMode = InputMode.VIDEO
     opens_answer: bool = True
 
     def prompt(self, text: str) -> str:
@@ -77,7 +87,7 @@ class QwenPromptMaker(PromptMaker):
         is_image = padded == pad
         grid = torch.cat(grids)
         names = ("pixel_values", "image_grid_thw")
-        if self.mode == "video":
+        if self.mode == InputMode.VIDEO:
             names = ("pixel_values_videos", "video_grid_thw")
         inputs = {
             "input_ids": padded,
@@ -108,5 +118,5 @@ class QwenPromptMaker(PromptMaker):
 
     def grid(self, batch: PromptBatch) -> Tensor:
         """Return the grids of patches [prompts, 3] of a batch."""
-        name = "video_grid_thw" if self.mode == "video" else "image_grid_thw"
+        name = "video_grid_thw" if self.mode == InputMode.VIDEO else "image_grid_thw"
         return batch.inputs[name]
