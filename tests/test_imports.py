@@ -15,7 +15,7 @@ LAYERS = [
     {"option_bundles"},
     {"conventions", "registry", "geometry", "hub", "trial"},
     {"run_lengths", "stored", "typed_json"},
-    {"masks", "images", "processors", "forward"},
+    {"masks", "images", "processors", "forward", "kept_maps"},
     {"types", "metrics"},
     {"answer_parts", "option_letters"},
     {"endpoints"},

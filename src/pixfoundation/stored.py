@@ -38,6 +38,17 @@ class StoredPhrase(Struct, frozen=True, gc=False):
     core: str
 
 
+class StoredMap(Struct, frozen=True, gc=False):
+    """The attention map of a phrase on the grid of image tokens."""
+
+    rows: Annotated[int, Meta(ge=1, le=1024)]
+    columns: Annotated[int, Meta(ge=1, le=1024)]
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+    low: float
+    high: float
+    values: str
+
+
 class StoredCandidate(Struct, frozen=True, gc=False, omit_defaults=True):
     """A candidate."""
 
@@ -50,6 +61,7 @@ class StoredCandidate(Struct, frozen=True, gc=False, omit_defaults=True):
     index: Whole = 0
     degenerate: bool = False
     similarity: Cosine | None = None
+    map: StoredMap | None = None
 
 
 class StoredSample(Struct, frozen=True, gc=False):

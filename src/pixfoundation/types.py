@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward
 from pixfoundation.geometry import GridFrame
+from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import MAX_PIXELS, Mask
 from pixfoundation.run_lengths import fill
 from pixfoundation.stored import Source, StoredCandidate, StoredMask, StoredSample
@@ -362,6 +363,7 @@ class Candidate:
             constant map), so that the point is arbitrary.
         similarity: Similarity of phrase and expression as recorded in a file of the published
             code; None if it is to be computed.
+        map: The attention map of the phrase, on its first mask where maps are kept; else None.
     """
 
     mask: Mask
@@ -373,6 +375,7 @@ class Candidate:
     source: Source = "attention"
     degenerate: bool = False
     similarity: float | None = None
+    map: KeptMap | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the candidate as plain JSON data; fields at their default are left out."""
@@ -396,6 +399,8 @@ class Candidate:
             data["degenerate"] = True
         if self.similarity is not None:
             data["similarity"] = self.similarity
+        if self.map is not None:
+            data["map"] = self.map.to_json()
         return data
 
     @classmethod
@@ -429,6 +434,7 @@ class Candidate:
             data.source,
             data.degenerate,
             data.similarity,
+            None if data.map is None else KeptMap.from_stored(data.map),
         )
 
 

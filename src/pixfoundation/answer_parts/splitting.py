@@ -18,18 +18,20 @@ from itertools import pairwise
 Span = tuple[int, int]
 
 _THINK = (
-    r"(?:[\w-]+:)?(?:(?:\w+_)?think(?:ing)?|antthinking|thoughts?|thought_process|reason(?:ing)?"
-    r"|reasoning_content|scratchpad|inner_monologue|reflection|analysis)"
+    r"(?:[\w-]+:)?(?:(?:\w+_)?(?:think(?:ing)?|thoughts?|monologue)|antthinking|thought_process"
+    r"|reason(?:ing)?|reasoning_content|chain_of_thought|scratchpad|reflection|analysis|planning"
+    r"|plan)"
 )
+_BRACKETED = r"(?:think(?:ing)?|thoughts?|reasoning)"
 _OPEN = (
-    rf"<{_THINK}(?:\s[^<>]*)?>|\[think(?:ing)?\]|◁think▷|<\|begin_of_thought\|>"
-    r"|<\|(?:start|begin)_(?:of_)?think(?:ing)?\|>|<unused94>(?:thought\b)?"
+    rf"<{_THINK}(?:\s[^<>]*)?>|\[(?:begin_)?{_BRACKETED}\]|◁think▷|<\|think(?:ing)?\|>"
+    r"|<\|(?:start|begin)_(?:of_)?(?:think(?:ing)?|thoughts?)\|>|<unused94>(?:thought\b)?"
     r"|<\|channel>\s*(?:thought|analysis)\b|(?-i:<(?:SUMMARY|CAPTION)>)"
     r"|\A\s*here(?: i|')s my thought process\s*:"
 )
 _CLOSE = (
-    rf"</{_THINK}\s*>|\[/think(?:ing)?\]|◁/think▷|<\|end_of_thought\|>"
-    r"|<\|end_(?:of_)?think(?:ing)?\|>|<unused95>|<channel\|>|(?-i:</(?:SUMMARY|CAPTION)>)"
+    rf"</{_THINK}\s*>|\[(?:/|end_){_BRACKETED}\]|◁/think▷|<\|/think(?:ing)?\|>"
+    r"|<\|end_(?:of_)?(?:think(?:ing)?|thoughts?)\|>|<unused95>|<channel\|>|(?-i:</(?:SUMMARY|CAPTION)>)"
     r"|\bhere(?: i|')s my response\s*:"
 )
 _MARKER = re.compile(rf"(?P<open>{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
@@ -67,7 +69,8 @@ _CHANNEL = re.compile(
     r"<\|message\|>"
 )
 _BARE_CHANNELS = re.compile(
-    r"\A\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z\"'(])(?:.*?assistantfinal(?P<final>.*)|.*)\Z",
+    r"\A\s*(?:assistant)?(?:analysis|commentary)(?:(?=[A-Z\"'(])|(?=.*assistantfinal))"
+    r"(?:.*?assistantfinal(?P<final>.*)|.*)\Z",
     re.DOTALL,
 )
 """The harmony format after its special tokens were left out."""

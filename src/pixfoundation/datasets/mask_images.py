@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pixfoundation.errors import DataError
-from pixfoundation.images import open_image, orientation_of
+from pixfoundation.images import open_image, orientation_of, pixel_limit
 from pixfoundation.wording import counted
 
 Flags = NDArray[np.bool_]
@@ -82,6 +82,8 @@ def read_mask_image(path: Path, values: Sequence[Any] | None = None) -> MaskImag
     Raises:
         DataError: If the file cannot be read, is not a mask, or has none of `values`.
     """
+    if path.suffix.lower() == ".npy":
+        return _read_array_file(path, values)
     with open_image(path) as opened:
         if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
             raise DataError(f"{path} holds {opened.n_frames} pages; a mask file holds one mask.")  # pyright: ignore[reportAttributeAccessIssue]
@@ -94,6 +96,40 @@ def read_mask_image(path: Path, values: Sequence[Any] | None = None) -> MaskImag
         except _NotAMask as error:
             raise DataError(f"{path} {error}") from error
     return MaskImage(foreground, tuple(notes), turned)
+
+
+def _read_array_file(path: Path, values: Sequence[Any] | None) -> MaskImage:
+    """Read an array of NumPy, [height, width]; see `read_mask_image`."""
+    try:
+        stored: Any = np.lib.format.open_memmap(path, mode="r")  # pickled objects are refused
+    except FileNotFoundError as error:
+        raise DataError(f"There is no mask at {path}.") from error
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError) as error:
+        raise DataError(f"{path} cannot be read as an array: {error}") from error
+    shape = tuple(side for side in stored.shape if side != 1) if stored.ndim > 2 else stored.shape
+    if len(shape) != 2 or 0 in shape or shape[0] * shape[1] > pixel_limit():
+        raise DataError(f"{path} is an array of shape {list(stored.shape)}, not [height, width].")
+    array: NDArray[Any] = np.asarray(stored).reshape(shape)
+    notes: list[str] = []
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{path} is an array of {array.dtype}, not of numbers or truth values.")
+    try:
+        if array.dtype.kind == "f":
+            levels = _float_levels(array)
+        elif array.min() < 0:
+            raise _NotAMask(f"holds negative values, down to {int(array.min())}.")
+        else:
+            whole = array.astype(np.uint8) if array.dtype.kind == "b" else array
+            highest = 1 if array.dtype.kind == "b" else int(whole.max())
+            levels = _Levels(whole, 1 if highest <= 1 else 255 if highest <= 255 else 65535)
+        if values is None:
+            return MaskImage(_levels_inside(levels, notes), tuple(notes), False)
+    except _NotAMask as error:
+        raise DataError(f"{path} {error}") from error
+    chosen = np.isin(array, [value for value in values if isinstance(value, int | float)])
+    if not chosen.any():
+        raise DataError(f"{path} holds none of the values {list(values)}.")
+    return MaskImage(chosen, (), False)
 
 
 class _NotAMask(DataError):

@@ -12,8 +12,8 @@ Supervision' (arXiv 2410.08209), as used by PixFoundation (arXiv 2502.04192). Th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -43,6 +43,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame, upsample
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
+from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
 from pixfoundation.option_bundles import read_choices, takes_bundles
@@ -131,6 +132,7 @@ def load(
     conventions: GroundingConventions = DEFAULT.grounding,
     reading: str = "attention",
     preset: Annotated[str, OneOf(tuple(PRESETS))] | None = None,
+    keep_maps: bool = False,
     **reading_options: Any,
 ) -> AttendAndSegment:
     """Make the grounder.
@@ -147,6 +149,7 @@ def load(
             them. All but `attention` read a pass over prompt and answer.
         preset: Name of a row convention in `attention.row_convention.PRESETS`; by default the one
             that `conventions.attention_row` selects.
+        keep_maps: Whether the map of each phrase is kept with its first mask, which reports show.
         reading_options: The options of the reading.
 
     Raises:
@@ -186,6 +189,7 @@ def load(
         prompts.points,
         prompts.rank,
         prompts.threshold,
+        keep_maps=keep_maps,
         reading=maps,
     )
 
@@ -212,6 +216,7 @@ class AttendAndSegment:
         threshold: Height above which a cell is high, between the lowest (0) and the highest value
             (1) of the map.
         reading: What makes the map of a phrase.
+        keep_maps: Whether the map of each phrase is kept with its first mask.
         name: Name of the grounder.
     """
 
@@ -223,6 +228,7 @@ class AttendAndSegment:
     points: int = 1
     rank: int = 1
     threshold: float = 0.5
+    keep_maps: bool = False
     name: str = "attend-and-segment"
     reading: Reading = field(default_factory=AttentionReading)
 
@@ -283,7 +289,12 @@ class AttendAndSegment:
             for peak in self._peaks(grid, frame, alone=alone)
         ]
         boxes = self._boxes(pointed, frame) if self.prompt is PromptShape.BOX else []
-        return self._candidates(pointed, boxes, self._segment(image, frame, pointed, boxes))
+        output = self._segment(image, frame, pointed, boxes)
+        candidates = self._candidates(pointed, boxes, output)
+        if not self.keep_maps:
+            return candidates
+        kept = {phrase.span: KeptMap.of(grid, frame) for phrase, grid in phrase_maps}
+        return _with_maps(candidates, kept)
 
     def read(
         self, image: Image.Image, answer: Answer
@@ -347,6 +358,7 @@ class AttendAndSegment:
                 if _is_plain(self.reading)
                 else {"maps": {"reading": self.reading.name, **self.reading.settings()}}
             ),
+            **({"keep_maps": True} if self.keep_maps else {}),
         }
 
     def _token_maps(self, trace: AttentionTrace, tokens: int) -> Maps:
@@ -424,6 +436,19 @@ def _forward_for(image: Image.Image, answer: Answer) -> Forward:
             f"width), but this image has {size}."
         )
     return answer.forward
+
+
+def _with_maps(
+    candidates: Sequence[Candidate], kept: Mapping[tuple[int, int], KeptMap | None]
+) -> list[Candidate]:
+    """Return candidates with the map of each phrase on its first mask."""
+    left = dict(kept)
+    return [
+        replace(candidate, map=left.pop(candidate.phrase.span, None))
+        if candidate.phrase is not None
+        else candidate
+        for candidate in candidates
+    ]
 
 
 def _trace_for(image: Image.Image, answer: Answer) -> AttentionTrace:

@@ -84,6 +84,7 @@ def build_gallery(
     entries: list[Entry] = []
     blocks: list[str] = []
     unread: list[Path] = []
+    maps = False
     for sample in samples:
         image = find_image(sample.image, runs[0].run.path, data_root)
         entry, block = _sample(sample, image)
@@ -94,6 +95,12 @@ def build_gallery(
         masks = [{protocol: drawn for protocol, (_, drawn) in own.items()} for own in answers]
         entries.append(entry | {"runs": texts})
         blocks.append(pack_json(block | {"runs": masks}))  # at once: unpacked they are large
+        maps = maps or any(
+            "map" in phrase
+            for own in masks
+            for drawn in own.values()
+            for phrase in drawn["phrases"]
+        )
     if unread:
         logging.getLogger(__name__).warning(
             "%d of %d images cannot be read, so the page shows them without a picture; the first "
@@ -115,6 +122,8 @@ def build_gallery(
         "colours": list(PHRASE_COLOURS),
         "samples": entries,
     }
+    if maps:
+        index["maps"] = True
     return Gallery(index, blocks)
 
 
@@ -243,7 +252,16 @@ def _phrases(candidates: Sequence[Candidate]) -> tuple[list[dict[str, Any]], lis
     }
     order: Mapping[tuple[int, int], int] = {span: i for i, span in enumerate(sorted(spans))}
     members = [order[c.phrase.span] if c.phrase is not None else None for c in candidates]
-    return [{"text": spans[span], "span": list(span)} for span in sorted(spans)], members
+    maps = {c.phrase.span: c.map for c in candidates if c.phrase is not None and c.map is not None}
+    phrases: list[dict[str, Any]] = [
+        {
+            "text": spans[span],
+            "span": list(span),
+            **({"map": maps[span].to_json()} if span in maps else {}),
+        }
+        for span in sorted(spans)
+    ]
+    return phrases, members
 
 
 def _candidate(candidate: Candidate, phrase: int | None, iou: float) -> dict[str, Any]:

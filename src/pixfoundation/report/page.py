@@ -119,6 +119,7 @@ def write_report(
             terms=TERMS,
             style=_text("page.css"),
             script=_text("page.js"),
+            maps=bool(gallery.index.get("maps")),
             data=embed_json(gallery.index),
             blocks=gallery.blocks,
             figures=_figures(records, names, options.conventions.emergence),

@@ -29,6 +29,7 @@ async function unpack(sample) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const found = await new Response(stream).json(), image = new Image();
   image.src = found.image;
+  for (const run of found.runs) for (const drawn of Object.values(run)) for (const candidate of drawn.candidates) candidate.map = drawn.phrases[candidate.phrase]?.map;
   found.picture = await image.decode().then(() => image, () => null);
   return found;
 }
@@ -66,6 +67,7 @@ async function draw(canvas, sample, candidate, { most = 960, truth = true, fille
   ink.imageSmoothingEnabled = scale < 2;
   if (picture) ink.drawImage(picture, 0, 0, canvas.width, canvas.height);
   else { ink.fillStyle = "#888"; ink.font = "14px sans-serif"; ink.fillText("the image file was not found", 10, 24); }
+  if (candidate?.map && $("heat")?.checked) heat(ink, canvas, sample, candidate.map);
   if (candidate) {
     const inside = decode(candidate.counts, height, width), colour = colourOf(candidate.phrase);
     if (filled) tint(ink, canvas, inside, height, width, colour);
@@ -78,6 +80,26 @@ async function draw(canvas, sample, candidate, { most = 960, truth = true, fille
     ink.lineWidth = 2; ink.strokeStyle = "#fff"; ink.stroke();
   }
 }
+
+// The attention of a phrase: float16 between the lowest and the highest value, in the colours of the scale.
+const RAMP = [[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]];
+function heat(ink, canvas, sample, map) {
+  const layer = element("canvas", { width: map.columns, height: map.rows }), pixels = new ImageData(map.columns, map.rows);
+  const raw = Uint8Array.from(atob(map.values), (letter) => letter.charCodeAt(0)), bits = new DataView(raw.buffer);
+  for (let k = 0; k < map.rows * map.columns; k++) {
+    const word = bits.getUint16(2 * k, true), exponent = (word >> 10) & 31, fraction = word & 1023;
+    const share = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024);
+    const at = Math.min(share, 1) * (RAMP.length - 1), step = Math.min(Math.floor(at), RAMP.length - 2);
+    for (let i = 0; i < 3; i++) pixels.data[4 * k + i] = RAMP[step][i] + (at - step) * (RAMP[step + 1][i] - RAMP[step][i]);
+    pixels.data[4 * k + 3] = 165;
+  }
+  layer.getContext("2d").putImageData(pixels, 0, 0);
+  const [sx, sy] = [canvas.width / sample.size[1], canvas.height / sample.size[0]], [x0, y0, x1, y1] = map.box;
+  ink.save(); ink.imageSmoothingEnabled = true;
+  ink.drawImage(layer, x0 * sx, y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy);
+  ink.restore();
+}
+const number = (value) => (value === 0 ? "0" : value.toPrecision(2));
 
 function tint(ink, canvas, inside, height, width, colour) {
   const layer = element("canvas", { width, height }), pixels = new ImageData(width, height);
@@ -299,7 +321,7 @@ class View {
     this.caption = element("p", { className: "caption", ariaLive: "polite" });
     this.box = element("div", { className: "side" },
       ...(several ? [element("h3", { textContent: data.runs[r].name })] : []),
-      element("div", { className: "view" }, this.canvas), this.caption,
+      element("div", { className: "view" }, this.canvas), ...this.scale(), this.caption,
       said(answer, drawn, (phrase) => this.show(drawn.candidates.findIndex((c) => c.phrase === phrase))),
       verdictTags(sample, r, want), this.list());
   }
@@ -321,6 +343,22 @@ class View {
     });
     const head = rows.size ? [element("p", { className: "note", textContent: `IoU of every mask, by noun phrase; ★ the best one (oracle)${["oracle", "none"].includes(this.selector) ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
     return element("div", { className: "candidates" }, ...head, ...rows.values());
+  }
+
+  // The scale of the attention, under the picture: its colours, its lowest and its highest value.
+  scale() {
+    if (!data.maps) return [];
+    this.bar = element("div", { className: "scale", hidden: true }, element("span"), element("i"), element("span"));
+    return [this.bar];
+  }
+
+  showScale() {
+    if (!this.bar) return;
+    const map = this.candidate?.map;
+    this.bar.hidden = !map || !$("heat").checked;
+    if (!map) return;
+    this.bar.firstChild.textContent = number(map.low); this.bar.lastChild.textContent = number(map.high);
+    this.bar.title = `Attention of '${this.nameOf(this.candidate)}' to the image, above or below the mean of all tokens`;
   }
 
   nameOf(candidate) { return this.drawn.phrases[candidate.phrase]?.text ?? "mask of the model"; }
@@ -349,6 +387,7 @@ class View {
   paint(candidate, at, caption) {
     Object.assign(this, { candidate, at });
     this.caption.textContent = caption;
+    this.showScale();
     draw(this.canvas, this.sample, candidate, { truth: withTruth });
     this.buttons.forEach((button, b) => button.setAttribute("aria-pressed", String(b === at)));
   }
@@ -359,7 +398,7 @@ class View {
     this.buttons[this.at]?.scrollIntoView({ block: "nearest" });
   }
 
-  again() { draw(this.canvas, this.sample, this.candidate, { truth: withTruth }); }
+  again() { this.showScale(); draw(this.canvas, this.sample, this.candidate, { truth: withTruth }); }
 }
 
 // The answer with its phrases in the colour of their masks. Spans count code points, as Python does.
@@ -395,6 +434,7 @@ const KEYS = {
   j: () => open(current + 1),
   k: () => open(current - 1),
   t: () => { withTruth = !withTruth; views.forEach((view) => view.again()); },
+  a: () => { if ($("heat")) { $("heat").checked = !$("heat").checked; repaint(); } },
   f: () => { $("fill").checked = !$("fill").checked; repaint(); },
 };
 function repaint() {
@@ -433,6 +473,7 @@ $("detail").addEventListener("close", () => { views = []; history.replaceState(n
 $("reset").onclick = () => { for (const id of ["pattern", "vqa", "grounding", "search"]) $(id).value = ""; refresh(); };
 for (const id of ["protocol", "run", "pattern", "vqa", "grounding", "selector", "sort"]) $(id).addEventListener("change", refresh);
 $("fill").addEventListener("change", repaint);
+$("heat")?.addEventListener("change", repaint);
 $("csv").onclick = download;
 for (const picture of document.querySelectorAll("figure button")) picture.onclick = () => {
   $("zoom").querySelector("img").src = picture.querySelector("img").src;
