@@ -67,7 +67,7 @@ def run(tmp_path_factory):
 
 
 def test_a_score_needs_no_model_and_no_figure(run, tmp_path):
-    assert not imported(tmp_path, "score", run) & (HEAVY | {"PIL", "jinja2"})
+    assert not imported(tmp_path, "score", run) & (HEAVY | {"PIL", "jinja2", "pydantic"})
 
 
 def test_a_report_needs_no_model_and_no_parser(run, tmp_path):
