@@ -30,8 +30,9 @@ from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.looking import Looking
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
-from pixfoundation.runs.store import RunDirectory, VariantSource
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
+from pixfoundation.runs.variant_store import VariantSource
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import PROTOCOLS, Protocol
 from pixfoundation.variants import VariantPlan

@@ -1,4 +1,4 @@
-"""The attention map of a phrase, small enough to be kept beside its masks.
+"""The attention map of a phrase, small enough to be kept next to its masks.
 
 A map of 24 x 24 cells takes 1.5 KB in a record: half precision of where each cell lies between the
 lowest and the highest value of the map, so that small attention loses nothing.

@@ -16,11 +16,10 @@ Processes that share a run each append to files of their own, as `answers.2-of-4
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -39,8 +38,9 @@ from pixfoundation.runs.records import (
     Key,
     VerdictRecord,
 )
-from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_line
-from pixfoundation.typed_json import read_file
+from pixfoundation.runs.variant_store import KeptVariants, VariantSource
+from pixfoundation.runs.variants import VariantRecord
+from pixfoundation.typed_json import UnreadableError, decode, read_file
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
 from pixfoundation.wording import counted, listed
@@ -57,19 +57,6 @@ Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
 
 FORMAT = 1
 """Version of the layout of a run directory; other versions are refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class VariantSource:
-    """The variants of a run.
-
-    Attributes:
-        plan: What made them, as `run.json` records it.
-        variants: The variants of every sample, those that do not exist included.
-    """
-
-    plan: Mapping[str, Any]
-    variants: Iterable[VariedSample]
 
 
 class RunDirectory:
@@ -96,12 +83,12 @@ class RunDirectory:
         self.samples: dict[str, Sample] = {}
         self._known: dict[str, Sample] = {}
         self.samples.update((sample.id, sample) for sample in self._records(reading.SAMPLES))
-        self.varied: dict[str, VariedSample] = {}
-        self.skipped: dict[str, VariantRecord] = {}
         self._known = dict(self.samples)
-        self._variant_lines: dict[str, StoredVariant] = {}
+        self._variants = KeptVariants(self.path)
+        self.varied: Mapping[str, VariedSample] = self._variants.varied
+        self.skipped: Mapping[str, VariantRecord] = self._variants.skipped
         for record in self._records(reading.VARIANTS):
-            self._add_variant(record)
+            self._know(self._variants.add(record, self.samples))
 
     @classmethod
     def create(
@@ -134,7 +121,7 @@ class RunDirectory:
         with _locked(path / SETUP_LOCK, path, patience=60):  # several shards may start at once
             run = cls._create(path, config, list(samples), environment)
             if variants is not None:
-                run._keep_variants(variants)
+                run._know(run._variants.keep(variants, run.samples))
             return run
 
     @classmethod
@@ -179,42 +166,9 @@ class RunDirectory:
                     run.samples[kept.id] = run._known[kept.id] = kept
         return run
 
-    def _keep_variants(self, source: VariantSource) -> None:
-        """Store the variants that the run does not have yet."""
-        new: list[dict[str, Any]] = []
-        for varied in source.variants:
-            base = self.samples.get(varied.sample.id)
-            if base is None:
-                continue
-            line = variant_line(varied, base)
-            record = VariantRecord.from_json(line)
-            existing = self._variant_lines.get(record.id)
-            if existing is None:
-                new.append(line)
-                self._add_variant(record)
-            elif existing != record.line:
-                raise RunError(
-                    f"{self.path} holds another {record.variant} of sample {base.id}: its seed, "
-                    "its generator or its files differ. Choose another folder, or repeat the first "
-                    "settings."
-                )
-        if new:
-            with Appender(self.path / "variants.jsonl") as file:
-                for line in new:
-                    file.append(line)
-            file = self.path / "run.json"
-            record = json.loads(file.read_text(encoding="utf-8"))
-            record["variants"] = [*record.get("variants", []), dict(source.plan)]
-            write_json(file, record)
-
-    def _add_variant(self, record: VariantRecord) -> None:
-        self._variant_lines[record.id] = record.line
-        if record.line.skipped is None:
-            varied = record.of(self.samples[record.sample])
-            self.varied[record.id] = varied
-            self._known[record.id] = varied.sample
-        else:
-            self.skipped[record.id] = record
+    def _know(self, varied: Iterable[VariedSample]) -> None:
+        """Let records of variants be read like those of samples."""
+        self._known.update((each.sample.id, each.sample) for each in varied)
 
     @property
     def name(self) -> str:
@@ -338,6 +292,12 @@ class _RunFile(Struct):
     environment: dict[str, Any] = {}
 
 
+class _Attempted(Struct):
+    """What a line of answers says about its failure."""
+
+    error: str | None = None
+
+
 def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration and the environment of a run.
 
@@ -375,8 +335,8 @@ def _has_answers(path: Path) -> bool:
     for file in (*path.glob("answers*.jsonl"), *path.glob("imports.json")):
         for line in file.read_bytes().splitlines():
             try:
-                is_failure = bool(json.loads(line)["error"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+                is_failure = bool(decode(line, _Attempted).error)
+            except UnreadableError:
                 is_failure = False
             if not is_failure:
                 return True

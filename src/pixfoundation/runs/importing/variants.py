@@ -9,7 +9,7 @@ from typing import Any
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.datasets.variant_files import VariantFile, find_variant, read_variant
 from pixfoundation.errors import DataError
-from pixfoundation.runs.store import VariantSource
+from pixfoundation.runs.variant_store import VariantSource
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import Variant
