@@ -54,6 +54,7 @@ def _rule(decides: str, source: str = "", why: str = "") -> dict[str, str]:
 _LLAVA_SAM = "`infer_lisa.py`, `infer_glamm.py`"
 _LLAVA_GROUNDING = "`infer_llavag.py`"
 _OMG = "`infer_omgllava.py`"
+_RGA = "`infer_rga.py`"
 _CAMBRIAN = "`infer_pixfoundation_cambrian.py`"
 _ATTEND = "`infer_pixfoundation.py`"
 _SELECTION = "`eval_nonpixLMM_iou.py`"
@@ -111,8 +112,9 @@ class ModelConventions(LayerConventions):
     answer_text: AnswerText = field(
         default=AnswerText.PLAIN,
         metadata=_rule(
-            "the text of an answer of LISA, GLaMM, LLaVA-Grounding and OMG-LLaVA",
-            f"{_LLAVA_SAM}, {_LLAVA_GROUNDING}, {_OMG}",
+            "the text of an answer of LISA, GLaMM, LLaVA-Grounding, OMG-LLaVA, Sa2VA, UniPixel "
+            "and UniGR, which is then asked as its wrapper asks it, too",
+            f"{_LLAVA_SAM}, {_LLAVA_GROUNDING}, {_OMG}, {_RGA}",
             "phrases need their place in the text",
         ),
     )

@@ -21,7 +21,7 @@ def load(
     *,
     device: str | None = None,
     dtype: Dtype | None = None,
-    sam2_sizes: Mapping[str, Any] | str | None = None,
+    sam2_sizes: Mapping[str, Any] | str | Path | None = None,
 ) -> Sam2FileSegmenter:
     """Load a segmenter from a file of SAM 2's authors.
 

@@ -48,7 +48,7 @@ class PixelOptions(WeightOptions):
     """
 
     quantization: Quantization | None = None
-    sam2_sizes: Mapping[str, Any] | str | None = None
+    sam2_sizes: Mapping[str, Any] | str | Path | None = None
     rotary: Literal["exact", "bfloat16"] = "exact"
 
 
