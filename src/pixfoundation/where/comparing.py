@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -340,11 +341,16 @@ def _selected(
     """Return the IoU of what a selector picks; None without anything to pick from."""
     if not candidates and not random:
         return None
-    similarity = Similarity() if selector == "similarity" else None
+    similarity = _similarity() if selector == "similarity" else None
     choose = selectors.get(selector)(SelectorSettings(similarity=similarity))
     picked: Selection = choose.select(AnswerCandidates(answer.sample, candidates, random))
     mask = picked.mask or Mask.empty(answer.sample.size)
     return float(ious([mask], answer.sample.mask)[0])
+
+
+@cache
+def _similarity() -> Similarity:
+    return Similarity()
 
 
 class _Timed:
