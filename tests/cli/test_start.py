@@ -67,7 +67,9 @@ def run(tmp_path_factory):
 
 
 def test_a_score_needs_no_model_and_no_figure(run, tmp_path):
-    assert not imported(tmp_path, "score", run) & (HEAVY | {"PIL", "jinja2", "pydantic"})
+    assert not imported(tmp_path, "score", run) & (
+        HEAVY | {"PIL", "jinja2", "pydantic", "filelock"}
+    )
 
 
 def test_a_report_needs_no_model_and_no_parser(run, tmp_path):

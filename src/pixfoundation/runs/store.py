@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from pixfoundation.errors import DataError, RunError
@@ -345,6 +344,8 @@ def _has_answers(path: Path) -> bool:
 
 def _is_idle(path: Path) -> bool:
     """Return whether no process writes to a run directory."""
+    from filelock import FileLock, Timeout  # reading a run locks nothing
+
     for file in path.glob(".*lock"):
         if file.name == SETUP_LOCK:
             continue
@@ -379,6 +380,8 @@ def _locked(file: Path, run: Path, patience: float = 0) -> Generator[None, None,
         run: The run directory that it stands for.
         patience: Seconds to wait for the lock.
     """
+    from filelock import FileLock, Timeout  # reading a run locks nothing
+
     lock = FileLock(file, timeout=patience)
     try:
         lock.acquire()
