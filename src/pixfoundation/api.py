@@ -1,5 +1,7 @@
 """The Python interface in one module; `import pixfoundation` offers the same names."""
 
+from pixfoundation.engines.names import load_engine
+from pixfoundation.engines.ray import RayEngine
 from pixfoundation.evaluation import RunOptions, evaluate
 from pixfoundation.loading import (
     check_names,
@@ -9,12 +11,15 @@ from pixfoundation.loading import (
     load_model,
     load_segmenter,
 )
+from pixfoundation.parts import Recipe
 from pixfoundation.runs.answer_sources import load_answers
 from pixfoundation.single_image import GroundingResult, GroundOptions, ground
 
 __all__ = [
     "GroundOptions",
     "GroundingResult",
+    "RayEngine",
+    "Recipe",
     "RunOptions",
     "check_names",
     "default_segmenter",
@@ -22,6 +27,7 @@ __all__ = [
     "ground",
     "load_answers",
     "load_dataset",
+    "load_engine",
     "load_grounder",
     "load_model",
     "load_segmenter",

@@ -5,29 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.emergence.analysis import keep_phrase_facts
+from pixfoundation.engines import Engine, InProcess
+from pixfoundation.engines.local import Alone
+from pixfoundation.engines.names import load_engine
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.loading import load_grounder
-from pixfoundation.models.base import Decoding, Model
+from pixfoundation.models.base import Decoding, KeepsLog, Model
+from pixfoundation.parts import PartsDescription, PartsFactory, Recipe, portable, recipe_of
 from pixfoundation.runs.answer_check import check_answers
 from pixfoundation.runs.answer_sources import AnswerSource, load_answers
-from pixfoundation.runs.collect import Progress, asks, collect
+from pixfoundation.runs.answering import AnsweringWorker, answers_of
+from pixfoundation.runs.collect import Dealing, Progress, asks, deal
 from pixfoundation.runs.completeness import measure_completeness
-from pixfoundation.runs.config import (
-    DatasetDescription,
-    DecodingDescription,
-    GroundingDescription,
-    ModelDescription,
-    RunConfig,
-    SegmenterDescription,
-)
+from pixfoundation.runs.config import DatasetDescription, DecodingDescription, RunConfig
 from pixfoundation.runs.environment import describe_environment
-from pixfoundation.runs.looking import Looking
+from pixfoundation.runs.looking import cannot_read
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Batching, Shard
 from pixfoundation.runs.store import RunDirectory
@@ -62,6 +60,8 @@ class RunOptions(TypedDict, total=False):
             forward each instead of generating. By default the model answers.
         check: With `answers`: number of samples for which the model generates too, to count how
             many texts and points agree; 0 by default. See `runs.answer_check`.
+        engine: Who does the work: an engine such as `RayEngine(workers=8)`, or `ray`. This process
+            by default.
     """
 
     protocols: Sequence[Protocol]
@@ -78,12 +78,13 @@ class RunOptions(TypedDict, total=False):
     max_failures_in_a_row: int
     answers: AnswerSource | Path | str | None
     check: int
+    engine: Engine | str | None
 
 
 def evaluate(
-    model: Model,
+    model: Model | Recipe | str,
     dataset: Dataset,
-    segmenter: AnySegmenter | None = None,
+    segmenter: AnySegmenter | Recipe | str | None = None,
     *,
     out: Path | str,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -92,10 +93,10 @@ def evaluate(
     """Run a model over a dataset; the same call again continues where it stopped.
 
     Args:
-        model: A model from `load_model`.
+        model: A model from `load_model`, or its name or `Recipe`, by which workers load it.
         dataset: A dataset from `load_dataset`.
-        segmenter: A segmenter from `load_segmenter`. It is needed to ground models that output no
-            masks, and to measure the chance level.
+        segmenter: A segmenter from `load_segmenter`, or its name or `Recipe`. It is needed to
+            ground models that output no masks, and to measure the chance level.
         out: The run directory, created if it is missing.
         on_progress: Called with the progress after every answer.
         options: The keyword options of `RunOptions`, such as `limit` or `protocols`.
@@ -108,104 +109,140 @@ def evaluate(
         RunError: If `out` holds a run of another configuration, is locked by another process, or
             cannot be written; or if every answer failed.
     """
-    conventions = options.get("conventions", DEFAULT)
+    _check(options)
+    source = _source_of(options)
+    engine = _engine_of(options)
+    factory = _factory(model, segmenter, options, source, engine)
+    with engine.open(factory) as crew:
+        parts: PartsDescription = crew.describe()
+        if source is not None and not parts.reads_answers:
+            raise cannot_read(str(parts.model.name))
+        config = _configuration(parts, dataset, factory, options, source)
+        plan = options.get("variants")
+        run = RunDirectory.create(
+            out,
+            config,
+            dataset.samples[: options.get("limit")],
+            describe_environment(),
+            None if plan is None else VariantSource(plan.to_json(), plan.vary(dataset.samples)),
+        )
+        asked = asks(run, parts.templates, None if source is None else source.reword)
+        if source is not None:
+            flat = [prompt for group in asked for own in group for prompt in own.prompts]
+            source.begin(config.dataset, flat)
+        dealing = Dealing(
+            batching=Batching(options.get("batch_size", 1), options.get("shard")),
+            retry_failed=options.get("retry_failed", False),
+            max_failures_in_a_row=options.get("max_failures_in_a_row", MAX_FAILURES_IN_A_ROW),
+            on_progress=on_progress,
+            ships_files=not isinstance(crew, Alone),
+            give=None if source is None else partial(answers_of, source, factory.decoding),
+        )
+
+        def begin() -> None:
+            worker = crew.worker if isinstance(crew, Alone) else None
+            if isinstance(worker, AnsweringWorker) and isinstance(worker.model, KeepsLog):
+                worker.model.log_in(run.path)
+
+        final = deal(run, crew, asked, dealing, begin)
+        if 0 < final.done <= final.failed:
+            raise RunError(
+                f"All {counted(final.done, 'answer')} failed. The first: "
+                f"{measure_completeness(RunRecords(run)).reason} They are recorded in {run.path}; "
+                "the option `retry_failed` tries them again."
+            )
+        if check := options.get("check", 0):
+            check_answers(run, crew, asked, check, ships_files=dealing.ships_files)
+    if 3 in config.protocols and "spacy" in sys.modules and options.get("shard") is None:
+        keep_phrase_facts(run)
+    return run
+
+
+def _check(options: RunOptions) -> None:
+    """Raise DataError if an option is out of range."""
     seed = options.get("seed", 2024)
     if seed < 0:
         raise DataError(f"`seed` must be 0 or above, but got {seed}.")
     most = options.get("max_failures_in_a_row", MAX_FAILURES_IN_A_ROW)
     if most < 0:
         raise DataError(f"`max_failures_in_a_row` must be 0 or above, but got {most}.")
-    decoding = replace(
-        options.get("decoding") or Decoding(seed=seed), conventions=conventions.model
-    )
-    answers, check = options.get("answers"), options.get("check", 0)
-    source = load_answers(answers) if isinstance(answers, str | Path) else answers
-    if check < 0 or (check and source is None):
+    limit = options.get("limit")
+    if limit is not None and limit < 1:
+        raise DataError(f"`limit` must be at least 1, but got {limit}.")
+    check = options.get("check", 0)
+    if check < 0 or (check and options.get("answers") is None):
         raise DataError(
             f"`check` compares given answers with generated ones: it must be 0 or above, and needs "
             f"`answers`, but got {check}."
         )
-    looking = None if source is None else Looking(model, source)
-    if source is not None and (theirs := source.decoding()) and theirs.max_new_tokens:
-        decoding = replace(decoding, max_new_tokens=theirs.max_new_tokens)
-    limit = options.get("limit")
-    if limit is not None and limit < 1:
-        raise DataError(f"`limit` must be at least 1, but got {limit}.")
-    grounder_options = options.get("grounder_options") or {}
-    grounder = load_grounder(
-        model,
-        segmenter,
-        options.get("grounder"),
-        conventions=conventions.grounding,
-        **grounder_options,
+
+
+def _source_of(options: RunOptions) -> AnswerSource | None:
+    answers = options.get("answers")
+    return load_answers(answers) if isinstance(answers, str | Path) else answers
+
+
+def _engine_of(options: RunOptions) -> Engine:
+    engine = options.get("engine")
+    if engine is None:
+        return InProcess()
+    return load_engine(engine) if isinstance(engine, str) else engine
+
+
+def _factory(
+    model: Model | Recipe | str,
+    segmenter: AnySegmenter | Recipe | str | None,
+    options: RunOptions,
+    source: AnswerSource | None,
+    engine: Engine,
+) -> PartsFactory:
+    """Return how a worker of the run is made."""
+    conventions, seed = options.get("conventions", DEFAULT), options.get("seed", 2024)
+    decoding = replace(
+        options.get("decoding") or Decoding(seed=seed), conventions=conventions.model
     )
-    if grounder_options and grounder is None:
-        raise DataError("`grounder_options` were given, but nothing is grounded in this run.")
-    samples = dataset.samples[:limit]
-    config = RunConfig(
-        model=_describe_model(model, any(sample.query for sample in samples)),
+    theirs = None if source is None else source.decoding()
+    if theirs is not None and theirs.max_new_tokens:
+        decoding = replace(decoding, max_new_tokens=theirs.max_new_tokens)
+    made, drawn = recipe_of(model), None if segmenter is None else recipe_of(segmenter)
+    if not isinstance(engine, InProcess):
+        made, drawn = portable(made), None if drawn is None else portable(drawn)
+        if isinstance(made, Recipe) and engine.device is not None:
+            made = made.with_default(device=engine.device)
+    return PartsFactory(
+        model=made,
+        segmenter=drawn,
+        grounder=options.get("grounder"),
+        grounder_options=options.get("grounder_options") or {},
+        conventions=conventions,
+        decoding=decoding,
+        seed=seed,
+        replaceable=not isinstance(engine, InProcess),
+    )
+
+
+def _configuration(
+    parts: PartsDescription,
+    dataset: Dataset,
+    factory: PartsFactory,
+    options: RunOptions,
+    source: AnswerSource | None,
+) -> RunConfig:
+    """Return everything that the results of the run depend on."""
+    decoding = factory.decoding
+    return RunConfig(
+        model=parts.model,
         dataset=DatasetDescription(
             name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
         ),
-        segmenter=SegmenterDescription.of(segmenter.name, segmenter.fingerprint())
-        if segmenter
-        else None,
-        grounding=GroundingDescription.of(grounder.name, grounder.fingerprint())
-        if grounder
-        else GroundingDescription(),
+        segmenter=parts.segmenter,
+        grounding=parts.grounding,
         protocols=tuple(sorted(set(options.get("protocols", PROTOCOLS)))),
         decoding=(None if source is None else source.decoding())
         or DecodingDescription(
             max_new_tokens=decoding.max_new_tokens, temperature=decoding.temperature
         ),
-        seed=seed,
-        conventions=conventions,
+        seed=factory.seed,
+        conventions=factory.conventions,
         answers=None if source is None else source.describe(),
-    )
-    plan = options.get("variants")
-    run = RunDirectory.create(
-        out,
-        config,
-        samples,
-        describe_environment(),
-        None if plan is None else VariantSource(plan.to_json(), plan.vary(dataset.samples)),
-    )
-    if looking is not None:
-        asked = [prompt for group in asks(run, model) for own in group for prompt in own.prompts]
-        looking.source.begin(config.dataset, asked)
-    final = collect(
-        run,
-        looking or model,
-        grounder,
-        segmenter,
-        decoding=decoding,
-        batching=Batching(options.get("batch_size", 1), options.get("shard")),
-        retry_failed=options.get("retry_failed", False),
-        max_failures_in_a_row=most,
-        on_progress=on_progress,
-    )
-    if 0 < final.done <= final.failed:
-        raise RunError(
-            f"All {counted(final.done, 'answer')} failed. The first: "
-            f"{measure_completeness(RunRecords(run)).reason} They are recorded in {run.path}; the "
-            "option `retry_failed` tries them again."
-        )
-    if check and looking is not None:
-        check_answers(run, model, grounder, decoding, check)
-    if 3 in config.protocols and "spacy" in sys.modules and options.get("shard") is None:
-        keep_phrase_facts(run)
-    return run
-
-
-def _describe_model(model: Model, queries: bool) -> ModelDescription:
-    """Return what identifies a model; of a folder, only the last part of the path.
-
-    Args:
-        model: The model.
-        queries: Whether it is asked about a dataset of referring segmentation.
-    """
-    folder = Path(model.name)
-    name = folder.resolve().name if folder.is_dir() else model.name
-    return ModelDescription.of(
-        name, {**model.fingerprint(), "templates": model.templates.to_json(queries)}
     )

@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class ReadImage:
     notes: tuple[str, ...] = ()
 
 
-def load_image(path: Path | str) -> Image.Image:
+def load_image(path: Path | str, content: bytes | None = None) -> Image.Image:
     """Read an image upright and in RGB.
 
     The orientation in its EXIF data is applied. 16-bit values are scaled by the range of the
@@ -48,6 +49,7 @@ def load_image(path: Path | str) -> Image.Image:
 
     Args:
         path: A file in a format that Pillow reads (JPEG, PNG, WebP, TIFF, ...).
+        content: The content of the file, if it was read elsewhere.
 
     Returns:
         The image in mode RGB.
@@ -56,17 +58,17 @@ def load_image(path: Path | str) -> Image.Image:
         DataError: If the file is missing, broken, truncated, has more pixels than the limit, or
             has values of unknown range.
     """
-    return read_image(path).image
+    return read_image(path, content).image
 
 
-def read_image(path: Path | str) -> ReadImage:
+def read_image(path: Path | str, content: bytes | None = None) -> ReadImage:
     """Read an image as `load_image` does, together with what the conversion changed.
 
     Raises:
         DataError: As `load_image`.
     """
     path = Path(path)
-    with open_image(path) as opened:
+    with open_image(path, content) as opened:
         notes: list[str] = []
         frames = getattr(opened, "n_frames", 1)
         if frames > 1 and opened.format != "MPO":  # a photo with its preview
@@ -125,11 +127,12 @@ def pixel_limit() -> int:
 
 
 @contextmanager
-def open_image(path: Path) -> Generator[Image.Image]:
+def open_image(path: Path, content: bytes | None = None) -> Generator[Image.Image]:
     """Open an image file, not yet decoded; errors inside the block name the file, too.
 
     Args:
         path: The file.
+        content: Its content, if it was read elsewhere.
 
     Yields:
         The image as Pillow opens it.
@@ -142,7 +145,7 @@ def open_image(path: Path) -> Generator[Image.Image]:
     if os.environ.get(LIMIT_VARIABLE) and own is not None and limit > own:
         Image.MAX_IMAGE_PIXELS = limit
     try:
-        with Image.open(path) as opened:
+        with Image.open(path if content is None else BytesIO(content)) as opened:
             if opened.format == "EPS":
                 raise DataError(f"{path} is an EPS file, a program; save it as PNG.")
             width, height = opened.size

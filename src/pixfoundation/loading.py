@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -34,6 +36,22 @@ GROUNDER_OF: dict[Capability, str] = {
     "coordinates": "coordinates",
 }
 """The grounder that is used for a capability; of several capabilities the first counts."""
+
+
+_loaded: dict[int, tuple[weakref.ref[Any], str, dict[str, Any]]] = {}
+"""By what name and options the parts of this process were loaded, by their identity."""
+
+
+def remembered(part: object) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and options by which a model or segmenter was loaded; None if it was not."""
+    known = _loaded.get(id(part))
+    return (known[1], known[2]) if known is not None and known[0]() is part else None
+
+
+def _remember(part: Any, name: str, options: Mapping[str, Any]) -> Any:
+    with suppress(TypeError):  # some plug-ins cannot be referred to weakly
+        _loaded[id(part)] = (weakref.ref(part), name, dict(options))
+    return part
 
 
 def load_dataset(name: str, root: Path | str | None = None, **options: Any) -> Dataset:
@@ -72,10 +90,10 @@ def load_model(name: str, **options: Any) -> Model:
     """
     entry = detection.find_entry(name, options.get("revision"))
     factory = entry.load()
-    options = read_options(f"The model {name!r}", factory, options, name)
+    read = read_options(f"The model {name!r}", factory, options, name)
     if licence := entry.details.get("licence"):
         logger.info(licence)
-    return factory(name, **options)
+    return _remember(factory(name, **read), name, options)
 
 
 def load_segmenter(name: str, **options: Any) -> AnySegmenter:
@@ -92,7 +110,8 @@ def load_segmenter(name: str, **options: Any) -> AnySegmenter:
         PrerequisiteError: If a package is missing.
     """
     factory = segmenters.find_entry(name).load()
-    return factory(name, **read_options(f"The segmenter {name!r}", factory, options, name))
+    read = read_options(f"The segmenter {name!r}", factory, options, name)
+    return _remember(factory(name, **read), name, options)
 
 
 def load_grounder(

@@ -13,6 +13,7 @@ from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.completion import dataset_names, grounder_names, model_names, segmenter_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import (
     ATTN,
     DATA_OPTION,
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 
 @bundled("varying", variant_options)
 @bundled("given_answers", answer_options)
+@bundled("engine", engine_options)
 def run_command(
     varying: VariantOptions,
     given_answers: AnswerOptions,
+    engine: EngineOptions,
     model: str = typer.Option(
         "tiny-llava",
         help="A name of `pixfoundation models`, or a hub id.",
@@ -122,12 +125,15 @@ def run_command(
 
       pixfoundation run --limit 20 --variants typos,templates,crop --per-kind 5 --out runs/varied
 
+      pixfoundation run --model llava-1.5-7b --dataset pixmmvp --engine ray --workers 8
+
       pixfoundation run --model llava-1.5-7b --dataset pixmmvp --answers-from runs/served --check 20
     """  # noqa: E501 - an example is one line
     from pixfoundation import api
     from pixfoundation.cli.licence import show_licence
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
+    from pixfoundation.parts import Recipe
     from pixfoundation.runs.shards import Shard
     from pixfoundation.runs.workload import measure_workload, speed_of
 
@@ -163,17 +169,14 @@ def run_command(
         return
     source = given_answers.source()
     show_licence(model)
-    loaded = api.load_model(model, **model_options)
-    loaded_segmenter = (
-        None
-        if segmenter_name is None
-        else api.load_segmenter(segmenter_name, **given(device=device))
-    )
+    chosen_engine = engine.load()
+    parts = Recipe(model, model_options)
+    own_segmenter = None if segmenter_name is None else Recipe(segmenter_name, given(device=device))
     with progress_bar(f"{model} on {dataset}") as on_progress:
         run = api.evaluate(
-            loaded,
+            parts,
             data,
-            loaded_segmenter,
+            own_segmenter,
             out=folder,
             protocols=chosen_protocols,
             limit=limit,
@@ -189,6 +192,7 @@ def run_command(
             max_failures_in_a_row=max_failures_in_a_row,
             answers=source,
             check=given_answers.check,
+            engine=chosen_engine,
             on_progress=on_progress,
         )
     if given_answers.check:

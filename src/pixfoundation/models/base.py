@@ -30,7 +30,6 @@ __all__ = [
     "Model",
     "ModelFactory",
     "ReadsAnswers",
-    "RewordsPrompts",
     "models",
 ]
 
@@ -151,15 +150,6 @@ class ReadsAnswers(Protocol):
             One answer per prompt, in order, with the given text. One that cannot be read has an
             `error`.
         """
-        ...
-
-
-@runtime_checkable
-class RewordsPrompts(Protocol):
-    """A model that is asked in other words than its templates, such as those of a stored answer."""
-
-    def reword(self, prompt: Prompt) -> Prompt:
-        """Return the prompt that is asked in place of another."""
         ...
 
 

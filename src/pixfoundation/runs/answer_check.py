@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 
+from pixfoundation.engines import Crew, Unit
 from pixfoundation.errors import DataError
-from pixfoundation.grounding.base import Grounder
-from pixfoundation.models.asking import ask
-from pixfoundation.models.base import Decoding, Model
-from pixfoundation.prompts import build_prompt
+from pixfoundation.runs.answering import Ask, Batch, read_files
 from pixfoundation.runs.jsonl import write_json
+from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.types import Candidate, Prompt
+from pixfoundation.types import Candidate
 from pixfoundation.wording import counted
 
 FILE = "answers_check.json"
@@ -67,60 +66,83 @@ class AnswerCheck:
 
 
 def check_answers(
-    run: RunDirectory, model: Model, grounder: Grounder | None, decoding: Decoding, count: int
+    run: RunDirectory,
+    crew: Crew,
+    asked: Sequence[Sequence[Ask]],
+    count: int,
+    *,
+    ships_files: bool = False,
 ) -> AnswerCheck:
     """Generate for some samples of a run of given answers, and compare; written to the run.
 
     Args:
         run: The run, complete.
-        model: The model that read the answers.
-        grounder: What grounded them; None to compare texts alone.
-        decoding: How the model generates.
+        crew: Who read the answers.
+        asked: What was asked, sample by sample.
         count: Number of samples, spread evenly over the run; all if there are fewer.
+        ships_files: Whether the workers get the content of image files.
     """
-    ids = list(run.samples)
-    step = max(1, len(ids) // count)
+    chosen = [asked[len(asked) * place // min(count, len(asked))][0] for place in range(count)]
+    chosen = chosen[: min(count, len(asked))]
     answers, candidates = run.answers(), run.candidates()
-    decoding = replace(decoding, attention=grounder is not None and "attention" in grounder.uses)
-    texts = equal_texts = tokens = equal_tokens = points = equal_points = 0
-    first: str | None = None
-    chosen = ids[::step][:count]
-    for id in chosen:
-        written = [
-            record
-            for protocol in run.config.protocols
-            if (record := answers.get((id, protocol))) is not None and record.error is None
-        ]
-        if not written:
-            continue
-        image = run.load_image(id)
-        prompts = [
-            replace(prompt, text=record.prompt)
-            for record in written
-            if (prompt := build_prompt(run.samples[id], record.protocol, model.templates))
-        ]
-        for record, prompt, own in zip(
-            written, prompts, ask(model, [image] * len(prompts), prompts, decoding), strict=True
-        ):
-            texts += 1
-            equal_texts += own.text == record.text
-            tokens += len(record.token_ids)
-            equal_tokens += _agreeing(record.token_ids, own.token_ids)
-            if own.text != record.text and first is None:
-                first = _difference(prompt, record.text, own.error or own.text)
-            stored = candidates.get(record.key)
-            if grounder is None or stored is None or stored.error or own.error:
-                points += len(_points(stored.candidates)) if stored else 0
-                continue
-            stored_points = _points(stored.candidates)
-            points += len(stored_points)
-            here = _points(grounder.ground(image, own))
-            equal_points += sum(any(_same(one, other) for other in here) for one in stored_points)
-    check = AnswerCheck(
-        len(chosen), texts, equal_texts, tokens, equal_tokens, points, equal_points, first
-    )
+    units: list[Unit] = []
+    for own in chosen:
+        sound = [p for p in own.prompts if answers[p.sample, p.protocol].error is None]
+        if sound:
+            units.append(_unit(replace(own, prompts=sound), ships_files=ships_files))
+    tally = _Tally()
+    for outcome in crew.deal(units):
+        for pair in outcome.results:
+            key = pair.answer.key
+            tally.add(answers[key], pair.answer, candidates.get(key), pair.candidates)
+    check = AnswerCheck(samples=len(units), **tally.counts())
     write_json(run.path / FILE, check.to_json())
     return check
+
+
+def _unit(own: Ask, *, ships_files: bool) -> Unit:
+    needed: frozenset[Key] = frozenset((prompt.sample, prompt.protocol) for prompt in own.prompts)
+
+    def load() -> Batch:
+        return Batch([own], needed, read_files([own]) if ships_files else None)
+
+    return Unit(f"sample {own.sample.id}", load)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts what agrees."""
+
+    texts: int = 0
+    equal_texts: int = 0
+    tokens: int = 0
+    equal_tokens: int = 0
+    points: int = 0
+    equal_points: int = 0
+    first_difference: str | None = None
+
+    def add(
+        self,
+        stored: AnswerRecord,
+        generated: AnswerRecord,
+        grounded: CandidateRecord | None,
+        grounded_again: CandidateRecord | None,
+    ) -> None:
+        """Compare an answer with the one that the model generates itself."""
+        self.texts += 1
+        self.equal_texts += generated.text == stored.text and generated.error is None
+        self.tokens += len(stored.token_ids)
+        self.equal_tokens += _agreeing(stored.token_ids, generated.token_ids)
+        if generated.text != stored.text and self.first_difference is None:
+            self.first_difference = _difference(stored, generated)
+        before = [] if grounded is None else _points(grounded.candidates)
+        after = [] if grounded_again is None else _points(grounded_again.candidates)
+        self.points += len(before)
+        self.equal_points += sum(any(_same(one, other) for other in after) for one in before)
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts by name."""
+        return asdict(self)
 
 
 def read_check(run: Path) -> AnswerCheck | None:
@@ -161,11 +183,11 @@ def _agreeing(one: Sequence[int], other: Sequence[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def _difference(prompt: Prompt, written: str, generated: str) -> str:
+def _difference(stored: AnswerRecord, generated: AnswerRecord) -> str:
     def shown(text: str) -> str:
         return repr(text if len(text) <= 80 else f"{text[:80]} ...")
 
     return (
-        f"The first that differs is sample {prompt.sample}, protocol {prompt.protocol}: given "
-        f"{shown(written)}, generated {shown(generated)}."
+        f"The first that differs is sample {stored.sample}, protocol {stored.protocol}: given "
+        f"{shown(stored.text)}, generated {shown(generated.error or generated.text)}."
     )

@@ -32,6 +32,11 @@ from pixfoundation.wording import counted
 class AnswerSource(Protocol):
     """Gives the answers that a model reads instead of generating them."""
 
+    @property
+    def needs_images(self) -> bool:
+        """Whether the answers are generated from the images."""
+        ...
+
     def describe(self) -> AnswersDescription:
         """Return what identifies the answers."""
         ...
@@ -86,6 +91,7 @@ class StoredAnswers:
         lines: The answers by sample and protocol.
         dataset: The dataset that they are about; None if it is not known.
         decoded: How they were decoded; nothing is set where it is not known.
+        needs_images: False: they are there.
     """
 
     place: Path
@@ -93,6 +99,7 @@ class StoredAnswers:
     lines: Mapping[Key, StoredLine]
     dataset: DatasetDescription | None = None
     decoded: DecodingDescription = field(default_factory=DecodingDescription)
+    needs_images: bool = False
 
     @classmethod
     def of_run(cls, path: Path) -> StoredAnswers:
@@ -203,10 +210,12 @@ class AskedAnswers:
     Attributes:
         model: Who is asked.
         kind: What it is, as the run records it.
+        needs_images: True: they are sent with the questions.
     """
 
     model: Model
     kind: str = "endpoint"
+    needs_images: bool = True
 
     def describe(self) -> AnswersDescription:
         """Return the name of the model."""
@@ -228,6 +237,21 @@ class AskedAnswers:
         """Return one answer per prompt, in order."""
         answers = self.model.answer(images, prompts, replace(decoding, attention=False))
         return [GivenAnswer(a.text, a.token_ids, a.thoughts, a.ended, a.error) for a in answers]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarriedAnswers:
+    """Answers that came with the questions.
+
+    Attributes:
+        answers: The answers by sample and protocol.
+    """
+
+    answers: Mapping[Key, GivenAnswer]
+
+    def give(self, prompts: Sequence[Prompt]) -> list[GivenAnswer]:
+        """Return one answer per prompt, in order."""
+        return [self.answers[prompt.sample, prompt.protocol] for prompt in prompts]
 
 
 def load_answers(place: Path | str, **options: Any) -> AnswerSource:

@@ -1,59 +1,45 @@
 """The stage that needs the models: from samples to answers and candidates on disk.
 
 This is the main path of the package: load the images of a few samples, ask the prompt of every
-protocol, ground each answer, write both. What is already on disk is never written again.
+protocol, ground each answer, write both. What is already on disk is never written again. Workers
+compute (`runs.answering`); this module deals the work and is the only writer.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from pixfoundation.errors import DataError
-from pixfoundation.failures import describe, is_device_lost, is_out_of_memory, release_memory
+from pixfoundation.engines import Crew, Unit
+from pixfoundation.engines.local import Alone
 from pixfoundation.grounding.base import Grounder, asks_forward
-from pixfoundation.images import load_image
-from pixfoundation.masks import Mask
-from pixfoundation.models.asking import ENDS_THE_RUN, LOST, ask
-from pixfoundation.models.base import Decoding, KeepsLog, Model, RewordsPrompts
-from pixfoundation.prompts import build_prompt
+from pixfoundation.models.base import Decoding, GivenAnswer, KeepsLog, Model
+from pixfoundation.prompts import PromptTemplates, build_prompt
+from pixfoundation.runs.answering import (
+    GROUNDED_PROTOCOLS,
+    AnsweringWorker,
+    Ask,
+    Batch,
+    Pair,
+    failure,
+    random_candidates,
+    read_files,
+)
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.log import RunLog, run_log
+from pixfoundation.runs.progress_file import ProgressFile
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
-from pixfoundation.runs.run_records import by_prompt
 from pixfoundation.runs.shards import ONE_BY_ONE, Batching
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW, Streak
-from pixfoundation.segmenters.base import AnySegmenter, Segmenter, takes_points
-from pixfoundation.types import Answer, Candidate, Prompt, Protocol, Sample
+from pixfoundation.segmenters.base import AnySegmenter
+from pixfoundation.types import Prompt, Protocol, Sample
 from pixfoundation.variants import VariedSample
-from pixfoundation.variants.changes import ImageChange
 from pixfoundation.variants.plan import protocols_of
 
+__all__ = ["GROUNDED_PROTOCOLS", "Ask", "Progress", "asks", "collect", "deal", "random_candidates"]
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked about one image.
-
-    Attributes:
-        sample: The sample, or a variant of it, with the id of its records.
-        prompts: The prompts, one per protocol.
-        change: The change of the image file that makes the image; None for the file as it is.
-    """
-
-    sample: Sample
-    prompts: list[Prompt]
-    change: ImageChange | None = None
-
-
-GROUNDED_PROTOCOLS: tuple[Protocol, ...] = (1, 3)
-"""An answer to protocol 2 is a letter, from which nothing can be grounded."""
+Reword = Callable[[Prompt], Prompt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +50,40 @@ class Progress:
         done: Number of answers on disk.
         total: Number of answers when the run is complete.
         failed: Number of recorded failures among those on disk.
+        workers: Number of workers that are ready; None where this process does the work.
+        lost: Number of workers that died or were stopped.
     """
 
     done: int
     total: int
     failed: int
+    workers: int | None = None
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dealing:
+    """How the work of a run is dealt, and when it stops.
+
+    Attributes:
+        batching: How samples are cut into batches, and which shard of them is computed.
+        retry_failed: Whether recorded failures are tried again; they are in any case as long as
+            no question has an answer.
+        max_failures_in_a_row: Number of samples in a row at which the model fails, or the
+            grounding, after which the run stops; 0 never to stop. Images that cannot be read do
+            not count.
+        on_progress: Called after every answer.
+        ships_files: Whether the workers get the content of image files, since they may be on
+            another machine.
+        give: Returns the answers that are to be read instead of generated; None to generate.
+    """
+
+    batching: Batching = ONE_BY_ONE
+    retry_failed: bool = False
+    max_failures_in_a_row: int = MAX_FAILURES_IN_A_ROW
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    ships_files: bool = False
+    give: Callable[[Sequence[Ask], frozenset[Key]], Mapping[Key, GivenAnswer]] | None = None
 
 
 def collect(
@@ -83,7 +98,7 @@ def collect(
     max_failures_in_a_row: int = MAX_FAILURES_IN_A_ROW,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Answer and ground everything that a run directory still lacks.
+    """Answer and ground everything that a run directory still lacks, in this process.
 
     A sample that fails (an unreadable image, a question at which the model, the grounder or the
     segmenter raises any exception) is recorded with its reason, and the run continues. Batches
@@ -111,15 +126,51 @@ def collect(
         RunError: If another process writes to the directory, it cannot be written, its
             configuration was replaced, too many samples in a row failed, or the device was lost.
     """
-    batches = [
-        [ask for group in groups for ask in group] for groups in batching.cut(asks(run, model))
-    ]
-    infix = batching.file_infix
     decoding = replace(
         decoding or Decoding(),
         attention=grounder is not None and "attention" in grounder.uses,
         forward=asks_forward(grounder),
     )
+    crew = Alone(AnsweringWorker(model, grounder, segmenter, decoding, run.config.seed))
+    asked = asks(run, model.templates)
+
+    def begin() -> None:
+        if isinstance(model, KeepsLog):
+            model.log_in(run.path)
+
+    dealing = Dealing(
+        batching=batching,
+        retry_failed=retry_failed,
+        max_failures_in_a_row=max_failures_in_a_row,
+        on_progress=on_progress,
+    )
+    return deal(run, crew, asked, dealing, begin)
+
+
+def deal(
+    run: RunDirectory,
+    crew: Crew,
+    asked: Sequence[Sequence[Ask]],
+    dealing: Dealing,
+    begin: Callable[[], None] = lambda: None,
+) -> Progress:
+    """Have a crew answer and ground everything that a run directory still lacks.
+
+    Args:
+        run: The run directory that holds the samples and receives the results.
+        crew: Who does the work.
+        asked: What is asked, sample by sample; see `asks`.
+        dealing: How the work is dealt.
+        begin: Called once the run is locked.
+
+    Returns:
+        The final state of the work of this process.
+
+    Raises:
+        RunError: As for `collect`, or if the crew has no workers.
+    """
+    batches = [[ask for group in groups for ask in group] for groups in dealing.batching.cut(asked)]
+    infix = dealing.batching.file_infix
     with (
         run.locked(infix),
         run_log(run, "collect", infix) as log,
@@ -127,38 +178,65 @@ def collect(
         run.appender("candidates", infix) as candidates,
     ):
         run.check_unchanged()
-        if isinstance(model, KeepsLog):
-            model.log_in(run.path)
-        streak = Streak(max_failures_in_a_row)
-        writer = _Writer(
-            run,
-            answers,
-            candidates,
-            batches,
-            retry_failed=retry_failed,
-            on_write=on_progress,
-            log=log,
-        )
+        begin()
+        streak = Streak(dealing.max_failures_in_a_row)
+        writer = _Writer(run, (answers, candidates), batches, dealing, crew, log)
+        units: list[Unit] = []
+        of_unit: dict[int, list[Ask]] = {}
         for batch in batches:
-            loaded = _load_images(batch, writer) if writer.lacks_any(batch) else []
-            images = [image for image, own in loaded for _ in own.prompts]
-            flat = [(own.sample, prompt) for _, own in loaded for prompt in own.prompts]
-            replies = ask(model, images, [p for _, p in flat], decoding)
-            for image, (sample, prompt), answer in zip(images, flat, replies, strict=True):
-                if not writer.lacks(sample.id, prompt.protocol):
-                    continue
-                if answer.error is not None:
-                    records = _failure(prompt, answer.error)
-                else:
-                    seed = run.config.seed
-                    candidates = _ground(image, prompt, answer, grounder, segmenter, seed)
-                    records = _storable(_answer_record(prompt, answer), candidates, prompt)
-                writer.write(*records)
-                streak.note(*records)
+            if writer.lacks_any(batch):
+                unit = _unit(batch, writer, dealing)
+                units.append(unit)
+                of_unit[id(unit)] = batch
+        for outcome in crew.deal(units):
+            if outcome.failure is not None:
+                prompts = [prompt for own in of_unit[id(outcome.unit)] for prompt in own.prompts]
+                for prompt in prompts:
+                    if writer.lacks(prompt.sample, prompt.protocol):
+                        writer.write([failure(prompt, outcome.failure)])
+                continue
+            if dealing.ships_files:
+                pairs = list(outcome.results)
+                writer.write(pairs)
+            else:
+                pairs = _written_one_by_one(outcome.results, writer)
+            for pair in pairs:
+                if pair.of_model:
+                    streak.note(pair.answer, pair.candidates)
             streak.check()
         final = writer.progress
         log.end(final.done, final.total, final.failed)
+        writer.end()
         return final
+
+
+def _written_one_by_one(pairs: Iterable[Pair], writer: _Writer) -> Iterator[Pair]:
+    for pair in pairs:
+        writer.write([pair])
+        yield pair
+
+
+def _unit(batch: Sequence[Ask], writer: _Writer, dealing: Dealing) -> Unit:
+    """Return a batch as a unit of work."""
+    needed: frozenset[Key] = frozenset(
+        (prompt.sample, prompt.protocol)
+        for own in batch
+        for prompt in own.prompts
+        if writer.lacks(prompt.sample, prompt.protocol)
+    )
+
+    def load() -> Batch:
+        written = None if dealing.give is None else dealing.give(batch, needed)
+        return Batch(batch, needed, read_files(batch) if dealing.ships_files else None, written)
+
+    first, last = batch[0].sample.id, batch[-1].sample.id
+    name = f"sample {first}" if first == last else f"samples {first} to {last}"
+    return Unit(name, load, sum(_cost(prompt) for own in batch for prompt in own.prompts))
+
+
+def _cost(prompt: Prompt) -> float:
+    """Return about how long a question takes, in tokens: a letter is short, a sentence is not."""
+    return (4.0 if prompt.protocol not in GROUNDED_PROTOCOLS else 100.0) + len(prompt.text) / 4
 
 
 class _Writer:
@@ -167,22 +245,20 @@ class _Writer:
     def __init__(
         self,
         run: RunDirectory,
-        answers: Appender,
-        candidates: Appender,
+        files: tuple[Appender, Appender],
         batches: Sequence[Sequence[Ask]],
-        *,
-        retry_failed: bool,
-        on_write: Callable[[Progress], None],
+        dealing: Dealing,
+        crew: Crew,
         log: RunLog,
     ) -> None:
-        self._answers, self._candidates = answers, candidates
-        self._on_write, self._log = on_write, log
+        self._answers, self._candidates = files
+        self._on_write, self._log, self._crew = dealing.on_progress, log, crew
         existing = {"answers": run.answers(), "candidates": run.candidates()}
         failed = {
             key for records in existing.values() for key, record in records.items() if record.error
         }
         has_answers = any(record.error is None for record in existing["answers"].values())
-        passed_over: set[Key] = failed if retry_failed or not has_answers else set()
+        passed_over: set[Key] = failed if dealing.retry_failed or not has_answers else set()
         keys: set[Key] = {
             (prompt.sample, prompt.protocol)
             for batch in batches
@@ -193,10 +269,14 @@ class _Writer:
         self._grounded: set[Key] = (keys & existing["candidates"].keys()) - passed_over
         self._failed: set[Key] = (keys & failed) - passed_over
         self._total = len(keys)
+        self._file = ProgressFile(run.path, dealing.batching.file_infix, len(self._answered))
 
     @property
     def progress(self) -> Progress:
-        return Progress(len(self._answered), self._total, len(self._failed))
+        state = self._crew.state()
+        return Progress(
+            len(self._answered), self._total, len(self._failed), state.workers, state.lost
+        )
 
     def lacks(self, sample: str, protocol: Protocol) -> bool:
         key = (sample, protocol)
@@ -208,18 +288,26 @@ class _Writer:
             self.lacks(prompt.sample, prompt.protocol) for own in batch for prompt in own.prompts
         )
 
-    def write(self, answer: AnswerRecord, candidates: CandidateRecord | None) -> None:
-        if candidates is not None and candidates.key not in self._grounded:
-            self._candidates.append(candidates.to_json())
-            self._grounded.add(candidates.key)
-            self._note_failure(candidates)
-        if answer.key not in self._answered:
-            self._answers.append(answer.to_json())
-            self._answered.add(answer.key)
-            self._note_failure(answer)
+    def write(self, pairs: Sequence[Pair]) -> None:
+        """Write the records of some questions, flushed to disk together."""
+        candidates = [c for _, c, _ in pairs if c is not None and c.key not in self._grounded]
+        self._candidates.append(*(record.to_json() for record in candidates))
+        for record in candidates:
+            self._grounded.add(record.key)
+            self._note_failure(record)
+        answers = [answer for answer, _, _ in pairs if answer.key not in self._answered]
+        self._answers.append(*(record.to_json() for record in answers))
+        for record in answers:
+            self._answered.add(record.key)
+            self._note_failure(record)
         progress = self.progress
         self._log.progress(progress.done, progress.total, progress.failed)
+        self._file.note(progress)
         self._on_write(progress)
+
+    def end(self) -> None:
+        """Say in the file of progress that this process has ended its work."""
+        self._file.end(self.progress)
 
     def _note_failure(self, record: AnswerRecord | CandidateRecord) -> None:
         if record.error is not None and record.key not in self._failed:
@@ -227,173 +315,46 @@ class _Writer:
             self._log.failure(record.sample, record.protocol, record.error)
 
 
-def asks(run: RunDirectory, model: Model) -> list[list[Ask]]:
+def asks(
+    run: RunDirectory, templates: PromptTemplates, reword: Reword | None = None
+) -> list[list[Ask]]:
     """Return what is asked, sample by sample, the variants of a sample together with it.
 
     Args:
         run: The run directory that holds the samples.
-        model: The model that answers.
+        templates: How the model is asked.
+        reword: Returns the prompt that is asked in place of another; None to ask as built.
     """
     variants: dict[str, list[VariedSample]] = {}
     for id, varied in run.varied.items():
         variants.setdefault(id.removesuffix(f"@{varied.variant}"), []).append(varied)
     groups: list[list[Ask]] = []
     for sample in run.samples.values():
-        group = [Ask(sample, _prompts(sample, run.config.protocols, model))]
+        group = [Ask(sample, _prompts(sample, run.config.protocols, templates))]
         for varied in variants.get(sample.id, ()):
-            group.append(Ask(varied.sample, _varied_prompts(varied, run, model), varied.change))
-        if isinstance(model, RewordsPrompts):
-            group = [replace(own, prompts=[model.reword(p) for p in own.prompts]) for own in group]
+            group.append(Ask(varied.sample, _varied_prompts(varied, run, templates), varied.change))
+        if reword is not None:
+            group = [replace(own, prompts=[reword(p) for p in own.prompts]) for own in group]
         if group := [own for own in group if own.prompts]:
             groups.append(group)
     return groups
 
 
-def _prompts(sample: Sample, protocols: Iterable[Protocol], model: Model) -> list[Prompt]:
-    built = (build_prompt(sample, protocol, model.templates) for protocol in protocols)
+def _prompts(
+    sample: Sample, protocols: Iterable[Protocol], templates: PromptTemplates
+) -> list[Prompt]:
+    built = (build_prompt(sample, protocol, templates) for protocol in protocols)
     return [prompt for prompt in built if prompt is not None]
 
 
-def _varied_prompts(varied: VariedSample, run: RunDirectory, model: Model) -> list[Prompt]:
+def _varied_prompts(
+    varied: VariedSample, run: RunDirectory, templates: PromptTemplates
+) -> list[Prompt]:
     """Return the prompts of the protocols that a variant changes."""
     changed = protocols_of(varied.variant.kind)
     built = (
-        varied.templates.build(varied.sample, protocol, model.templates)
+        varied.templates.build(varied.sample, protocol, templates)
         for protocol in run.config.protocols
         if protocol in changed
     )
     return [prompt for prompt in built if prompt is not None]
-
-
-def _load_images(batch: Sequence[Ask], writer: _Writer) -> list[tuple[Image.Image, Ask]]:
-    """Load the images of a batch; record a failure for each that cannot be used.
-
-    A sample and the variants that leave its image as it is get the same object, so that a model can
-    read it once.
-    """
-    loaded: list[tuple[Image.Image, Ask]] = []
-    files: dict[Path, Image.Image] = {}
-    for own in batch:
-        path = own.sample.image
-        try:
-            if path not in files:
-                files[path] = load_image(path)
-            image = files[path] if own.change is None else own.change.apply(files[path])
-            if (image.height, image.width) != own.sample.size:
-                raise DataError(
-                    f"{path} is {image.height} x {image.width} pixels, its annotation "
-                    f"{own.sample.size[0]} x {own.sample.size[1]} (height x width)."
-                )
-        except DataError as error:
-            for prompt in own.prompts:
-                if writer.lacks(own.sample.id, prompt.protocol):
-                    writer.write(*_failure(prompt, str(error)))
-        else:
-            loaded.append((image, own))
-    return loaded
-
-
-def _failure(prompt: Prompt, reason: str) -> tuple[AnswerRecord, CandidateRecord | None]:
-    answer = AnswerRecord(prompt.sample, prompt.protocol, prompt.text, error=reason)
-    if prompt.protocol not in GROUNDED_PROTOCOLS:
-        return answer, None
-    return answer, CandidateRecord(prompt.sample, prompt.protocol, error=reason)
-
-
-def _storable(
-    answer: AnswerRecord, candidates: CandidateRecord | None, prompt: Prompt
-) -> tuple[AnswerRecord, CandidateRecord | None]:
-    """Return the records; a recorded failure if they hold what no JSON file can."""
-    for record in (answer, candidates):
-        try:
-            json.dumps(None if record is None else record.to_json(), ensure_ascii=False).encode()
-        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-            return _failure(prompt, f"The answer cannot be stored: {describe(error)}")
-    return answer, candidates
-
-
-def _answer_record(prompt: Prompt, answer: Answer) -> AnswerRecord:
-    return AnswerRecord(
-        prompt.sample,
-        prompt.protocol,
-        prompt.text,
-        answer.text,
-        answer.token_ids,
-        answer.spans,
-        None if answer.masks is None else len(answer.masks),
-        thoughts=answer.thoughts,
-        ended=answer.ended,
-        doubtful=answer.doubtful,
-        left_out=answer.left_out,
-    )
-
-
-def _ground(
-    image: Image.Image,
-    prompt: Prompt,
-    answer: Answer,
-    grounder: Grounder | None,
-    segmenter: AnySegmenter | None,
-    seed: int,
-    *,
-    again: bool = True,
-) -> CandidateRecord | None:
-    sample, protocol = prompt.sample, prompt.protocol
-    if protocol not in GROUNDED_PROTOCOLS:
-        return None
-    if grounder is None:
-        return CandidateRecord(sample, protocol)
-    try:
-        candidates = grounder.ground(image, answer)
-        rng = np.random.default_rng([seed, zlib.crc32(sample.encode()), protocol])
-        points = max(len(by_prompt(candidates)), 1)
-        chance = (
-            []
-            if segmenter is None or not takes_points(segmenter)
-            else random_candidates(image, segmenter, points, rng)
-        )
-    except ENDS_THE_RUN:
-        raise
-    except Exception as error:
-        reason = describe(error)
-        if is_device_lost(error):
-            reason = f"{LOST} {reason}"
-        release_memory(error)
-        if is_out_of_memory(error) and again:
-            return _ground(image, prompt, answer, grounder, segmenter, seed, again=False)
-        return CandidateRecord(sample, protocol, error=reason)
-    return CandidateRecord(sample, protocol, tuple(candidates), tuple(chance))
-
-
-def random_candidates(
-    image: Image.Image, segmenter: Segmenter, points: int, rng: np.random.Generator
-) -> list[Candidate]:
-    """Segment at uniformly random points of the image: what chance finds.
-
-    Args:
-        image: An RGB image.
-        segmenter: The segmenter that also draws the masks of the answers.
-        points: Number of points.
-        rng: Generator of the points.
-
-    Returns:
-        The masks of all points, those of one point together.
-    """
-    positions = [
-        (float(x), float(y))
-        for x, y in zip(
-            rng.uniform(0, image.width, points), rng.uniform(0, image.height, points), strict=True
-        )
-    ]
-    output = segmenter.segment(image, points=positions)
-    return [
-        Candidate(
-            mask=Mask.from_array(mask),
-            point=point,
-            score=float(score),
-            index=index,
-            source="random",
-        )
-        for point, masks, scores in zip(positions, output.masks, output.scores, strict=True)
-        for index, (mask, score) in enumerate(zip(masks, scores, strict=True))
-    ]

@@ -90,14 +90,16 @@ class Appender:
         except OSError as error:
             raise _write_error(path, error) from error
 
-    def append(self, value: dict[str, Any]) -> None:
-        """Write one line; on failure the file is as it was before.
+    def append(self, *values: dict[str, Any]) -> None:
+        """Write a line for each value, all at once; on failure the file is as it was before.
 
         Raises:
             RunError: If the disk is full or the file cannot be written.
             DataError: If a number is NaN or infinite, which no reader would take.
         """
-        line = _encoded(value)
+        line = b"".join(_encoded(value) for value in values)
+        if not line:
+            return
         try:
             written = 0
             while written < len(line):

@@ -18,7 +18,7 @@ from pixfoundation.models.base import (
     ReadsAnswers,
 )
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.runs.answer_sources import AnswerSource
+from pixfoundation.runs.answer_sources import CarriedAnswers
 from pixfoundation.types import Answer, Prompt
 
 LETTER = 2
@@ -35,33 +35,25 @@ class Looking:
         source: Where the answers come from.
     """
 
-    def __init__(self, model: Model, source: AnswerSource) -> None:
+    def __init__(self, model: Model, source: CarriedAnswers) -> None:
         """Join them.
 
         Raises:
             DataError: If the model cannot read answers.
         """
         if not isinstance(model, ReadsAnswers):
-            raise DataError(
-                f"The model {model.name!r} cannot read the answers of others: it has no `read`. "
-                "Models of transformers and Cambrian-1 can. Leave `answers` out, so that it "
-                "answers itself."
-            )
+            raise cannot_read(model.name)
         self.name: str = model.name
         self.capabilities: frozenset[Capability] = model.capabilities
         self.templates: PromptTemplates = model.templates
         self.source = source
         self._model, self._reader = model, model
 
-    def reword(self, prompt: Prompt) -> Prompt:
-        """Return the prompt that the answer was given to."""
-        return self.source.reword(prompt)
-
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
         """Return the answers of the source with the model's attention; see `Model.answer`."""
-        written = self.source.give(images, prompts, decoding)
+        written = self.source.give(prompts)
         answers: dict[int, Answer] = {}
         for attention in (True, False):
             places = [
@@ -94,3 +86,11 @@ class Looking:
 def _kept(answer: Answer, written: GivenAnswer) -> Answer:
     """Return an answer that ends as it was written: what is not known stays so."""
     return answer if answer.error is not None else replace(answer, ended=written.ended)
+
+
+def cannot_read(name: str) -> DataError:
+    """Return the error for a model that cannot read the answers of others."""
+    return DataError(
+        f"The model {name!r} cannot read the answers of others: it has no `read`. Models of "
+        "transformers and Cambrian-1 can. Leave `answers` out, so that it answers itself."
+    )

@@ -1,0 +1,69 @@
+"""Workers and models with known behaviour, for tests of engines; importable by Ray's workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pixfoundation.types import Answer
+from tests.doubles import BrightModel
+
+
+@dataclass(frozen=True)
+class Sleeper:
+    """Sleeps as many seconds as it is told, and returns them."""
+
+    version: int = 1
+
+    def describe(self):
+        return {"version": self.version}
+
+    def work(self, payload):
+        time.sleep(payload)
+        yield payload
+
+
+@dataclass(frozen=True)
+class SleeperFactory:
+    """Makes a `Sleeper`."""
+
+    def __call__(self):
+        return Sleeper()
+
+
+@dataclass
+class Fatal(BrightModel):
+    """Kills or hangs its process at one sample, as often as told; counts in a folder."""
+
+    folder: str = ""
+    sample: str = ""
+    times: int = 1
+    hangs: bool = False
+    name: str = "fatal"
+    asked: list = field(default_factory=list)
+
+    def answer(self, images, prompts, decoding):
+        if any(prompt.sample == self.sample for prompt in prompts):
+            marks = Path(self.folder)
+            done = len(list(marks.iterdir()))
+            if done < self.times:
+                (marks / str(done)).touch()
+                if self.hangs:
+                    time.sleep(600)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().answer(images, prompts, decoding)
+
+
+@dataclass
+class Slow(BrightModel):
+    """Takes a while for each question."""
+
+    seconds: float = 0.1
+    name: str = "bright"
+
+    def answer(self, images, prompts, decoding) -> list[Answer]:
+        time.sleep(self.seconds * len(prompts))
+        return super().answer(images, prompts, decoding)
