@@ -82,3 +82,17 @@ def listed(title: str, fields: Sequence[tuple[str, object]]) -> str:
     known = [(name, str(value)) for name, value in fields if value not in (None, "")]
     width = max((len(name) for name, _ in known), default=0)
     return "\n".join([title, *(f"  {name.ljust(width)}  {value}" for name, value in known)])
+
+
+def duration(seconds: float) -> str:
+    """Return a time in seconds, minutes or hours.
+
+    Example:
+        >>> duration(42.4), duration(600), duration(9000)
+        ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -62,6 +62,12 @@ COMMANDS = {
         "run_command",
         "Run a model over a dataset; the same command again continues where it stopped.",
     ),
+    "status": Listed(
+        "status",
+        "status_command",
+        "Say how far runs are: answers, rate, time left, workers, failures; from their files "
+        "alone.",
+    ),
     "score": Listed(
         "score",
         "score_command",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +21,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from pixfoundation.cli.printing import notes, without_control
+from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
     from pixfoundation.runs.collect import Progress
@@ -77,12 +81,62 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def progress_bar(title: str) -> Generator[Callable[[Progress], None]]:
-    """Show the bar of a run on standard error; yields what `collect` reports to."""
+def progress_bar(title: str, *, as_json: bool = False) -> Generator[Callable[[Progress], None]]:
+    """Show the bar of a run on standard error; yields what `collect` reports to.
+
+    Args:
+        title: What is done; printed as it is.
+        as_json: Whether lines of JSON are printed instead, at most one per second.
+    """
+    if as_json:
+        lines = _JsonLines()
+        try:
+            yield lines.report
+        finally:
+            lines.end()
+        return
     with counted_bar(title) as show:
 
         def report(progress: Progress) -> None:
-            failed = f"{progress.failed} failed" if progress.failed else ""
-            show(progress.done, progress.total, failed)
+            parts = [] if progress.workers is None else [counted(progress.workers, "worker")]
+            parts += [f"{progress.lost} lost"] if progress.lost else []
+            parts += [f"{progress.failed} failed"] if progress.failed else []
+            show(progress.done, progress.total, ", ".join(parts))
 
         yield report
+
+
+class _JsonLines:
+    """Prints the progress as lines of JSON on standard error."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self._began: int | None = None
+        self._pending: Progress | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Print the progress, if the last line is older than a second."""
+        if self._began is None:
+            self._began = progress.done - 1
+        self._pending = progress
+        if time.monotonic() - self._last >= 1.0:
+            self.end()
+
+    def end(self) -> None:
+        """Print what was not printed yet."""
+        progress, self._last = self._pending, time.monotonic()
+        if progress is None:
+            return
+        self._pending = None
+        seconds = self._last - self._start
+        rate = (progress.done - (self._began or 0)) / seconds if seconds > 0 else None
+        line = {
+            "done": progress.done,
+            "total": progress.total,
+            "failed": progress.failed,
+            "rate": rate,
+            "left": (progress.total - progress.done) / rate if rate else None,
+            "workers": progress.workers,
+            "lost": progress.lost,
+        }
+        print(json.dumps(line), file=sys.stderr, flush=True)

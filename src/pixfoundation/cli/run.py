@@ -103,6 +103,11 @@ def run_command(
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Print how much would be asked, and stop before loading a model."
     ),
+    log_json: bool = typer.Option(
+        False,
+        "--log-json",
+        help="Print the progress as lines of JSON to standard error instead of a bar.",
+    ),
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     attn: str | None = ATTN,
@@ -172,7 +177,7 @@ def run_command(
     chosen_engine = engine.load()
     parts = Recipe(model, model_options)
     own_segmenter = None if segmenter_name is None else Recipe(segmenter_name, given(device=device))
-    with progress_bar(f"{model} on {dataset}") as on_progress:
+    with progress_bar(f"{model} on {dataset}", as_json=log_json) as on_progress:
         run = api.evaluate(
             parts,
             data,

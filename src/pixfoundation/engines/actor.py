@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import platform
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ class Reply:
     """What a worker sends back.
 
     Attributes:
-        value: The results of a unit, or the description.
+        value: The results of a unit, or the description, pickled.
         error: What went wrong, in one sentence; None if nothing did.
         lost: Whether the worker cannot go on.
         fault: Whether the error is one of this package, about more than one unit.
@@ -25,7 +26,7 @@ class Reply:
         process: Number of the process.
     """
 
-    value: Any = None
+    value: bytes = b""
     error: str | None = None
     lost: bool = False
     fault: bool = False
@@ -47,22 +48,25 @@ class RayWorker:
         self._worker: Worker | None = None
 
     def describe(self) -> Reply:
-        """Make the worker and return what it says of itself."""
-        from ray import cloudpickle
+        """Make the worker and return its description."""
+        from importlib import import_module
+
+        cloudpickle: Any = import_module("ray.cloudpickle")
 
         try:
             factory: WorkerFactory = cloudpickle.loads(self._factory)
             self._worker = factory()
-            return self._reply(self._worker.describe())
+            return self._reply(cloudpickle.dumps(self._worker.describe()))
         except Exception as error:  # anything: a missing plug-in, folder, package, memory
             return self._reply(error=describe(error), fault=True)
 
-    def work(self, payload: Any) -> Reply:
-        """Do one unit."""
+    def work(self, payload: bytes) -> Reply:
+        """Do one unit, which is pickled, and return its pickled results."""
         if self._worker is None:
             return self._reply(error="The worker was never made.", lost=True)
         try:
-            return self._reply(list(self._worker.work(payload)))
+            results = list(self._worker.work(pickle.loads(payload)))
+            return self._reply(pickle.dumps(results, pickle.HIGHEST_PROTOCOL))
         except WorkerLostError as error:
             return self._reply(error=str(error), lost=True)
         except PixFoundationError as error:
@@ -70,5 +74,5 @@ class RayWorker:
         except Exception as error:  # what the worker itself does not take into account
             return self._reply(error=describe(error))
 
-    def _reply(self, value: Any = None, **fields: Any) -> Reply:
+    def _reply(self, value: bytes = b"", **fields: Any) -> Reply:
         return Reply(value, host=platform.node(), process=os.getpid(), **fields)

@@ -79,7 +79,7 @@ class Crew(Protocol):
     """Workers that are ready for work."""
 
     def describe(self) -> Any:
-        """Return what the workers say of themselves; waits for the first one."""
+        """Return the description of the workers; waits for the first one."""
         ...
 
     def deal(self, units: Sequence[Unit]) -> Iterator[Outcome]:

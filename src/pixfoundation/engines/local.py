@@ -37,7 +37,7 @@ class Alone:
         self.worker = worker
 
     def describe(self) -> Any:
-        """Return what the worker says of itself."""
+        """Return the description of the worker."""
         return self.worker.describe()
 
     def deal(self, units: Sequence[Unit]) -> Iterator[Outcome]:

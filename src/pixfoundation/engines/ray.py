@@ -7,6 +7,7 @@ gives its units back, and what kills its worker twice becomes a recorded failure
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,20 +81,17 @@ class RayEngine:
             PrerequisiteError: If Ray is not installed, or no node has room for a worker.
             RunError: If the cluster cannot be reached.
         """
-        from pixfoundation.engines.ray_crew import RayCrew
+        from pixfoundation.engines.supervisor import SupervisedCrew
 
         ray = import_ray()
-        own = not ray.is_initialized()
-        if own:
-            connect(ray, self.address)
-        crew = RayCrew(ray, self, factory)
+        address = self.address
+        if ray.is_initialized():  # the program is connected: go where it is
+            address = ray.get_runtime_context().gcs_address
+        crew = SupervisedCrew(self, ray.cloudpickle.dumps(factory), address)
         try:
-            crew.check_room()
             yield crew
         finally:
             crew.close()
-            if own:
-                ray.shutdown()
 
 
 def import_ray() -> Any:
@@ -121,13 +119,16 @@ def connect(ray: Any, address: str | None) -> None:
     Raises:
         RunError: If there is none, or it is of another version.
     """
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "include_dashboard": None,
-    }
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None and not os.environ.get("RAY_ADDRESS"):
+        quiet["include_dashboard"] = False
     try:
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError:
+            if address is not None or os.environ.get("RAY_ADDRESS"):
+                raise
+            ray.init(address="local", **quiet)  # what is left of an earlier cluster was found
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = "on this machine" if address in (None, AUTO) else f"at {address}"
         words = " ".join(str(error).split())[:300]

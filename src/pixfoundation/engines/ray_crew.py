@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pixfoundation.engines.actor import RayWorker, Reply
-from pixfoundation.engines.base import CrewState, Outcome, Unit, WorkerFactory
+from pixfoundation.engines.base import CrewState, Outcome, Unit
 from pixfoundation.engines.room import Room
 from pixfoundation.errors import PrerequisiteError, RunError
 from pixfoundation.wording import counted
@@ -30,7 +31,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SHORT_WAIT = 0.01
 """Longest wait for a result while a worker is idle and its unit is still being read."""
 READERS = 8
-"""Number of units whose files are read at the same time."""
+"""Number of units that are asked for at the same time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,16 +74,23 @@ class _Member:
 class RayCrew:
     """Actors of one run."""
 
-    def __init__(self, ray: Any, engine: RayEngine, factory: WorkerFactory) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        engine: RayEngine,
+        factory: bytes,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start nothing yet.
 
         Args:
             ray: The module, connected.
             engine: The settings.
-            factory: Makes a worker in each process.
+            factory: Pickled factory that makes a worker in each process.
+            on_turn: Called at least about every half second while work is dealt.
         """
         self._ray, self._engine = ray, engine
-        self._factory: bytes = ray.cloudpickle.dumps(factory)
+        self._factory, self._on_turn = factory, on_turn
         self._room = Room(ray, engine)
         self._members: list[_Member] = []
         self._description: Any = None
@@ -106,7 +114,7 @@ class RayCrew:
         self._room.check()
 
     def describe(self) -> Any:
-        """Return what the first worker that is ready says of itself.
+        """Return the pickled description of the first worker that is ready.
 
         Raises:
             RunError: If a worker cannot be made.
@@ -116,6 +124,7 @@ class RayCrew:
             self._recruit()
             self._gather(SECONDS_BETWEEN_LOOKS)
             self._check_patience(since)
+            self._on_turn()
         return self._description
 
     def state(self) -> CrewState:
@@ -123,7 +132,7 @@ class RayCrew:
         return CrewState(sum(member.ready for member in self._members), self._lost)
 
     def deal(self, units: Sequence[Unit]) -> Iterator[Outcome]:
-        """Have units done, those that cost most first; see `Crew`."""
+        """Have units done, those that cost most first; yields their pickled results."""
         self._waiting = deque(sorted(units, key=lambda unit: -unit.cost))
         since = time.monotonic()
         with ThreadPoolExecutor(READERS, thread_name_prefix="pixfoundation-reader") as readers:
@@ -137,6 +146,7 @@ class RayCrew:
                     if any(member.ready for member in self._members):
                         since = time.monotonic()
                     self._check_patience(since)
+                    self._on_turn()
                     yield from self._take_outcomes()
                 yield from self._take_outcomes()
             finally:
@@ -154,13 +164,13 @@ class RayCrew:
 
     def _recruit(self) -> None:
         """Ask for as many workers as are wanted."""
-        wanted = self._room.wanted()
+        requested = self._room.wanted()
         if self._described:  # before that, whether a worker can be made at all is not known
             units = len(self._waiting) + sum(len(member.dealt) for member in self._members)
-            wanted = min(wanted, max(units, len(self._members), 1))
+            requested = min(requested, max(units, len(self._members), 1))
         else:
-            wanted = 1
-        while len(self._members) < wanted:
+            requested = 1
+        while len(self._members) < requested:
             actor = self._ray.remote(**self._room.options())(RayWorker).remote(self._factory)
             self._members.append(_Member(actor, actor.describe.remote(), time.monotonic()))
 
@@ -180,10 +190,12 @@ class RayCrew:
         self._deaths_while_loading = 0
         if not self._described:
             self._description, self._described = reply.value, True
-        elif reply.value != self._description:
+            return
+        own, first = pickle.loads(reply.value), pickle.loads(self._description)
+        if own != first:
             raise RunError(
                 f"A worker on {reply.host} has other weights, options or versions than the first "
-                f"one: {reply.value} there, {self._description} here. Give all machines the same."
+                f"one: {own} there, {first} before. Give all machines the same."
             )
 
     def _lose(self, member: _Member, reason: str, *, blame: bool = True) -> None:
@@ -291,10 +303,10 @@ class RayCrew:
             time.sleep(min(seconds, SHORT_WAIT))
             return
         references = list(owners)
-        there, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
-        if there:
-            there, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-        for reference in there:
+        finished, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
+        if finished:
+            finished, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        for reference in finished:
             member = owners[reference]
             if member not in self._members:
                 continue  # lost a moment ago
@@ -324,7 +336,7 @@ class RayCrew:
         if following is not None:
             following.began = time.monotonic()
         if reply.error is None:
-            self._outcomes.append(Outcome(dealt.unit, iter(reply.value)))
+            self._outcomes.append(Outcome(dealt.unit, iter((reply.value,))))
         else:
             self._outcomes.append(Outcome(dealt.unit, iter(()), reply.error))
 

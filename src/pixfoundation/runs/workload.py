@@ -11,7 +11,7 @@ from pixfoundation.prompts import PromptTemplates, build_prompt
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import VariantPlan
 from pixfoundation.variants.plan import protocols_of
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, duration
 
 _SPEED = re.compile(r", ([0-9.]+(?:e[+-]?\d+)?) per second")
 
@@ -45,7 +45,7 @@ class Workload:
         if self.skipped:
             text += f" ({counted(self.skipped, 'variant')} left out)"
         if speed:
-            return f"{text}: about {_duration(total / speed)} at {speed:.3g} answers per second."
+            return f"{text}: about {duration(total / speed)} at {speed:.3g} answers per second."
         return f"{text}. The progress bar estimates the time from the first answers on."
 
 
@@ -91,11 +91,3 @@ def speed_of(run: Path) -> float | None:
         return None
     speeds = [float(match) for match in _SPEED.findall(text)]
     return speeds[-1] if speeds and speeds[-1] > 0 else None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
