@@ -1,4 +1,4 @@
-"""Measure what the ports of UniGR and UniPixel save: time of three protocols, and peak memory.
+"""Measure what the ports of UniGR, UniPixel and Sa2VA save: time of three protocols, peak memory.
 
     python perf/pixel_qwen.py unigr
     python perf/pixel_qwen.py all --tokens 64 --rounds 3 --out result.json
@@ -60,7 +60,33 @@ def load_qwen(name: str, folder: Path, tokens: int) -> Any:
     return model
 
 
-FAMILIES: dict[str, Callable[[str, Path, int], Any]] = {"unigr": load_qwen, "unipixel": load_qwen}
+def load_sa2va(name: str, folder: Path, tokens: int) -> Any:
+    """Write and load a random Sa2VA on InternVL of moderate size."""
+    from tests.models.common.sam2.tiny_sam2 import TinySam2
+    from tests.models.sa2va import tiny_sa2va as tiny
+
+    import pixfoundation as pf
+
+    sam = TinySam2(
+        width=32, blocks=(1, 2, 7, 2), heads=(1, 2, 4, 8), windows=(8, 4, 8, 4),
+        global_blocks=(5, 7, 9), background=7, side=512, channels=64,
+    )  # fmt: skip
+    tiny.HIDDEN, tiny.WIDTH, tiny.LAYERS = SIZES["width"], SIZES["mlp"], SIZES["layers"]
+    tiny.HEADS, tiny.GROUPS = 8, 2
+    tiny.VISION, tiny.VISION_LAYERS = SIZES["tower_width"], SIZES["tower_depth"]
+    tiny.VISION_WIDTH, tiny.VISION_HEADS = 2 * tiny.VISION, 4
+    tiny.save("internvl", folder, sam=sam)
+    model: Any = pf.load_model(str(folder), sam2_sizes=sam.given, device="cpu", dtype="float32")
+    # nothing ends an answer, so that both ways generate as many tokens
+    model.ending = replace(model.ending, stop_ids=frozenset(), stop_words=())
+    return model
+
+
+FAMILIES: dict[str, Callable[[str, Path, int], Any]] = {
+    "unigr": load_qwen,
+    "unipixel": load_qwen,
+    "sa2va": load_sa2va,
+}
 """How a family is written to a folder and loaded."""
 
 
@@ -103,6 +129,8 @@ def original_way(model: Any, image: Any, tokens: int) -> list[tuple[int, ...]]:
     import torch
 
     network = model.network
+    if not hasattr(network, "family"):
+        return original_way_of_sa2va(model, image, tokens)
     forced_reply = "Sure, [SEG]." if network.family.name == "UniGR" else None
     ids: list[tuple[int, ...]] = []
     with torch.inference_mode():
@@ -127,6 +155,30 @@ def original_way(model: Any, image: Any, tokens: int) -> list[tuple[int, ...]]:
                 chosen = last[new == network.seg_token_id]
             for state in chosen:
                 features = model._encode(image)
+                network.low_resolution_masks(features, network.mask_tokens(state[None]))
+    return ids
+
+
+def original_way_of_sa2va(model: Any, image: Any, tokens: int) -> list[tuple[int, ...]]:
+    """Answer in the same way with Sa2VA, whose query is the state at the token."""
+    import torch
+    from transformers import GenerationConfig
+
+    network = model.network
+    ids: list[tuple[int, ...]] = []
+    with torch.inference_mode():
+        for prompt in questions(model):
+            inputs = model.prompts.batch([image], [prompt.text]).inputs
+            config = GenerationConfig(
+                max_new_tokens=tokens, do_sample=False, output_hidden_states=True,
+                return_dict_in_generate=True,
+            )  # fmt: skip
+            output = network.mllm.generate(**inputs, generation_config=config)
+            new = output.sequences[0, inputs["input_ids"].shape[1] :]
+            last = torch.stack([step[-1][0, -1] for step in output.hidden_states[1:]])
+            ids.append(tuple(new.tolist()))
+            for state in last[new[:-1] == model.ending.seg]:
+                features = network.image_features(model.sam_pixels(image))
                 network.low_resolution_masks(features, network.mask_tokens(state[None]))
     return ids
 

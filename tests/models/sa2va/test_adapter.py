@@ -136,6 +136,8 @@ def test_masks_belong_to_the_phrase_before_them(made, loaded, kind):
     phrase, span = answer.masks[0].phrase, answer.masks[0].span
     assert phrase == "the red hat"
     assert answer.text[slice(*span)] == phrase
+    assert answer.masks[1].phrase == "the red hat"  # the words before it, without tags
+    assert answer.masks[1].span > span
     assert "[SEG]" not in answer.text
     assert "<p>" not in answer.text
     assert answer.masks[0].score is not None

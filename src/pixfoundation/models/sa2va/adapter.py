@@ -21,6 +21,7 @@ from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import no_sampling
 from pixfoundation.models.common.llama_tokens import Decoded
+from pixfoundation.models.common.qwen_pixel.phrases import words_before
 from pixfoundation.models.common.sam2.masks import Sam2Features
 from pixfoundation.models.common.sam2.pixels import squeezed
 from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrase_span
@@ -281,12 +282,9 @@ class Sa2vaModel:
             frame = layout.frame
             rows = written.rows[:, : frame.rows * frame.columns]
             trace = to_trace(rows, len(ids), frame)
-        tokens, seg = self.ending.tokens, self.ending.seg
+        tokens = self.ending.tokens
         text, spans = without_stop_word(*tokens.read(ids), self.ending.stop_words)
-        # A [SEG] that is the last id has no state, and no mask.
-        phrases = phrase_of_each_seg(ids[:-1], tokens, seg)
-        decoded = Decoded(text, spans)
-        own = [None] * written.asked + [phrase_span(phrase, decoded) for phrase in phrases]
+        own = [None] * written.asked + _phrases(ids, Decoded(text, spans), self.ending)
         masks = tuple(
             NativeMask(mask, span and text[slice(*span)], span, score)
             for (mask, score), span in zip(self.masks_of(image, written.states), own, strict=True)
@@ -296,3 +294,17 @@ class Sa2vaModel:
             return Answer(text, ids, spans, masks, trace=trace, ended=ended)
         unplaced = tuple(replace(mask, span=None) for mask in masks)
         return Answer(tokens.raw(ids).strip(), ids, masks=unplaced, trace=trace, ended=ended)
+
+
+def _phrases(ids: Sequence[int], decoded: Decoded, ending: Ending) -> list[tuple[int, int] | None]:
+    """Return for each `[SEG]` with a mask the characters of its phrase; None without a phrase.
+
+    A `<p> phrase </p>` since the previous `[SEG]` counts, else the words before it.
+    """
+    own = ids[:-1]  # a [SEG] that is the last id has no state, and no mask
+    tagged = phrase_of_each_seg(own, ending.tokens, ending.seg)
+    plain = words_before(decoded.text, own, decoded.spans[:-1], ending.seg)
+    return [
+        (words and words.span) if phrase is None else phrase_span(phrase, decoded)
+        for phrase, words in zip(tagged, plain, strict=True)
+    ]

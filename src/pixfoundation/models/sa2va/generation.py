@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pixfoundation.attention.capture import AttentionCapture, Heads
-from pixfoundation.models.common.states import StateRecorder
+from pixfoundation.models.common.qwen_pixel.states import StateRecorder
 from pixfoundation.models.sa2va.network import Sa2va
 from pixfoundation.models.sa2va.stop_words import StopWords
 from pixfoundation.models.sa2va.tokens import Tokens

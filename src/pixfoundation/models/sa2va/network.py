@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pixfoundation.models.common.qwen_pixel.states import NormSide, StateRecorder
 from pixfoundation.models.common.sam2.masks import (
     Sam2Features,
     best_masks,
@@ -32,7 +33,6 @@ from pixfoundation.models.common.sam2.masks import (
     encode_image,
     to_image_size,
 )
-from pixfoundation.models.common.states import NormSide, StateRecorder
 from pixfoundation.models.sa2va.settings import Kind, Settings
 
 if TYPE_CHECKING:
