@@ -27,7 +27,17 @@ class Keeper(Silent):
         self.states[layer] = states
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if not name.endswith("-window")])
+FAST = ("llava", "llava-gemma2", "qwen2_5_vl", "gemma3")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+        for name in FAMILIES
+        if not name.endswith("-window")
+    ],
+)
 def test_rows_and_states_of_every_family_equal_eager_attention(name):
     model = tiny(name)
     answer = answered(model)

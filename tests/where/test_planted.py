@@ -93,6 +93,7 @@ def test_right_and_wrong_answers_are_not_told_apart_where_all_are_right(analysis
     assert all(each["n_wrong"] == 0 and each["p"] is None for each in analysis.correctness.values())
 
 
+@pytest.mark.slow
 def test_right_answers_do_not_differ_from_wrong_ones_where_the_tile_decides(tmp_path):
     model = planted_model("tile")
     dataset = PlantedDataset(planted_samples(tmp_path / "images", 6, seed=7))
@@ -150,6 +151,7 @@ def test_analysing_without_kept_attention_says_what_to_do(tmp_path, run):
 # ---- compare readings ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_readings_are_compared_from_one_run_with_chance(run):
     directory, model = run
     chosen = load_readings(
@@ -173,6 +175,7 @@ def test_readings_are_compared_from_one_run_with_chance(run):
     assert again.to_json() == comparison.to_json()
 
 
+@pytest.mark.slow
 def test_the_oracle_of_attention_is_that_of_the_run(run):
     from pixfoundation import score
 
