@@ -49,17 +49,23 @@ def sensitivity_command(
       pixfoundation sensitivity runs/llava runs/cambrian --format latex
     """
     from pixfoundation.report.sensitivity_tables import render
+    from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.sensitivity.runs import measure_sensitivity
+    from pixfoundation.sensitivity.worst import worst_samples
 
-    summaries = [measure_sensitivity(run, options) for run in runs]
+    records = [RunRecords.of(run) for run in runs]
+    summaries = [measure_sensitivity(own, options) for own in records]
     if out is not None:
         from pixfoundation.report.sensitivity_figures import write_figures
 
         paths = write_figures(summaries, out)
         notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
     if as_json:
-        data = [each.to_json() for each in summaries]
+        data = [
+            {**each.to_json(), "worst_samples": [w.to_json() for w in worst_samples(each, own)]}
+            for each, own in zip(summaries, records, strict=True)
+        ]
         ranks = [ranking.to_json() for ranking in rankings(summaries)]
         print_json(data[0] if len(data) == 1 else {"runs": data, "rankings": ranks})
     elif format is not None:
@@ -100,17 +106,8 @@ def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     console.print_table(table)
     console.print_prose(NOTE, style="dim")
     for summary in summaries:
-        for kind, reasons in summary.skipped.items():
-            for reason, count in reasons.items():
-                console.print_prose(
-                    f"{summary.name}, {kind}: {counted(count, 'variant')} left out: {reason}.",
-                    style="dim",
-                )
-        for kind, count in summary.unaltered.items():
-            console.print_prose(
-                f"{summary.name}, {kind}: {counted(count, 'variant')} left the sample as it was.",
-                style="dim",
-            )
+        for remark in summary.remarks():
+            console.print_prose(remark, style="dim")
     for ranking in rankings(summaries):
         console.print_prose(
             f"{ranking.measure} over {ranking.kind}: {ranking.first} is better than "

@@ -28,13 +28,14 @@ from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.gallery import build_gallery
 from pixfoundation.report.run_settings import run_settings
+from pixfoundation.report.sensitivity_section import build_section, measure_runs
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring import intervals
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.notes import completeness_notes
-from pixfoundation.scoring.options import ScoreOptions
+from pixfoundation.scoring.options import ScoreOptions, refuse_other_prompts
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
 from pixfoundation.scoring.settings import Settings
@@ -98,16 +99,21 @@ def write_report(
         The page's path.
 
     Raises:
-        DataError: If there are no runs, or the runs have no sample in common.
+        DataError: If there are no runs, or the runs have no sample in common; or if the options ask
+            for other prompts than the default, which are all shown.
         RunError: If the folder cannot be written.
     """
     if not runs:
         raise DataError("A report needs at least one run, but `runs` is empty.")
+    refuse_other_prompts(options, "The report")
     records = [RunRecords.of(run) for run in runs]
     names = run_names([each.run for each in records])
     options = options or ScoreOptions()
     scores = [score(each, options) for each in records] if scores is None else scores
-    gallery = build_gallery(records, scores, names, None if data_root is None else Path(data_root))
+    summaries = measure_runs(records, names, options)
+    root = None if data_root is None else Path(data_root)
+    gallery = build_gallery(records, scores, names, root, summaries)
+    sensitivity = build_section(records, summaries)
     template = _environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
     _write(
@@ -123,6 +129,11 @@ def write_report(
             data=embed_json(gallery.index),
             blocks=gallery.blocks,
             figures=_figures(records, names, options.conventions.emergence),
+            sensitivity=sensitivity,
+            sensitivity_figures=[
+                {"source": _data_url(own.plot), "alt": own.alt, "caption": own.caption}
+                for own in (sensitivity.figures if sensitivity else ())
+            ],
             runs=[
                 _summary(each.run, name, own)
                 for each, name, own in zip(records, names, scores, strict=True)

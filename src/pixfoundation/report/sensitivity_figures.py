@@ -113,7 +113,10 @@ def flip_matrix(run: Sensitivity) -> Plot:
     names = [run.default.samples[i].id for i in order]
     step = max(len(names) // 30, 1)
     axis.set_yticks(range(0, len(names), step), names[::step], fontsize=6)
-    axis.set_xticks([t for t, _ in ticks], [t for _, t in ticks], fontsize=7, rotation=35)
+    axis.set_xticks(
+        [t for t, _ in ticks], [t for _, t in ticks], fontsize=7, rotation=60, ha="right",
+        rotation_mode="anchor",
+    )  # fmt: skip
     axis.set_ylabel("sample", fontsize=9)
     axis.set_title(
         f"{_name(run.name)}: dark where a variant changes the outcome"

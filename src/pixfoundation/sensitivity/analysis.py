@@ -30,6 +30,7 @@ from pixfoundation.sensitivity.statistics import (
     worse_than_default,
 )
 from pixfoundation.variants import Variant, kinds
+from pixfoundation.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -161,6 +162,7 @@ class Sensitivity:
         name: Name of the run.
         dataset: Name of the dataset.
         default: Scores under the default prompt.
+        varied: Scores under each variant, without intervals.
         summaries: One per kind and measure.
         paired: Spread of S, Grove and the failure split, by kind.
         lines: Paired scores under the default prompt and each variant.
@@ -172,6 +174,7 @@ class Sensitivity:
     name: str
     dataset: str
     default: Scores
+    varied: Mapping[Variant, Scores]
     summaries: tuple[KindSummary, ...]
     paired: tuple[PairedSummary, ...]
     lines: tuple[VariantLine, ...]
@@ -246,6 +249,29 @@ class Sensitivity:
 
         return cells_frame(self)
 
+    def remarks(self) -> list[str]:
+        """Say which variants are left out and why, which change nothing, and what is missing."""
+        remarks = [
+            f"{self.name}, {kind}: {counted(count, 'variant')} left out: {reason}."
+            for kind, reasons in self.skipped.items()
+            for reason, count in reasons.items()
+        ]
+        remarks += [
+            f"{self.name}, {kind}: {counted(count, 'variant')} left the sample as it was."
+            for kind, count in self.unaltered.items()
+        ]
+        return remarks
+
+    def by_sample(self) -> list[KindSummary]:
+        """Return the summaries whose items are samples, of answers and of the leading selector."""
+        return [
+            summary
+            for summary in self.summaries
+            if not summary.measure.by_pair
+            and summary.measure.selector in (None, self.default.selector)
+            and not getattr(kinds.get(summary.kind), "control", False)
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Return all numbers as plain JSON data; fractions run from 0 to 1."""
         return {
@@ -303,6 +329,7 @@ def summarise(
         default.name,
         default.dataset,
         default,
+        varied,
         tuple(summaries),
         tuple(
             summary

@@ -23,6 +23,7 @@ function block(sample) {
 }
 
 async function unpack(sample) {
+  if (sample.base) return unpackVariant(sample);
   const place = "block-" + data.samples.indexOf(sample);
   if (!$(place)) await parsed;
   const bytes = Uint8Array.from(atob($(place).textContent), (letter) => letter.charCodeAt(0));
@@ -32,6 +33,42 @@ async function unpack(sample) {
   for (const run of found.runs) for (const drawn of Object.values(run)) for (const candidate of drawn.candidates) candidate.map = drawn.phrases[candidate.phrase]?.map;
   found.picture = await image.decode().then(() => image, () => null);
   return found;
+}
+
+// A sample under another prompt: what differs from the sample itself. Protocols that the variant does not change stay.
+const under = new Map();
+function at(sample, variant) {
+  const base = sample.base ?? sample, entry = base.varied?.[variant];
+  if (!variant) return base;
+  if (!entry) return null;
+  const key = base.id + "\n" + variant;
+  if (!under.has(key)) under.set(key, { ...base, absent: undefined, ...(entry.size ? {} : { absent: base.absent }), ...entry, base, variant, searched: undefined,
+    runs: base.runs.map((run, r) => ({ ...run, ...entry.runs[r] })) });
+  return under.get(key);
+}
+
+async function unpackVariant(sample) {
+  const base = await block(sample.base), own = base.varied[sample.variant];
+  const found = { ...base, truth: "truth" in own ? own.truth : base.truth, runs: base.runs.map((run, r) => ({ ...run, ...own.runs[r] })) };
+  if (own.change && base.picture) found.picture = changed(base.picture, own.change, sample);
+  if ("image" in own) {
+    const image = new Image();
+    image.src = own.image;
+    found.picture = await image.decode().then(() => image, () => null);
+  }
+  return found;
+}
+
+// The change of an image, made on the picture of the sample: a box that stays or is black, a mirror image, a rotation.
+function changed(picture, change, sample) {
+  const [height, width] = sample.shown, canvas = element("canvas", { width, height }), ink = canvas.getContext("2d");
+  const scale = picture.naturalWidth / sample.base.size[1], box = (change.crop ?? change.hide ?? []).map((side) => side * scale);
+  if (change.crop) { ink.drawImage(picture, box[0], box[1], box[2] - box[0], box[3] - box[1], 0, 0, width, height); return canvas; }
+  if (change.flip) { ink.translate(width, 0); ink.scale(-1, 1); }
+  if (change.rotate) { ink.fillRect(0, 0, width, height); ink.translate(width / 2, height / 2); ink.rotate(-change.rotate * Math.PI / 180); ink.translate(-width / 2, -height / 2); }
+  ink.drawImage(picture, 0, 0, width, height);
+  if (change.hide) ink.fillRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
+  return canvas;
 }
 
 // COCO's compressed run lengths: 6 bits a character, column-major, from the third run on as differences.
@@ -126,7 +163,7 @@ function outline(ink, canvas, inside, height, width, colour, thickness = 2.6) {
 }
 
 const percent = (value) => (value == null ? "–" : (100 * value).toFixed(0) + " %");
-const state = () => Object.fromEntries(["protocol", "run", "pattern", "vqa", "grounding", "selector", "search", "sort"].map((id) => [id, $(id).value]));
+const state = () => Object.fromEntries(["protocol", "run", "variant", "pattern", "vqa", "grounding", "selector", "search", "sort"].map((id) => [id, $(id).value]));
 const several = data.runs.length > 1;
 
 // Numbers of the runs that are shown and that the filters are about.
@@ -166,7 +203,16 @@ function textOf(sample) {
   return sample.searched;
 }
 
+const pool = (want) => (want.variant ? data.samples.map((sample) => at(sample, want.variant)).filter(Boolean) : data.samples);
+
+// Whether the outcome under the variant is another than under the default prompt.
+function turned(sample, want, of) {
+  return sample.base != null && runsOf(want).some((r) => of(sample.runs[r], r) !== of(sample.base.runs[r], r));
+}
+
 function matches(sample, want) {
+  if (want.vqa === "turned") return turned(sample, want, (run) => verdictsOf(run, want.protocol).join()) && matches(sample, { ...want, vqa: "" });
+  if (want.grounding === "turned") return turned(sample, want, (run, r) => groundingOf(run[want.protocol], selectorOf(r, want))) && matches(sample, { ...want, grounding: "" });
   const runs = runsOf(want).map((r) => sample.runs[r]);
   if (want.pattern && !Object.values(sample.tags).includes(want.pattern)) return false;
   if (want.vqa && !fits(want.vqa, runs.map((run) => verdictsOf(run, want.protocol)))) return false;
@@ -196,14 +242,14 @@ const watcher = new IntersectionObserver((entries) => {
 
 let cards = new Map(), shown = [], built = "";
 function refresh() {
-  const want = state(), layout = [want.protocol, want.run, want.selector].join();
+  const want = state(), layout = [want.protocol, want.run, want.selector, want.variant].join(), samples = pool(want);
   if (layout !== built) build(want);
   built = layout;
-  shown = data.samples.filter((sample) => matches(sample, want));
+  shown = samples.filter((sample) => matches(sample, want));
   const held = new Set(shown);
   for (const [sample, node] of cards) node.hidden = !held.has(sample);
   arrange(want);
-  $("count").textContent = `${shown.length} of ${data.samples.length} samples`;
+  $("count").textContent = `${shown.length} of ${samples.length} samples${want.variant ? ` under ${want.variant}` : ""}`;
   $("nothing").hidden = shown.length > 0;
 }
 
@@ -216,12 +262,13 @@ const meanIou = (sample, want) => {
 let arranged = "";
 function arrange(want) {
   const sign = { low: 1, high: -1 }[want.sort];
-  const worth = new Map(sign ? data.samples.map((sample) => [sample, meanIou(sample, want)]) : []);
+  const samples = pool(want);
+  const worth = new Map(sign ? samples.map((sample) => [sample, meanIou(sample, want)]) : []);
   const order = (a, b) => (worth.get(a) == null) - (worth.get(b) == null) || sign * (worth.get(a) - worth.get(b));
   if (sign) shown.sort(order);
   if (arranged === want.sort + built) return;
   arranged = want.sort + built;
-  const all = sign ? [...data.samples].sort(order) : data.samples;
+  const all = sign ? [...samples].sort(order) : samples;
   $("gallery").append(...all.map((sample) => cards.get(sample)));
 }
 
@@ -229,10 +276,10 @@ function arrange(want) {
 function csv() {
   const want = state(), names = data.selectors;
   const cell = (value) => `"${String(value ?? "").replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
-  const rows = [["sample", "run", "protocol", "expression", "absent", "question", "options", "correct", "answer", "verdict", "error", ...names.map((name) => `iou ${name}`), "tags"]];
+  const rows = [["sample", ...(data.variants ? ["prompt"] : []), "run", "protocol", "expression", "absent", "question", "options", "correct", "answer", "verdict", "error", ...names.map((name) => `iou ${name}`), "tags"]];
   for (const sample of shown) for (const r of runsOf(want)) {
     const answer = sample.runs[r][want.protocol];
-    rows.push([sample.id, data.runs[r].name, want.protocol, sample.expression, sample.absent ? "yes" : "", sample.question, sample.options.join(" | "), sample.answer,
+    rows.push([sample.id, ...(data.variants ? [want.variant || "default"] : []), data.runs[r].name, want.protocol, sample.expression, sample.absent ? "yes" : "", sample.question, sample.options.join(" | "), sample.answer,
       answer?.text, answer?.verdict, answer?.error, ...names.map((name) => answer?.ious[name]?.toFixed(4)), Object.entries(sample.tags).map((pair) => pair.join("=")).join("; ")]);
   }
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
@@ -246,25 +293,25 @@ function download() {
 
 // The address of an open sample: it opens again wherever the page lies.
 function remember(sample) {
-  const want = state(), parts = { sample: sample.id, protocol: want.protocol, selector: want.selector, ...(want.run && { run: want.run }) };
+  const want = state(), parts = { sample: sample.id, protocol: want.protocol, selector: want.selector, ...(want.run && { run: want.run }), ...(sample.variant && { variant: sample.variant }) };
   history.replaceState(null, "", "#" + new URLSearchParams(parts));
 }
 
 function recall() {
   const wanted = new URLSearchParams(location.hash.slice(1)), id = wanted.get("sample");
   if (id == null) return;
-  for (const name of ["protocol", "selector", "run"]) {
+  for (const name of ["protocol", "selector", "run", "variant"]) {
     const field = $(name), value = wanted.get(name);
     if (value != null && [...field.options].some((option) => option.value === value)) field.value = value;
   }
   for (const name of ["pattern", "vqa", "grounding", "search"]) $(name).value = "";
   refresh();
-  open(shown.findIndex((sample) => sample.id === id));
+  if (shown.some((sample) => sample.id === id)) open(shown.findIndex((sample) => sample.id === id));
 }
 
 function build(want) {
   watcher.disconnect();
-  cards = new Map(data.samples.map((sample) => [sample, card(sample, want)]));
+  cards = new Map(pool(want).map((sample) => [sample, card(sample, want)]));
   $("gallery").classList.toggle("wide", runsOf(want).length > 1);
   $("gallery").replaceChildren(...cards.values());
 }
@@ -288,11 +335,19 @@ function card(sample, want) {
 }
 
 let current = 0, views = [], withTruth = true;
-async function open(i) {
+let asking = null;
+function open(i) {
   if (!shown[i]) return;
   current = i;
-  const sample = shown[i], want = state(), found = await block(sample);
-  if (shown[current] !== sample) return;
+  $("previous").disabled = i === 0;
+  $("next").disabled = i === shown.length - 1;
+  return show(shown[i]);
+}
+
+async function show(sample) {
+  asking = sample;
+  const want = state(), found = await block(sample);
+  if (asking !== sample) return;
   $("detail-title").textContent = `${sample.id} · ${sample.expression ?? "no expression"}`;
   const options = sample.options.map((text, k) => {
     const letter = "abcdefghijklmnopqrstuvwxyz"[k], correct = letter === sample.answer;
@@ -300,15 +355,30 @@ async function open(i) {
   });
   remember(sample);
   views = runsOf(want).map((r) => new View(sample, found.runs[r][want.protocol], r, want));
+  const slider = document.activeElement?.id === "slider";
   $("detail-body").replaceChildren(
+    ...prompts(sample, want),
     element("div", { className: "question" }, element("p", { textContent: sample.question ?? "" }), element("ul", {}, ...options)),
     ...(sample.absent ? [element("p", { className: "absent", textContent: "The object is not in this image: the right mask is an empty one." })] : []),
     element("div", { className: "sides" }, ...views.map((view) => view.box)));
-  $("previous").disabled = i === 0;
-  $("next").disabled = i === shown.length - 1;
   if (!$("detail").open) $("detail").showModal();
-  $("detail").scrollTop = 0;
+  if (slider) $("slider").focus();
+  else $("detail").scrollTop = 0;
   for (const view of views) view.first();
+}
+
+// The slider over the prompts of one sample, and what is asked.
+function prompts(sample, want) {
+  if (!data.variants) return [];
+  const base = sample.base ?? sample, names = ["", ...data.variants.filter((name) => base.varied[name])], place = names.indexOf(sample.variant ?? "");
+  const name = (variant) => variant || "default prompt";
+  const slider = element("input", { id: "slider", type: "range", min: 0, max: names.length - 1, value: place, ariaLabel: "Prompt", disabled: names.length < 2 });
+  slider.setAttribute("aria-valuetext", name(names[place]));
+  slider.oninput = () => show(at(base, names[slider.value]));
+  const changes = sample.base?.varied[sample.variant], asked = runsOf(want).map((r) => sample.runs[r][want.protocol]?.prompt).find((text) => text);
+  const same = changes && !changes.runs.some((run) => run[want.protocol]) ? " (this protocol is asked as by default)" : changes?.unaltered ? " (it leaves this sample as it was)" : "";
+  return [element("div", { className: "prompts" }, element("output", { textContent: `${name(names[place])}${same} · ${place + 1} of ${names.length}` }), slider,
+    element("p", { className: "asked", textContent: asked ?? "" }))];
 }
 
 // One run's answer in the dialog: its masks one at a time, by phrase.
@@ -341,7 +411,7 @@ class View {
       this.buttons.push(button);
       rows.get(candidate.phrase).append(button);
     });
-    const head = rows.size ? [element("p", { className: "note", textContent: `IoU of every mask, by noun phrase; ★ the best one (oracle)${["oracle", "none"].includes(this.selector) ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
+    const head = rows.size ? [element("p", { className: "note", textContent: `IoU of ${this.sample.variant ? "the chosen masks" : "every mask"}, by noun phrase; ★ the best one (oracle)${["oracle", "none"].includes(this.selector) ? "" : `, ✓ picked by ${this.selector}`}.` })] : [];
     return element("div", { className: "candidates" }, ...head, ...rows.values());
   }
 
@@ -448,12 +518,18 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (event.target.id === "slider" && event.key.startsWith("Arrow")) return;
   if (act) { event.preventDefault(); act(); }
 });
 
 const option = (value, text) => element("option", { value, textContent: text });
 $("protocol").append(...data.protocols.map((p) => option(p, ["", "1 question", "2 letter", "3 expression"][p])));
 $("protocol").value = data.protocols.includes(3) ? "3" : data.protocols[0];
+for (const name of data.variants ?? []) $("variant").append(option(name, name));
+if (data.variants) {
+  $("variant-label").hidden = false;
+  for (const id of ["vqa", "grounding"]) $(id).append(option("turned", "other than by default"));
+}
 $("run").append(...data.runs.map((run, r) => option(r, run.name)));
 // Where nothing leads, nothing is shown as chosen: an oracle or chance must be asked for.
 if (data.first === "none" && data.selectors.length) $("selector").append(option("none", "none: nothing chooses"));
@@ -471,7 +547,7 @@ $("close").onclick = () => $("detail").close();
 $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
 $("detail").addEventListener("close", () => { views = []; history.replaceState(null, "", location.pathname + location.search); cards.get(shown[current])?.focus(); });
 $("reset").onclick = () => { for (const id of ["pattern", "vqa", "grounding", "search"]) $(id).value = ""; refresh(); };
-for (const id of ["protocol", "run", "pattern", "vqa", "grounding", "selector", "sort"]) $(id).addEventListener("change", refresh);
+for (const id of ["protocol", "run", "variant", "pattern", "vqa", "grounding", "selector", "sort"]) $(id).addEventListener("change", refresh);
 $("fill").addEventListener("change", repaint);
 $("heat")?.addEventListener("change", repaint);
 $("csv").onclick = download;
