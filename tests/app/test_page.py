@@ -114,6 +114,21 @@ def test_an_upload_shows_masks_and_the_slider_moves_the_attention(page, scene):
     assert heat.get_attribute("src") == seen[0]
 
 
+def test_two_prompts_give_two_masks_side_by_side(page, scene):
+    upload(page, scene)
+    page.get_by_label("Expression").fill("the butterfly")
+    page.get_by_text("Two prompts side by side").click()
+    page.get_by_role("button", name="Compare the masks").click()
+    page.locator("#agreement p").wait_for()
+    assert "answers are" in page.locator("#agreement p").inner_text()
+    assert page.locator("#two-masks img").count() == 2
+    first, second = (page.locator(f"#mask-{number}").bounding_box() for number in (1, 2))
+    assert first["y"] == second["y"]
+    page.locator("#prompt-2 textarea").fill(" ")
+    page.get_by_role("button", name="Compare the masks").click()
+    assert "Prompt 2 is empty" in page.locator("#compare-status .failure").inner_text()
+
+
 def test_an_image_is_pasted_in_place_of_the_one_before(page):
     shown = page.locator("#picture img")
     seen = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from gradio.helpers import Examples
 from PIL import Image
 
 from pixfoundation.app.assets import asset
+from pixfoundation.app.messages import busy, failure, without_folder
 from pixfoundation.app.session import AUTOMATIC, Session
+from pixfoundation.app.two_prompts import add_two_prompts
 from pixfoundation.app.views import (
     COLOURS,
     attention_view,
@@ -101,6 +102,7 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                         elem_id="attention",
                     )
         inputs = [picture, expression, *choices]
+        add_two_prompts(session, inputs)
         outputs = [status, waiting, results, answer, picked, grid, attention]
 
         def ground(
@@ -198,7 +200,7 @@ def _look_at(image: str | None) -> tuple[Any, Any]:
         if image is not None:
             load_image(image)
     except DataError as error:
-        return None, _failure(_without_folder(error, image))
+        return None, failure(without_folder(error, image))
     return gr.skip(), ""
 
 
@@ -225,26 +227,17 @@ def _grounding(
             gr.update(value=attention or "", visible=attention is not None),
         )
     except PixFoundationError as error:
-        yield _nothing(_without_folder(error, image))
+        yield _nothing(without_folder(error, image))
     except Exception as error:
         logging.getLogger(__name__).exception("while grounding %r in %s", words, image)
         yield _nothing(f"This went wrong unexpectedly ({type(error).__name__}): see the terminal.")
 
 
 def _busy(text: str) -> Update:
-    return (f'<p class="busy" role="status">{escape(text)}</p>', *[gr.skip()] * 6)
+    return (busy(text), *[gr.skip()] * 6)
 
 
 def _nothing(text: str) -> Update:
     """Show an error in place of results."""
     hidden = gr.update(visible=False)
-    return (_failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 4)
-
-
-def _failure(text: str) -> str:
-    return f'<p class="failure" role="alert">{escape(text)}</p>'
-
-
-def _without_folder(error: Exception, image: str | None) -> str:
-    """Return the message with the file name of an upload instead of its temporary path."""
-    return str(error).replace(image, Path(image).name) if image else str(error)
+    return (failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 4)

@@ -73,16 +73,23 @@ class Session:
             return self._load(model, segmenter)
 
     def ground(
-        self, image: Path, expression: str, model: str, segmenter: str, selector: str
+        self,
+        image: Path,
+        expression: str,
+        model: str,
+        segmenter: str,
+        selector: str,
+        *,
+        prompt: str | None = None,
     ) -> api.GroundingResult:
-        """Ground an expression in an image, see `pixfoundation.ground`.
+        """Ground an expression in an image, see `pixfoundation.ground`; None for its own prompt.
 
         Raises:
             PixFoundationError: As `check` and `load`, or if the model cannot be grounded.
         """
         with self._lock:
             speaker, drawer = self._load(model, segmenter)
-            return api.ground(image, expression, speaker, drawer, selector=selector)
+            return api.ground(image, expression, speaker, drawer, selector=selector, prompt=prompt)
 
     def _load(self, model: str, segmenter: str) -> tuple[Model, AnySegmenter | None]:
         speaker = self._models.get(model)
