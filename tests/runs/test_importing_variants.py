@@ -48,7 +48,8 @@ def published_miou(predicted, truth, numbers):
 def crops(root, number, seed):
     sizes = {n: (7 + n, 9 + seed) for n in range(1, 7)}
     truth = random_masks(seed, sizes)
-    truth[1], truth[6] = truth[1] * 0, truth[6] * 0
+    for number in (1, 2, 6):
+        truth[number][:] = 0
     write_image_variant(root, number, truth)
     return truth
 
@@ -145,3 +146,19 @@ def test_an_image_variant_of_another_make_is_refused(root, tmp_path):
     outputs = Outputs(3, masks=masks, variant="crop/00")
     with pytest.raises(RunError, match=r"holds another crop/00 of sample 1"):
         import_outputs(load(root), outputs, run.path)
+
+
+def test_samples_that_lose_their_ground_truth_are_named(root, tmp_path):
+    write_image_variant(root, 10, {n: np.zeros((12, 16), np.uint8) for n in range(1, 7)})
+    masks = predictions(tmp_path / "preds", random_masks(0, dict.fromkeys(range(1, 7), (12, 16))))
+    outputs = Outputs(3, masks=masks, variant="maskout/00")
+    imported = import_outputs(load(root), outputs, tmp_path / "run")
+    (issue,) = imported.issues
+    assert "3 samples lose their ground truth under maskout/00 (3, 4, 5)" in str(issue)
+    assert len(imported.run.varied) == 6
+
+
+def test_a_run_without_the_default_prompt_has_no_sensitivity(root, tmp_path):
+    run, _, _ = import_crops(root, tmp_path, load(root))
+    with pytest.raises(DataError, match="nothing for the default prompt"):
+        measure_sensitivity(run, RULES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image
 
 from pixfoundation.app.messages import busy, failure, without_folder
@@ -32,7 +33,7 @@ Update = tuple[Any, ...]
 """A value for the status, then picture and text of each prompt, then the agreement."""
 
 
-def add_two_prompts(session: Session, inputs: Sequence[gr.components.Component]) -> None:
+def add_two_prompts(session: Session, inputs: Sequence[Component]) -> None:
     """Add the part of the page that compares two prompts.
 
     Args:
@@ -54,7 +55,7 @@ def add_two_prompts(session: Session, inputs: Sequence[gr.components.Component])
         button = gr.Button("Compare the masks", elem_id="compare")
         status = gr.HTML("", elem_id="compare-status", js_on_load=None)
         agreement = gr.HTML("", elem_id="agreement", js_on_load=None)
-        sides: list[gr.components.Component] = []
+        sides: list[Component] = []
         with gr.Row(elem_id="two-masks"):
             for number in (1, 2):
                 with gr.Column(min_width=260):

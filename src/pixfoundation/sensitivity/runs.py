@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from pixfoundation.errors import DataError
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -27,12 +28,17 @@ def measure_sensitivity(
 
     Raises:
         RunError: If the run directory cannot be read.
-        DataError: If the run has no variants, or nothing for a named selector; or if the options
-            ask for other prompts than the default, which are all shown.
+        DataError: If the run has no variants, or nothing for the default prompt or a named
+            selector; or if the options ask for other prompts than the default: all are shown.
     """
     refuse_other_prompts(options, "The sensitivity of a run")
     options = options or ScoreOptions()
     records = RunRecords.of(run)
+    if records.run.varied and not (records.answers or records.candidates or records.verdicts):
+        raise DataError(
+            f"{records.run.path} holds nothing for the default prompt, which variants are compared "
+            "with. Run or import it, too."
+        )
     reasons: dict[str, Counter[str]] = {}
     varied: dict[Variant, Scores] = {}
     plain = replace(options, replicates=0)  # the summary draws pairs and variants itself

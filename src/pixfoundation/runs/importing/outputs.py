@@ -96,7 +96,7 @@ def import_outputs(
     _check(outputs)
     asked = find_asked(dataset, outputs.protocol, outputs.variant, outputs.variant_files)
     samples = asked.samples
-    issues: list[Issue] = []
+    issues: list[Issue] = list(asked.issues)
     lookup = Lookup(samples)
     protocol = outputs.protocol
     answer_file = AnswerFile([], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.datasets.variant_files import VariantFile, find_variant, read_variant
 from pixfoundation.errors import DataError
+from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.variant_store import VariantSource
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.types import Protocol, Sample
-from pixfoundation.variants import Variant
+from pixfoundation.variants import Variant, VariedSample
 from pixfoundation.variants.plan import protocols_of
+from pixfoundation.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,13 @@ class Asked:
         samples: The samples as they were asked about, under the ids of the dataset.
         variant: The variant; None for the default prompt.
         source: What the run keeps about the variant; None for the default prompt.
+        issues: What is odd about the variant.
     """
 
     samples: tuple[Sample, ...]
     variant: Variant | None = None
     source: VariantSource | None = None
+    issues: tuple[Issue, ...] = ()
 
     def id_of(self, sample: str) -> str:
         """Return the id under which the records of a sample are stored."""
@@ -79,7 +84,26 @@ def find_asked(
         tuple(one.sample for one in varied),
         file.variant,
         VariantSource(_plan(file), varied),
+        tuple(_emptied(file, samples, varied)),
     )
+
+
+def _emptied(
+    file: VariantFile, samples: Sequence[Sample], varied: Sequence[VariedSample]
+) -> Iterator[Issue]:
+    """Name the samples that lose their ground truth; the published evaluation counts them."""
+    ids = [
+        sample.id
+        for sample, one in zip(samples, varied, strict=True)
+        if one.sample.mask.is_empty and not sample.mask.is_empty
+    ]
+    if ids:
+        message = (
+            f"{counted(len(ids), 'sample')} lose their ground truth under {file.variant} "
+            f"({', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}); they count as images "
+            "without the object, as in the published evaluation."
+        )
+        yield Issue(file.path, message)
 
 
 def _plan(file: VariantFile) -> dict[str, Any]:
