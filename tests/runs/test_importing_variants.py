@@ -48,8 +48,8 @@ def published_miou(predicted, truth, numbers):
 def crops(root, number, seed):
     sizes = {n: (7 + n, 9 + seed) for n in range(1, 7)}
     truth = random_masks(seed, sizes)
-    for number in (1, 2, 6):
-        truth[number][:] = 0
+    for absent in (1, 2, 6):
+        truth[absent][:] = 0
     write_image_variant(root, number, truth)
     return truth
 
