@@ -82,8 +82,8 @@ def check_answers(
         count: Number of samples, spread evenly over the run; all if there are fewer.
         ships_files: Whether the workers get the content of image files.
     """
-    chosen = [asked[len(asked) * place // min(count, len(asked))][0] for place in range(count)]
-    chosen = chosen[: min(count, len(asked))]
+    count = min(count, len(asked))
+    chosen = [asked[len(asked) * place // count][0] for place in range(count)]
     answers, candidates = run.answers(), run.candidates()
     units: list[Unit] = []
     for own in chosen:
