@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,40 @@ def test_examples_import_public_modules_only(page):
             for name in names:
                 if name.split(".")[0] == "pixfoundation" and page.name not in NETWORK_PAGES:
                     assert name in PUBLIC, f"{page.name} imports {name}"
+
+
+def registries():
+    """Every registry of the package that is an entry-point group, by its group."""
+    package = Path(pixfoundation.__file__).parent
+    for path in sorted(package.rglob("base.py")):
+        name = ".".join(("pixfoundation", *path.relative_to(package).with_suffix("").parts))
+        for value in vars(importlib.import_module(name)).values():
+            if isinstance(value, pixfoundation.plugins.Registry):
+                yield pytest.param(name, value, id=value.group)
+
+
+def classes_of(annotation):
+    """The classes of the package in an annotation, unions and containers taken apart."""
+    for member in typing.get_args(annotation):
+        yield from classes_of(member)
+    if inspect.isclass(annotation) and annotation.__module__.startswith("pixfoundation."):
+        yield annotation
+
+
+@pytest.mark.parametrize(("module", "registry"), list(registries()))
+def test_a_plug_in_finds_its_registry_and_the_types_of_its_protocols_in_one_place(module, registry):
+    public = [getattr(pixfoundation.plugins, name) for name in pixfoundation.plugins.__all__]
+    assert any(value is registry for value in public)
+    classes = vars(importlib.import_module(module)).values()
+    protocols = [c for c in classes if getattr(c, "_is_protocol", False) and c.__module__ == module]
+    assert protocols
+    needed = set(protocols)
+    for protocol in protocols:
+        needed |= {c for a in typing.get_type_hints(protocol).values() for c in classes_of(a)}
+        for function in vars(protocol).values():
+            function = getattr(function, "fget", function)
+            if inspect.isfunction(function):
+                hints = typing.get_type_hints(function).values()
+                needed |= {c for hint in hints for c in classes_of(hint)}
+    missing = [c.__qualname__ for c in needed if not any(value is c for value in public)]
+    assert not missing

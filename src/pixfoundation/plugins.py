@@ -4,6 +4,10 @@ A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a 
 or a judge. It registers a factory with one of the registries below, or announces it through the
 entry-point group of that registry, for instance `pixfoundation.models`. The names here are public;
 until version 1.0 they are provisional, and changes are listed in the changelog.
+A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a selector, a judge or
+a kind of variants. It registers a factory with one of the registries below, or announces it through
+the entry-point group of that registry, for instance `pixfoundation.models`. The names here are
+public; until version 1.0 they are provisional, and changes are listed in the changelog.
 """
 
 from __future__ import annotations
@@ -29,12 +33,23 @@ from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.hub import WeightOptions
 from pixfoundation.judges import judges
-from pixfoundation.judges.base import Judge, Question
+from pixfoundation.judges.base import Judge, JudgeReply, Question, RequestRefused
 from pixfoundation.masks import Mask
 from pixfoundation.models import models
-from pixfoundation.models.base import Capability, Decoding, Model
+from pixfoundation.models.base import (
+    Capability,
+    Decoding,
+    GivenAnswer,
+    HasPublishedRowConvention,
+    KeepsImage,
+    KeepsLog,
+    Model,
+    ReadsAnswers,
+    RewordsPrompts,
+)
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
-from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.models.coordinates.formats import CoordinateFormat
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.reading import readings
 from pixfoundation.reading.base import Heads, Maps, Reading, Silent, emitting, on_grid
@@ -42,6 +57,8 @@ from pixfoundation.registry import Registry
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter, SegmenterOutput, TextMask, TextSegmenter
 from pixfoundation.selectors import AnswerCandidates, Selector, selectors
+from pixfoundation.selectors.base import Pick, SelectorSettings
+from pixfoundation.typed_options import Count, OneOf, Seconds, Share, Within
 from pixfoundation.types import (
     Answer,
     AttentionTrace,
@@ -54,6 +71,17 @@ from pixfoundation.types import (
     Sample,
     Selection,
 )
+from pixfoundation.variants.base import (
+    Aspect,
+    NotApplicable,
+    Partners,
+    Variant,
+    VariantKind,
+    VariantSettings,
+    VariedSample,
+)
+from pixfoundation.variants.base import kinds as variant_kinds
+from pixfoundation.variants.changes import ImageChange
 
 if TYPE_CHECKING:
     from pixfoundation.attention import AttentionCapture, to_trace
@@ -61,21 +89,30 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "AnswerCandidates",
+    "Aspect",
     "AttentionCapture",
     "AttentionTrace",
     "Candidate",
     "Capability",
     "CheckpointError",
+    "CoordinateFormat",
+    "Count",
     "DataError",
     "Dataset",
     "Decoding",
     "Forward",
+    "GivenAnswer",
     "GridFrame",
     "Grounder",
     "GroundingConventions",
+    "HasPublishedRowConvention",
     "Heads",
+    "ImageChange",
     "Judge",
     "JudgeError",
+    "JudgeReply",
+    "KeepsImage",
+    "KeepsLog",
     "KnownCheckpoint",
     "Maps",
     "Mask",
@@ -84,7 +121,11 @@ __all__ = [
     "ModelConventions",
     "NativeMask",
     "Need",
+    "NotApplicable",
+    "OneOf",
+    "Partners",
     "Phrase",
+    "Pick",
     "PixFoundationError",
     "PrerequisiteError",
     "Problem",
@@ -93,30 +134,43 @@ __all__ = [
     "Protocol",
     "Question",
     "Reading",
+    "ReadsAnswers",
     "Region",
     "Registry",
+    "RequestRefused",
+    "RewordsPrompts",
     "RunError",
     "Sample",
+    "Seconds",
     "Segmenter",
     "SegmenterOutput",
     "Selection",
     "Selector",
+    "SelectorSettings",
+    "Share",
     "Silent",
     "TextMask",
     "TextSegmenter",
     "UnknownNameError",
+    "Variant",
+    "VariantKind",
+    "VariantSettings",
+    "VariedSample",
     "WeightOptions",
+    "Within",
     "datasets",
     "emitting",
     "grounders",
     "judges",
     "models",
     "on_grid",
+    "read_choices",
     "readings",
     "segmenters",
     "selectors",
     "takes_bundles",
     "to_trace",
+    "variant_kinds",
 ]
 
 
