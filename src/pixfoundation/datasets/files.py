@@ -15,7 +15,7 @@ from pixfoundation.types import LETTERS, Sample
 from pixfoundation.wording import counted
 
 ImageAdvice = Callable[[Sample], str]
-"""Returns a sentence that says where to get a missing image."""
+"""A function that returns a sentence that says where to get a missing image."""
 MOST_DIGITS = 18
 """Greatest length of the number of an entry; anything longer is no number."""
 

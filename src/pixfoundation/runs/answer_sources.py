@@ -208,7 +208,7 @@ class AskedAnswers:
     """Answers that another model gives in the course of the run.
 
     Attributes:
-        model: Who is asked.
+        model: The model that is asked.
         kind: What it is, as the run records it.
         needs_images: True: they are sent with the questions.
     """

@@ -129,12 +129,12 @@ def size_by_grid(processor: Any) -> Resized:
 
 
 class PointingModel:
-    """Another model, asked for coordinates.
+    """A model that is asked for coordinates.
 
     Attributes:
-        name: The other's, and that it is asked for coordinates.
+        name: The name of the wrapped model with the suffix '+coordinates'.
         capabilities: `coordinates`.
-        templates: The other's, but for protocol 3.
+        templates: Those of the wrapped model, except for protocol 3.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class PointingModel:
         """Wrap a model.
 
         Args:
-            model: Who answers.
+            model: The model that answers.
             format: How it is asked and how its numbers are read.
             resized: For the frame `resized`: how large the model sees an image that it is given.
 
@@ -168,7 +168,7 @@ class PointingModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers, with the regions that the text names; see `Model.answer`."""
+        """Answer with the regions that the text names; see `Model.answer`."""
         shown_images = [self._given(image) for image in images]
         longest = max(decoding.max_new_tokens, self._format.min_new_tokens)
         answers = self._model.answer(
@@ -206,7 +206,7 @@ class PointingModel:
         return describe_model(self)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the other model's fingerprint, and how it is asked."""
+        """Return the fingerprint of the wrapped model, and how it is asked."""
         format = self._format
         order = format.order if format.order is not Order.BY_FORM else None
         own = {"square": format.square, "least_new_tokens": format.min_new_tokens, "order": order}

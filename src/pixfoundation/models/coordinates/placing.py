@@ -31,7 +31,7 @@ class Places:
     """The points and boxes of an answer.
 
     Attributes:
-        regions: Them, in pixels of the original image, in the order of the text.
+        regions: The points and boxes in pixels of the original image, in the order of the text.
         doubtful: How many of them have numbers that do not fit the frame: larger than its end, or
             fractions up to 1 in a frame of whole numbers.
         left_out: How many places could not be used: numbers without end, or more places than any
@@ -123,7 +123,7 @@ def _regions(
 
 
 def _fits_frame(numbers: tuple[float, ...], frame: Frame, seen: tuple[int, int]) -> bool:
-    """Whether numbers can be meant in a frame."""
+    """Return whether numbers can belong to a frame."""
     ends = {Frame.THOUSAND: 1000, Frame.PERCENT: 100, Frame.UNIT: 1, Frame.SQUARE: 1}
     end = ends.get(frame, max(seen))
     if any(abs(number) > end * _SLACK for number in numbers):

@@ -213,7 +213,7 @@ class TransformersModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers each prompt about the image at the same place.
+        """Answer each prompt about the image at the same place.
 
         Args:
             images: RGB images; the same object in consecutive places is read once.
@@ -342,7 +342,7 @@ class TransformersModel:
     def _answer_batch(
         self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
     ) -> list[Answer]:
-        """Answers questions about different images, padded on the left."""
+        """Answer questions about different images, padded on the left."""
         batch = self._maker.batch(images, texts)
         layouts = None
         if decoding.attention:
@@ -352,7 +352,7 @@ class TransformersModel:
     def _answer_about(
         self, image: Image.Image, texts: Sequence[str], decoding: Decoding
     ) -> list[Answer]:
-        """Answers questions about one image, which is read once."""
+        """Answer questions about one image, which is read once."""
         batches = [self._maker.batch([image], [text]) for text in texts]
         length = prefix_length(batches)
         if length is None:  # a template that puts the question before the image

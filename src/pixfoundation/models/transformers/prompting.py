@@ -150,7 +150,7 @@ class PromptMaker:
         """Return the chat template that comes with the weights.
 
         Raises:
-            CheckpointError: If the checkpoint brings none.
+            CheckpointError: If the checkpoint has no chat template.
         """
         template = self.processor.chat_template
         if template is None:

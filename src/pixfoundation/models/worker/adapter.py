@@ -159,7 +159,7 @@ class WorkerModel:
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
-        """Answers one after the other; see `Model.answer`.
+        """Answer one question after the other; see `Model.answer`.
 
         A question that the worker does not answer in any try is an answer with an `error`.
 
