@@ -30,7 +30,7 @@ from pixfoundation.errors import (
 from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding import grounders
-from pixfoundation.grounding.base import Grounder
+from pixfoundation.grounding.base import Grounder, ReadsForwards
 from pixfoundation.hub import WeightOptions
 from pixfoundation.judges import judges
 from pixfoundation.judges.base import Judge, JudgeReply, Question, RequestRefused
@@ -135,6 +135,7 @@ __all__ = [
     "Question",
     "Reading",
     "ReadsAnswers",
+    "ReadsForwards",
     "Region",
     "Registry",
     "RequestRefused",
