@@ -40,6 +40,7 @@ from pixfoundation.models.base import (
     Capability,
     Decoding,
     GivenAnswer,
+    GivesForwards,
     HasPublishedRowConvention,
     KeepsImage,
     KeepsLog,
@@ -52,7 +53,15 @@ from pixfoundation.models.coordinates.formats import CoordinateFormat
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.reading import readings
-from pixfoundation.reading.base import Heads, Maps, Reading, Silent, emitting, on_grid
+from pixfoundation.reading.base import (
+    Heads,
+    Maps,
+    PhraseObserver,
+    Reading,
+    Silent,
+    emitting,
+    on_grid,
+)
 from pixfoundation.registry import Registry
 from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter, SegmenterOutput, TextMask, TextSegmenter
@@ -102,6 +111,7 @@ __all__ = [
     "Decoding",
     "Forward",
     "GivenAnswer",
+    "GivesForwards",
     "GridFrame",
     "Grounder",
     "GroundingConventions",
@@ -125,6 +135,7 @@ __all__ = [
     "OneOf",
     "Partners",
     "Phrase",
+    "PhraseObserver",
     "Pick",
     "PixFoundationError",
     "PrerequisiteError",
