@@ -46,7 +46,6 @@ from pixfoundation.models.base import (
     KeepsLog,
     Model,
     ReadsAnswers,
-    RewordsPrompts,
 )
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
 from pixfoundation.models.coordinates.formats import CoordinateFormat
@@ -150,7 +149,6 @@ __all__ = [
     "Region",
     "Registry",
     "RequestRefused",
-    "RewordsPrompts",
     "RunError",
     "Sample",
     "Seconds",
