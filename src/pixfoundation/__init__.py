@@ -37,6 +37,13 @@ if TYPE_CHECKING:
         load_model,
         load_segmenter,
     )
+    from pixfoundation.causes.claims import Claim, Claims, Margins, judge_claims
+    from pixfoundation.causes.curve_analysis import Curves, analyse_curves
+    from pixfoundation.causes.curves import CurveOptions, collect_curves
+    from pixfoundation.causes.knockout_analysis import Knockout, analyse_knockout
+    from pixfoundation.causes.knockouts import KnockoutOptions, collect_knockouts
+    from pixfoundation.causes.levels import Levels, measure_levels
+    from pixfoundation.controls.collect import ControlOptions, run_controls
     from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
     from pixfoundation.datasets.base import Dataset
     from pixfoundation.emergence.analysis import Emergence, analyse
@@ -78,8 +85,13 @@ __all__ = [
     "Answer",
     "Candidate",
     "CheckpointError",
+    "Claim",
+    "Claims",
     "Comparison",
+    "ControlOptions",
     "Conventions",
+    "CurveOptions",
+    "Curves",
     "DataError",
     "Dataset",
     "Decoding",
@@ -91,6 +103,10 @@ __all__ = [
     "HeadAnalysis",
     "Judge",
     "JudgeError",
+    "Knockout",
+    "KnockoutOptions",
+    "Levels",
+    "Margins",
     "Mask",
     "Model",
     "Phrase",
@@ -116,11 +132,16 @@ __all__ = [
     "analyse",
     "analyse_heads",
     "collect_heads",
+    "analyse_curves",
+    "analyse_knockout",
+    "collect_curves",
+    "collect_knockouts",
     "compare",
     "compare_readings",
     "concept_histogram",
     "evaluate",
     "ground",
+    "judge_claims",
     "load_answers",
     "load_dataset",
     "load_engine",
@@ -129,9 +150,11 @@ __all__ = [
     "load_readings",
     "load_segmenter",
     "location_histogram",
+    "measure_levels",
     "measure_sensitivity",
     "rankings",
     "readings",
+    "run_controls",
     "score",
     "write_report",
 ]
@@ -152,6 +175,13 @@ _MODULES = {
         "load_model",
         "load_segmenter",
     ),
+    "causes.claims": ("Claim", "Claims", "Margins", "judge_claims"),
+    "causes.curve_analysis": ("Curves", "analyse_curves"),
+    "causes.curves": ("CurveOptions", "collect_curves"),
+    "causes.knockout_analysis": ("Knockout", "analyse_knockout"),
+    "causes.knockouts": ("KnockoutOptions", "collect_knockouts"),
+    "causes.levels": ("Levels", "measure_levels"),
+    "controls.collect": ("ControlOptions", "run_controls"),
     "conventions": ("DEFAULT", "PUBLISHED", "Conventions"),
     "datasets.base": ("Dataset",),
     "emergence.analysis": ("Emergence", "analyse"),

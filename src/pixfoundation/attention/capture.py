@@ -18,8 +18,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,6 +40,7 @@ _UNKNOWN_EXTRAS = {
     "cache": "a paged cache",
 }
 _active: ContextVar[AttentionCapture | None] = ContextVar("attention_capture", default=None)
+_changer: ContextVar[MaskChanger | None] = ContextVar("attention_mask_changer", default=None)
 
 Heads = Sequence[int] | Mapping[int, Sequence[int]] | None
 """Indices of query heads for all layers, or by layer; None for all heads."""
@@ -46,6 +48,40 @@ Heads = Sequence[int] | Mapping[int, Sequence[int]] | None
 
 class AttentionError(PixFoundationError):
     """The attention of this model, or in this way of generating, cannot be captured."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionCall:
+    """What a layer passes to its attention.
+
+    Attributes:
+        mask: The mask: boolean (True takes part) or additive, [batch or 1, heads or 1, queries,
+            keys or more]; None if causality and window say everything.
+        queries: Number of queries.
+        keys: Number of keys, including the cache.
+        causal: Whether later keys are hidden, if there is no mask.
+        window: Sliding window in tokens, if there is no mask; None for none.
+        takes_boolean: Whether the implementation takes boolean masks.
+        dtype: Floating-point type of the queries.
+        device: Where the queries are.
+    """
+
+    mask: Tensor | None
+    queries: int
+    keys: int
+    causal: bool
+    window: int | None
+    takes_boolean: bool
+    dtype: torch.dtype
+    device: torch.device
+
+
+class MaskChanger(Protocol):
+    """Changes the masks of a model's attention on their way to it."""
+
+    def change(self, layer: int, call: AttentionCall) -> Tensor | None:
+        """Return the mask that a layer's attention gets instead."""
+        ...
 
 
 class AttentionCapture(AbstractContextManager["AttentionCapture"]):
@@ -115,8 +151,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
     def __enter__(self) -> AttentionCapture:
         if _active.get() is not None:
             raise AttentionError("Another attention capture is running in this thread.")
-        self._base: str = _text_config(self.model)._attn_implementation or "eager"
-        _set_implementation(self.model, _wrapped(self._base))
+        self._unwrap = wrap_attention(self.model)
         self._token = _active.set(self)
         return self
 
@@ -127,7 +162,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         trace: TracebackType | None,
     ) -> None:
         _active.reset(self._token)
-        _set_implementation(self.model, self._base)
+        self._unwrap()
 
     def rows(self) -> Tensor:
         """Return the recorded rows.
@@ -243,8 +278,25 @@ def _attend(
     query [B, H, Q, D]; key, value [B, Hkv, K, D], including the cache; returns [B, Q, H, D].
     """
     own = _own_attention(base, module, kwargs)
-    capture = _active.get()
+    capture, changer = _active.get(), _changer.get()
     layer = getattr(module, "layer_idx", None)
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    if changer is not None and layer is not None:
+        uses_eager = own is not _registered(base)
+        attention_mask = changer.change(
+            layer,
+            AttentionCall(
+                attention_mask,
+                query.shape[2],
+                key.shape[2],
+                causal,
+                kwargs.get("sliding_window"),
+                not uses_eager,
+                query.dtype,
+                query.device,
+            ),
+        )
     if capture is None or layer is None:
         return own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     for name, meaning in _UNKNOWN_EXTRAS.items():
@@ -254,11 +306,10 @@ def _attend(
             )
     queries = query.shape[2]
     frame = capture.begin(layer, queries, key.shape[2])
-    causal = kwargs.get("is_causal")
     arguments: dict[str, Any] = {
         "scaling": query.shape[-1] ** -0.5 if scaling is None else scaling,
         "mask": attention_mask,
-        "causal": getattr(module, "is_causal", True) if causal is None else causal,
+        "causal": causal,
         "window": kwargs.get("sliding_window"),
         "softcap": kwargs.get("softcap"),
     }
@@ -283,11 +334,65 @@ def _own_attention(
     base: str, module: torch.nn.Module, kwargs: Mapping[str, Any]
 ) -> Callable[..., tuple[Tensor, Tensor | None]]:
     """Return the attention that the model would use without a capture."""
-    if base != "eager" and not (base == "sdpa" and kwargs.get("softcap") is not None):
-        functions: Any = ALL_ATTENTION_FUNCTIONS
-        return functions[base]
+    registered = _registered(base)
+    if registered is not None and not (base == "sdpa" and kwargs.get("softcap") is not None):
+        return registered
     # The eager function is in the model's file; scaled-dot-product attention has no softcap.
     return sys.modules[type(module).__module__].eager_attention_forward
+
+
+def _registered(base: str) -> Callable[..., tuple[Tensor, Tensor | None]] | None:
+    """Return an attention implementation by name; None for the eager one, which models bring."""
+    functions: Any = ALL_ATTENTION_FUNCTIONS
+    return None if base == "eager" else functions[base]
+
+
+def wrap_attention(model: PreTrainedModel) -> Callable[[], None]:
+    """Let a model's attention go through this module; a wrapped one stays as it is.
+
+    Returns:
+        A function that undoes it.
+    """
+    name: str = _text_config(model)._attn_implementation or "eager"
+    if name.startswith(PREFIX):
+        return lambda: None
+    _set_implementation(model, _wrapped(name))
+    return lambda: _set_implementation(model, name)
+
+
+def change_masks(changer: MaskChanger) -> Callable[[], None]:
+    """Let a changer see the masks of all wrapped attention in this thread.
+
+    Returns:
+        A function that undoes it.
+
+    Raises:
+        AttentionError: If there is one already.
+    """
+    if _changer.get() is not None:
+        raise AttentionError("Another knockout of attention is running in this thread.")
+    token = _changer.set(changer)
+    return lambda: _changer.reset(token)
+
+
+def attention_implementation(model: PreTrainedModel) -> str:
+    """Return the name of a model's attention implementation, wrapped or not."""
+    name: str = _text_config(model)._attn_implementation or "eager"
+    return name.removeprefix(PREFIX)
+
+
+def count_layers(model: PreTrainedModel) -> int:
+    """Return the number of decoder layers of a model."""
+    return _text_config(model).num_hidden_layers
+
+
+def layer_index(index: int, depth: int) -> int:
+    """Return a non-negative index of a layer for one that may be negative.
+
+    Raises:
+        AttentionError: If there is no such layer.
+    """
+    return _from_start(index, depth, "layer")
 
 
 def _wrapped(base: str) -> str:

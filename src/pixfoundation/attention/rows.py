@@ -87,16 +87,27 @@ def attention_rows(
     if mask is not None:
         padding = torch.nn.functional.pad(mask[:, -keys:].bool(), (0, keys - mask.shape[1]))
         logits = logits.masked_fill(~padding[:, None, None], lowest)
-    hidden = _hidden(rows, frame, causal, window, logits.device)
+    hidden = hidden_keys(rows, frame, causal, window, logits.device)
     if hidden is not None:
         logits = logits.masked_fill(hidden, lowest)
     return torch.softmax(logits, dim=-1)
 
 
-def _hidden(
+def hidden_keys(
     rows: range, frame: KeyFrame, causal: bool, window: int | None, device: torch.device
 ) -> Tensor | None:
-    """Return the keys that causality and window hide, bool [rows, keys]; None if they hide none."""
+    """Return the keys that causality and window hide from selected queries.
+
+    Args:
+        rows: Indices of the selected queries.
+        frame: Position of the keys in the sequence.
+        causal: Whether later keys are hidden.
+        window: Sliding window in tokens; None for none.
+        device: Device of the result.
+
+    Returns:
+        bool [rows, keys]; None if they hide no key.
+    """
     first, last = frame.position(rows.start), frame.position(rows.stop - 1)
     future = causal and frame.offset + frame.keys - 1 > first
     past = window is not None and last - frame.offset >= window

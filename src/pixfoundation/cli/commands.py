@@ -119,6 +119,29 @@ COMMANDS = {
         "deletion_command",
         "Cover what the best phrase attends to, or as much elsewhere, and ask protocol 2 again.",
     ),
+    "curves": Listed(
+        "causes",
+        "curves_command",
+        "Remove the image part by part in the order of a phrase's map: insertion and deletion "
+        "curves.",
+    ),
+    "claims": Listed(
+        "claims",
+        "claims_command",
+        "Judge claims about a run: the best phrase is late, attention finds the object, it is "
+        "used.",
+    ),
+    "controls": Listed(
+        "controls",
+        "controls_command",
+        "Run the whole pipeline under controls: random weights, a blank or another image, "
+        "shuffled.",
+    ),
+    "knockout": Listed(
+        "causes",
+        "knockout_command",
+        "Block the attention of the text to the attended place, and score the answer again.",
+    ),
     "report": Listed(
         "report",
         "report_command",

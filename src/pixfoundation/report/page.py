@@ -22,9 +22,13 @@ from jinja2 import Environment, FunctionLoader, select_autoescape
 from PIL import Image
 
 from pixfoundation import __version__
+from pixfoundation.causes.claims import judge_claims
+from pixfoundation.causes.levels import control_runs
+from pixfoundation.causes.records import CURVES, KNOCKOUTS
 from pixfoundation.conventions import EmergenceConventions
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
+from pixfoundation.report.claim_table import HEADER, claim_note, claim_rows
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.gallery import build_gallery
 from pixfoundation.report.run_settings import run_settings
@@ -227,6 +231,7 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
         "lead": _lead(scores),
         "segmenter": run.config.segmenter.name if run.config.segmenter else None,
         "tables": [table for table in _tables(scores) if table.rows],
+        "claims": _claims(run),
         "state": scores.completeness.sentence,
         "notes": [n for n in scores.notes if n not in completeness_notes(scores.completeness)],
         "settings": run_settings(run),
@@ -236,6 +241,18 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
             for sample, protocol, reason in scores.failed
         ],
     }
+
+
+def _claims(run: RunDirectory) -> PageTable | None:
+    """Return the verdicts on a run; None if no causal test or control was made of it."""
+    stems = (CURVES.stem, KNOCKOUTS.stem)
+    if not any((run.path / f"{stem}.jsonl").exists() for stem in stems) and not control_runs(run):
+        return None
+    try:
+        claims = judge_claims(run)
+    except (RunError, PrerequisiteError):
+        return None  # no phrases, or no parser installed: nothing to show here
+    return PageTable(claim_note(claims), HEADER, claim_rows(claims))
 
 
 def _rules(settings: Settings) -> str:

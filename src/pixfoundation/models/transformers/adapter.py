@@ -8,7 +8,8 @@ are batched with padding on the left.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
+from pixfoundation.attention.capture import count_layers
 from pixfoundation.attention.image_tokens import LAYOUTS
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.forward import Need
@@ -34,6 +36,7 @@ from pixfoundation.models.card import known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
+from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.conversation import default_conversation
 from pixfoundation.models.transformers.forced import ForcedForward
 from pixfoundation.models.transformers.generation import AnswerGenerator
@@ -51,7 +54,9 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
+from pixfoundation.models.transformers.randomising import random_weights
 from pixfoundation.models.transformers.reading import AnswerReader
+from pixfoundation.models.transformers.scoring import AnswerScorer
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import try_out
 from pixfoundation.option_bundles import takes_bundles
@@ -202,6 +207,7 @@ class TransformersModel:
         model.generation_config = GenerationConfig()
         self._origin = origin or Origin()
         self._batching = batching or BatchOptions()
+        self._scorer = AnswerScorer(model, maker, self._batching.batch_size)
         self._prefix: Prefix | None = None  # of the last image that several questions were about
 
     @property
@@ -296,6 +302,39 @@ class TransformersModel:
             else:
                 answers += reader.batch(own, texts, theirs, decoding)
         return self._with_forwards(images, prompts, answers) if decoding.forward else answers
+
+    @torch.inference_mode()
+    def score_answer(
+        self, images: Sequence[Image.Image], prompt: Prompt, token_ids: Sequence[int]
+    ) -> list[TokenScores]:
+        """Return how likely an answer is about each image; see `models.interventions`."""
+        return self._scorer.score(images, prompt.text, token_ids)
+
+    @torch.inference_mode()
+    def score_blocked(
+        self,
+        image: Image.Image,
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        blocks: Sequence[Block | None],
+    ) -> list[TokenScores]:
+        """Return how likely an answer is under each block; see `models.interventions`."""
+        return self._scorer.score_blocked(image, prompt.text, token_ids, blocks)
+
+    @property
+    def depth(self) -> int:
+        """Number of decoder layers."""
+        return count_layers(self._model)
+
+    @contextmanager
+    def randomised(self, layers: int | None, seed: int) -> Generator[None, None, None]:
+        """Replace weights by random ones in a block; see `models.interventions`."""
+        self.forget_image()
+        try:
+            with random_weights(self._model, layers, seed):
+                yield
+        finally:
+            self.forget_image()
 
     def try_out(self) -> None:
         """Answer one question about one image.

@@ -1,0 +1,223 @@
+"""What is tested of a sample: the phrase with its map, and the answer that may depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixfoundation.attention.row_convention import RowConvention
+from pixfoundation.emergence.overlaps import answer_overlaps
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.geometry import GridFrame
+from pixfoundation.grounding.attend_and_segment import AttendAndSegment
+from pixfoundation.models.base import Decoding, Model
+from pixfoundation.phrases import NounPhrases
+from pixfoundation.runs.records import AnswerRecord
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.segmenters.base import Segmenter
+from pixfoundation.types import Phrase, Prompt, Protocol, Sample
+
+GROUNDER = "attend-and-segment"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What is tested of one sample.
+
+    Attributes:
+        sample: The sample.
+        looked: The answer that the phrase belongs to.
+        phrase: The phrase whose map is tested.
+        point: (x, y) that the run took from that map.
+        scored: The answer whose probability is measured.
+        first: Index of the first token of that answer, behind its thoughts.
+    """
+
+    sample: Sample
+    looked: AnswerRecord
+    phrase: Phrase
+    point: tuple[float, float]
+    scored: AnswerRecord
+    first: int
+
+    @property
+    def question(self) -> Prompt:
+        """The prompt of the answer whose probability is measured."""
+        return prompt_of(self.sample, self.scored)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhraseMap:
+    """Where a phrase looks.
+
+    Attributes:
+        grid: float32 [grid rows, grid columns].
+        frame: Position of the grid on the image.
+    """
+
+    grid: NDArray[np.float32]
+    frame: GridFrame
+
+
+def find_targets(
+    run: RunRecords, protocol: Protocol = 3, answer_protocol: Protocol = 2
+) -> dict[str, Target]:
+    """Return what is tested of each sample, by its id.
+
+    The phrase is the best phrase of the answer to `protocol`, as in the emergence analysis and in
+    the deletion test.
+
+    Args:
+        run: The records of a run grounded by attend-and-segment.
+        protocol: The protocol of the answer with the phrase.
+        answer_protocol: The protocol of the answer whose probability is measured.
+
+    Raises:
+        RunError: If the run cannot be tested; the message says what it lacks.
+    """
+    config = run.run.config
+    if config.imported:
+        raise RunError(
+            f"{run.run.path} was imported from files: its model cannot be asked again. The test "
+            "needs a run that `pixfoundation run` made."
+        )
+    if config.grounding.name != GROUNDER:
+        raise RunError(
+            f"{run.run.path} was grounded by {config.grounding.name or 'nothing'}, so that no "
+            f"attention belongs to its phrases. The test needs a run grounded by {GROUNDER}."
+        )
+    for number, what in ((protocol, "the phrases"), (answer_protocol, "the scored answers")):
+        if number not in config.protocols:
+            raise RunError(
+                f"{run.run.path} has no answers to protocol {number}, from which {what} are taken. "
+                f"It has protocols {', '.join(map(str, config.protocols))}: choose one of them, or "
+                "run the others too."
+            )
+    targets: dict[str, Target] = {}
+    for overlap in answer_overlaps(run, protocol):
+        scored = run.answers.get((overlap.sample.id, answer_protocol))
+        point = None if overlap.best is None else overlap.points[overlap.best]
+        if overlap.best is None or point is None:
+            continue
+        if scored is None or scored.error is not None or not scored.token_ids:
+            continue
+        targets[overlap.sample.id] = Target(
+            overlap.sample,
+            overlap.answer,
+            overlap.phrases[overlap.best],
+            point,
+            scored,
+            _first_token(scored),
+        )
+    if not targets:
+        raise RunError(
+            f"{run.run.path} has no sample with a mask on the object, a phrase with a point and an "
+            "answer with tokens: there is nothing to test."
+        )
+    return targets
+
+
+def check_model(run: RunDirectory, model: Model) -> None:
+    """Check that a model is the one that made a run.
+
+    Raises:
+        RunError: If its name or its weights differ; the message says in what.
+    """
+    recorded: dict[str, Any] = run.config.model.model_dump()
+    current = {"name": model.name, **model.fingerprint()}
+    for settings in (recorded, current):  # a folder may have moved
+        settings["name"] = Path(str(settings["name"])).name
+    identity = ("name", "weights", "revision", "commit", "adapter", "quantization", "view",
+                "layers", "heads", "conversation", "pad_square", "template_options")  # fmt: skip
+    differing = [
+        f"{key} ({recorded.get(key)!r} there, {current.get(key)!r} now)"
+        for key in identity
+        if _plain(recorded.get(key)) != _plain(current.get(key))
+    ]
+    if differing:
+        raise RunError(
+            f"{run.path} was made by another model, or with other options: it differs in "
+            f"{'; '.join(differing)}. The test needs the model of the run."
+        )
+
+
+def read_map(
+    model: Model, grounder: AttendAndSegment, target: Target, image: Image.Image, decoding: Decoding
+) -> PhraseMap:
+    """Ask the model again, and return the map of the target's phrase.
+
+    Raises:
+        DataError: If the model answers something else than the run has, or the phrase has no map
+            with a maximum.
+    """
+    answer = model.answer([image], [prompt_of(target.sample, target.looked)], decoding)[0]
+    if answer.error is not None:
+        raise DataError(answer.error)
+    if answer.text != target.looked.text or answer.trace is None:
+        raise DataError(
+            f"The model now answers {answer.text!r} instead of {target.looked.text!r}, so the "
+            "phrase's map is not that of the run."
+        )
+    for phrase, grid in grounder.phrase_maps(answer.trace, answer):
+        if phrase.span == target.phrase.span:
+            if not np.isfinite(grid).all() or np.ptp(grid) == 0:
+                raise DataError(f"The map of {phrase.text!r} has no maximum.")
+            return PhraseMap(grid, answer.trace.frame)
+    raise DataError(f"The phrase {target.phrase.text!r} has no map.")
+
+
+def map_reader(run: RunDirectory) -> AttendAndSegment:
+    """Return the grounder of a run, for its maps alone: it has no segmenter."""
+    recorded: dict[str, Any] = run.config.grounding.model_dump()
+    row: dict[str, Any] = dict(recorded["reading"])
+    row["heads"] = None if row.get("heads") is None else tuple(row["heads"])
+    phrases: dict[str, Any] = {
+        key: value for key, value in recorded["phrases"].items() if key != "pipeline"
+    }
+    return AttendAndSegment(
+        cast("Segmenter", None),
+        NounPhrases(**phrases),
+        RowConvention(**row),
+        run.config.conventions.grounding,
+    )
+
+
+def decoding_of(run: RunDirectory) -> Decoding:
+    """Return how the answers of a run were decoded, with their attention.
+
+    Raises:
+        RunError: If they were sampled: asked again, the model would give others.
+    """
+    recorded = run.config.decoding
+    if recorded.temperature:
+        raise RunError(
+            f"{run.path} was sampled at temperature {recorded.temperature}, so the model gives "
+            "other answers when it is asked again. The test needs a run at temperature 0."
+        )
+    return Decoding(
+        max_new_tokens=recorded.max_new_tokens or Decoding().max_new_tokens,
+        seed=run.config.seed,
+        attention=True,
+        conventions=run.config.conventions.model,
+    )
+
+
+def prompt_of(sample: Sample, answer: AnswerRecord) -> Prompt:
+    """Return the prompt that an answer was given to."""
+    return Prompt(sample.id, answer.protocol, answer.prompt, sample.expression)
+
+
+def _first_token(answer: AnswerRecord) -> int:
+    """Return the index of the first token behind the thoughts."""
+    own = [i for i, (start, end) in enumerate(answer.spans) if start < end]
+    return own[0] if answer.thoughts and own else 0
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

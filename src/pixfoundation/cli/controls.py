@@ -1,0 +1,152 @@
+"""`pixfoundation controls`: the whole pipeline of a run again, with what it needs taken away."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW, load_model_of
+from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.printing import emphasised, notes, output, print_json
+
+if TYPE_CHECKING:
+    from pixfoundation.causes.effects import Effect
+    from pixfoundation.causes.levels import Levels
+    from pixfoundation.cli.printer import Printer
+    from pixfoundation.scoring.intervals import Estimate
+
+
+def controls_command(
+    run: Path = typer.Argument(help="A run directory."),
+    kinds: str = typer.Option(
+        "random-weights,cascade,blank,other-image,shuffled-patches",
+        help="The controls, by commas.",
+    ),
+    levels: int = typer.Option(3, min=1, help="Number of levels of the cascade."),
+    protocols: str | None = typer.Option(
+        None, help="Protocols to ask, by commas. Default: 2 and 3, as far as the run has them."
+    ),
+    read_answers: bool = typer.Option(
+        False,
+        "--read-answers",
+        help="Let the model read the answers of the run instead of writing its own, so that the "
+        "phrases stay the same.",
+    ),
+    limit: int | None = LIMIT,
+    batch_size: int = typer.Option(1, min=1, help="Samples per batch."),
+    model: str | None = MODEL,
+    segmenter: str | None = typer.Option(
+        None, help="The run's segmenter. Default: the name in the run's record."
+    ),
+    segmenter_option: list[str] | None = typer.Option(
+        None, metavar="KEY=VALUE", help="Further option of the segmenter; repeatable."
+    ),
+    seed: int = SEED,
+    show: bool = SHOW,
+    out: Path | None = OUT,
+    as_json: bool = AS_JSON,
+    device: str | None = DEVICE,
+    dtype: str | None = DTYPE,
+    model_option: list[str] | None = MODEL_OPTION,
+) -> None:
+    """Run the whole pipeline under controls: random weights, a blank or another image, shuffled.
+
+    Each control is a run of its own in the folder controls of the run; the same command continues
+    where it stopped. The segmenter and the scores keep the real image.
+
+    Examples:
+      pixfoundation controls runs/first --limit 50 --out figures
+
+      pixfoundation controls runs/first --kinds blank,other-image --read-answers
+
+      pixfoundation controls runs/first --show --json
+    """
+    from pixfoundation import api
+    from pixfoundation.causes.levels import measure_levels
+    from pixfoundation.cli.causes import chosen_values
+    from pixfoundation.cli.options import parse_protocols
+    from pixfoundation.cli.progress import progress_bar
+    from pixfoundation.controls.collect import ControlOptions, run_controls
+    from pixfoundation.controls.kinds import ControlKind
+    from pixfoundation.runs.store import RunDirectory
+
+    directory = RunDirectory(run)
+    if not show:
+        options = ControlOptions(
+            kinds=chosen_values(kinds, ControlKind, "--kinds"),
+            levels=levels,
+            protocols=None if protocols is None else parse_protocols(protocols),
+            limit=limit,
+            batch_size=batch_size,
+            read_answers=read_answers,
+            seed=seed,
+        )
+        recorded = directory.config.segmenter
+        name = segmenter or (None if recorded is None else recorded.name)
+        where = given(device=device, **parse_options(segmenter_option))
+        loaded = None if name is None else api.load_segmenter(name, **where)
+        with ExitStack() as stack:
+            run_controls(
+                directory,
+                load_model_of(directory, model, device, dtype, model_option),
+                loaded,
+                options,
+                on_start=lambda name: stack.enter_context(progress_bar(name)),
+            )
+    measured = measure_levels(directory)
+    if out is not None:
+        from pixfoundation.report.cause_figures import control_figure
+        from pixfoundation.report.figure_files import write_plots
+
+        write_plots({"controls": control_figure(measured)}, out)
+        notes().print(f"Figure in {out.resolve()}")
+    if as_json:
+        print_json(measured.to_json())
+    else:
+        _print(measured, output())
+
+
+def _print(measured: Levels, console: Printer) -> None:
+    from pixfoundation.causes.levels import MEASURES
+    from pixfoundation.cli.score_tables import plain_table
+
+    title = f" and its controls, protocol {measured.protocol}"
+    console.print(emphasised((measured.name, "bold"), title))
+    table = plain_table("%, [95 % interval]")
+    table.add_column("control", no_wrap=True)
+    for measure in MEASURES:
+        table.add_column(measure, justify="right", no_wrap=True)
+    for level in measured.levels:
+        table.add_row(level.name, *(_percent(level.measures[name]) for name in MEASURES))
+    console.print_table(table)
+    table = plain_table("run minus control, % [95 % interval], p (Holm)")
+    table.add_column("control", no_wrap=True)
+    for measure in MEASURES:
+        table.add_column(measure, justify="right", no_wrap=True)
+    tests = 0
+    for level in measured.levels[1:]:
+        cells = [_effect(level.effects.get(name)) for name in MEASURES]
+        tests = next((each.family for each in level.effects.values()), tests)
+        table.add_row(level.name, *cells)
+    console.print_table(table)
+    console.print_prose(
+        "; ".join(f"{name}: {meaning}" for name, meaning in MEASURES.items())
+        + ". "
+        + HOLM.format(tests),
+        style="dim",
+    )
+
+
+def _percent(estimate: Estimate) -> str:
+    from pixfoundation.report.page import percent
+
+    return percent(estimate)
+
+
+def _effect(effect: Effect | None) -> str:
+    from pixfoundation.report.page import percent
+
+    return "-" if effect is None else f"{percent(effect.estimate)}, {effect.p_holm:.4f}"

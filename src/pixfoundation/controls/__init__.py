@@ -1,0 +1,1 @@
+"""Controls: the whole pipeline of a run again, with what it should depend on taken away."""

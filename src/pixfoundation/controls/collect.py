@@ -1,0 +1,268 @@
+"""Runs the whole pipeline of a run again under controls, into folders of that run.
+
+Each control is a run directory of its own, `controls/<name>`, with the samples, the ground truth
+and the settings of the run, so that every command reads it, and the same call continues it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.attention.row_convention import PRESETS
+from pixfoundation.causes.levels import FOLDER
+from pixfoundation.causes.targets import check_model, decoding_of
+from pixfoundation.controls.kinds import (
+    OF_WEIGHTS,
+    ChangedImages,
+    Control,
+    ControlKind,
+    cascade_levels,
+)
+from pixfoundation.controls.models import ControlledModel
+from pixfoundation.errors import DataError, RunError
+from pixfoundation.evaluation import evaluate
+from pixfoundation.grounding import grounders
+from pixfoundation.loading import load_grounder
+from pixfoundation.models.base import Model, ReadsAnswers
+from pixfoundation.models.interventions import RandomisesWeights
+from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.segmenters.base import AnySegmenter
+from pixfoundation.types import Protocol, Sample
+
+LEVELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ControlOptions:
+    """Which controls are run, and over what.
+
+    Attributes:
+        kinds: The kinds of controls.
+        levels: Number of levels of a cascade, evenly spaced from the top down.
+        protocols: Protocols that are asked; None for 2 and 3, as far as the run has them.
+        limit: Number of samples, from the first; None for all.
+        batch_size: Number of samples per batch.
+        read_answers: Whether the model reads the answers of the run under the control, so that
+            phrases stay the same and only the look changes, instead of writing its own.
+        seed: Seed of random weights and shuffled patches.
+
+    Raises:
+        DataError: If an option is out of range.
+    """
+
+    kinds: tuple[ControlKind, ...] = tuple(ControlKind)
+    levels: int = LEVELS
+    protocols: tuple[Protocol, ...] | None = None
+    limit: int | None = None
+    batch_size: int = 1
+    read_answers: bool = False
+    seed: int = 2024
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise DataError(f"`kinds` must name some of {', '.join(ControlKind)}, but is empty.")
+        if self.levels < 1:
+            raise DataError(f"`levels` must be at least 1, but got {self.levels}.")
+        if self.limit is not None and self.limit < 1:
+            raise DataError(f"`limit` must be at least 1, but got {self.limit}.")
+
+
+@dataclass(frozen=True)
+class SamplesOfRun:
+    """The samples of a run as a dataset.
+
+    Attributes:
+        name: Name of the dataset.
+        samples: The samples.
+        notes: Notes of the dataset.
+    """
+
+    name: str
+    samples: Sequence[Sample]
+    notes: tuple[str, ...]
+    own_fingerprint: str
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint that the run recorded."""
+        return self.own_fingerprint
+
+    def check(self) -> list[Any]:
+        """Return no complaints: the samples were checked when the run was made."""
+        return []
+
+
+def run_controls(
+    run: RunDirectory,
+    model: Model,
+    segmenter: AnySegmenter | None,
+    options: ControlOptions | None = None,
+    *,
+    on_start: Callable[[str], Callable[[Progress], None]] = lambda name: lambda progress: None,
+) -> dict[str, RunDirectory]:
+    """Run the pipeline of a run again under controls.
+
+    Args:
+        run: The run directory. Controls that it holds are continued.
+        model: The model of the run. Its weights are as they were when this returns.
+        segmenter: The segmenter of the run; None if it has none.
+        options: Which controls are run.
+        on_start: Called with the name of each control; returns what is called with its progress.
+
+    Returns:
+        The run directories of the controls by name.
+
+    Raises:
+        DataError: If a control does not fit the samples.
+        RunError: If the run is one of another model, segmenter or grounder, the model's weights
+            cannot be replaced, or a directory cannot be written.
+    """
+    options = options or ControlOptions()
+    check_model(run, model)
+    config = run.config
+    if config.imported:
+        raise RunError(
+            f"{run.path} was imported from files: its pipeline cannot be run again. Controls need "
+            "a run that `pixfoundation run` made."
+        )
+    protocols = _protocols(run, options)
+    _check_segmenter(run, segmenter)
+    grounder_options = _grounder_options(run, model, segmenter)
+    chosen = _controls(model, options)
+    if options.read_answers and not isinstance(model, ReadsAnswers):
+        raise RunError(f"The model {model.name!r} cannot read the answers of a run.")
+    made: dict[str, RunDirectory] = {}
+    for control in chosen:
+        images = ChangedImages(control, run.samples, options.seed)
+        samples = [s for s in list(run.samples.values())[: options.limit] if images.has(s)]
+        weights = nullcontext()
+        if control.kind in OF_WEIGHTS and isinstance(model, RandomisesWeights):
+            weights = model.randomised(control.layers, options.seed)
+        suffix = "-read" if options.read_answers else ""
+        with weights:
+            made[control.name] = evaluate(
+                ControlledModel(model, control, images, options.seed),
+                SamplesOfRun(
+                    config.dataset.name or "dataset",
+                    samples,
+                    config.dataset.notes,
+                    config.dataset.fingerprint or "",
+                ),
+                segmenter,
+                out=run.path / FOLDER / f"{control.name}{suffix}",
+                on_progress=on_start(control.name),
+                protocols=protocols,
+                batch_size=options.batch_size,
+                decoding=decoding_of(run),
+                seed=config.seed,
+                grounder=config.grounding.name,
+                grounder_options=grounder_options,
+                conventions=config.conventions,
+                max_failures_in_a_row=0,
+                answers=run.path if options.read_answers else None,
+            )
+    return made
+
+
+def _controls(model: Model, options: ControlOptions) -> list[Control]:
+    controls: list[Control] = []
+    for kind in options.kinds:
+        if kind not in OF_WEIGHTS:
+            controls.append(Control(kind))
+            continue
+        if not isinstance(model, RandomisesWeights):
+            raise RunError(
+                f"The weights of the model {model.name!r} cannot be replaced: leave out the "
+                f"controls {' and '.join(OF_WEIGHTS)}, or use an image-text-to-text model of "
+                "transformers."
+            )
+        if kind is ControlKind.RANDOM_WEIGHTS:
+            controls.append(Control(kind))
+        else:
+            levels = cascade_levels(model.depth, options.levels)
+            controls += [Control(kind, layers) for layers in levels]
+    return controls
+
+
+def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ...]:
+    available = run.config.protocols
+    requested: tuple[Protocol, ...] | None = options.protocols
+    if requested is None:
+        own: tuple[Protocol, ...] = tuple(p for p in available if p != 1)
+        requested = own or available
+    if missing := [number for number in requested if number not in available]:
+        raise RunError(
+            f"{run.path} has no answers to protocol {missing[0]} to compare with. It has protocols "
+            f"{', '.join(map(str, available))}."
+        )
+    return requested
+
+
+def _check_segmenter(run: RunDirectory, segmenter: AnySegmenter | None) -> None:
+    recorded = run.config.segmenter
+    before = {} if recorded is None else recorded.model_dump(exclude_unset=True)
+    now = {} if segmenter is None else {"name": segmenter.name, **segmenter.fingerprint()}
+    for settings in (before, now):
+        settings["name"] = Path(str(settings.get("name", ""))).name
+    _refuse_differences(run, "segmenter", before, now)
+
+
+def _grounder_options(
+    run: RunDirectory, model: Model, segmenter: AnySegmenter | None
+) -> dict[str, Any]:
+    """Return the options with which the grounder of a run is loaded again.
+
+    Raises:
+        RunError: If no options give the grounder that the run recorded.
+    """
+    recorded = run.config.grounding
+    if recorded.name is None:
+        raise RunError(f"{run.path} was not grounded: there is nothing to control.")
+    fields: dict[str, Any] = recorded.model_dump(exclude_unset=True)
+    before = {key: value for key, value in fields.items() if key != "name"}
+    known = inspect.signature(grounders.get(recorded.name)).parameters
+    nested: dict[str, Any] = {}
+    for value in before.values():
+        if isinstance(value, Mapping):
+            nested |= value
+    options = {
+        key: value
+        for key, value in {**nested, **before}.items()
+        if key in known and key not in ("segmenter", "conventions") and value is not None
+    }
+    for name, preset in PRESETS.items():
+        if "preset" in known and _plain(asdict(preset)) == _plain(before.get("reading")):
+            options["preset"] = name
+    grounder = load_grounder(
+        model, segmenter, recorded.name, conventions=run.config.conventions.grounding, **options
+    )
+    now = {} if grounder is None else grounder.fingerprint()
+    _refuse_differences(run, "grounder", before, now)
+    return options
+
+
+def _refuse_differences(
+    run: RunDirectory, part: str, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    differing = [
+        f"{key} ({before.get(key)!r} there, {now.get(key)!r} now)"
+        for key in before.keys() | now.keys()
+        if _plain(before.get(key)) != _plain(now.get(key)) and key not in ("dtype", "published")
+    ]
+    if differing:
+        raise RunError(
+            f"{run.path} was made with another {part}, or with other options: it differs in "
+            f"{'; '.join(sorted(differing))}."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would: tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

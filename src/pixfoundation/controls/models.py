@@ -1,0 +1,86 @@
+"""A model under a control: the same interface, other images or other weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from pixfoundation.controls.kinds import ChangedImages, Control
+from pixfoundation.errors import DataError
+from pixfoundation.models.base import Decoding, GivenAnswer, KeepsImage, Model, ReadsAnswers
+from pixfoundation.types import Answer, Prompt
+
+
+class ControlledModel:
+    """A model that sees what a control lets it see.
+
+    Attributes:
+        name: Name of the model.
+        capabilities: What the model offers.
+        templates: The model's prompt templates.
+    """
+
+    def __init__(self, model: Model, control: Control, images: ChangedImages, seed: int) -> None:
+        """Wrap a model.
+
+        Args:
+            model: The model; its weights are changed by whoever asks it.
+            control: The control.
+            images: Changes the images.
+            seed: Seed of the control.
+        """
+        self.name, self.capabilities, self.templates = (
+            model.name,
+            model.capabilities,
+            model.templates,
+        )
+        self._model, self._control, self._images, self._seed = model, control, images, seed
+        self._last: tuple[Image.Image, str, Image.Image] | None = None
+
+    def answer(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answer]:
+        """Answer each prompt about what the control makes of the image at the same index."""
+        return self._model.answer(self._changed(images, prompts), prompts, decoding)
+
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the given answers about what the control makes of the images.
+
+        Raises:
+            DataError: If the model cannot read answers.
+        """
+        if not isinstance(self._model, ReadsAnswers):
+            raise DataError(f"The model {self.name!r} cannot read the answers of another run.")
+        return self._model.read(self._changed(images, prompts), prompts, written, decoding)
+
+    def forget_image(self) -> None:
+        """Free what the model computed of the last image."""
+        self._last = None
+        if isinstance(self._model, KeepsImage):
+            self._model.forget_image()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the model and the control, as JSON data."""
+        control = {"name": self._control.name, "seed": self._seed}
+        return {**self._model.fingerprint(), "control": control}
+
+    def _changed(
+        self, images: Sequence[Image.Image], prompts: Sequence[Prompt]
+    ) -> list[Image.Image]:
+        """Return the changed images; the same object again for the same image again."""
+        changed: list[Image.Image] = []
+        for image, prompt in zip(images, prompts, strict=True):
+            last = self._last
+            if last is None or last[0] is not image or last[1] != prompt.sample:
+                last = (image, prompt.sample, self._images.change(image, prompt.sample))
+                self._last = last
+            changed.append(last[2])
+        return changed
