@@ -169,7 +169,7 @@ def _each(ids: Sequence[str], overlaps: Mapping[str, AnswerOverlap], measure: An
 
 def _without(records: RunRecords, id: str, protocol: Protocol) -> float:
     """Return 0 for a sample with an object whose answer offers no mask; NaN for any other."""
-    sample = records.run.samples.get(id)
+    sample = records.run.all_samples.get(id)
     known = records.candidates.get((id, protocol))
     if sample is None or sample.mask.is_empty or known is None or known.error:
         return float("nan")
@@ -191,7 +191,7 @@ def _right(records: RunRecords, id: str) -> float:
     """
     if records.run.config.answers is not None:
         return float("nan")
-    answer, sample = records.answers.get((id, 2)), records.run.samples.get(id)
+    answer, sample = records.answers.get((id, 2)), records.run.all_samples.get(id)
     if answer is None or answer.error is not None or sample is None or sample.answer is None:
         return float("nan")
     return float(parse_tolerant(answer.text, sample.options) == {sample.answer})

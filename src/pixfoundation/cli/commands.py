@@ -137,6 +137,11 @@ COMMANDS = {
         "Run the whole pipeline under controls: random weights, a blank or another image, "
         "shuffled.",
     ),
+    "stability": Listed(
+        "stability",
+        "stability_command",
+        "Show how stable attention is over runs (segmenters, readings, seeds) and over variants.",
+    ),
     "knockout": Listed(
         "causes",
         "knockout_command",

@@ -100,7 +100,8 @@ def _print(analysis: Emergence, console: Printer) -> None:
     console.print_table(_location(analysis))
     console.print_prose(
         f"n = {analysis.bins.sum()}; against masks shuffled among the phrases of each answer: "
-        f"mean place p = {analysis.location_p:.4f}, whole histogram p = {analysis.shape_p:.4f}. "
+        f"mean place p = {analysis.location_p:.4f}, whole histogram p = {analysis.shape_p:.4f}; "
+        f"adjusted for both by Holm's method: {_both(analysis)}. "
         f"Without any overlap: {analysis.without_overlap}; "
         f"without phrases: {analysis.without_candidates}."
     )
@@ -122,6 +123,12 @@ def _print(analysis: Emergence, console: Printer) -> None:
             f"phrase attends to is covered, in {_percent(deletion['control'])} when another is; "
             f"difference {_percent(deletion['difference'])} (n = {deletion['difference'].n})."
         )
+
+
+def _both(analysis: Emergence) -> str:
+    from pixfoundation.emergence.permutation import holm
+
+    return " and ".join(f"{p:.4f}" for p in holm([analysis.location_p, analysis.shape_p]))
 
 
 def _location(analysis: Emergence) -> Table:

@@ -1,0 +1,159 @@
+"""Does a finding hold under other settings, and does the best of them hold on other pairs?
+
+A setting is a run (another segmenter, reading or seed), or a variant inside a run (another wording
+or view). What is chosen among settings is chosen on one half of the pairs and reported on the
+other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixfoundation.causes.levels import MEASURES, measure_run
+from pixfoundation.errors import DataError
+from pixfoundation.runs.names import run_names
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.variants import variant_id
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.types import Protocol
+
+Values = NDArray[np.float64]
+SPLITS = 200
+"""Number of random splits of the pairs into halves."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stability:
+    """One measure over settings.
+
+    Attributes:
+        measure: Name of the measure, see `causes.levels.MEASURES`.
+        settings: The measure under each setting, on the samples that all settings share.
+        spread: Standard deviation of the means over settings.
+        chosen: The setting that is the best on most halves.
+        chosen_share: Share of halves on which it is.
+        in_sample: Mean over halves of the best setting on the half that it was chosen on.
+        held_out: Mean over halves of that setting on the other half.
+        average: Mean over settings and samples: what choosing at random gives.
+    """
+
+    measure: str
+    settings: Mapping[str, Estimate]
+    spread: float
+    chosen: str
+    chosen_share: float
+    in_sample: float
+    held_out: float
+    average: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all numbers as plain JSON data."""
+        return {
+            "measure": self.measure,
+            "settings": {name: each.to_json() for name, each in self.settings.items()},
+            "spread": self.spread,
+            "chosen": self.chosen,
+            "chosen_share": self.chosen_share,
+            "in_sample": self.in_sample,
+            "held_out": self.held_out,
+            "average": self.average,
+        }
+
+
+def measure_stability(
+    runs: Sequence[RunDirectory], *, protocol: Protocol = 3, seed: int = 2024
+) -> list[Stability]:
+    """Measure how stable what was found is over runs and over the variants inside them.
+
+    Args:
+        runs: Runs over the same samples; a single run with variants will do.
+        protocol: Protocol of the answers with phrases.
+        seed: Seed of the splits and the bootstrap draws.
+
+    Returns:
+        One result for each measure that at least two settings have.
+
+    Raises:
+        DataError: If there are fewer than two settings, or they share no sample.
+    """
+    settings = _settings(runs)
+    if len(settings) < 2:
+        raise DataError(
+            "Stability needs at least two settings: several runs, or a run with variants (`run "
+            f"--variants`), but got {len(settings)}."
+        )
+    shared = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
+    if not shared:
+        raise DataError("The runs share no sample.")
+    bootstrap = Bootstrap([runs[0].samples[id] for id in shared], seed=seed)
+    tables = {name: _measure(records, ids, shared, protocol)
+              for name, (records, ids) in settings.items()}  # fmt: skip
+    results: list[Stability] = []
+    for measure in MEASURES:
+        values = np.array([table[measure] for table in tables.values()])  # (settings, samples)
+        usable = np.array([not np.isnan(row).all() for row in values])
+        if usable.sum() >= 2:
+            names = [name for name, use in zip(tables, usable, strict=True) if use]
+            results.append(_stability(measure, names, values[usable], bootstrap, seed))
+    return results
+
+
+def _settings(
+    runs: Sequence[RunDirectory],
+) -> dict[str, tuple[RunRecords, Mapping[str, str]]]:
+    """Return by name the records of each setting, and the ids in it by id of the sample."""
+    settings: dict[str, tuple[RunRecords, Mapping[str, str]]] = {}
+    for run, name in zip(runs, run_names(list(runs)), strict=True):
+        records = RunRecords(run)
+        settings[name] = (records, {id: id for id in run.samples})
+        for variant in records.variants():
+            ids = {id: variant_id(id, variant) for id in run.samples}
+            settings[f"{name}, {variant}"] = (records.at(variant), ids)
+    return settings
+
+
+def _measure(
+    records: RunRecords, ids: Mapping[str, str], shared: Sequence[str], protocol: Protocol
+) -> dict[str, Values]:
+    return measure_run(records, [ids[id] for id in shared], protocol)
+
+
+def _stability(
+    measure: str, names: Sequence[str], values: Values, bootstrap: Bootstrap, seed: int
+) -> Stability:
+    complete = ~np.isnan(values).any(axis=0)
+    unit = bootstrap.unit
+    rng = np.random.default_rng(seed)
+    chosen: Counter[str] = Counter()
+    inside_half: list[float] = []
+    other_half: list[float] = []
+    for _ in range(SPLITS):
+        first = np.isin(unit, rng.permutation(bootstrap.units)[: bootstrap.units // 2])
+        for one in (first, ~first):
+            half, rest = one & complete, ~one & complete
+            if not half.any() or not rest.any():
+                continue
+            best = int(values[:, half].mean(axis=1).argmax())
+            chosen[names[best]] += 1
+            inside_half.append(float(values[best, half].mean()))
+            other_half.append(float(values[best, rest].mean()))
+    means = values[:, complete].mean(axis=1) if complete.any() else np.full(len(names), np.nan)
+    name, count = chosen.most_common(1)[0] if chosen else ("", 0)
+    masked = np.where(complete, values, np.nan)
+    return Stability(
+        measure=measure,
+        settings={n: bootstrap.mean(row) for n, row in zip(names, masked, strict=True)},
+        spread=float(means.std(ddof=1)),
+        chosen=name,
+        chosen_share=count / max(sum(chosen.values()), 1),
+        in_sample=float(np.mean(inside_half)) if inside_half else float("nan"),
+        held_out=float(np.mean(other_half)) if other_half else float("nan"),
+        average=float(means.mean()),
+    )

@@ -1,0 +1,64 @@
+"""`pixfoundation stability`: does a finding hold under other settings, and on other pairs?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pixfoundation.cli.causes import PROTOCOL
+from pixfoundation.cli.options import AS_JSON
+from pixfoundation.cli.printing import output, print_json
+
+if TYPE_CHECKING:
+    from pixfoundation.causes.stability import Stability
+    from pixfoundation.cli.printer import Printer
+
+
+def stability_command(
+    runs: list[Path] = typer.Argument(help="Runs over the same samples, or one with variants."),
+    protocol: int = PROTOCOL,
+    seed: int = typer.Option(2024, min=0, help="Seed of the splits into halves."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show how stable attention is over runs (segmenters, readings, seeds) and over variants.
+
+    The best setting is chosen on one half of the pairs and reported on the other.
+
+    Examples:
+      pixfoundation stability runs/tiny-sam runs/sam-vit-h
+
+      pixfoundation stability runs/varied --json
+    """
+    from pixfoundation.causes.stability import measure_stability
+    from pixfoundation.runs.store import RunDirectory
+
+    results = measure_stability(
+        [RunDirectory(run) for run in runs],
+        protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
+        seed=seed,
+    )
+    if as_json:
+        print_json([each.to_json() for each in results])
+    else:
+        for each in results:
+            _print(each, output())
+
+
+def _print(stability: Stability, console: Printer) -> None:
+    from pixfoundation.cli.score_tables import plain_table
+    from pixfoundation.report.page import percent
+
+    table = plain_table(f"{stability.measure}, % [95 % interval]")
+    table.add_column("setting")
+    table.add_column("value", justify="right", no_wrap=True)
+    for name, estimate in stability.settings.items():
+        table.add_row(name, percent(estimate))
+    console.print_table(table)
+    console.print_prose(
+        f"Standard deviation over settings {100 * stability.spread:.1f}. Chosen on one half of the "
+        f"pairs: {stability.chosen} on {100 * stability.chosen_share:.0f} % of halves; there "
+        f"{100 * stability.in_sample:.1f}, on the other half {100 * stability.held_out:.1f}; mean "
+        f"of all settings {100 * stability.average:.1f}."
+    )
