@@ -92,6 +92,12 @@ def find_targets(
             f"{run.run.path} was grounded by {config.grounding.name or 'nothing'}, so that no "
             f"attention belongs to its phrases. The test needs a run grounded by {GROUNDER}."
         )
+    if maps := config.grounding.model_dump().get("maps"):
+        raise RunError(
+            f"{run.run.path} takes its maps from the reading {maps.get('reading')!r}, but the test "
+            "reads the attention that is captured while generating. It needs a run with the "
+            "reading 'attention' without further options."
+        )
     for number, what in ((protocol, "the phrases"), (answer_protocol, "the scored answers")):
         if number not in config.protocols:
             raise RunError(

@@ -15,7 +15,7 @@ from typing import Any
 
 from pixfoundation.attention.row_convention import PRESETS
 from pixfoundation.causes.levels import FOLDER
-from pixfoundation.causes.targets import check_model, decoding_of
+from pixfoundation.causes.targets import GROUNDER, check_model, decoding_of
 from pixfoundation.controls.kinds import (
     OF_WEIGHTS,
     ChangedImages,
@@ -225,25 +225,34 @@ def _grounder_options(
         raise RunError(f"{run.path} was not grounded: there is nothing to control.")
     fields: dict[str, Any] = recorded.model_dump(exclude_unset=True)
     before = {key: value for key, value in fields.items() if key != "name"}
-    known = inspect.signature(grounders.get(recorded.name)).parameters
-    nested: dict[str, Any] = {}
-    for value in before.values():
-        if isinstance(value, Mapping):
-            nested |= value
-    options = {
-        key: value
-        for key, value in {**nested, **before}.items()
-        if key in known and key not in ("segmenter", "conventions") and value is not None
-    }
-    for name, preset in PRESETS.items():
-        if "preset" in known and _plain(asdict(preset)) == _plain(before.get("reading")):
-            options["preset"] = name
+    is_ours = recorded.name == GROUNDER
+    options = _attend_options(before) if is_ours else _same_names(recorded.name, before)
     grounder = load_grounder(
         model, segmenter, recorded.name, conventions=run.config.conventions.grounding, **options
     )
     now = {} if grounder is None else grounder.fingerprint()
     _refuse_differences(run, "grounder", before, now)
     return options
+
+
+def _attend_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of attend-and-segment that its recorded settings come from."""
+    options = {key: settings[key] for key in ("prompt", "points", "rank", "threshold")}
+    options |= {key: settings["phrases"][key] for key in ("pronouns", "fallback")}
+    if "maps" in settings:
+        return options | dict(settings["maps"])
+    presets = [name for name, row in PRESETS.items() if _plain(asdict(row)) == settings["reading"]]
+    return options | ({"preset": presets[0]} if presets else {})
+
+
+def _same_names(grounder: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded settings of a grounder that are named as its options."""
+    known = inspect.signature(grounders.get(grounder)).parameters
+    return {
+        key: value
+        for key, value in settings.items()
+        if key in known and key not in ("segmenter", "conventions") and value is not None
+    }
 
 
 def _refuse_differences(

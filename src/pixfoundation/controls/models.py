@@ -9,7 +9,15 @@ from PIL import Image
 
 from pixfoundation.controls.kinds import ChangedImages, Control
 from pixfoundation.errors import DataError
-from pixfoundation.models.base import Decoding, GivenAnswer, KeepsImage, Model, ReadsAnswers
+from pixfoundation.forward import Forward, Need
+from pixfoundation.models.base import (
+    Decoding,
+    GivenAnswer,
+    GivesForwards,
+    KeepsImage,
+    Model,
+    ReadsAnswers,
+)
 from pixfoundation.types import Answer, Prompt
 
 
@@ -60,6 +68,22 @@ class ControlledModel:
         if not isinstance(self._model, ReadsAnswers):
             raise DataError(f"The model {self.name!r} cannot read the answers of another run.")
         return self._model.read(self._changed(images, prompts), prompts, written, decoding)
+
+    def lacks(self, needs: frozenset[Need]) -> str | None:
+        """Return why the model cannot give what a reading needs; None if it can."""
+        if not isinstance(self._model, GivesForwards):
+            return "it offers no pass over prompt and answer"
+        return self._model.lacks(needs)
+
+    def forward(self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]) -> Forward:
+        """Return the pass over a prompt and an answer, about what the control makes of the image.
+
+        Raises:
+            DataError: If the model offers no such pass.
+        """
+        if not isinstance(self._model, GivesForwards):
+            raise DataError(f"The model {self.name!r} offers no pass over prompt and answer.")
+        return self._model.forward(self._changed([image], [prompt])[0], prompt, token_ids)
 
     def forget_image(self) -> None:
         """Free what the model computed of the last image."""
