@@ -92,7 +92,7 @@ def find_targets(
             f"{run.run.path} was grounded by {config.grounding.name or 'nothing'}, so that no "
             f"attention belongs to its phrases. The test needs a run grounded by {GROUNDER}."
         )
-    if maps := config.grounding.model_dump().get("maps"):
+    if maps := config.grounding.to_json().get("maps"):
         raise RunError(
             f"{run.run.path} takes its maps from the reading {maps.get('reading')!r}, but the test "
             "reads the attention that is captured while generating. It needs a run with the "
@@ -135,7 +135,7 @@ def check_model(run: RunDirectory, model: Model) -> None:
     Raises:
         RunError: If its name or its weights differ; the message says in what.
     """
-    recorded: dict[str, Any] = run.config.model.model_dump()
+    recorded: dict[str, Any] = run.config.model.to_json()
     current = {"name": model.name, **model.fingerprint()}
     for settings in (recorded, current):  # a folder may have moved
         settings["name"] = Path(str(settings["name"])).name
@@ -180,7 +180,7 @@ def read_map(
 
 def map_reader(run: RunDirectory) -> AttendAndSegment:
     """Return the grounder of a run, for its maps alone: it has no segmenter."""
-    recorded: dict[str, Any] = run.config.grounding.model_dump()
+    recorded: dict[str, Any] = run.config.grounding.to_json()
     row: dict[str, Any] = dict(recorded["reading"])
     row["heads"] = None if row.get("heads") is None else tuple(row["heads"])
     phrases: dict[str, Any] = {

@@ -205,7 +205,7 @@ def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ..
 
 def _check_segmenter(run: RunDirectory, segmenter: AnySegmenter | None) -> None:
     recorded = run.config.segmenter
-    before = {} if recorded is None else recorded.model_dump(exclude_unset=True)
+    before = {} if recorded is None else recorded.to_json()
     now = {} if segmenter is None else {"name": segmenter.name, **segmenter.fingerprint()}
     for settings in (before, now):
         settings["name"] = Path(str(settings.get("name", ""))).name
@@ -223,7 +223,7 @@ def _grounder_options(
     recorded = run.config.grounding
     if recorded.name is None:
         raise RunError(f"{run.path} was not grounded: there is nothing to control.")
-    fields: dict[str, Any] = recorded.model_dump(exclude_unset=True)
+    fields: dict[str, Any] = recorded.to_json()
     before = {key: value for key, value in fields.items() if key != "name"}
     is_ours = recorded.name == GROUNDER
     options = _attend_options(before) if is_ours else _same_names(recorded.name, before)
