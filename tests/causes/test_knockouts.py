@@ -15,8 +15,8 @@ from pixfoundation.causes.knockouts import (
     choose_cells,
     collect_knockouts,
     default_window,
-    windows,
 )
+from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import KNOCKOUTS, KnockoutSettings, read_records
 from pixfoundation.causes.targets import PhraseMap
 from pixfoundation.errors import DataError, RunError

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.causes.effects import Effect, measure_effects
-from pixfoundation.causes.knockouts import windows
+from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import (
     KNOCKOUTS,
     Blocked,

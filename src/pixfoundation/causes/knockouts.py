@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import (
     KNOCKOUTS,
     Blocked,
@@ -101,23 +102,6 @@ class KnockoutOptions:
 def default_window(depth: int) -> int:
     """Return the default number of layers in a window: an odd number near 9 of 32."""
     return max(1, 2 * round((WINDOW_SHARE * depth - 1) / 2) + 1)
-
-
-def windows(depth: int, size: int) -> list[tuple[int, ...]]:
-    """Return the layers of the window around each layer, cut at the ends; none for size 0.
-
-    A window of even size has one layer more before its middle than behind it.
-
-    Example:
-        >>> windows(4, 3)
-        [(0, 1), (0, 1, 2), (1, 2, 3), (2, 3)]
-    """
-    if size == 0:
-        return []
-    return [
-        tuple(range(max(0, layer - size // 2), min(depth, layer + (size + 1) // 2)))
-        for layer in range(depth)
-    ]
 
 
 def collect_knockouts(

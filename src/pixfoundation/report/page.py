@@ -22,13 +22,9 @@ from jinja2 import Environment, FunctionLoader, select_autoescape
 from PIL import Image
 
 from pixfoundation import __version__
-from pixfoundation.causes.claims import judge_claims
-from pixfoundation.causes.levels import control_runs
-from pixfoundation.causes.records import CURVES, KNOCKOUTS
 from pixfoundation.conventions import EmergenceConventions
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
-from pixfoundation.report.claim_table import HEADER, claim_note, claim_rows
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.gallery import build_gallery
 from pixfoundation.report.run_settings import run_settings
@@ -245,9 +241,12 @@ def _summary(run: RunDirectory, name: str, scores: Scores) -> dict[str, Any]:
 
 def _claims(run: RunDirectory) -> PageTable | None:
     """Return the verdicts on a run; None if no causal test or control was made of it."""
-    stems = (CURVES.stem, KNOCKOUTS.stem)
-    if not any((run.path / f"{stem}.jsonl").exists() for stem in stems) and not control_runs(run):
+    measured = ("curves.jsonl", "knockouts.jsonl", "controls")
+    if not any((run.path / name).exists() for name in measured):
         return None
+    from pixfoundation.causes.claims import judge_claims
+    from pixfoundation.report.claim_table import HEADER, claim_note, claim_rows
+
     try:
         claims = judge_claims(run)
     except (RunError, PrerequisiteError):
