@@ -138,7 +138,11 @@ def _print(report: Report, every: bool) -> None:
         mark = ("error", "red") if is_error else ("odd", "yellow")
         console.print(emphasised(mark, f"  {_with_flags(str(group))}"))
     place = "" if report.root is None else f" at {report.root}"
-    facts = ", ".join(f"{value} {name}" for name, value in report.facts.items())
+    nouns = ("samples", "pairs", "annotations")
+    facts = ", ".join(
+        counted(number, what.removesuffix("s"), what) if what in nouns else f"{number} {what}"
+        for what, number in report.facts.items()
+    )
     console.print(
         emphasised(
             (report.name, "bold"),
