@@ -13,7 +13,7 @@ import pixfoundation
 import pixfoundation.plugins
 
 ROOT = Path(__file__).resolve().parent.parent
-PUBLIC = {"pixfoundation", "pixfoundation.plugins"}
+PUBLIC = {"pixfoundation", "pixfoundation.plugins", "pixfoundation.metrics"}
 NETWORK_PAGES = {"cambrian.md", "omg_llava.md", "pixel_mllms.md"}
 """Pages that also show how to use the networks as functions of tensors, which is internal."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
