@@ -14,7 +14,14 @@ import pixfoundation.plugins
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = {"pixfoundation", "pixfoundation.plugins", "pixfoundation.metrics"}
-NETWORK_PAGES = {"cambrian.md", "omg_llava.md", "pixel_mllms.md"}
+NETWORK_PAGES = {
+    "cambrian.md",
+    "omg_llava.md",
+    "pixel_mllms.md",
+    "sa2va.md",
+    "unigr.md",
+    "unipixel.md",
+}
 """Pages that also show how to use the networks as functions of tensors, which is internal."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
