@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class AnswerScorer:
 
     def _views(self, batch: PromptBatch, image: Image.Image) -> list[ImageLayout]:
         """Return the layout that maps are read from, then those of other views of the image."""
-        others = [view for view in get_args(View) if view != self.maker.view]
+        others = [view for view in View if view != self.maker.view]
         makers = [self.maker, *(replace(self.maker, view=view) for view in others)]
         return [maker.layout(batch, 0, image) for maker in makers]
 
