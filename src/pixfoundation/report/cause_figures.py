@@ -55,8 +55,8 @@ def curve_figure(curves: Curves, deletion: Mapping[str, Estimate] | None = None)
     ):  # fmt: skip
         axes[row, 0].set_ylabel(label, fontsize=9)
     plot.suptitle(
-        f"{_text(curves.name)}: n = {curves.samples}, regions by {curves.settings.shape}; 0 is the "
-        "whole image, bands are 95 % intervals over pairs",
+        f"{_text(curves.name)}: n = {curves.samples}, regions by {curves.settings.shape}\n0 is the "
+        "whole image; bands: 95 % over pairs",
         fontsize=9,
     )
     _legend(plot, axes[2, -1] if deletion else axes[0, 0])
@@ -115,7 +115,9 @@ def control_figure(levels: Levels) -> Plot:
     """Draw a run and its controls, one panel per measure, the run in colour."""
     names = [level.name for level in levels.levels]
     measures = [
-        m for m in MEASURES if any(level.measures[m].value is not None for level in levels.levels)
+        m
+        for m in MEASURES
+        if any(level.measures[m].value is not None for level in levels.levels[1:])
     ]
     plot = Plot(figsize=(1.6 + 2.3 * len(measures), 1.3 + 0.3 * len(names)), layout="constrained")
     axes = plot.subplots(1, len(measures), squeeze=False, sharey=True)[0]
