@@ -264,7 +264,7 @@ def test_tables_of_other_encodings_and_columns(tmp_path, data, encoding, header)
         ("acc\n1\n0\n1\n0\n1\n", "utf-8", "5 grades for 6 answers"),
         ("acc\n" + "1\n" * 7, "utf-8", "7 grades for 6 answers"),
         ("acc,acc\n" + "1,0\n" * 6, "utf-8", "or several"),
-        ("acc,x\n" + "1,a\n" * 5 + "1\n", "utf-8", "line 7: has 1 cells instead of 2"),
+        ("acc,x\n" + "1,a\n" * 5 + "1\n", "utf-8", "line 7: has 1 cell instead of 2"),
         ("acc,x\n" + "1,a\n" * 4 + '1,"a\n1,a\n', "utf-8", "line 6: opens a quote"),
         ("acc,x\n" + "1,a\n" * 3 + "1,é\n" * 3, "latin-1", "line 5: is not UTF-8 text"),
         ("acc\n" + "1\n" * 6, "utf-16-le", "line 1: holds a null character"),

@@ -105,8 +105,10 @@ def test_no_verdict_is_counted_in_scores_and_report(run, tmp_path, nonsense):
     assert scores.accuracy[1].unparsed == 6
     said = " ".join(scores.notes)
     assert "no verdict, though asked twice, on 6 of 6 answers of protocol 1" in said
+    reason = "not what was asked" if nonsense else "empty"
     assert scores.to_json()["verdicts"]["grade"] == {
         "judge": "openai:m", "said": 6, "no_verdict": 6, "open": 0, "masks": 0, "spared": 0,
+        "reasons": {reason: 6},
     }  # fmt: skip
     assert scores.verdicts["pick"].no_verdict == 12 - abstained
     page = write_report([run], tmp_path / "page", scores=[scores]).read_text()

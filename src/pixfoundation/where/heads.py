@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.emergence.permutation import holm, two_sided_p
-from pixfoundation.errors import RunError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
 from pixfoundation.reading.localization_heads import HEADS_FILE, Pair, rank_heads
 from pixfoundation.runs.jsonl import write_json
@@ -25,9 +26,15 @@ from pixfoundation.where.head_capture import HeadFile, read_heads
 from pixfoundation.where.measures import centres_in, coverage, energy
 
 Floats = NDArray[np.float64]
-Criterion = Literal["labels", "localization"]
 PLACE_BINS = 10
 LABELLED_DRAWS = 2000
+
+
+class Criterion(StrEnum):
+    """What chooses heads on the first half of the pairs."""
+
+    LABELS = "labels"
+    LOCALIZATION = "localization"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +127,7 @@ class HeadAnalysis:
     def choice_json(self) -> dict[str, Any]:
         """Return the choice of heads, as the reading `localization-heads` takes it."""
         return {
-            "criterion": self.criterion,
+            "criterion": self.criterion.value,
             "heads": [list(pair) for pair in self.chosen],
             "samples": list(self.chosen_on),
         }
@@ -193,7 +200,7 @@ def analyse_heads(
     run: RunDirectory | Path | str,
     *,
     protocol: Protocol = 3,
-    criterion: Criterion = "labels",
+    criterion: Criterion | str = Criterion.LABELS,
     top: int = 10,
     draws: int = 200,
     seed: int = 2024,
@@ -212,8 +219,11 @@ def analyse_heads(
 
     Raises:
         RunError: If the run holds the attention of fewer than two answers.
-        DataError: If a file is damaged.
+        DataError: If a file is damaged, or `criterion` has another value.
     """
+    if criterion not in tuple(Criterion):
+        raise DataError(f"criterion must be {' or '.join(Criterion)}, but is {criterion!r}.")
+    criterion = Criterion(criterion)
     directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
     answers = _Answers(directory, protocol)
     generator = np.random.default_rng(seed)
@@ -355,7 +365,7 @@ def _order(
     hits = np.array(sums["heads hits"].observed)[chosen_from].mean(axis=0)
     shares = np.array(sums["heads energy"].observed)[chosen_from].mean(axis=0)
     pairs: list[Pair] = [(layer, head) for layer, head in np.ndindex(*hits.shape)]
-    if criterion == "labels":
+    if criterion is Criterion.LABELS:
         return sorted(pairs, key=lambda pair: (-hits[pair], -shares[pair]))
     rows = [row for row, taken in zip(localising, chosen_from, strict=True) if taken]
     counts = Counter(pair for row in rows for pair in row)
