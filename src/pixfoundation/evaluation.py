@@ -23,7 +23,12 @@ from pixfoundation.runs.answer_sources import AnswerSource, load_answers
 from pixfoundation.runs.answering import AnsweringWorker, answers_of
 from pixfoundation.runs.collect import Dealing, Progress, asks, deal
 from pixfoundation.runs.completeness import measure_completeness
-from pixfoundation.runs.config import DatasetDescription, DecodingDescription, RunConfig
+from pixfoundation.runs.config import (
+    DatasetDescription,
+    DecodingDescription,
+    ModelDescription,
+    RunConfig,
+)
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.runs.looking import cannot_read
 from pixfoundation.runs.run_records import RunRecords
@@ -230,8 +235,12 @@ def _configuration(
 ) -> RunConfig:
     """Return everything that the results of the run depend on."""
     decoding = factory.decoding
+    model = parts.model
+    if any(sample.query is not None for sample in dataset.samples):
+        fields = {**model.to_json(), "templates": parts.templates.to_json(queries=True)}
+        model = ModelDescription(**fields)
     return RunConfig(
-        model=parts.model,
+        model=model,
         dataset=DatasetDescription(
             name=dataset.name, fingerprint=dataset.fingerprint(), notes=tuple(dataset.notes)
         ),

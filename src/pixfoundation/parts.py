@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -166,7 +166,9 @@ def describe_model(model: Model) -> ModelDescription:
     """Return what identifies a model; of a folder, only the last part of the path."""
     folder = Path(model.name)
     name = folder.resolve().name if folder.is_dir() else model.name
-    return ModelDescription.of(name, {**model.fingerprint(), "templates": asdict(model.templates)})
+    return ModelDescription.of(
+        name, {**model.fingerprint(), "templates": model.templates.to_json()}
+    )
 
 
 def _made(made: Recipe | Ready[P], load: Callable[..., Any]) -> P:

@@ -20,7 +20,7 @@ from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
 pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("PIXFOUNDATION_RAY_KILLS", "3"))
+KILLS = int(os.environ.get("PIXFOUNDATION_RAY_KILLS", "1"))
 """Number of random moments; CI has time for a few."""
 NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 80_000_000}
 PAIRS = 8
