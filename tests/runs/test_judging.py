@@ -24,7 +24,7 @@ from tests.doubles import make_samples
 from tests.judges.server import KEY, images_of, judge_server, text_of
 from tests.runs.test_collect import run_all, start
 
-KILLS = int(os.environ.get("PIXFOUNDATION_KILLS", "40"))
+KILLS = int(os.environ.get("PIXFOUNDATION_KILLS", "20"))
 """Number of kills of the slow test; a hundred take some minutes."""
 
 
