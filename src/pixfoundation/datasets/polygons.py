@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pixfoundation.errors import DataError
-from pixfoundation.masks import Mask
+from pixfoundation.masks import Mask, difference
 
 MAX_COMPARED = 200
 """Most polygons of one mask that are compared with each other; with more it would take too long."""
@@ -74,7 +74,7 @@ def draw_with_holes(
     if len(rings) == 1:
         return outline
     holes = draw_polygons(rings[1:], size, notes)
-    return Mask.from_array(outline.decode() & ~holes.decode())
+    return difference(outline, holes)
 
 
 def flat_polygon(polygon: Any) -> list[Any]:

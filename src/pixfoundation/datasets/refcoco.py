@@ -40,7 +40,7 @@ class _Edition:
         title: Its name in messages.
         split_by: Names of its splits' authors; the first is the usual one.
         splits: The splits that are evaluated.
-        expressions: Number of expressions of each split with the usual author, as papers report it.
+        expressions: Number of expressions of a split with the usual author, where it is published.
     """
 
     title: str
@@ -56,19 +56,19 @@ _EDITIONS = {
         "RefCOCO",
         ("unc", "google"),
         ("val", "testA", "testB", "train"),
-        {"val": 10834, "testA": 5657, "testB": 5095},
+        {"val": 10834},
     ),
     "refcoco+": _Edition(
         "RefCOCO+",
         ("unc",),
         ("val", "testA", "testB", "train"),
-        {"val": 10758, "testA": 5726, "testB": 4889},
+        {},
     ),
     "refcocog": _Edition(
         "RefCOCOg",
         ("umd", "google"),
         ("val", "test", "train"),
-        {"val": 4896, "test": 9602},
+        {},
     ),
 }
 

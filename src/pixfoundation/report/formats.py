@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -23,3 +26,43 @@ def latex_text(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
     return text.replace("†", r"$^\dagger$")
+
+
+def markdown_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], alignment: str
+) -> str:
+    """Write a table as Markdown, its notes below it.
+
+    Args:
+        head: The titles of the columns.
+        rows: The cells; a vertical bar in them is escaped.
+        notes: The lines below the table.
+        alignment: A letter for each column, `r` for numbers, anything else for texts.
+    """
+    rule = "|" + "".join("---:|" if letter == "r" else "---|" for letter in alignment)
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = ["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(c) + " |" for c in cells)]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def latex_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], alignment: str
+) -> str:
+    """Write a table as LaTeX, its notes as comments below it.
+
+    Args:
+        head: The titles of the columns, as LaTeX.
+        rows: The cells, as LaTeX; see `latex_text`.
+        notes: The lines of the comments.
+        alignment: The alignment of each column: `l`, `c` or `r`.
+    """
+    lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\hline", " & ".join(head) + r" \\", r"\hline"]
+    lines += [" & ".join(row) + r" \\" for row in rows]
+    return "\n".join([*lines, r"\hline", r"\end{tabular}", *(f"% {n}" for n in notes)]) + "\n"
+
+
+def csv_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table as CSV."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([head, *rows])
+    return file.getvalue()

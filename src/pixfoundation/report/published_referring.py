@@ -1,7 +1,7 @@
 """Published rows of tables of referring segmentation, in percent.
 
-Sources: the table of X2SAM (its repository, July 2026) for most rows, the README of UniPixel for
-UniPixel and Sa2VA, and the issues of Seg-Zero for the note on its convention.
+Sources: the comparison table of X2SAM (wanghao9610/X2SAM) and the README of UniPixel
+(PolyU-ChenLab/UniPixel), both of 2026. The conventions are those of the methods' evaluation code.
 """
 
 from __future__ import annotations

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pixfoundation.errors import DataError
-from pixfoundation.report.formats import latex_text
+from pixfoundation.report.formats import (
+    TableFormat,
+    csv_table,
+    latex_table,
+    latex_text,
+    markdown_table,
+)
 from pixfoundation.report.published_referring import ROWS, SOURCE, Column
+from pixfoundation.scoring.conditions import differing_conditions
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.referring import Referring
 from pixfoundation.scoring.scores import Scores, marked
-from pixfoundation.wording import decimal, interval
+from pixfoundation.typed_options import as_choice
+from pixfoundation.wording import decimal
 
 FIGURES = {
     "refcoco": ("cIoU",),
@@ -53,7 +59,7 @@ class ReferringLine:
 
 def render_referring_table(
     runs: Sequence[Scores],
-    format: str = "markdown",
+    format: TableFormat | str = TableFormat.MARKDOWN,
     *,
     published_rows: bool = False,
     selectors: Sequence[str] | None = None,
@@ -75,9 +81,7 @@ def render_referring_table(
         DataError: If a run has no such scores or lacks a selector, two runs of a model are on the
             same split, or the format is not known.
     """
-    renderers = {"markdown": _markdown, "latex": _latex, "csv": _csv}
-    if format not in renderers:
-        raise DataError(f"A table is {', '.join(renderers)}, but got {format!r}.")
+    format = as_choice(TableFormat, "format", format)
     lines: dict[str, ReferringLine] = {}
     columns: dict[Column, None] = {}
     notes: list[str] = []
@@ -100,12 +104,20 @@ def render_referring_table(
             lines[line.method] = line
             columns.update(dict.fromkeys(line.values))
         notes += [f"{scores.name} on {scores.dataset}: {note}" for note in _notes(scores)]
+    notes += _differences(runs)
     chosen = list(lines.values())
     if published_rows:
         published, explained = _published(list(columns))
         chosen += published
         notes += [*explained, f"Published rows: {SOURCE}."]
-    return renderers[format](chosen, list(columns), notes, intervals)
+    if format is TableFormat.CSV:
+        return _csv(chosen, list(columns), notes, intervals)
+    rows = _rows(chosen, list(columns), intervals)
+    head, alignment = [*map(_title, columns)], f"l{'r' * len(columns)}l"
+    if format is TableFormat.MARKDOWN:
+        return markdown_table(["method", *head, "source"], rows, notes, alignment)
+    cells = [[latex_text(cell) for cell in row] for row in rows]
+    return latex_table(["Method", *head, "Source"], cells, notes, alignment)
 
 
 def _line(scores: Scores, selector: str) -> ReferringLine:
@@ -146,6 +158,19 @@ def _notes(scores: Scores) -> list[str]:
     return [f"{evaluated}.", *scores.notes]
 
 
+def _differences(runs: Sequence[Scores]) -> list[str]:
+    """Return what differs, apart from the model, between runs on the same split."""
+    groups: dict[tuple[str, str], list[Scores]] = {}
+    for scores in runs:
+        groups.setdefault((scores.dataset, _split(scores)), []).append(scores)
+    return [
+        f"The rows on {' '.join(part for part in group if part)} differ in {condition}: "
+        f"{'; '.join(values)}."
+        for group, members in groups.items()
+        for condition, values in differing_conditions(members).items()
+    ]
+
+
 def _published(columns: Sequence[Column]) -> tuple[list[ReferringLine], list[str]]:
     """Return the published lines that have one of the columns, and the notes on them."""
     lines: list[ReferringLine] = []
@@ -184,58 +209,28 @@ def _cells(line: ReferringLine, columns: Sequence[Column], intervals: bool) -> l
     cells: list[str] = []
     for column in columns:
         value, bounds = line.values.get(column), line.intervals.get(column)
-        text = "-" if value is None else decimal(value)
-        if intervals and bounds is not None:
-            text += f" {interval(bounds)}"
-        cells.append(text)
+        cells.append("-" if value is None else decimal(value, bounds if intervals else None))
     return cells
 
 
-def _markdown(
-    lines: Sequence[ReferringLine], columns: Sequence[Column], notes: list[str], intervals: bool
-) -> str:
-    text = [
-        "| method | " + " | ".join(map(_title, columns)) + " | source |",
-        "|---|" + "---:|" * len(columns) + "---|",
-    ]
-    for line in lines:
-        method = _method(line).replace("|", "\\|")
-        cells = _cells(line, columns, intervals)
-        text.append(f"| {method} | " + " | ".join(cells) + f" | {line.source} |")
-    return "\n".join([*text, "", *notes]) + "\n"
-
-
-def _latex(
-    lines: Sequence[ReferringLine], columns: Sequence[Column], notes: list[str], intervals: bool
-) -> str:
-    text = [
-        r"\begin{tabular}{l" + "r" * len(columns) + "l}",
-        r"\hline",
-        " & ".join(["Method", *map(_title, columns), "Source"]) + r" \\",
-        r"\hline",
-    ]
-    for line in lines:
-        cells = [_method(line), *_cells(line, columns, intervals), line.source]
-        text.append(" & ".join(map(latex_text, cells)) + r" \\")
-    text += [r"\hline", r"\end{tabular}"]
-    return "\n".join([*text, *(f"% {note}" for note in notes)]) + "\n"
+def _rows(
+    lines: Sequence[ReferringLine], columns: Sequence[Column], intervals: bool
+) -> list[list[str]]:
+    return [[_method(line), *_cells(line, columns, intervals), line.source] for line in lines]
 
 
 def _csv(
     lines: Sequence[ReferringLine], columns: Sequence[Column], notes: list[str], intervals: bool
 ) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     ends = [f"{_title(column)} {end}" for column in columns for end in ("low", "high")]
     head = ["method", *map(_title, columns), *(ends if intervals else ()), "source", "notes"]
-    writer.writerow(head)
+    rows: list[list[str]] = []
     for place, line in enumerate(lines):
         values = [line.values.get(column) for column in columns]
-        bounds = [line.intervals.get(column) for column in columns]
         row = ["" if value is None else decimal(value, digits=4) for value in values]
-        if intervals:
-            for pair in bounds:
-                row += ["", ""] if pair is None else [decimal(end, digits=2) for end in pair]
+        for column in columns if intervals else ():
+            pair = line.intervals.get(column)
+            row += ["", ""] if pair is None else [decimal(end, digits=2) for end in pair]
         remark = " ".join(notes) if place == 0 else ""
-        writer.writerow([_method(line), *row, line.source, remark])
-    return file.getvalue()
+        rows.append([_method(line), *row, line.source, remark])
+    return csv_table(head, rows)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
 
-from pixfoundation.report.formats import TableFormat, latex_text
+from pixfoundation.report.formats import (
+    TableFormat,
+    csv_table,
+    latex_table,
+    latex_text,
+    markdown_table,
+)
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 from pixfoundation.sensitivity.paired_spread import PairedSummary
@@ -126,23 +130,8 @@ def render(runs: Sequence[Sensitivity], format: TableFormat | str, every: bool =
     format = as_choice(TableFormat, "format", format)
     cells = rows(runs, every)
     if format is TableFormat.CSV:
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(cells)
-        return file.getvalue()
+        return csv_table(COLUMNS, cells)
     if format is TableFormat.MARKDOWN:
-        head = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-        body = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
-        return "\n".join([*head, *body, "", NOTE]) + "\n"
-    lines = [
-        r"\begin{tabular}{lll" + "r" * (len(COLUMNS) - 3) + "}",
-        r"\hline",
-        " & ".join(latex_text(c) for c in COLUMNS) + r" \\",
-        r"\hline",
-        *(" & ".join(latex_text(c) for c in row) + r" \\" for row in cells),
-        r"\hline",
-        r"\end{tabular}",
-        f"% {NOTE}",
-    ]
-    return "\n".join(lines) + "\n"
+        return markdown_table(COLUMNS, cells, [NOTE], "l" * len(COLUMNS))
+    head, body = map(latex_text, COLUMNS), [list(map(latex_text, row)) for row in cells]
+    return latex_table(list(head), body, [NOTE], "lll" + "r" * (len(COLUMNS) - 3))

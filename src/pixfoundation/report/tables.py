@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pixfoundation.errors import DataError
-from pixfoundation.report.formats import TableFormat, latex_text
+from pixfoundation.report.formats import (
+    TableFormat,
+    csv_table,
+    latex_table,
+    latex_text,
+    markdown_table,
+)
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
 from pixfoundation.scoring.conditions import (
     check_same_truth,
@@ -238,43 +242,38 @@ def _cells(
 
 def _markdown(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
     best = _best(lines)
-    out = [
-        "| method | PixGr. | " + " | ".join(COLUMNS) + " | source |",
-        "|---|---|" + "---:|" * len(COLUMNS) + "---|",
+    rows = [
+        [
+            line.method,
+            "yes" if line.pixel_grounding else "no",
+            *_cells(line, best, lambda text: f"**{text}**", intervals),
+            line.source,
+        ]
+        for line in lines
     ]
-    for line in lines:
-        cells = _cells(line, best, lambda text: f"**{text}**", intervals)
-        grounding = "yes" if line.pixel_grounding else "no"
-        method = line.method.replace("|", "\\|")
-        out.append(f"| {method} | {grounding} | " + " | ".join(cells) + f" | {line.source} |")
-    return "\n".join([*out, "", *notes]) + "\n"
+    alignment = f"ll{'r' * len(COLUMNS)}l"
+    return markdown_table(["method", "PixGr.", *COLUMNS, "source"], rows, notes, alignment)
 
 
 def _latex(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
     best = _best(lines)
-    head = [column.replace("†", r"$^\dagger$") for column in COLUMNS]
-    out = [
-        r"\begin{tabular}{lc" + "r" * len(COLUMNS) + "l}",
-        r"\hline",
-        "Method & PixGr. & " + " & ".join(head) + r" & Source \\",
-        r"\hline",
+    rows = [
+        [
+            latex_text(line.method),
+            r"\checkmark" if line.pixel_grounding else r"$\times$",
+            *_cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals),
+            latex_text(line.source),
+        ]
+        for line in lines
     ]
-    for line in lines:
-        cells = _cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals)
-        mark = r"\checkmark" if line.pixel_grounding else r"$\times$"
-        parts = [latex_text(line.method), mark, *cells, latex_text(line.source)]
-        out.append(" & ".join(parts) + r" \\")
-    out += [r"\hline", r"\end{tabular}"]
-    return "\n".join([*out, *(f"% {note}" for note in notes)]) + "\n"
+    head = ["Method", "PixGr.", *map(latex_text, COLUMNS), "Source"]
+    return latex_table(head, rows, notes, f"lc{'r' * len(COLUMNS)}l")
 
 
 def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     bounds = [f"{column} {end}" for column in COLUMNS for end in ("low", "high")]
-    writer.writerow(
-        ["method", "PixGr.", *COLUMNS, *(bounds if intervals else ()), "source", "notes"]
-    )
+    head = ["method", "PixGr.", *COLUMNS, *(bounds if intervals else ()), "source", "notes"]
+    rows: list[list[str]] = []
     for position, line in enumerate(lines):
         values = [
             "" if value is None else decimal(value, digits=4).rstrip("0").rstrip(".")
@@ -285,7 +284,7 @@ def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
             for pair in line.intervals
             for end in (pair or (0.0, 0.0))
         ]
-        writer.writerow(
+        rows.append(
             [
                 line.method,
                 "yes" if line.pixel_grounding else "no",
@@ -295,7 +294,7 @@ def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
                 " ".join(notes) if position == 0 else "",
             ]
         )
-    return file.getvalue()
+    return csv_table(head, rows)
 
 
 def _known() -> str:
