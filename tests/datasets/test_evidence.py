@@ -175,6 +175,21 @@ def test_a_bad_entry_is_named_with_its_file(tmp_path, name, write, file, changes
 
 
 @pytest.mark.parametrize(
+    ("name", "write", "file"),
+    [
+        ("vistaqa", write_vistaqa, "annotations/2.json"),
+        ("vstar", write_vstar, "direct_attributes/sa_1.json"),
+    ],
+)
+def test_a_damaged_file_costs_itself(tmp_path, name, write, file):
+    (write(tmp_path) / file).write_text("{")
+    report = check_data(name, tmp_path)
+    [error] = report.errors
+    assert error.file == tmp_path / file
+    assert report.facts["samples"] == 1
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"answer": "D"}, "one of 2 options"),
