@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
+from pixfoundation.masks import Mask
 from pixfoundation.metrics import count_components
 from pixfoundation.types import Sample
 
@@ -29,7 +31,7 @@ def values_of(samples: Sequence[Sample], tag: str) -> list[str | None]:
         return [sample.tags.get(tag) for sample in samples]
     if tag == SIZE:
         return _sizes(samples)
-    return [_components(sample) for sample in samples]
+    return [_components(sample.mask) for sample in samples]
 
 
 def distinct_values(samples: Sequence[Sample], tag: str) -> tuple[str, ...]:
@@ -53,6 +55,8 @@ def _sizes(samples: Sequence[Sample]) -> list[str | None]:
     ]
 
 
-def _components(sample: Sample) -> str | None:
-    number = count_components(sample.mask)
+@lru_cache(maxsize=100_000)
+def _components(mask: Mask) -> str | None:
+    """Return the number of components as text; a mask that several samples share is read once."""
+    number = count_components(mask)
     return None if number == 0 else str(number) if number < 3 else "3 or more"

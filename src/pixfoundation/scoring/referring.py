@@ -1,8 +1,8 @@
-"""Scores of referring segmentation, and of truth given as boxes, for the masks of a run."""
+"""Scores of referring segmentation for the masks of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,18 +16,12 @@ from pixfoundation.metrics import (
     ReferringConvention,
     ReferringOverlaps,
     boundary_iou,
-    box_iou,
     count_regions,
     measure_referring,
 )
-from pixfoundation.runs.records import CandidateRecord
-from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
-from pixfoundation.types import Sample, Selection
-
-BOX_SUCCESS = 0.5
-"""A box succeeds from this IoU on."""
+from pixfoundation.types import Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,31 +72,6 @@ class Referring:
             "t_acc": self.t_acc.to_json(),
             "precision": {str(t): estimate.to_json() for t, estimate in self.precision.items()},
             "n_without_target": self.n_without_target,
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BoxScores:
-    """Predicted boxes against truth that is a box.
-
-    Attributes:
-        iou: Mean IoU of the boxes.
-        accuracy: Share of the boxes whose IoU is at least `BOX_SUCCESS`.
-        right_and_grounded: Share of the questions that are answered right and whose box succeeds;
-            None if no question was answered.
-    """
-
-    iou: Estimate
-    accuracy: Estimate
-    right_and_grounded: Estimate | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the numbers as plain JSON data; fractions run from 0 to 1."""
-        both = self.right_and_grounded
-        return {
-            "iou": self.iou.to_json(),
-            "accuracy": self.accuracy.to_json(),
-            "right_and_grounded": None if both is None else both.to_json(),
         }
 
 
@@ -195,46 +164,3 @@ def _boundaries(
         if counted[place] and not sample.mask.is_empty:
             values[place] = 0.0 if mask is None else boundary_iou(mask, sample.mask)
     return values
-
-
-def measure_boxes(
-    masks: MaskScores,
-    samples: Sequence[Sample],
-    candidates: Mapping[str, CandidateRecord],
-    accuracy: Accuracy | None,
-    bootstrap: Bootstrap,
-) -> BoxScores:
-    """Measure the boxes of the selected candidates of one protocol and selector.
-
-    The predicted box is the one that the answer states, else the box around the selected mask.
-    With several boxes as truth, the filled boxes are compared with the selected mask.
-
-    Args:
-        masks: The selected masks.
-        samples: The samples in the bootstrap's order.
-        candidates: The candidates of the protocol by sample id.
-        accuracy: The accuracy whose answers the boxes are paired with; None without any.
-        bootstrap: The draws of the intervals.
-    """
-    values = np.full(len(samples), np.nan)
-    for i, (sample, selection) in enumerate(zip(samples, masks.selections, strict=True)):
-        if sample.boxes and not np.isnan(masks.overlaps.iou[i]):
-            values[i] = _box_overlap(sample, selection, candidates.get(sample.id))
-    success = np.where(np.isnan(values), np.nan, (values >= BOX_SUCCESS).astype(float))
-    both = None if accuracy is None else bootstrap.mean(accuracy.right * success)
-    return BoxScores(bootstrap.mean(values), bootstrap.mean(success), both)
-
-
-def _box_overlap(
-    sample: Sample, selection: Selection | None, record: CandidateRecord | None
-) -> float:
-    if selection is None or selection.mask is None:
-        return 0.0
-    truth, *others = sample.boxes
-    if others:
-        return selection.mask.iou(sample.mask)
-    stated = None
-    if record is not None and selection.candidate is not None:
-        candidate = record.candidates[selection.candidate]
-        stated = candidate.box if candidate.source == "coordinates" else None
-    return box_iou(stated or selection.mask.box, truth)

@@ -13,9 +13,10 @@ from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import RULES, AnswerRecord, VerdictKind
 from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring import accuracy, grounding, paired, referring
+from pixfoundation.scoring import accuracy, boxes, grounding, paired, referring
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import answer_notes, count_answers
+from pixfoundation.scoring.boxes import BoxScores
 from pixfoundation.scoring.conditions import describe_conditions
 from pixfoundation.scoring.grading import Grade, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
@@ -295,14 +296,14 @@ class _Scoring:
         self,
         groundings: Mapping[tuple[Protocol, str], MaskScores],
         accuracies: Mapping[Protocol, Accuracy],
-    ) -> dict[tuple[Protocol, str], referring.BoxScores]:
+    ) -> dict[tuple[Protocol, str], BoxScores]:
         """Return the scores of boxes, if some truth is a box."""
         if not any(sample.boxes for sample in self.records.samples):
             return {}
         candidates = by_protocol(self.records.candidates)
         best = _best({protocol: own.question for protocol, own in accuracies.items()})
         return {
-            (protocol, name): referring.measure_boxes(
+            (protocol, name): boxes.measure(
                 masks,
                 self.records.samples,
                 candidates.get(protocol, {}),

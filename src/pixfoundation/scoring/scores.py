@@ -15,12 +15,13 @@ from pixfoundation.runs.records import VerdictKind
 from pixfoundation.scoring import accuracy
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import AnswerCounts
+from pixfoundation.scoring.boxes import BoxScores
 from pixfoundation.scoring.breakdowns import DERIVED_TAGS, distinct_values, values_of
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import Paired
-from pixfoundation.scoring.referring import BoxScores, Referring
+from pixfoundation.scoring.referring import Referring
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
