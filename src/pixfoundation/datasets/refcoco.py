@@ -28,6 +28,7 @@ from pixfoundation.datasets.refer_files import (
     sentences_of,
 )
 from pixfoundation.errors import DataError
+from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.types import Query, Sample
 from pixfoundation.wording import counted
 
@@ -73,66 +74,58 @@ _EDITIONS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferOptions:
+    """Which part of a dataset of this family is read, and how.
+
+    Attributes:
+        split: Name of the split: `val`, `testA`, `testB`, `test` or `train`.
+        split_by: Author of the splits; None for the usual one.
+        images: Folder of COCO's train2014, from the root; None to look for it.
+        overlaps: What pixels are that several polygons of an object cover.
+    """
+
+    split: str = "val"
+    split_by: str | None = None
+    images: Path | None = None
+    overlaps: Overlaps = Overlaps.UNION
+
+    def __post_init__(self) -> None:
+        read_choices(self)
+
+
 @datasets.register("refcoco", summary="RefCOCO: expressions and masks on COCO; needs --data-root")
-def load_refcoco(
-    root: Path | None = None,
-    *,
-    split: str = "val",
-    split_by: str | None = None,
-    images: Path | None = None,
-    overlaps: Overlaps = Overlaps.UNION,
-) -> FileDataset:
+@takes_bundles(options=ReferOptions)
+def load_refcoco(root: Path | None = None, *, options: ReferOptions) -> FileDataset:
     """Read RefCOCO.
 
     Args:
         root: The folder that holds `refcoco/`.
-        split: `val`, `testA`, `testB` or `train`.
-        split_by: Author of the splits; None for `unc`.
-        images: Folder of COCO's train2014, from `root`; None to look for it.
-        overlaps: What pixels are that several polygons of an object cover.
+        options: Which part is read, and how; its fields are keyword options of this function.
 
     Raises:
         DataError: If a file is missing or unreadable, or an option has another value.
     """
-    return _load("refcoco", root, split, split_by, images, overlaps)
+    return _load("refcoco", root, options)
 
 
 @datasets.register("refcoco+", summary="RefCOCO+: as RefCOCO, without words of place")
-def load_refcoco_plus(
-    root: Path | None = None,
-    *,
-    split: str = "val",
-    split_by: str | None = None,
-    images: Path | None = None,
-    overlaps: Overlaps = Overlaps.UNION,
-) -> FileDataset:
+@takes_bundles(options=ReferOptions)
+def load_refcoco_plus(root: Path | None = None, *, options: ReferOptions) -> FileDataset:
     """Read RefCOCO+; arguments and errors are those of `load_refcoco`."""
-    return _load("refcoco+", root, split, split_by, images, overlaps)
+    return _load("refcoco+", root, options)
 
 
 @datasets.register("refcocog", summary="RefCOCOg: longer expressions; splits by umd or google")
-def load_refcocog(
-    root: Path | None = None,
-    *,
-    split: str = "val",
-    split_by: str | None = None,
-    images: Path | None = None,
-    overlaps: Overlaps = Overlaps.UNION,
-) -> FileDataset:
-    """Read RefCOCOg; arguments and errors are those of `load_refcoco`, with `umd` by default."""
-    return _load("refcocog", root, split, split_by, images, overlaps)
+@takes_bundles(options=ReferOptions)
+def load_refcocog(root: Path | None = None, *, options: ReferOptions) -> FileDataset:
+    """Read RefCOCOg; arguments and errors are those of `load_refcoco`."""
+    return _load("refcocog", root, options)
 
 
-def _load(
-    name: str,
-    root: Path | None,
-    split: str,
-    split_by: str | None,
-    images: Path | None,
-    overlaps: Overlaps,
-) -> FileDataset:
+def _load(name: str, root: Path | None, options: ReferOptions) -> FileDataset:
     edition = _EDITIONS[name]
-    author = split_by or edition.split_by[0]
+    split, author = options.split, options.split_by or edition.split_by[0]
     for option, value, known in (
         ("split", split, edition.splits),
         ("split_by", author, edition.split_by),
@@ -145,7 +138,8 @@ def _load(
     folder = root if (root / "instances.json").exists() else root / name
     file = folder / f"refs({author}).p"
     refs = read_refs(file)
-    instances = Instances(folder / "instances.json", find_images(root, images), Overlaps(overlaps))
+    images = find_images(root, options.images)
+    instances = Instances(folder / "instances.json", images, options.overlaps)
     problems: list[Problem] = []
     samples = list(_samples(file, refs, split, instances, problems))
     if author == edition.split_by[0]:
@@ -155,7 +149,7 @@ def _load(
         rule = {Overlaps.UNION: "united", Overlaps.LISA: "counted as LISA's loader does"}
         notes.append(
             f"polygons of {counted(instances.overlapping, 'object')} overlap; they are "
-            f"{rule[Overlaps(overlaps)]}"
+            f"{rule[options.overlaps]}"
         )
     advice = "It belongs to COCO train2014, which you download from COCO's own page."
     return FileDataset(name, root, samples, problems, notes, lambda _: advice)
