@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import pixfoundation as pf
 from pixfoundation.errors import CheckpointError, DataError
+from pixfoundation.models.common.qwen_pixel.network import PixelQwen
 from pixfoundation.models.common.qwen_pixel.phrases import words_before
 from tests.models.qwen_pixel.tiny_checkpoint import UNIGR, UNIPIXEL, write
 
@@ -146,3 +147,12 @@ def test_a_mask_gets_the_words_before_its_token(pieces, words):
     phrases = words_before(text, ids, spans, 7)
     assert [phrase and phrase.text for phrase in phrases] == words
     assert all(phrase is None or text[slice(*phrase.span)] == phrase.text for phrase in phrases)
+
+
+def test_the_mask_path_is_tried_before_any_data_is_touched(folder, family, monkeypatch):
+    def fail(self, features, tokens):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(PixelQwen, "low_resolution_masks", fail)
+    with pytest.raises(CheckpointError, match="SAM 2 and its head fails.*shapes do not fit"):
+        load(folder, family)

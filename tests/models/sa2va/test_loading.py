@@ -14,6 +14,7 @@ import pixfoundation as pf
 from pixfoundation.errors import CheckpointError, DataError
 from pixfoundation.models.detection import detect_family
 from pixfoundation.models.sa2va.checkpoint import UNDIVIDED, Sa2vaOptions, load_network
+from pixfoundation.models.sa2va.network import Sa2va
 from tests.models.sa2va import tiny_sa2va as tiny
 
 GIVEN = tiny.SAM2.given
@@ -243,3 +244,12 @@ def test_half_precision_rounds_the_weights_alone(made, kind):
 def test_an_option_of_an_unknown_name_is_refused(made):
     with pytest.raises(DataError, match="sam2_size"):
         load(made("internvl").folder, sam2_size={})
+
+
+def test_the_mask_path_is_tried_before_any_data_is_touched(made, monkeypatch):
+    def fail(self, features, tokens):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Sa2va, "low_resolution_masks", fail)
+    with pytest.raises(CheckpointError, match="SAM 2 and its head fails.*shapes do not fit"):
+        load(made("internvl").folder)

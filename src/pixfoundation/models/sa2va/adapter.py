@@ -35,7 +35,11 @@ from pixfoundation.models.sa2va.templates import TEMPLATES
 from pixfoundation.models.sa2va.text_side import text_side
 from pixfoundation.models.transformers.adapter import Origin
 from pixfoundation.models.transformers.generation import padded_columns
-from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
+from pixfoundation.models.transformers.options import (
+    AttentionOptions,
+    BatchOptions,
+    layers_and_heads,
+)
 from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
@@ -44,6 +48,7 @@ from pixfoundation.models.transformers.prefix import (
 )
 from pixfoundation.models.transformers.prompting import PromptBatch
 from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.trial import QUESTION, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
 
 SAM_MEAN = (0.484375, 0.455078125, 0.40625)
@@ -87,6 +92,7 @@ def load(
     )
     if weights.sam2_sizes is not None:
         model.given_sizes = asdict(loaded.sam2)
+    model.try_out(str(folder))
     return model
 
 
@@ -159,6 +165,29 @@ class Sa2vaModel:
                 answers += self._answer_batch(own, texts, decoding)
         return answers
 
+    @torch.inference_mode()
+    def try_out(self, location: str) -> None:
+        """Answer one question about one image, and draw one mask.
+
+        Args:
+            location: The checkpoint, for messages.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        network, image = self.network, trial_image()
+        with step(location, "its tokenizer and prompt", "tokenizer_config.json and config.json"):
+            batch = self.prompts.batch([image], [QUESTION])
+        with step(location, "its vision-language model", "config.json and the weights"):
+            generate(network, batch.inputs, 1, self.ending)
+        with step(location, "SAM 2 and its head", "config.json, `sam2_sizes` and the weights"):
+            state = torch.zeros(1, network.mllm.config.get_text_config().hidden_size)
+            features = network.image_features(self.sam_pixels(image))
+            low = network.low_resolution_masks(features, network.mask_tokens(state))
+        warn_if_infinite(
+            location, "mask logits", bool(low.logits.isfinite().all()), low.logits.dtype
+        )
+
     def sam_pixels(self, image: Image.Image) -> torch.Tensor:
         """Return an RGB image as SAM 2 takes it, float32 [1, 3, side, side]."""
         return squeezed(image, self.network.sam_side, SAM_MEAN, SAM_STD)
@@ -190,8 +219,7 @@ class Sa2vaModel:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the weights and settings, as JSON data."""
-        origin, heads = self._origin, self._attention.heads
-        layers = self._attention.layers
+        origin = self._origin
         known = None if origin is None else origin.source
         source = {} if known is None else known.fingerprint(self.network.mllm)
         return {
@@ -201,10 +229,7 @@ class Sa2vaModel:
             "view": getattr(self.prompts, "view", None),
             "quantization": None if origin is None else origin.quantization,
             "sam2_sizes": None if self.given_sizes is None else dict(self.given_sizes),
-            "layers": None if layers is None else list(layers),
-            "heads": {str(k): list(v) for k, v in heads.items()}
-            if isinstance(heads, Mapping)
-            else None if heads is None else list(heads),
+            **layers_and_heads(self._attention.layers, self._attention.heads),
         }  # fmt: skip
 
     def _is_shared(self, image: Image.Image, questions: int) -> bool:

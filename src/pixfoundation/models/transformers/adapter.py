@@ -46,6 +46,7 @@ from pixfoundation.models.transformers.options import (
     BatchOptions,
     CheckpointOptions,
     PromptOptions,
+    layers_and_heads,
 )
 from pixfoundation.models.transformers.prefix import (
     Prefix,
@@ -356,7 +357,6 @@ class TransformersModel:
         """Return what identifies the weights and settings, as JSON data."""
         source, adapter = self._origin.source, self._origin.adapter
         own = {} if source is None else source.fingerprint(self._model)
-        layers, heads = self._generator.layers, self._generator.heads
         return {
             "name": self.name,
             **own,
@@ -366,10 +366,7 @@ class TransformersModel:
             "pad_square": self._maker.padded_square,
             "view": self._maker.view,
             "quantization": self._origin.quantization,
-            "layers": None if layers is None else list(layers),
-            "heads": {str(k): list(v) for k, v in heads.items()}
-            if isinstance(heads, dict)
-            else None if heads is None else list(heads),
+            **layers_and_heads(self._generator.layers, self._generator.heads),
             **self._thinking.to_json(),
         }  # fmt: skip
 

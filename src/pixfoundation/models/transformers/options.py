@@ -85,6 +85,18 @@ class AttentionOptions:
         read_choices(self)
 
 
+def layers_and_heads(
+    layers: Sequence[int] | None, heads: Heads
+) -> dict[str, list[int] | dict[str, list[int]] | None]:
+    """Return what attention is averaged over as plain JSON data, as fingerprints hold it."""
+    chosen: list[int] | dict[str, list[int]] | None = None
+    if isinstance(heads, Mapping):
+        chosen = {str(layer): list(own) for layer, own in heads.items()}
+    elif heads is not None:
+        chosen = list(heads)
+    return {"layers": None if layers is None else list(layers), "heads": chosen}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
     """How questions are put together.

@@ -19,22 +19,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.card import location_of
-from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.qwen_pixel.adapter import PixelQwenModel, is_published
-from pixfoundation.models.common.qwen_pixel.checkpoint import PixelOptions, load_network
+from pixfoundation.models.common.qwen_pixel.checkpoint import PixelOptions
+from pixfoundation.models.common.qwen_pixel.loading import load_parts
 from pixfoundation.models.common.qwen_pixel.network import PixelFamily
-from pixfoundation.models.common.qwen_pixel.processing import (
-    CELL,
-    PixelBounds,
-    QwenProcessor,
-    single_token,
-)
+from pixfoundation.models.common.qwen_pixel.processing import CELL, PixelBounds
 from pixfoundation.models.common.qwen_pixel.prompting import InputMode, QwenPromptMaker
 from pixfoundation.models.common.qwen_pixel.states import NormSide
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
 from pixfoundation.models.transformers.prefix import prefix_length
-from pixfoundation.models.transformers.prompting import Conversation
 from pixfoundation.models.unigr.prompt import DIALOGUE, REPLY, question_of
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.types import Answer, Prompt
@@ -62,11 +55,10 @@ class UniGrOptions:
     """
 
     input_mode: InputMode = InputMode.VIDEO
+    two_in_one: bool = False
 
     def __post_init__(self) -> None:
         read_choices(self)
-
-    two_in_one: bool = False
 
 
 @takes_bundles(
@@ -98,17 +90,9 @@ def load(
         DataError: If an option is not valid.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    folder = find_folder(checkpoint or location_of(name), weights.revision)
-    network = load_network(UNIGR, folder, weights, head_of)
-    config: Any = network.mllm.config
-    processor = QwenProcessor.of_folder(folder, config.vision_config, BOUNDS)
-    rows = config.get_text_config().vocab_size
-    network.seg_token_id = single_token(processor.tokenizer, UNIGR.seg_token, folder, rows)
-    maker = QwenPromptMaker(
-        processor=processor, config=config, conversation=Conversation.CHECKPOINT,
-        padded_square=False,
-        view=attention.view, mode=asking.input_mode,
-    )  # fmt: skip
+    parts = load_parts(
+        UNIGR, checkpoint or name, weights, head_of, BOUNDS, asking.input_mode, attention
+    )
     settings = {
         "quantization": weights.quantization,
         "rotary": weights.rotary,
@@ -116,8 +100,9 @@ def load(
         "two_in_one": asking.two_in_one,
     }
     model = UniGrModel(
-        name, network, maker, folder, settings, attention=attention, batching=batching
-    )
+        name, parts.network, parts.maker, parts.folder, settings,
+        attention=attention, batching=batching,
+    )  # fmt: skip
     model.try_out()
     return model
 

@@ -11,27 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pixfoundation.errors import CheckpointError
-from pixfoundation.models.card import location_of
-from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.qwen_pixel.adapter import PixelQwenModel
-from pixfoundation.models.common.qwen_pixel.checkpoint import PixelOptions, load_network
+from pixfoundation.models.common.qwen_pixel.checkpoint import PixelOptions
+from pixfoundation.models.common.qwen_pixel.loading import load_parts
 from pixfoundation.models.common.qwen_pixel.network import PixelFamily
-from pixfoundation.models.common.qwen_pixel.processing import (
-    CELL,
-    PixelBounds,
-    QwenProcessor,
-    single_token,
-)
-from pixfoundation.models.common.qwen_pixel.prompting import InputMode, QwenPromptMaker
+from pixfoundation.models.common.qwen_pixel.processing import CELL, PixelBounds
+from pixfoundation.models.common.qwen_pixel.prompting import InputMode
 from pixfoundation.models.common.qwen_pixel.states import NormSide
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
-from pixfoundation.models.transformers.prompting import Conversation
 from pixfoundation.models.unipixel.prompt import DIALOGUE
 from pixfoundation.option_bundles import read_choices, takes_bundles
 
@@ -100,25 +92,18 @@ def load(
         DataError: If an option is not valid.
         PrerequisiteError: If memory or a package is missing, or the hub cannot be reached.
     """
-    folder = find_folder(checkpoint or location_of(name), weights.revision)
-    network = load_network(UNIPIXEL, folder, weights, head_of, UNUSED)
-    config: Any = network.mllm.config
-    processor = QwenProcessor.of_folder(folder, config.vision_config, BOUNDS)
-    rows = config.get_text_config().vocab_size
-    network.seg_token_id = single_token(processor.tokenizer, UNIPIXEL.seg_token, folder, rows)
-    maker = QwenPromptMaker(
-        processor=processor, config=config, conversation=Conversation.CHECKPOINT,
-        padded_square=False,
-        view=attention.view, mode=asking.input_mode,
-    )  # fmt: skip
+    parts = load_parts(
+        UNIPIXEL, checkpoint or name, weights, head_of, BOUNDS, asking.input_mode, attention, UNUSED
+    )
     settings = {
         "quantization": weights.quantization,
         "rotary": weights.rotary,
         "input_mode": asking.input_mode,
     }
     model = PixelQwenModel(
-        name, network, maker, DIALOGUE, folder, settings, attention=attention, batching=batching
-    )
+        name, parts.network, parts.maker, DIALOGUE, parts.folder, settings,
+        attention=attention, batching=batching,
+    )  # fmt: skip
     model.try_out()
     return model
 

@@ -27,6 +27,7 @@ from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.models.transformers.adapter import Origin, TransformersModel
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.trial import step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
 
 
@@ -85,6 +86,7 @@ class PixelQwenModel(TransformersModel):
         self.templates = dialogue.templates
         self.network = network
         self._dialogue = dialogue
+        self._folder = folder
         self._settings = settings
         self._makers = {published: maker for published in (False, True)}
         if not dialogue.opens_answer:
@@ -126,6 +128,23 @@ class PixelQwenModel(TransformersModel):
         sizes = self.network.sam_sizes
         sam = {} if sizes is None else {"sam2_sizes": json.loads(json.dumps(asdict(sizes)))}
         return {**super().fingerprint(), **self._settings, **sam}
+
+    @torch.inference_mode()
+    def try_out(self) -> None:
+        """Answer one question about one image, and draw one mask.
+
+        Raises:
+            CheckpointError: If that fails; the message names the files.
+        """
+        super().try_out()
+        network, location = self.network, str(self._folder)
+        with step(location, "SAM 2 and its head", "config.json, `sam2_sizes` and the weights"):
+            state = torch.zeros(1, network.mllm.config.get_text_config().hidden_size)
+            features = self._encode(trial_image())
+            low = network.low_resolution_masks(features, network.mask_tokens(state))
+        warn_if_infinite(
+            location, "mask logits", bool(low.logits.isfinite().all()), low.logits.dtype
+        )
 
     def masks_of(self, image: Image.Image, states: Tensor) -> list[tuple[Mask, float]]:
         """Return the mask and its predicted IoU for each state.
