@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.completeness import EXIT_CODE
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
-from pixfoundation.cli.printing import emphasised, notes, output, print_json
+from pixfoundation.cli.printing import emphasised, notes, output
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from pixfoundation.causes.curve_analysis import Curves
     from pixfoundation.causes.effects import Effect
     from pixfoundation.causes.knockout_analysis import Knockout
+    from pixfoundation.causes.records import CurveSettings, KnockoutSettings
     from pixfoundation.cli.printer import Printer
     from pixfoundation.models.base import Model
     from pixfoundation.runs.store import RunDirectory
@@ -101,16 +105,19 @@ def curves_command(
                 directory, loaded, options, limit=limit, on_progress=on_progress
             )
     analysis = analyse_curves(directory)
-    if out is not None:
-        from pixfoundation.report.cause_figures import curve_figure
-        from pixfoundation.report.figure_files import write_plots
 
-        write_plots({"curves": curve_figure(analysis, _deletion(directory))}, out)
-        notes().print(f"Figure in {out.resolve()}")
-    if as_json:
-        print_json(analysis.to_json())
-    else:
-        _print_curves(analysis, output())
+    def figures() -> dict[str, Figure]:
+        from pixfoundation.report.cause_figures import curve_figure
+
+        return {"curves": curve_figure(analysis, _deletion(directory))}
+
+    show_analysis(
+        analysis,
+        figures=figures,
+        tables=lambda: _print_curves(analysis, output()),
+        out=out,
+        as_json=as_json,
+    )
     _exit_if_failed(failed)
 
 
@@ -168,16 +175,19 @@ def knockout_command(
                 directory, loaded, options, limit=limit, on_progress=on_progress
             )
     analysis = analyse_knockout(directory)
-    if out is not None:
-        from pixfoundation.report.cause_figures import knockout_figure
-        from pixfoundation.report.figure_files import write_plots
 
-        write_plots({"knockout": knockout_figure(analysis)}, out)
-        notes().print(f"Figure in {out.resolve()}")
-    if as_json:
-        print_json(analysis.to_json())
-    else:
-        _print_knockout(analysis, output())
+    def figures() -> dict[str, Figure]:
+        from pixfoundation.report.cause_figures import knockout_figure
+
+        return {"knockout": knockout_figure(analysis)}
+
+    show_analysis(
+        analysis,
+        figures=figures,
+        tables=lambda: _print_knockout(analysis, output()),
+        out=out,
+        as_json=as_json,
+    )
     _exit_if_failed(failed)
 
 
@@ -206,17 +216,23 @@ def _exit_if_failed(failed: int) -> None:
         raise typer.Exit(EXIT_CODE)
 
 
+def _print_title(
+    console: Printer, name: str, settings: CurveSettings | KnockoutSettings, what: str
+) -> None:
+    console.print(
+        emphasised(
+            (name, "bold"),
+            f", phrases of protocol {settings.protocol}, answers to protocol "
+            f"{settings.answer_protocol}, {what}",
+        )
+    )
+
+
 def _print_curves(curves: Curves, console: Printer) -> None:
     from pixfoundation.cli.score_tables import plain_table
 
     settings = curves.settings
-    console.print(
-        emphasised(
-            (curves.name, "bold"),
-            f", phrases of protocol {settings.protocol}, answers to protocol "
-            f"{settings.answer_protocol}, regions by {settings.shape}",
-        )
-    )
+    _print_title(console, curves.name, settings, f"regions by {settings.shape}")
     table = plain_table("area under the curve")
     table.add_column("fill", no_wrap=True)
     table.add_column("curve", no_wrap=True)
@@ -256,13 +272,7 @@ def _print_knockout(knockout: Knockout, console: Printer) -> None:
     from pixfoundation.cli.score_tables import plain_table
 
     settings = knockout.settings
-    console.print(
-        emphasised(
-            (knockout.name, "bold"),
-            f", phrases of protocol {settings.protocol}, answers to protocol "
-            f"{settings.answer_protocol}, {100 * settings.share:g} % of the columns",
-        )
-    )
+    _print_title(console, knockout.name, settings, f"{100 * settings.share:g} % of the columns")
     table = plain_table("loss of log-probability, nats")
     table.add_column("blocked in all layers", no_wrap=True)
     for column in ("loss", "interval"):

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW, load_model_of
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
-from pixfoundation.cli.printing import emphasised, notes, output, print_json
+from pixfoundation.cli.printing import emphasised, output
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from pixfoundation.causes.effects import Effect
     from pixfoundation.causes.levels import Levels
     from pixfoundation.cli.printer import Printer
@@ -97,16 +100,19 @@ def controls_command(
                 on_start=lambda name: stack.enter_context(progress_bar(name)),
             )
     measured = measure_levels(directory)
-    if out is not None:
-        from pixfoundation.report.cause_figures import control_figure
-        from pixfoundation.report.figure_files import write_plots
 
-        write_plots({"controls": control_figure(measured)}, out)
-        notes().print(f"Figure in {out.resolve()}")
-    if as_json:
-        print_json(measured.to_json())
-    else:
-        _print(measured, output())
+    def figures() -> dict[str, Figure]:
+        from pixfoundation.report.cause_figures import control_figure
+
+        return {"controls": control_figure(measured)}
+
+    show_analysis(
+        measured,
+        figures=figures,
+        tables=lambda: _print(measured, output()),
+        out=out,
+        as_json=as_json,
+    )
 
 
 def _print(measured: Levels, console: Printer) -> None:
