@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from pixfoundation.masks import Mask
 from pixfoundation.report.page import write_report
 from pixfoundation.runs.config import DatasetDescription, ModelDescription
 from pixfoundation.types import Answer
@@ -311,3 +312,20 @@ def test_filters_can_be_cleared_and_the_search_has_a_key(page):
     assert cards(page) == 0
     page.locator("#reset").click()
     assert cards(page) == 6
+
+
+def test_right_answers_in_free_words_are_shown_with_what_lacks_evidence(browser, tmp_path):
+    first, second = (
+        replace(
+            sample, options=(), answer=None, references=("a red cup",), expression=None,
+            parts=(Mask.empty(sample.size),), mask=Mask.empty(sample.size),
+        )
+        for sample in make_samples(tmp_path / "images", 1)
+    )  # fmt: skip
+    run = make_run(tmp_path, samples=[first, second])
+    view = browser.new_page()
+    view.goto(write_report([run], tmp_path / "page").as_uri())
+    open_sample(view)
+    assert "a red cup ✓ a correct answer" in view.inner_text("#detail-body")
+    assert "Nothing in this image is evidence" in view.inner_text("#detail-body")
+    view.close()

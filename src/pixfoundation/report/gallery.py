@@ -148,6 +148,8 @@ def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
         "expression": sample.expression,
         "tags": dict(sample.tags),
     }
+    if sample.references:
+        entry["references"] = list(sample.references)
     if sample.has_truth and sample.mask.is_empty:
         entry["absent"] = True
     return entry, {

@@ -19,6 +19,8 @@ REPLY = "Sure, [SEG]."
 TEMPLATES = PromptTemplates(
     identify="Can you identify {expression} in this image? (with grounding)",
     question_suffix=" Answer the question. Please answer in one sentence.",
+    segment="Please segment the {expression} in this image.",
+    segment_sentence="{expression} Please output the segmentation mask.",
 )
 _ALSO_WHERE = " Where is {expression} in the image? (with grounding)"
 _STRAY = "addCriterion\n"  # what the model writes where nothing opens its turn

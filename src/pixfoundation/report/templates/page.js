@@ -199,7 +199,7 @@ function fits(wanted, kinds) {
 
 function textOf(sample) {
   const said = sample.runs.flatMap((run) => Object.values(run).map((answer) => answer.text));
-  sample.searched ??= [sample.id, sample.question, ...sample.options, sample.expression, ...Object.values(sample.tags), ...said].join("\n").toLowerCase();
+  sample.searched ??= [sample.id, sample.question, ...sample.options, ...(sample.references ?? []), sample.expression, ...Object.values(sample.tags), ...said].join("\n").toLowerCase();
   return sample.searched;
 }
 
@@ -279,7 +279,7 @@ function csv() {
   const rows = [["sample", ...(data.variants ? ["prompt"] : []), "run", "protocol", "expression", "absent", "question", "options", "correct", "answer", "verdict", "error", ...names.map((name) => `iou ${name}`), "tags"]];
   for (const sample of shown) for (const r of runsOf(want)) {
     const answer = sample.runs[r][want.protocol];
-    rows.push([sample.id, ...(data.variants ? [want.variant || "default"] : []), data.runs[r].name, want.protocol, sample.expression, sample.absent ? "yes" : "", sample.question, sample.options.join(" | "), sample.answer,
+    rows.push([sample.id, ...(data.variants ? [want.variant || "default"] : []), data.runs[r].name, want.protocol, sample.expression, sample.absent ? "yes" : "", sample.question, sample.options.join(" | "), sample.answer ?? (sample.references ?? []).join(" | "),
       answer?.text, answer?.verdict, answer?.error, ...names.map((name) => answer?.ious[name]?.toFixed(4)), Object.entries(sample.tags).map((pair) => pair.join("=")).join("; ")]);
   }
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
@@ -353,13 +353,14 @@ async function show(sample) {
     const letter = "abcdefghijklmnopqrstuvwxyz"[k], correct = letter === sample.answer;
     return element("li", { className: correct ? "correct" : "", textContent: `(${letter}) ${text}${correct ? " ✓ the correct answer" : ""}` });
   });
+  options.push(...(sample.references ?? []).map((text) => element("li", { className: "correct", textContent: `${text} ✓ a correct answer` })));
   remember(sample);
   views = runsOf(want).map((r) => new View(sample, found.runs[r][want.protocol], r, want));
   const slider = document.activeElement?.id === "slider";
   $("detail-body").replaceChildren(
     ...prompts(sample, want),
     element("div", { className: "question" }, element("p", { textContent: sample.question ?? "" }), element("ul", {}, ...options)),
-    ...(sample.absent ? [element("p", { className: "absent", textContent: "The object is not in this image: the right mask is an empty one." })] : []),
+    ...(sample.absent ? [element("p", { className: "absent", textContent: `${sample.expression == null ? "Nothing in this image is evidence" : "The object is not in this image"}: the right mask is an empty one.` })] : []),
     element("div", { className: "sides" }, ...views.map((view) => view.box)));
   if (!$("detail").open) $("detail").showModal();
   if (slider) $("slider").focus();
