@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     from pixfoundation.variants.plan import VariantPlan
     from pixfoundation.where.comparing import ReadingComparison, compare_readings, load_readings
     from pixfoundation.where.head_capture import collect_heads
-    from pixfoundation.where.heads import HeadAnalysis, analyse_heads
+    from pixfoundation.where.head_results import HeadAnalysis
+    from pixfoundation.where.heads import analyse_heads
 
 __all__ = [
     "DEFAULT",
@@ -215,7 +216,8 @@ _MODULES = {
     "variants.plan": ("VariantPlan",),
     "where.comparing": ("ReadingComparison", "compare_readings", "load_readings"),
     "where.head_capture": ("collect_heads",),
-    "where.heads": ("HeadAnalysis", "analyse_heads"),
+    "where.head_results": ("HeadAnalysis",),
+    "where.heads": ("analyse_heads",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

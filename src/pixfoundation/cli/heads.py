@@ -14,7 +14,7 @@ from pixfoundation.cli.printing import notes, output, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pixfoundation.where.heads import HeadAnalysis
+    from pixfoundation.where.head_results import HeadAnalysis
 
 
 def heads_command(

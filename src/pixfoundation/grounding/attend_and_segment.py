@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from typing import Annotated, Any
 
 import numpy as np
@@ -42,12 +41,17 @@ from pixfoundation.conventions import (
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame, upsample
+from pixfoundation.grounding.attend_options import (
+    PhraseOptions,
+    PromptShape,
+    SegmenterPromptOptions,
+)
 from pixfoundation.grounding.points import Box, Peak, box_around, high_cells, mask_of, peaks
 from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability
-from pixfoundation.option_bundles import read_choices, takes_bundles
-from pixfoundation.phrases import Fallback, NounPhrases, pipeline_name
+from pixfoundation.option_bundles import takes_bundles
+from pixfoundation.phrases import NounPhrases, pipeline_name
 from pixfoundation.reading import readings
 from pixfoundation.reading.attention import AttentionReading
 from pixfoundation.reading.base import Reading, ReadingFactory, read_maps
@@ -58,64 +62,11 @@ from pixfoundation.segmenters.base import (
     accepted_prompts,
     takes_points,
 )
-from pixfoundation.typed_options import Count, OneOf, Share, takes_options_of
+from pixfoundation.typed_options import OneOf, takes_options_of
 from pixfoundation.types import Answer, AttentionTrace, Candidate, Phrase
-
-
-class PromptShape(StrEnum):
-    """What the segmenter is prompted with for each point of a phrase."""
-
-    POINT = "point"
-    BOX = "box"
-    """The box around the connected high cells that contain the point."""
-    MASK = "mask"
-    """The point, and these cells as a rough mask."""
-
 
 PhrasePoint = tuple[Phrase, Peak, Maps]
 """A phrase, one of its points, and its map on the grid, float32 [rows, columns]."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhraseOptions:
-    """Which phrases of an answer are grounded.
-
-    Attributes:
-        pronouns: Whether pronouns ('it', 'they') count as phrases.
-        fallback: Units for answers without a noun phrase: 'none', 'words' or 'sentences'.
-    """
-
-    pronouns: bool = True
-    fallback: Fallback = Fallback.NONE
-
-    def __post_init__(self) -> None:
-        read_choices(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmenterPromptOptions:
-    """How the map of a phrase becomes prompts of the segmenter.
-
-    Attributes:
-        prompt: Prompt of the segmenter: 'point', 'box' or 'mask' (the point and a rough mask).
-        points: Number of points (or boxes, or masks) per phrase, from 1.
-        rank: Take the rank-th highest pixel of the map instead of the highest, from 1.
-        threshold: For boxes and masks, the height above which a cell belongs to them, between the
-            lowest (0) and the highest value (1) of the map.
-    """
-
-    prompt: PromptShape = PromptShape.POINT
-    points: Count = 1
-    rank: Count = 1
-    threshold: Share = 0.5
-
-    def __post_init__(self) -> None:
-        read_choices(self)
-        if self.points < 1 or self.rank < 1 or not 0 <= self.threshold <= 1:
-            raise DataError(
-                "Expected points and rank of at least 1 and a threshold from 0 to 1, but got "
-                f"{self.points}, {self.rank} and {self.threshold}."
-            )
 
 
 def _reading_factory(name: str) -> ReadingFactory:

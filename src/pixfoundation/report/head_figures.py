@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Plot
 from matplotlib.ticker import MaxNLocator
 
 from pixfoundation.report.figure_files import write_plots
-from pixfoundation.where.heads import Grid, HeadAnalysis
+from pixfoundation.where.head_results import Grid, HeadAnalysis
 
 COLOURS = "viridis"
 LINE, CHANCE = "#1f5f8b", "#8c8c8c"
