@@ -35,7 +35,7 @@ LAYERS = [
     {"loading"},
     {"parts"},
     {"evaluation", "report"},
-    {"single_image", "controls"},
+    {"single_image", "controls", "exports"},
     {"api"},
     {"plugins", "app"},
     {"cli"},

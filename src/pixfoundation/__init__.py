@@ -56,6 +56,9 @@ if TYPE_CHECKING:
         RunError,
         UnknownNameError,
     )
+    from pixfoundation.exports.table import answers_frame
+    from pixfoundation.exports.view import ExportedRun
+    from pixfoundation.exports.writing import export
     from pixfoundation.grounding.base import Grounder
     from pixfoundation.judges.base import Judge
     from pixfoundation.masks import Mask
@@ -98,6 +101,7 @@ __all__ = [
     "Decoding",
     "Emergence",
     "Estimate",
+    "ExportedRun",
     "GroundOptions",
     "Grounder",
     "GroundingResult",
@@ -134,6 +138,7 @@ __all__ = [
     "analyse_curves",
     "analyse_heads",
     "analyse_knockout",
+    "answers_frame",
     "collect_curves",
     "collect_heads",
     "collect_knockouts",
@@ -141,6 +146,7 @@ __all__ = [
     "compare_readings",
     "concept_histogram",
     "evaluate",
+    "export",
     "ground",
     "judge_claims",
     "load_answers",
@@ -195,6 +201,9 @@ _MODULES = {
         "RunError",
         "UnknownNameError",
     ),
+    "exports.table": ("answers_frame",),
+    "exports.view": ("ExportedRun",),
+    "exports.writing": ("export",),
     "grounding.base": ("Grounder",),
     "judges.base": ("Judge",),
     "masks": ("Mask",),

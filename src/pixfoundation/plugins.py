@@ -27,6 +27,8 @@ from pixfoundation.errors import (
     RunError,
     UnknownNameError,
 )
+from pixfoundation.exports import exporters
+from pixfoundation.exports.base import Exported, ExportedAnswer, ExportedRun, Exporter
 from pixfoundation.forward import Forward, Need
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding import grounders
@@ -108,6 +110,10 @@ __all__ = [
     "DataError",
     "Dataset",
     "Decoding",
+    "Exported",
+    "ExportedAnswer",
+    "ExportedRun",
+    "Exporter",
     "Forward",
     "GivenAnswer",
     "GivesForwards",
@@ -170,6 +176,7 @@ __all__ = [
     "Within",
     "datasets",
     "emitting",
+    "exporters",
     "grounders",
     "judges",
     "models",

@@ -152,6 +152,11 @@ COMMANDS = {
         "report_command",
         "Write one self-contained HTML page: the tables, and a gallery of every sample.",
     ),
+    "export": Listed(
+        "export",
+        "export_command",
+        "Write a run in the form that another tool reads: CSV, COCO results and more.",
+    ),
     "ground": Listed(
         "ground",
         "ground_command",
@@ -188,6 +193,11 @@ COMMANDS = {
         "listing",
         "judges_command",
         "List the judge backends: what can grade answers and pick masks.",
+    ),
+    "exporters": Listed(
+        "listing",
+        "exporters_command",
+        "List the exporters: the forms in which `export` writes a run.",
     ),
     "variants": Listed(
         "variants",

@@ -37,6 +37,13 @@ def grounder_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, grounders)
 
 
+def exporter_names(incomplete: str) -> list[str]:
+    """Return the exporters by name that begin like this."""
+    from pixfoundation.exports import exporters
+
+    return _beginning(incomplete, exporters)
+
+
 def selector_names(incomplete: str) -> list[str]:
     """Return the selectors by name that begin like this."""
     from pixfoundation.selectors import selectors

@@ -98,6 +98,17 @@ def judges_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     show(judges, "judges", word, as_json)
 
 
+def exporters_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the exporters: the forms in which `export` writes a run.
+
+    Example:
+      pixfoundation exporters
+    """
+    from pixfoundation.exports import exporters
+
+    show(exporters, "exporters", word, as_json)
+
+
 def show(
     registry: Registry[Any], title: str, word: str | None, as_json: bool, footer: str = ""
 ) -> None:
