@@ -11,8 +11,8 @@ import importlib
 import logging
 import pkgutil
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -48,6 +48,9 @@ class KnownCheckpoint:
             does not answer with coordinates.
         conversation: Name of the conversation that it is evaluated with, if the family has several
             and this is not the chat template that comes with the weights.
+        twin_of: Short name of the checkpoint whose files it is loaded from, for a twin that is
+            loaded with other options.
+        options: Options that a twin is always loaded with.
     """
 
     name: str
@@ -61,6 +64,8 @@ class KnownCheckpoint:
     original_id: str = ""
     coordinates: CoordinateFormat | None = None
     conversation: str = ""
+    twin_of: str = ""
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def is_embedded(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ from pixfoundation.hub import (
     without_adapter,
 )
 from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
-from pixfoundation.models.card import known_checkpoints
+from pixfoundation.models.card import find_checkpoint, known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
@@ -45,6 +45,7 @@ from pixfoundation.models.transformers.options import (
     AttentionOptions,
     BatchOptions,
     CheckpointOptions,
+    ControlOptions,
     PromptOptions,
     layers_and_heads,
 )
@@ -55,7 +56,7 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
-from pixfoundation.models.transformers.randomising import random_weights
+from pixfoundation.models.transformers.randomising import draw_weights, random_weights
 from pixfoundation.models.transformers.reading import AnswerReader
 from pixfoundation.models.transformers.scoring import AnswerScorer
 from pixfoundation.models.transformers.thinking import Thinking
@@ -73,6 +74,7 @@ logger = logging.getLogger(__name__)
     prompts=PromptOptions,
     attention=AttentionOptions,
     batching=BatchOptions,
+    controls=ControlOptions,
 )
 def load(
     name: str,
@@ -80,6 +82,7 @@ def load(
     prompts: PromptOptions,
     attention: AttentionOptions,
     batching: BatchOptions,
+    controls: ControlOptions,
 ) -> TransformersModel:
     """Load an image-text-to-text model.
 
@@ -91,6 +94,7 @@ def load(
         prompts: What the model reads in addition to the question, and whether it thinks.
         attention: What the attention maps are averaged over.
         batching: How questions are put together.
+        controls: What is taken away from the model, if it serves as a control.
 
     Raises:
         CheckpointError: If the weights are missing, damaged or incomplete, or a first question
@@ -98,7 +102,11 @@ def load(
         PrerequisiteError: If a package is missing.
         DataError: If an option is not known.
     """
-    locations = {c.name: c.hub_id or c.name for _, c in known_checkpoints() if not c.needs}
+    locations = {
+        c.name: c.hub_id or c.twin_of or c.name for _, c in known_checkpoints() if not c.needs
+    }
+    if known := find_checkpoint(name):
+        controls = controls.of_twin(known[1].options)
     source = fetch_adapter(Source.find(name, locations, checkpoint.revision))
     lora = find_adapter(source.folder, checkpoint.adapter)
     if lora is not None and lora.is_alone and lora.folder == source.folder:
@@ -128,6 +136,8 @@ def load(
         logger.info("The adapter %s is merged into %s.", lora.folder, source.location)
     if "device_map" not in options:
         model.to(where)
+    if controls.random_weights is not None:
+        draw_weights(model, None, controls.random_weights)
     complete_processor(processor, model.config, source.location)
     conversation = prompts.conversation
     if conversation is None:
@@ -141,10 +151,11 @@ def load(
         padded_square=model.config.model_type == "llava" if pad_square is None else pad_square,
         view=attention.view,
         template_options=thoughts.variables(),
+        blind=controls.blind,
     )
     if thoughts.switch is not None:
         thoughts.check("" if conversation is Conversation.LLAVA_V1 else maker.template())
-    origin = Origin(source, lora, quantization)
+    origin = Origin(source, lora, quantization, controls)
     loaded = TransformersModel(
         name, model, maker, origin, attention=attention, batching=batching, thinking=thoughts
     )
@@ -160,11 +171,13 @@ class Origin:
         source: The checkpoint; None for a model that was built in memory.
         adapter: The LoRA adapter that was merged into it.
         quantization: How its layers were quantized.
+        controls: What was taken away from it.
     """
 
     source: Source | None = None
     adapter: Adapter | None = None
     quantization: Quantization | None = None
+    controls: ControlOptions = field(default_factory=ControlOptions)
 
 
 class TransformersModel:
@@ -368,6 +381,7 @@ class TransformersModel:
             "quantization": self._origin.quantization,
             **layers_and_heads(self._generator.layers, self._generator.heads),
             **self._thinking.to_json(),
+            **self._origin.controls.to_json(),
         }  # fmt: skip
 
     def _is_shared(self, image: Image.Image, questions: int) -> bool:

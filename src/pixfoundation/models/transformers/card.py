@@ -40,6 +40,20 @@ CARD = ModelCard(
             memory="10 MB",
         ),
         KnownCheckpoint(
+            name="tiny-llava-blind",
+            summary="tiny-llava that sees a grey image in place of every image, as a control",
+            memory="10 MB",
+            twin_of="tiny-llava",
+            options={"blind": True},
+        ),
+        KnownCheckpoint(
+            name="tiny-llava-random",
+            summary="tiny-llava before its training, with random weights, as a control",
+            memory="10 MB",
+            twin_of="tiny-llava",
+            options={"random_weights": 0},
+        ),
+        KnownCheckpoint(
             name="llava-1.5-7b",
             summary="LLaVA 1.5 on Vicuna 7B",
             hub_id="llava-hf/llava-1.5-7b-hf",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pixfoundation.attention.capture import Heads
@@ -83,6 +83,31 @@ class AttentionOptions:
 
     def __post_init__(self) -> None:
         read_choices(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlOptions:
+    """What is taken away from the model, so that it serves as a control.
+
+    Attributes:
+        blind: Whether the model sees a grey image of the same size in place of every image.
+        random_weights: Seed of random weights, drawn by the architecture's own initialisation, that
+            replace all weights of the checkpoint; None keeps those of the checkpoint.
+    """
+
+    blind: bool = False
+    random_weights: Annotated[int, Within(least=0)] | None = None
+
+    def of_twin(self, options: Mapping[str, object]) -> ControlOptions:
+        """Return these options, and those of a twin where nothing else was chosen."""
+        default = ControlOptions()
+        own = {k: v for k, v in options.items() if getattr(self, k) == getattr(default, k)}
+        return replace(self, **own)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what is taken away, as JSON data; nothing for a model as it is."""
+        taken = {"blind": self.blind or None, "random_weights": self.random_weights}
+        return {key: value for key, value in taken.items() if value is not None}
 
 
 def layers_and_heads(

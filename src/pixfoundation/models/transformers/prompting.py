@@ -33,6 +33,9 @@ LLAVA_V1 = (
 """The conversation that LLaVA 1.5 is evaluated with; its converted checkpoints leave the first two
 sentences out."""
 
+GREY = (128, 128, 128)
+"""The colour of the image that a blind model sees."""
+
 SEQUENCE_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """Inputs with one entry per token; all others belong to the image."""
 
@@ -70,6 +73,7 @@ class PromptMaker:
         padded_square: Whether images are padded to squares first, as LLaVA 1.5 does it.
         view: For models that see an image whole and in tiles: which of the two maps are read from.
         template_options: Variables of the chat template.
+        blind: Whether every image is replaced by a grey one of its size, for a control.
     """
 
     processor: Any
@@ -78,6 +82,7 @@ class PromptMaker:
     padded_square: bool
     view: View
     template_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    blind: bool = False
 
     def __post_init__(self) -> None:
         read_choices(self)
@@ -161,6 +166,8 @@ class PromptMaker:
         return template["default"] if isinstance(template, dict) else template
 
     def _prepared(self, image: Image.Image) -> Image.Image:
+        if self.blind:
+            image = Image.new("RGB", image.size, GREY)
         if not self.padded_square:
             return image
         mean = self.processor.image_processor.image_mean

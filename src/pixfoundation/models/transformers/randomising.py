@@ -15,15 +15,17 @@ MARK = "_is_hf_initialized"
 """Attribute by which transformers knows what it need not initialise."""
 
 
-@contextmanager
-def random_weights(model: Any, layers: int | None, seed: int) -> Generator[None, None, None]:
-    """Replace weights by those of the architecture's own initialisation, and restore them.
+def draw_weights(model: Any, layers: int | None, seed: int) -> dict[Tensor, Tensor]:
+    """Replace weights by those of the architecture's own initialisation.
 
     Args:
         model: A model of transformers whose weights are floating-point numbers.
         layers: Number of decoder layers from the top down; None for all weights of the model, the
             vision tower and the embeddings included.
         seed: Seed of the weights.
+
+    Returns:
+        The former values of the weights that were replaced, on the CPU, by weight.
 
     Raises:
         RunError: If the weights are quantised, the layers cannot be stacks, there are fewer, or the
@@ -38,24 +40,36 @@ def random_weights(model: Any, layers: int | None, seed: int) -> Generator[None,
             "The weights are quantised, and whole numbers cannot be drawn anew. Load the model "
             "without the model option `quantization`."
         )
-    kept = {key: p.detach().to("cpu", copy=True) for key, p in weights.items()}
+    kept = {p: p.detach().to("cpu", copy=True) for p in weights.values()}
+    _initialise(model, modules, weights, seed)
+    unchanged = [
+        names[id(p)]
+        for p, former in kept.items()
+        if p.ndim > 1 and p.any() and torch.equal(p.detach().cpu(), former)
+    ]
+    if unchanged:
+        _restore(kept)
+        raise RunError(
+            f"{type(model).__name__} has no initialisation for {len(unchanged)} of its "
+            f"weights, such as {unchanged[0]}: a control with them would not be random."
+        )
+    return kept
+
+
+@contextmanager
+def random_weights(model: Any, layers: int | None, seed: int) -> Generator[None, None, None]:
+    """Replace weights as `draw_weights` does, and restore them when the block ends."""
+    kept = draw_weights(model, layers, seed)
     try:
-        _initialise(model, modules, weights, seed)
-        unchanged = [
-            names[key]
-            for key, p in weights.items()
-            if p.ndim > 1 and p.any() and torch.equal(p.detach().cpu(), kept[key])
-        ]
-        if unchanged:
-            raise RunError(
-                f"{type(model).__name__} has no initialisation for {len(unchanged)} of its "
-                f"weights, such as {unchanged[0]}: a control with them would not be random."
-            )
         yield
     finally:
-        with torch.no_grad():
-            for key, p in weights.items():
-                p.copy_(kept[key])
+        _restore(kept)
+
+
+def _restore(kept: dict[Tensor, Tensor]) -> None:
+    with torch.no_grad():
+        for weight, former in kept.items():
+            weight.copy_(former)
 
 
 def _initialise(model: Any, modules: set[int], weights: dict[int, Tensor], seed: int) -> None:
