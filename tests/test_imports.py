@@ -36,6 +36,7 @@ LAYERS = [
     {"parts"},
     {"evaluation", "report"},
     {"single_image", "controls", "exports"},
+    {"reproduction"},
     {"api"},
     {"plugins", "app"},
     {"cli"},

@@ -83,6 +83,16 @@ COMMANDS = {
         "table_command",
         "Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.",
     ),
+    "reproduce": Listed(
+        "reproduce",
+        "reproduce_command",
+        "Make the runs of a recipe, and print each row next to the published one.",
+    ),
+    "recipe": Listed(
+        "recipe",
+        "recipe_app",
+        "List the recipes of published tables, show one, or check a file.",
+    ),
     "judge": Listed(
         "judge",
         "judge_command",

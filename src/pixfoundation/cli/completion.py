@@ -37,6 +37,15 @@ def grounder_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, grounders)
 
 
+def recipe_names(incomplete: str) -> list[str]:
+    """Return the recipes that come with the package and begin like this."""
+    from importlib.resources import files
+
+    folder = files("pixfoundation.reproduction") / "recipes"
+    names = [file.name.removesuffix(".toml") for file in folder.iterdir()]
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def exporter_names(incomplete: str) -> list[str]:
     """Return the exporters by name that begin like this."""
     from pixfoundation.exports import exporters
