@@ -1,6 +1,7 @@
 """Recipes name their faults, make the same runs as commands, and compare only what compares."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from pixfoundation.reproduction.estimate import estimate_run, read_rates
 from pixfoundation.reproduction.plan import make_plan
 from pixfoundation.reproduction.recipe import find_recipe, read_recipe, shipped_recipes
 from pixfoundation.segmenters import segmenters
+from tests.conftest import REPOSITORY
 from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
 
 RECIPE = """
@@ -57,7 +59,7 @@ def parts(tmp_path):
     registries = models.temporary(), datasets.temporary(), segmenters.temporary()
     with registries[0], registries[1], registries[2], judges.temporary():
         models.register("bright", gives="masks")(lambda name, **options: model)
-        segmenters.register("discs")(lambda name, **options: DiscSegmenter())
+        segmenters.register("discs")(lambda name, **options: DiscSegmenter())  # pyright: ignore
         samples = make_samples(tmp_path / "images", 2)
         datasets.register("boxes")(lambda root: ListDataset(samples))
         judges.register("nodding")(YesJudge)
@@ -328,6 +330,23 @@ def test_recipes_are_listed_shown_and_checked(tmp_path, parts):
     assert shown == shipped_recipes()["embedded"].read_text()
     checked = CliRunner().invoke(app, ["recipe", "check", str(write(tmp_path))])
     assert "1 run, 2 rows" in checked.stdout
+
+
+def test_the_examples_of_the_page_can_be_read(tmp_path):
+    page = (REPOSITORY / "docs" / "how-to" / "reproduce.md").read_text(encoding="utf-8")
+    rates, recipe = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "rates.toml").write_text(rates)
+    assert read_rates(tmp_path / "rates.toml").speed == {"llava-1.5-7b": 0.9}
+    (tmp_path / "mine.toml").write_text(recipe)
+    plan = make_plan(read_recipe(tmp_path / "mine.toml"), tmp_path / "mine.toml")
+    assert [run.folder.name for run in plan.runs] == [
+        "llava-1.5-7b-pixmmvp",
+        "llava-1.5-7b-pixcvbench",
+        "qwen-pixmmvp",
+    ]
+    line = next(plan.steps(plan.runs[0])).arguments
+    assert "--grounder-option rank=2" in " ".join(line)
+    assert "--engine ray --workers 8 --published" in " ".join(line)
 
 
 @pytest.mark.slow

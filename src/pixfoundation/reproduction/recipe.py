@@ -33,7 +33,7 @@ NO_MASKS = "none"
 """Selector of a row that shows accuracies alone."""
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True, rename="kebab", kw_only=True, frozen=True):
+class _Table(msgspec.Struct, forbid_unknown_fields=True, rename="kebab", kw_only=True):
     """A table of the file: what it does not declare is refused."""
 
 
