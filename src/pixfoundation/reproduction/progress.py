@@ -29,9 +29,9 @@ def is_complete(plan: ReproductionPlan, run: PlannedRun) -> bool:
         data = load_dataset(run.dataset, run.root, **run.entry.dataset_options)
     except PixFoundationError:
         return False  # the command says what is wrong
-    wanted = {sample.id for sample in data.samples[: run.limit]}
+    expected = {sample.id for sample in data.samples[: run.limit]}
     same = records.run.config.dataset.to_json().get("fingerprint") == data.fingerprint()
-    return same and wanted <= set(records.run.samples)
+    return same and expected <= set(records.run.samples)
 
 
 def _fits(plan: ReproductionPlan, run: PlannedRun, config: RunConfig) -> bool:
