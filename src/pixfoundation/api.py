@@ -11,7 +11,7 @@ from pixfoundation.loading import (
     load_model,
     load_segmenter,
 )
-from pixfoundation.parts import Recipe
+from pixfoundation.recipe import Recipe
 from pixfoundation.runs.answer_sources import load_answers
 from pixfoundation.single_image import GroundingResult, GroundOptions, ground
 

@@ -14,10 +14,11 @@ from pixfoundation.datasets.base import Dataset
 from pixfoundation.emergence.analysis import keep_phrase_facts
 from pixfoundation.engines import Engine, InProcess
 from pixfoundation.engines.local import Alone
-from pixfoundation.engines.names import load_engine
+from pixfoundation.engines.names import engine_of
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import Decoding, KeepsLog, Model
-from pixfoundation.parts import PartsDescription, PartsFactory, Recipe, portable, recipe_of
+from pixfoundation.parts import PartsDescription, PartsFactory
+from pixfoundation.recipe import Made, NamesFiles, made_by
 from pixfoundation.runs.answer_check import check_answers
 from pixfoundation.runs.answer_sources import AnswerSource, load_answers
 from pixfoundation.runs.answering import AnsweringWorker, answers_of
@@ -37,7 +38,7 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 from pixfoundation.runs.variant_store import VariantSource
 from pixfoundation.segmenters.base import AnySegmenter
-from pixfoundation.types import PROTOCOLS, Protocol
+from pixfoundation.types import PROTOCOLS, Protocol, Sample
 from pixfoundation.variants import VariantPlan
 from pixfoundation.wording import counted
 
@@ -87,9 +88,9 @@ class RunOptions(TypedDict, total=False):
 
 
 def evaluate(
-    model: Model | Recipe | str,
+    model: Model | Made[Model] | str,
     dataset: Dataset,
-    segmenter: AnySegmenter | Recipe | str | None = None,
+    segmenter: AnySegmenter | Made[AnySegmenter] | str | None = None,
     *,
     out: Path | str,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -116,7 +117,7 @@ def evaluate(
     """
     _check(options)
     source = _source_of(options)
-    engine = _engine_of(options)
+    engine = engine_of(options.get("engine"))
     factory = _factory(model, segmenter, options, source, engine)
     with engine.open(factory) as crew:
         parts: PartsDescription = crew.describe()
@@ -141,6 +142,7 @@ def evaluate(
             max_failures_in_a_row=options.get("max_failures_in_a_row", MAX_FAILURES_IN_A_ROW),
             on_progress=on_progress,
             ships_files=not isinstance(crew, Alone),
+            further=_further_files(factory.model),
             give=None if source is None else partial(answers_of, source, factory.decoding),
         )
 
@@ -187,16 +189,13 @@ def _source_of(options: RunOptions) -> AnswerSource | None:
     return load_answers(answers) if isinstance(answers, str | Path) else answers
 
 
-def _engine_of(options: RunOptions) -> Engine:
-    engine = options.get("engine")
-    if engine is None:
-        return InProcess()
-    return load_engine(engine) if isinstance(engine, str) else engine
+def _further_files(made: Made[Model]) -> Callable[[Sample], Sequence[Path]]:
+    return made.files_of if isinstance(made, NamesFiles) else lambda sample: ()
 
 
 def _factory(
-    model: Model | Recipe | str,
-    segmenter: AnySegmenter | Recipe | str | None,
+    model: Model | Made[Model] | str,
+    segmenter: AnySegmenter | Made[AnySegmenter] | str | None,
     options: RunOptions,
     source: AnswerSource | None,
     engine: Engine,
@@ -209,14 +208,9 @@ def _factory(
     theirs = None if source is None else source.decoding()
     if theirs is not None and theirs.max_new_tokens:
         decoding = replace(decoding, max_new_tokens=theirs.max_new_tokens)
-    made, drawn = recipe_of(model), None if segmenter is None else recipe_of(segmenter)
-    if not isinstance(engine, InProcess):
-        made, drawn = portable(made), None if drawn is None else portable(drawn)
-        if isinstance(made, Recipe) and engine.device is not None:
-            made = made.with_default(device=engine.device)
     return PartsFactory(
-        model=made,
-        segmenter=drawn,
+        model=made_by(engine, model, placed=True),
+        segmenter=None if segmenter is None else made_by(engine, segmenter),
         grounder=options.get("grounder"),
         grounder_options=options.get("grounder_options") or {},
         conventions=conventions,

@@ -1,19 +1,21 @@
-"""Models and segmenters as recipes, so that workers in other processes can make them too."""
+"""Model, segmenter and grounder together: what a worker of a run is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.errors import DataError
 from pixfoundation.grounding.base import asks_forward
-from pixfoundation.loading import load_grounder, load_model, load_segmenter, remembered
+from pixfoundation.loading import load_grounder, load_model, load_segmenter
 from pixfoundation.models.base import Decoding, Model, ReadsAnswers
+from pixfoundation.models.interventions import RandomisesWeights
 from pixfoundation.prompts import PromptTemplates
+from pixfoundation.recipe import Made
 from pixfoundation.runs.answering import AnsweringWorker
 from pixfoundation.runs.config import (
     GroundingDescription,
@@ -21,41 +23,6 @@ from pixfoundation.runs.config import (
     SegmenterDescription,
 )
 from pixfoundation.segmenters.base import AnySegmenter
-
-P = TypeVar("P")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a model or a segmenter is loaded: its name and options.
-
-    Attributes:
-        name: A name, a hub id or a folder, as for `load_model`.
-        options: Options, as for `load_model`.
-    """
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-    def with_default(self, **options: Any) -> Recipe:
-        """Return the recipe with options that it does not set itself."""
-        return Recipe(self.name, {**options, **self.options})
-
-    def anywhere(self) -> Recipe:
-        """Return the recipe with a local folder by its absolute path."""
-        folder = Path(self.name)
-        return replace(self, name=str(folder.resolve())) if folder.is_dir() else self
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ready(Generic[P]):
-    """A part that is there; another process gets a copy of it.
-
-    Attributes:
-        part: The part.
-    """
-
-    part: P
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +35,8 @@ class PartsDescription:
         grounding: The grounder; nothing is set without one.
         templates: How the model is asked.
         reads_answers: Whether the model can read the answers of others.
+        random_depth: Number of decoder layers whose weights can be replaced by random ones; None if
+            the model cannot do that.
         version: Version of this package.
     """
 
@@ -76,6 +45,7 @@ class PartsDescription:
     grounding: GroundingDescription
     templates: PromptTemplates
     reads_answers: bool
+    random_depth: int | None
     version: str
 
 
@@ -94,8 +64,8 @@ class PartsFactory:
         replaceable: Whether another process takes over where the device is lost.
     """
 
-    model: Recipe | Ready[Model]
-    segmenter: Recipe | Ready[AnySegmenter] | None
+    model: Made[Model]
+    segmenter: Made[AnySegmenter] | None
     grounder: str | None = None
     grounder_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     conventions: Conventions = DEFAULT
@@ -112,8 +82,8 @@ class PartsFactory:
             PrerequisiteError: If a package is missing.
             UnknownNameError: If a name is not known here.
         """
-        model = _made(self.model, load_model)
-        segmenter = None if self.segmenter is None else _made(self.segmenter, load_segmenter)
+        model = self.model.make(load_model)
+        segmenter = None if self.segmenter is None else self.segmenter.make(load_segmenter)
         grounder = load_grounder(
             model,
             segmenter,
@@ -132,6 +102,7 @@ class PartsFactory:
             else GroundingDescription(),
             model.templates,
             isinstance(model, ReadsAnswers),
+            model.depth if isinstance(model, RandomisesWeights) else None,
             version("pixfoundation"),
         )
         return AnsweringWorker(
@@ -145,23 +116,6 @@ class PartsFactory:
         )
 
 
-def recipe_of(part: P | str | Recipe) -> Recipe | Ready[P]:
-    """Return how a part is made in this process: a part that is there, or one by its name."""
-    if isinstance(part, Recipe):
-        return part
-    return Recipe(part) if isinstance(part, str) else Ready(part)
-
-
-def portable(made: Recipe | Ready[P]) -> Recipe | Ready[P]:
-    """Return how a part is made in another process: by name, if it was loaded by name."""
-    if isinstance(made, Ready):
-        loaded = remembered(made.part)
-        if loaded is None:
-            return made
-        made = Recipe(*loaded)
-    return made.anywhere()
-
-
 def describe_model(model: Model) -> ModelDescription:
     """Return what identifies a model; of a folder, only the last part of the path."""
     folder = Path(model.name)
@@ -169,7 +123,3 @@ def describe_model(model: Model) -> ModelDescription:
     return ModelDescription.of(
         name, {**model.fingerprint(), "templates": model.templates.to_json()}
     )
-
-
-def _made(made: Recipe | Ready[P], load: Callable[..., Any]) -> P:
-    return made.part if isinstance(made, Ready) else load(made.name, **made.options)

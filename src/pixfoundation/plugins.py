@@ -48,6 +48,7 @@ from pixfoundation.models.base import (
     KeepsLog,
     Model,
     ReadsAnswers,
+    TakesFiles,
 )
 from pixfoundation.models.card import KnownCheckpoint, ModelCard
 from pixfoundation.models.coordinates.formats import CoordinateFormat
@@ -165,6 +166,7 @@ __all__ = [
     "SelectorSettings",
     "Share",
     "Silent",
+    "TakesFiles",
     "TextMask",
     "TextSegmenter",
     "UnknownNameError",

@@ -67,3 +67,17 @@ class Slow(BrightModel):
     def answer(self, images, prompts, decoding) -> list[Answer]:
         time.sleep(self.seconds * len(prompts))
         return super().answer(images, prompts, decoding)
+
+
+@dataclass
+class Solomon:
+    """Grades by whether the answer names the left, and picks the first mask; a judge."""
+
+    name: str = "solomon:wise"
+    asked: list = field(default_factory=list)
+
+    def ask(self, question):
+        self.asked.append(question.text)
+        if question.images and "Select" in question.text:
+            return "1"
+        return "Yes" if "left" in question.text else "No"

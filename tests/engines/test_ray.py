@@ -18,22 +18,8 @@ from tests.engines.stubs import Fatal, SleeperFactory
 
 SEGMENTER: Any = DiscSegmenter()
 
-ray = pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    """One small node, started once for this file."""
-    ray.init(
-        address="local",
-        num_cpus=4,
-        object_store_memory=80_000_000,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    yield
-    ray.shutdown()
+pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 @pytest.fixture

@@ -12,13 +12,15 @@ compared with those of random regions of the same image.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pixfoundation.attention.capture import AttentionError
 from pixfoundation.causes.fills import Fill, filler
 from pixfoundation.causes.records import (
     CURVES,
@@ -37,20 +39,16 @@ from pixfoundation.causes.regions import (
     random_box,
     shifted,
 )
-from pixfoundation.causes.stage import Stage, run_stage
-from pixfoundation.causes.targets import (
-    Target,
-    check_model,
-    decoding_of,
-    find_targets,
-    map_reader,
-    read_map,
-)
+from pixfoundation.causes.targets import MapSource, Target, check_model, find_targets
+from pixfoundation.engines import Crew, Engine
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import Model
 from pixfoundation.models.interventions import ScoresAnswers
+from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
 from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.stage import Stage, run_stage
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Protocol
 
@@ -106,11 +104,12 @@ class CurveOptions:
 
 def collect_curves(
     run: RunDirectory,
-    model: Model,
+    model: Model | Made[Model] | str,
     options: CurveOptions | None = None,
     *,
     limit: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    engine: Engine | str | None = None,
 ) -> int:
     """Measure insertion and deletion curves of a run's samples, and write them into the run.
 
@@ -118,10 +117,11 @@ def collect_curves(
         run: A run directory grounded by attend-and-segment; samples that it holds with the same
             settings are not measured again. A sample at which the model fails is logged and left
             out; the next call measures it again.
-        model: The model of the run.
+        model: The model of the run, or its name or `Recipe`, by which workers load it.
         options: How curves are measured.
         limit: Number of samples to measure, from the first; None for all.
         on_progress: Called after every sample.
+        engine: Who does the work; this process by default.
 
     Returns:
         Number of samples that failed.
@@ -131,42 +131,86 @@ def collect_curves(
             samples in a row, or the directory cannot be written.
     """
     options = options or CurveOptions()
-    if not isinstance(model, ScoresAnswers):
-        raise RunError(
-            f"The model {model.name!r} does not say how likely an answer is, which the curves "
-            "need: use an image-text-to-text model of transformers."
-        )
-    check_model(run, model)
     targets = find_targets(RunRecords.of(run), options.protocol, options.answer_protocol)
-    decoding, grounder = decoding_of(run), map_reader(run)
+    with measuring(engine, model, CurveMeasurement(options, MapSource.of(run))) as crew:
+        facts: ModelFacts = crew.describe()
+        check_model(run, facts)
+        return run_stage(
+            run,
+            Stage("curves", CURVES.stem, options.answer_protocol),
+            crew,
+            list(targets)[:limit],
+            lambda: _missing(run, crew, targets, options),
+            on_progress,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveItem:
+    """What a worker needs for one sample.
+
+    Attributes:
+        target: What is tested.
+        picture: The image.
+        fills: The fills that are missing.
+    """
+
+    target: Target
+    picture: Picture
+    fills: tuple[Fill, ...]
+
+
+def _missing(
+    run: RunDirectory, crew: Crew, targets: Mapping[str, Target], options: CurveOptions
+) -> dict[str, Callable[[], CurveItem]]:
+    """Return what loads the item of each sample that lacks a fill."""
     done = {
         (record.sample, record.fill)
         for record in read_records(run, CURVES)
         if record.settings == options.settings
     }
 
-    def measure(id: str) -> list[dict[str, Any]]:
-        target, image = targets[id], run.load_image(id)
-        rng = np.random.default_rng([options.seed, zlib.crc32(id.encode())])
+    def load(id: str, fills: tuple[Fill, ...]) -> CurveItem:
+        return CurveItem(targets[id], Picture.of(run, id).packed(crew), fills)
+
+    missing = {id: tuple(f for f in options.fills if (id, f) not in done) for id in targets}
+    return {id: partial(load, id, fills) for id, fills in missing.items() if fills}
+
+
+@dataclass(frozen=True, slots=True)
+class CurveMeasurement:
+    """Measures the curves of one sample.
+
+    Attributes:
+        options: How curves are measured.
+        maps: Where maps of phrases come from.
+    """
+
+    options: CurveOptions
+    maps: MapSource
+    ends = (AttentionError,)
+
+    def describe(self, part: Model) -> ModelFacts:
+        """Return the facts about a model; raise RunError if it does not score answers."""
+        if not isinstance(part, ScoresAnswers):
+            raise RunError(
+                f"The model {part.name!r} does not say how likely an answer is, which the curves "
+                "need: use an image-text-to-text model of transformers."
+            )
+        return ModelFacts.of(part)
+
+    def measure(self, part: Model, item: CurveItem) -> list[dict[str, Any]]:
+        """Return one line per fill."""
+        if not isinstance(part, ScoresAnswers):
+            raise TypeError(f"{part.name} does not score answers")
+        options, target, image = self.options, item.target, item.picture.load()
+        rng = np.random.default_rng([options.seed, zlib.crc32(target.sample.id.encode())])
         if options.shape is Shape.BOX:
             rows = _boxes(target, options, rng)
         else:
-            phrase_map = read_map(model, grounder, target, image, decoding)
+            phrase_map = self.maps.read(part, target, image)
             rows = _parts_of_map(map_order(phrase_map.grid, phrase_map.frame), options, rng)
-        return [
-            to_json(_measure(model, target, image, rows, fill, options))
-            for fill in options.fills
-            if (id, fill) not in done
-        ]
-
-    return run_stage(
-        run,
-        Stage("curves", CURVES.stem, options.answer_protocol),
-        list(targets)[:limit],
-        lambda id: all((id, fill) in done for fill in options.fills),
-        measure,
-        on_progress,
-    )
+        return [to_json(_measure(part, target, image, rows, fill, options)) for fill in item.fills]
 
 
 def _parts_of_map(

@@ -11,14 +11,16 @@ Method: arXiv 2411.18620, which blocks 9 of 32 layers at a time.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixfoundation.attention.capture import AttentionError
 from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import (
     KNOCKOUTS,
@@ -29,22 +31,23 @@ from pixfoundation.causes.records import (
     to_json,
 )
 from pixfoundation.causes.regions import first_share, order_of, scattered, shifted
-from pixfoundation.causes.stage import Stage, run_stage
 from pixfoundation.causes.targets import (
+    MapSource,
     PhraseMap,
     Target,
     check_model,
-    decoding_of,
     find_targets,
-    map_reader,
-    read_map,
 )
+from pixfoundation.engines import Crew, Engine
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.models.base import Model
 from pixfoundation.models.interventions import Block, BlocksAttention
+from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
 from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.stage import Stage, run_stage
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Protocol as Protocols
 
@@ -106,11 +109,12 @@ def default_window(depth: int) -> int:
 
 def collect_knockouts(
     run: RunDirectory,
-    model: Model,
+    model: Model | Made[Model] | str,
     options: KnockoutOptions | None = None,
     *,
     limit: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    engine: Engine | str | None = None,
 ) -> int:
     """Score a run's answers while attention is blocked, and write the scores into the run.
 
@@ -118,10 +122,11 @@ def collect_knockouts(
         run: A run directory grounded by attend-and-segment; samples that it holds with the same
             settings are not measured again. A sample at which the model fails is logged and left
             out; the next call measures it again.
-        model: The model of the run.
+        model: The model of the run, or its name or `Recipe`, by which workers load it.
         options: How knockouts are made.
         limit: Number of samples to measure, from the first; None for all.
         on_progress: Called after every sample.
+        engine: Who does the work; this process by default.
 
     Returns:
         Number of samples that failed.
@@ -132,31 +137,75 @@ def collect_knockouts(
             samples in a row, or the directory cannot be written.
     """
     options = options or KnockoutOptions()
-    if not isinstance(model, KnockoutModel):
-        raise RunError(
-            f"The attention of the model {model.name!r} cannot be blocked: use an "
-            "image-text-to-text model of transformers."
-        )
-    check_model(run, model)
     targets = find_targets(RunRecords.of(run), options.protocol, options.answer_protocol)
-    decoding, grounder = decoding_of(run), map_reader(run)
-    settings = options.settings(model.depth)
+    with measuring(engine, model, KnockoutMeasurement(options, MapSource.of(run))) as crew:
+        facts: ModelFacts = crew.describe()
+        check_model(run, facts)
+        settings = options.settings(facts.depth)
+        return run_stage(
+            run,
+            Stage("knockout", KNOCKOUTS.stem, options.answer_protocol),
+            crew,
+            list(targets)[:limit],
+            lambda: _missing(run, crew, targets, settings),
+            on_progress,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnockoutItem:
+    """What a worker needs for one sample.
+
+    Attributes:
+        target: What is tested.
+        picture: The image.
+    """
+
+    target: Target
+    picture: Picture
+
+
+def _missing(
+    run: RunDirectory, crew: Crew, targets: Mapping[str, Target], settings: KnockoutSettings
+) -> dict[str, Callable[[], KnockoutItem]]:
+    """Return what loads the item of each sample that has no line."""
     done = {each.sample for each in read_records(run, KNOCKOUTS) if each.settings == settings}
 
-    def measure(id: str) -> list[dict[str, Any]]:
-        target, image = targets[id], run.load_image(id)
-        phrase_map = read_map(model, grounder, target, image, decoding)
-        rng = np.random.default_rng([options.seed, zlib.crc32(id.encode())])
-        return [to_json(_measure(model, target, image, phrase_map, settings, rng))]
+    def load(id: str) -> KnockoutItem:
+        return KnockoutItem(targets[id], Picture.of(run, id).packed(crew))
 
-    return run_stage(
-        run,
-        Stage("knockout", KNOCKOUTS.stem, options.answer_protocol),
-        list(targets)[:limit],
-        done.__contains__,
-        measure,
-        on_progress,
-    )
+    return {id: partial(load, id) for id in targets if id not in done}
+
+
+@dataclass(frozen=True, slots=True)
+class KnockoutMeasurement:
+    """Measures the knockouts of one sample.
+
+    Attributes:
+        options: How knockouts are made.
+        maps: Where maps of phrases come from.
+    """
+
+    options: KnockoutOptions
+    maps: MapSource
+    ends = (AttentionError,)
+
+    def describe(self, part: Model) -> ModelFacts:
+        """Return the facts about a model; raise RunError if its attention cannot be blocked."""
+        if not isinstance(part, KnockoutModel):
+            raise RunError(
+                f"The attention of the model {part.name!r} cannot be blocked: use an "
+                "image-text-to-text model of transformers."
+            )
+        return ModelFacts.of(part)
+
+    def measure(self, part: KnockoutModel, item: KnockoutItem) -> list[dict[str, Any]]:
+        """Return the line of a sample."""
+        target, image = item.target, item.picture.load()
+        phrase_map = self.maps.read(part, target, image)
+        rng = np.random.default_rng([self.options.seed, zlib.crc32(target.sample.id.encode())])
+        settings = self.options.settings(part.depth)
+        return [to_json(_measure(part, target, image, phrase_map, settings, rng))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.phrases import NounPhrases
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -129,7 +132,20 @@ def find_targets(
     return targets
 
 
-def check_model(run: RunDirectory, model: Model) -> None:
+class Identified(Interface):
+    """Anything that says what model it is, as a model does."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the model."""
+        ...
+
+
+def check_model(run: RunDirectory, model: Identified) -> None:
     """Check that a model is the one that made a run.
 
     Raises:
@@ -178,9 +194,35 @@ def read_map(
     raise DataError(f"The phrase {target.phrase.text!r} has no map.")
 
 
-def map_reader(run: RunDirectory) -> AttendAndSegment:
+@dataclass(frozen=True)
+class MapSource:
+    """Where maps of phrases come from: the model is asked again, as the run asked it.
+
+    Attributes:
+        config: The configuration of the run.
+        decoding: How its answers were decoded.
+    """
+
+    config: RunConfig
+    decoding: Decoding
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> MapSource:
+        """Return where the maps of a run come from; raise RunError if its answers were sampled."""
+        return cls(run.config, decoding_of(run))
+
+    def read(self, model: Model, target: Target, image: Image.Image) -> PhraseMap:
+        """Return the map of the target's phrase; see `read_map`."""
+        return read_map(model, self._grounder, target, image, self.decoding)
+
+    @cached_property
+    def _grounder(self) -> AttendAndSegment:
+        return map_reader(self.config)
+
+
+def map_reader(config: RunConfig) -> AttendAndSegment:
     """Return the grounder of a run, for its maps alone: it has no segmenter."""
-    recorded: dict[str, Any] = run.config.grounding.to_json()
+    recorded: dict[str, Any] = config.grounding.to_json()
     row: dict[str, Any] = dict(recorded["reading"])
     row["heads"] = None if row.get("heads") is None else tuple(row["heads"])
     phrases: dict[str, Any] = {
@@ -190,7 +232,7 @@ def map_reader(run: RunDirectory) -> AttendAndSegment:
         cast("Segmenter", None),
         NounPhrases(**phrases),
         RowConvention(**row),
-        run.config.conventions.grounding,
+        config.conventions.grounding,
     )
 
 

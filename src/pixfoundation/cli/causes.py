@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from pixfoundation.cli.analysis import show_analysis
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.engine_options import EngineOptions, engine_options
+from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, model_recipe
 from pixfoundation.cli.printing import emphasised, notes, output
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from pixfoundation.causes.knockout_analysis import Knockout
     from pixfoundation.causes.records import CurveSettings, KnockoutSettings
     from pixfoundation.cli.printer import Printer
-    from pixfoundation.models.base import Model
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.scoring.intervals import Estimate
 
@@ -43,7 +44,9 @@ HOLM = (
 )
 
 
+@bundled("engine", engine_options)
 def curves_command(
+    engine: EngineOptions,
     run: Path = RUN,
     model: str | None = MODEL,
     limit: int | None = LIMIT,
@@ -78,6 +81,8 @@ def curves_command(
 
       pixfoundation curves runs/first --fill mean --shape box --shares 0.1
 
+      pixfoundation curves runs/llava --engine ray --workers 4
+
       pixfoundation curves runs/first --show --json
     """
     from pixfoundation.causes.curve_analysis import analyse_curves
@@ -99,10 +104,15 @@ def curves_command(
             answer_protocol=answer_protocol,  # type: ignore[arg-type]
             seed=seed,
         )
-        loaded = load_model_of(directory, model, device, dtype, model_option)
+        recipe = model_recipe(directory, model, device, dtype, model_option)
         with progress_bar("removing") as on_progress:
             failed = collect_curves(
-                directory, loaded, options, limit=limit, on_progress=on_progress
+                directory,
+                recipe,
+                options,
+                limit=limit,
+                on_progress=on_progress,
+                engine=engine.load(),
             )
     analysis = analyse_curves(directory)
 
@@ -121,7 +131,9 @@ def curves_command(
     _exit_if_failed(failed)
 
 
+@bundled("engine", engine_options)
 def knockout_command(
+    engine: EngineOptions,
     run: Path = RUN,
     model: str | None = MODEL,
     limit: int | None = LIMIT,
@@ -151,6 +163,8 @@ def knockout_command(
 
       pixfoundation knockout runs/first --share 0.05 --window 0
 
+      pixfoundation knockout runs/llava --engine ray --workers 4
+
       pixfoundation knockout runs/first --show --json
     """
     from pixfoundation.causes.knockout_analysis import analyse_knockout
@@ -169,10 +183,15 @@ def knockout_command(
             answer_protocol=answer_protocol,  # type: ignore[arg-type]
             seed=seed,
         )
-        loaded = load_model_of(directory, model, device, dtype, model_option)
+        recipe = model_recipe(directory, model, device, dtype, model_option)
         with progress_bar("blocking") as on_progress:
             failed = collect_knockouts(
-                directory, loaded, options, limit=limit, on_progress=on_progress
+                directory,
+                recipe,
+                options,
+                limit=limit,
+                on_progress=on_progress,
+                engine=engine.load(),
             )
     analysis = analyse_knockout(directory)
 
@@ -189,20 +208,6 @@ def knockout_command(
         as_json=as_json,
     )
     _exit_if_failed(failed)
-
-
-def load_model_of(
-    run: RunDirectory,
-    model: str | None,
-    device: str | None,
-    dtype: str | None,
-    model_option: list[str] | None,
-) -> Model:
-    """Load the model of a run, by the name in its record unless another is given."""
-    from pixfoundation import api
-
-    options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
-    return api.load_model(model or run.name, **options)
 
 
 def _exit_if_failed(failed: int) -> None:

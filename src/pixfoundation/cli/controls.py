@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.analysis import show_analysis
-from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW, load_model_of
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.bundles import bundled
+from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW
+from pixfoundation.cli.engine_options import EngineOptions, engine_options
+from pixfoundation.cli.options import (
+    AS_JSON,
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    given,
+    model_recipe,
+    parse_options,
+)
 from pixfoundation.cli.printing import emphasised, output
 
 if TYPE_CHECKING:
@@ -22,7 +32,9 @@ if TYPE_CHECKING:
     from pixfoundation.scoring.intervals import Estimate
 
 
+@bundled("engine", engine_options)
 def controls_command(
+    engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory."),
     kinds: str = typer.Option(
         "random-weights,cascade,blank,other-image,shuffled-patches",
@@ -65,6 +77,8 @@ def controls_command(
 
       pixfoundation controls runs/first --kinds blank,other-image --read-answers
 
+      pixfoundation controls runs/llava --engine ray --workers 4
+
       pixfoundation controls runs/first --show --json
     """
     from pixfoundation import api
@@ -90,14 +104,16 @@ def controls_command(
         recorded = directory.config.segmenter
         name = segmenter or (None if recorded is None else recorded.name)
         where = given(device=device, **parse_options(segmenter_option))
-        loaded = None if name is None else api.load_segmenter(name, **where)
+        drawn = None if name is None else api.Recipe(name, where)
+        recipe = model_recipe(directory, model, device, dtype, model_option)
         with ExitStack() as stack:
             run_controls(
                 directory,
-                load_model_of(directory, model, device, dtype, model_option),
-                loaded,
+                recipe,
+                drawn,
                 options,
                 on_start=lambda name: stack.enter_context(progress_bar(name)),
+                engine=engine.load(),
             )
     measured = measure_levels(directory)
 

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import typer
 
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
-from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.engine_options import EngineOptions, engine_options
+from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, model_recipe
 from pixfoundation.cli.printing import output
 
 
+@bundled("engine", engine_options)
 def deletion_command(
+    engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory with protocol 3, grounded by attention."),
     model: str | None = typer.Option(
         None, help="The run's model. Default: the name in the run's record."
@@ -31,9 +35,10 @@ def deletion_command(
     Examples:
       pixfoundation deletion runs/first --limit 50
 
+      pixfoundation deletion runs/llava --engine ray --workers 4
+
       pixfoundation emergence runs/first
     """
-    from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.emergence.deletion import deletion_test
     from pixfoundation.emergence.overlaps import best_points
@@ -44,17 +49,17 @@ def deletion_command(
     from pixfoundation.runs.store import RunDirectory
 
     directory = RunDirectory(run)
-    options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
-    loaded = api.load_model(model or directory.name, **options)
+    recipe = model_recipe(directory, model, device, dtype, model_option)
     with progress_bar("covering") as on_progress:
         collect_deletions(
             directory,
-            loaded,
+            recipe,
             best_points(directory),
             limit=limit,
             share=share,
             seed=seed,
             on_progress=on_progress,
+            engine=engine.load(),
         )
     test = deletion_test(directory)
     output().print(

@@ -10,14 +10,17 @@ import typer
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
 from pixfoundation.cli.printing import output
 from pixfoundation.wording import counted
 
 
 @bundled("judge", judge_options, {"judge_model": MODEL_REQUIRED})
+@bundled("engine", engine_options)
 def judge_command(
     judge: JudgeOptions,
+    engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory."),
     tasks: str = typer.Option(
         "grade,pick",
@@ -46,7 +49,9 @@ def judge_command(
       pixfoundation judge runs/llava --judge-model Qwen3-VL-8B --base-url http://localhost:8000/v1
 
       pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct
-    """
+
+      pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct --engine ray
+    """  # noqa: E501 - an example is one line
     from pixfoundation.cli.progress import counted_bar
     from pixfoundation.emergence.overlaps import best_phrases
     from pixfoundation.runs.completeness import measure_completeness
@@ -61,8 +66,7 @@ def judge_command(
     if temperature is not None:
         judging = replace(judging, temperature=temperature)
     records = RunRecords.of(run)
-    backend = judge.load()
-    with counted_bar(backend.name) as update:
+    with judge.opened(engine.load()) as backend, counted_bar(backend.name) as update:
 
         def show(progress: JudgingProgress) -> None:
             bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""

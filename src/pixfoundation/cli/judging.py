@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,12 @@ from platformdirs import user_cache_path
 from pixfoundation.cli.options import given, parse_options
 
 if TYPE_CHECKING:
+    from pixfoundation.engines import Engine
     from pixfoundation.judges.cache import CachedJudge
+    from pixfoundation.runs.dealt_judging import DealtJudge, JudgeRecipe
+
+SERVED = "openai"
+"""The backend that loads nothing: it asks a server."""
 
 MODEL_REQUIRED = typer.Option(
     help="The judge's model: its name at the endpoint, or a hub id.",
@@ -50,9 +57,20 @@ class JudgeOptions:
             DataError: If no model is named, or the backend does not take one of the options.
             JudgeError: If the judge cannot be reached.
         """
+        from pixfoundation.judges.cache import CachedJudge
+
+        return CachedJudge(self.recipe().make(), self._folder, self.budget)
+
+    def recipe(self) -> JudgeRecipe:
+        """Return how the judge is loaded: its model and the options of the backend.
+
+        Raises:
+            UnknownNameError: If there is no such backend.
+            DataError: If no model is named, or the backend does not take one of the options.
+        """
         from pixfoundation.errors import DataError
         from pixfoundation.judges import judges
-        from pixfoundation.judges.cache import CachedJudge
+        from pixfoundation.runs.dealt_judging import JudgeRecipe
         from pixfoundation.typed_options import read_options
 
         if self.model is None:
@@ -63,8 +81,40 @@ class JudgeOptions:
             **parse_options(self.options),
         }
         options = read_options(f"The judge {self.backend!r}", factory, given_options, self.model)
-        folder = self.cache or user_cache_path("pixfoundation") / "judge"
-        return CachedJudge(factory(self.model, **options), folder, self.budget)
+        return JudgeRecipe(self.backend, self.model, options)
+
+    @contextmanager
+    def opened(self, engine: Engine | None) -> Generator[CachedJudge | DealtJudge]:
+        """Load the judge in this process, or in the workers of an engine.
+
+        Args:
+            engine: The engine; None for this process.
+
+        Raises:
+            typer.BadParameter: If nothing of the judge would be loaded, or requests are counted.
+            PixFoundationError: As for `load`.
+        """
+        if engine is None:
+            yield self.load()
+            return
+        from pixfoundation.runs.dealt_judging import dealt_judge
+
+        if self.backend == SERVED:
+            raise typer.BadParameter(
+                "--engine ray is for judges that the workers load themselves, as --judge-backend "
+                "local does. An endpoint is asked several questions at a time by --at-once."
+            )
+        if self.budget is not None:
+            raise typer.BadParameter(
+                "--budget bounds requests to an endpoint; the workers of --engine ray ask a model "
+                "of their own."
+            )
+        with dealt_judge(engine, self.recipe(), self._folder) as judge:
+            yield judge
+
+    @property
+    def _folder(self) -> Path:
+        return self.cache or user_cache_path("pixfoundation") / "judge"
 
 
 def judge_options(

@@ -10,6 +10,8 @@ import typer
 from pixfoundation.typed_options import OptionText
 
 if TYPE_CHECKING:
+    from pixfoundation.recipe import Recipe
+    from pixfoundation.runs.store import RunDirectory
     from pixfoundation.types import Protocol
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
@@ -81,3 +83,24 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that are not None."""
     return {key: value for key, value in options.items() if value is not None}
+
+
+def model_recipe(
+    run: RunDirectory,
+    model: str | None,
+    device: str | None,
+    dtype: str | None,
+    model_option: list[str] | None,
+) -> Recipe:
+    """Return how the model of a run is loaded, by the name in its record unless one is given.
+
+    Raises:
+        DataError: If the model does not take one of the options.
+        UnknownNameError: If there is no model of that name.
+    """
+    from pixfoundation import api
+
+    options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
+    name = model or run.name
+    api.check_names(name, None, None, model_options=options)
+    return api.Recipe(name, options)

@@ -138,7 +138,7 @@ def run_command(
     from pixfoundation.cli.licence import show_licence
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.models.base import Decoding
-    from pixfoundation.parts import Recipe
+    from pixfoundation.recipe import Recipe
     from pixfoundation.runs.shards import Shard
     from pixfoundation.runs.workload import measure_workload, speed_of
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,19 @@ from pixfoundation.controls.kinds import (
     ControlKind,
     cascade_levels,
 )
-from pixfoundation.controls.models import ControlledModel
+from pixfoundation.controls.models import ControlledModel, ControlledRecipe, weights_under
+from pixfoundation.engines import Engine, InProcess
+from pixfoundation.engines.local import Alone
+from pixfoundation.engines.names import engine_of
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.evaluation import evaluate
+from pixfoundation.evaluation import RunOptions, evaluate
 from pixfoundation.grounding import grounders
-from pixfoundation.loading import load_grounder
-from pixfoundation.models.base import Model, ReadsAnswers
-from pixfoundation.models.interventions import RandomisesWeights
+from pixfoundation.models.base import Model
+from pixfoundation.parts import PartsDescription, PartsFactory
+from pixfoundation.recipe import Made, Ready, made_by, recipe_of
+from pixfoundation.runs.answering import AnsweringWorker
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.config import ModelDescription
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import Protocol, Sample
@@ -99,20 +103,23 @@ class SamplesOfRun:
 
 def run_controls(
     run: RunDirectory,
-    model: Model,
-    segmenter: AnySegmenter | None,
+    model: Model | Made[Model] | str,
+    segmenter: AnySegmenter | Made[AnySegmenter] | str | None,
     options: ControlOptions | None = None,
     *,
     on_start: Callable[[str], Callable[[Progress], None]] = lambda name: lambda progress: None,
+    engine: Engine | str | None = None,
 ) -> dict[str, RunDirectory]:
     """Run the pipeline of a run again under controls.
 
     Args:
         run: The run directory. Controls that it holds are continued.
-        model: The model of the run. Its weights are as they were when this returns.
-        segmenter: The segmenter of the run; None if it has none.
+        model: The model of the run, or its name or `Recipe`, by which workers load it. Its weights
+            are as they were when this returns.
+        segmenter: The segmenter of the run, or its name or `Recipe`; None if it has none.
         options: Which controls are run.
         on_start: Called with the name of each control; returns what is called with its progress.
+        engine: Who does the work, with new workers for each control; this process by default.
 
     Returns:
         The run directories of the controls by name.
@@ -122,69 +129,98 @@ def run_controls(
         RunError: If the run is one of another model, segmenter or grounder, the model's weights
             cannot be replaced, or a directory cannot be written.
     """
-    options = options or ControlOptions()
-    check_model(run, model)
-    config = run.config
-    if config.imported:
+    options, own_engine = options or ControlOptions(), engine_of(engine)
+    if run.config.imported:
         raise RunError(
             f"{run.path} was imported from files: its pipeline cannot be run again. Controls need "
             "a run that `pixfoundation run` made."
         )
     protocols = _protocols(run, options)
-    _check_segmenter(run, segmenter)
-    grounder_options = _grounder_options(run, model, segmenter)
-    chosen = _controls(model, options)
-    if options.read_answers and not isinstance(model, ReadsAnswers):
-        raise RunError(f"The model {model.name!r} cannot read the answers of a run.")
+    _check_what_is_there(run, recipe_of(model), None if segmenter is None else recipe_of(segmenter))
+    pipeline = _pipeline(run, model, segmenter, own_engine)
+    with own_engine.open(pipeline) as crew:
+        parts: PartsDescription = crew.describe()
+        here = crew.worker if isinstance(crew, Alone) else None
+    _check_parts(run, parts)
+    chosen = _controls(parts, options)
+    if options.read_answers and not parts.reads_answers:
+        raise RunError(f"The model {parts.model.name!r} cannot read the answers of a run.")
     made: dict[str, RunDirectory] = {}
     for control in chosen:
         images = ChangedImages(control, run.samples, options.seed)
         samples = [s for s in list(run.samples.values())[: options.limit] if images.has(s)]
-        weights = nullcontext()
-        if control.kind in OF_WEIGHTS and isinstance(model, RandomisesWeights):
-            weights = model.randomised(control.layers, options.seed)
-        suffix = "-read" if options.read_answers else ""
-        with weights:
+        given = RunOptions(
+            protocols=protocols,
+            batch_size=options.batch_size,
+            decoding=decoding_of(run),
+            seed=run.config.seed,
+            grounder=run.config.grounding.name,
+            grounder_options=pipeline.grounder_options,
+            conventions=run.config.conventions,
+            max_failures_in_a_row=0,
+            answers=run.path if options.read_answers else None,
+            engine=own_engine,
+        )
+        folder = f"{control.name}{'-read' if options.read_answers else ''}"
+        data, out = _samples_of(run, samples), run.path / FOLDER / folder
+        on_progress = on_start(control.name)
+        if isinstance(here, AnsweringWorker):  # the parts are there: they are loaded once
+            with weights_under(control, here.model, options.seed):
+                controlled = ControlledModel(here.model, control, images, options.seed)
+                made[control.name] = evaluate(
+                    controlled, data, here.segmenter, out=out, on_progress=on_progress, **given
+                )
+        else:
+            recipe = ControlledRecipe(pipeline.model, control, images, options.seed)
             made[control.name] = evaluate(
-                ControlledModel(model, control, images, options.seed),
-                SamplesOfRun(
-                    config.dataset.name or "dataset",
-                    samples,
-                    config.dataset.notes,
-                    config.dataset.fingerprint or "",
-                ),
-                segmenter,
-                out=run.path / FOLDER / f"{control.name}{suffix}",
-                on_progress=on_start(control.name),
-                protocols=protocols,
-                batch_size=options.batch_size,
-                decoding=decoding_of(run),
-                seed=config.seed,
-                grounder=config.grounding.name,
-                grounder_options=grounder_options,
-                conventions=config.conventions,
-                max_failures_in_a_row=0,
-                answers=run.path if options.read_answers else None,
+                recipe, data, pipeline.segmenter, out=out, on_progress=on_progress, **given
             )
     return made
 
 
-def _controls(model: Model, options: ControlOptions) -> list[Control]:
+def _pipeline(
+    run: RunDirectory,
+    model: Model | Made[Model] | str,
+    segmenter: AnySegmenter | Made[AnySegmenter] | str | None,
+    engine: Engine,
+) -> PartsFactory:
+    """Return how model, segmenter and grounder of a run are made again."""
+    if run.config.grounding.name is None:
+        raise RunError(f"{run.path} was not grounded: there is nothing to control.")
+    return PartsFactory(
+        model=made_by(engine, model, placed=True),
+        segmenter=None if segmenter is None else made_by(engine, segmenter),
+        grounder=run.config.grounding.name,
+        grounder_options=_grounder_options(run),
+        conventions=run.config.conventions,
+        decoding=decoding_of(run),
+        seed=run.config.seed,
+        replaceable=not isinstance(engine, InProcess),
+    )
+
+
+def _samples_of(run: RunDirectory, samples: Sequence[Sample]) -> SamplesOfRun:
+    recorded = run.config.dataset
+    name, fingerprint = recorded.name or "dataset", recorded.fingerprint or ""
+    return SamplesOfRun(name, samples, recorded.notes, fingerprint)
+
+
+def _controls(parts: PartsDescription, options: ControlOptions) -> list[Control]:
     controls: list[Control] = []
     for kind in options.kinds:
         if kind not in OF_WEIGHTS:
             controls.append(Control(kind))
             continue
-        if not isinstance(model, RandomisesWeights):
+        if parts.random_depth is None:
             raise RunError(
-                f"The weights of the model {model.name!r} cannot be replaced: leave out the "
+                f"The weights of the model {parts.model.name!r} cannot be replaced: leave out the "
                 f"controls {' and '.join(OF_WEIGHTS)}, or use an image-text-to-text model of "
                 "transformers."
             )
         if kind is ControlKind.RANDOM_WEIGHTS:
             controls.append(Control(kind))
         else:
-            levels = cascade_levels(model.depth, options.levels)
+            levels = cascade_levels(parts.random_depth, options.levels)
             controls += [Control(kind, layers) for layers in levels]
     return controls
 
@@ -203,36 +239,63 @@ def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ..
     return requested
 
 
-def _check_segmenter(run: RunDirectory, segmenter: AnySegmenter | None) -> None:
+def _check_parts(run: RunDirectory, parts: PartsDescription) -> None:
+    """Check that model, segmenter and grounder are those of a run.
+
+    Raises:
+        RunError: If one differs; the message says in what.
+    """
+    check_model(run, DescribedModel(parts.model))
+    _check_segmenter(run, {} if parts.segmenter is None else parts.segmenter.to_json())
+    grounding: Any = parts.grounding
+    _refuse_differences(run, "grounder", run.config.grounding.to_json(), grounding.to_json())
+
+
+def _check_what_is_there(
+    run: RunDirectory, model: Made[Model], segmenter: Made[AnySegmenter] | None
+) -> None:
+    """Check what needs no loading, as `_check_parts` does."""
+    if isinstance(model, Ready):
+        check_model(run, model.part)
+    if segmenter is None:
+        _check_segmenter(run, {})
+    elif isinstance(segmenter, Ready):
+        part = segmenter.part
+        _check_segmenter(run, {"name": part.name, **part.fingerprint()})
+
+
+def _check_segmenter(run: RunDirectory, now: dict[str, Any]) -> None:
     recorded = run.config.segmenter
-    before = {} if recorded is None else recorded.to_json()
-    now = {} if segmenter is None else {"name": segmenter.name, **segmenter.fingerprint()}
+    before: dict[str, Any] = {} if recorded is None else recorded.to_json()
     for settings in (before, now):
         settings["name"] = Path(str(settings.get("name", ""))).name
     _refuse_differences(run, "segmenter", before, now)
 
 
-def _grounder_options(
-    run: RunDirectory, model: Model, segmenter: AnySegmenter | None
-) -> dict[str, Any]:
-    """Return the options with which the grounder of a run is loaded again.
+@dataclass(frozen=True, slots=True)
+class DescribedModel:
+    """A model by its description."""
 
-    Raises:
-        RunError: If no options give the grounder that the run recorded.
-    """
-    recorded = run.config.grounding
-    if recorded.name is None:
-        raise RunError(f"{run.path} was not grounded: there is nothing to control.")
+    description: ModelDescription
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.description.name)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the model."""
+        return self.description.to_json()
+
+
+def _grounder_options(run: RunDirectory) -> dict[str, Any]:
+    """Return the options with which the grounder of a run is loaded again."""
+    recorded: Any = run.config.grounding
     fields: dict[str, Any] = recorded.to_json()
     before = {key: value for key, value in fields.items() if key != "name"}
-    is_ours = recorded.name == GROUNDER
-    options = _attend_options(before) if is_ours else _same_names(recorded.name, before)
-    grounder = load_grounder(
-        model, segmenter, recorded.name, conventions=run.config.conventions.grounding, **options
+    return (
+        _attend_options(before) if recorded.name == GROUNDER else _same_names(recorded.name, before)
     )
-    now = {} if grounder is None else grounder.fingerprint()
-    _refuse_differences(run, "grounder", before, now)
-    return options
 
 
 def _attend_options(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -100,7 +101,9 @@ class ChangedImages:
         """
         self._control, self._seed = control, seed
         is_other = control.kind is ControlKind.OTHER_IMAGE
-        self._others = other_images(list(samples.values())) if is_other else {}
+        others = other_images(list(samples.values())) if is_other else {}
+        self._others = {id: other.image for id, other in others.items()}
+        self._files: Mapping[Path, bytes | str] = {}
 
     def has(self, sample: Sample) -> bool:
         """Return whether the control exists for a sample."""
@@ -112,14 +115,28 @@ class ChangedImages:
         if kind is ControlKind.BLANK:
             return Image.new("RGB", image.size, GREY)
         if kind is ControlKind.OTHER_IMAGE:
-            from pixfoundation.images import load_image
-
-            other = load_image(self._others[id].image)
+            other = self._load(self._others[id])
             return other if other.size == image.size else other.resize(image.size)
         if kind is ControlKind.SHUFFLED_PATCHES:
             rng = np.random.default_rng([self._seed, zlib.crc32(id.encode())])
             return shuffle_patches(image, rng)
         return image
+
+    def files_of(self, sample: Sample) -> tuple[Path, ...]:
+        """Return the files that are needed besides the image of a sample."""
+        return (self._others[sample.id],) if sample.id in self._others else ()
+
+    def take_files(self, files: Mapping[Path, bytes | str]) -> None:
+        """Take the content of these files, where they cannot be read by their path."""
+        self._files = files
+
+    def _load(self, path: Path) -> Image.Image:
+        from pixfoundation.images import load_image
+
+        content = self._files.get(path)
+        if isinstance(content, str):
+            raise DataError(content)
+        return load_image(path, content)
 
 
 def shuffle_patches(image: Image.Image, rng: np.random.Generator) -> Image.Image:

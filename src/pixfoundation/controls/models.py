@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from pixfoundation.controls.kinds import ChangedImages, Control
+from pixfoundation.controls.kinds import OF_WEIGHTS, ChangedImages, Control
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need
 from pixfoundation.models.base import (
@@ -18,7 +21,9 @@ from pixfoundation.models.base import (
     Model,
     ReadsAnswers,
 )
-from pixfoundation.types import Answer, Prompt
+from pixfoundation.models.interventions import RandomisesWeights
+from pixfoundation.recipe import Made
+from pixfoundation.types import Answer, Prompt, Sample
 
 
 class ControlledModel:
@@ -28,6 +33,7 @@ class ControlledModel:
         name: Name of the model.
         capabilities: What the model offers.
         templates: The model's prompt templates.
+        weights: The block that holds the weights of the control; None if somebody else does.
     """
 
     def __init__(self, model: Model, control: Control, images: ChangedImages, seed: int) -> None:
@@ -46,6 +52,7 @@ class ControlledModel:
         )
         self._model, self._control, self._images, self._seed = model, control, images, seed
         self._last: tuple[Image.Image, str, Image.Image] | None = None
+        self.weights: AbstractContextManager[None] | None = None
 
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
@@ -91,6 +98,10 @@ class ControlledModel:
         if isinstance(self._model, KeepsImage):
             self._model.forget_image()
 
+    def take_files(self, files: Mapping[Path, bytes | str]) -> None:
+        """Take the content of other images, where they cannot be read by their path."""
+        self._images.take_files(files)
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the model and the control, as JSON data."""
         control = {"name": self._control.name, "seed": self._seed}
@@ -108,3 +119,45 @@ class ControlledModel:
                 self._last = last
             changed.append(last[2])
         return changed
+
+
+def weights_under(control: Control, model: Model, seed: int) -> AbstractContextManager[None]:
+    """Return a block in which a model has the weights of a control."""
+    if control.kind in OF_WEIGHTS and isinstance(model, RandomisesWeights):
+        return model.randomised(control.layers, seed)
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlledRecipe:
+    """How a worker makes a model under a control.
+
+    Attributes:
+        model: How the model is made.
+        control: The control.
+        images: Changes the images.
+        seed: Seed of the control.
+    """
+
+    model: Made[Model]
+    control: Control
+    images: ChangedImages
+    seed: int
+
+    def make(self, load: Callable[..., Any]) -> ControlledModel:
+        """Load the model; the process is for this control only, so the weights stay changed."""
+        model = self.model.make(load)
+        weights = weights_under(self.control, model, self.seed)
+        weights.__enter__()
+        made = ControlledModel(model, self.control, self.images, self.seed)
+        made.weights = weights  # they come back when it is gone
+        return made
+
+    def portable(self, **defaults: Any) -> ControlledRecipe:
+        """Return how it is made in another process."""
+        made = self.model.portable(**defaults)
+        return ControlledRecipe(made, self.control, self.images, self.seed)
+
+    def files_of(self, sample: Sample) -> Sequence[Path]:
+        """Return the files that the model needs for the questions about a sample."""
+        return self.images.files_of(sample)

@@ -29,3 +29,10 @@ def load_engine(name: str, **options: Any) -> Engine:
     if name == "in-process":
         return InProcess()
     raise UnknownNameError("engine", name, NAMES)
+
+
+def engine_of(engine: Engine | str | None) -> Engine:
+    """Return an engine: itself, one by its name, or that of this process for None."""
+    if engine is None:
+        return InProcess()
+    return load_engine(engine) if isinstance(engine, str) else engine

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +28,57 @@ MOST_BYTES = 4 << 20
 logger = logging.getLogger(__name__)
 
 
+class ReplyCache:
+    """Replies in a folder, one file per reply. Several processes may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the cache.
+
+        Args:
+            folder: The folder; created if it is missing.
+
+        Raises:
+            JudgeError: If the folder cannot be created.
+        """
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JudgeError(
+                f"The judge's replies cannot be cached in {folder}: {error.strerror}."
+            ) from error
+
+    def get(self, key: str) -> JudgeReply | None:
+        """Return the reply to a question by its key; None if there is none."""
+        return _read(self._file(key))
+
+    def put(self, key: str, reply: JudgeReply) -> None:
+        """Put a reply on disk.
+
+        Raises:
+            JudgeError: If it cannot be written.
+        """
+        _write(self._file(key), reply)
+
+    def get_or_ask(self, key: str, ask: Callable[[], JudgeReply]) -> JudgeReply:
+        """Return the reply to a question, asking only if no thread or process has asked before."""
+        if (cached := self.get(key)) is not None:
+            return cached
+        file = self._file(key)
+        with _locked(file):  # the same question of another thread or process waits here
+            if (cached := self.get(key)) is not None:
+                return cached
+            reply = ask()
+            self.put(key, reply)
+            file.with_suffix(".lock").unlink(missing_ok=True)  # whoever waits finds the reply
+        return reply
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{key}.txt"
+
+
 class CachedJudge:
-    """A judge that caches its replies in a folder, one file per reply, and counts its requests.
+    """A judge that caches its replies in a folder, and counts its requests.
 
     Attributes:
         name: Name of the judge.
@@ -49,14 +98,9 @@ class CachedJudge:
         """
         self.name = judge.name
         self.asked = 0
-        self._judge, self._folder, self._budget = judge, folder, budget
+        self._judge, self._budget = judge, budget
+        self._cache = ReplyCache(folder)
         self._count = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise JudgeError(
-                f"The judge's replies cannot be cached in {folder}: {error.strerror}."
-            ) from error
 
     def ask(self, question: Question) -> JudgeReply:
         """Return the reply, from the cache if the same question was asked before.
@@ -65,17 +109,12 @@ class CachedJudge:
             RequestRefused: If this question gets no reply, but another may.
             JudgeError: If the budget is used up, or the judge fails.
         """
-        file = self._folder / f"{question.key(self.name)}.txt"
-        if (cached := _read(file)) is not None:
-            return cached
-        with _locked(file):  # the same question of another thread or process waits here
-            if (cached := _read(file)) is not None:
-                return cached
+
+        def ask() -> JudgeReply:
             self._spend()
-            reply = _valid(JudgeReply.of(self._judge.ask(question)))
-            _write(file, reply)
-            file.with_suffix(".lock").unlink(missing_ok=True)  # whoever waits finds the reply
-        return reply
+            return storable(self._judge.ask(question))
+
+        return self._cache.get_or_ask(question.key(self.name), ask)
 
     def _spend(self) -> None:
         with self._count:
@@ -86,6 +125,12 @@ class CachedJudge:
                     "the same call with a larger budget goes on from there."
                 )
             self.asked += 1
+
+
+def storable(text: str) -> JudgeReply:
+    """Return a reply of a judge with texts that a file can hold."""
+    reply = JudgeReply.of(text)
+    return JudgeReply.of(valid_text(str(reply)), valid_text(reply.thoughts), reply.ended)
 
 
 @contextmanager
@@ -99,11 +144,6 @@ def _locked(file: Path) -> Generator[None]:
         yield
     finally:
         lock.release()
-
-
-def _valid(reply: JudgeReply) -> JudgeReply:
-    """Return the reply with texts that a file can hold."""
-    return JudgeReply.of(valid_text(str(reply)), valid_text(reply.thoughts), reply.ended)
 
 
 def _read(file: Path) -> JudgeReply | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -30,6 +30,7 @@ __all__ = [
     "Model",
     "ModelFactory",
     "ReadsAnswers",
+    "TakesFiles",
     "models",
 ]
 
@@ -168,6 +169,19 @@ class KeepsImage(Protocol):
 
     def forget_image(self) -> None:
         """Free that memory."""
+        ...
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """A model that looks at other image files than those of its questions."""
+
+    def take_files(self, files: Mapping[Path, bytes | str]) -> None:
+        """Take files for the questions that follow, where they cannot be read by their path.
+
+        Args:
+            files: The content of each file, or why it cannot be read.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from pixfoundation.grounding.base import Grounder
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
 from pixfoundation.models.asking import ENDS_THE_RUN, LOST, ask
-from pixfoundation.models.base import Decoding, GivenAnswer, Model
+from pixfoundation.models.base import Decoding, GivenAnswer, Model, TakesFiles
 from pixfoundation.runs.answer_sources import AnswerSource, CarriedAnswers
 from pixfoundation.runs.looking import Looking
 from pixfoundation.runs.records import AnswerRecord, CandidateRecord, Key
@@ -130,6 +130,8 @@ class AnsweringWorker:
             else:
                 loaded.append((image, own))
         model = self.model
+        if payload.files is not None and isinstance(model, TakesFiles):
+            model.take_files(payload.files)
         if payload.written is not None:
             model = Looking(model, CarriedAnswers(payload.written))
             loaded = [(image, _only(own, payload.written)) for image, own in loaded]
@@ -189,26 +191,29 @@ def _only(own: Ask, written: Mapping[Key, GivenAnswer]) -> Ask:
     return replace(own, prompts=[p for p in own.prompts if (p.sample, p.protocol) in written])
 
 
-def read_files(asks: Sequence[Ask]) -> dict[Path, bytes | str]:
-    """Return the content of the image files of a batch, or why a file cannot be read."""
-    files: dict[Path, bytes | str] = {}
-    for own in asks:
-        path = own.sample.image
-        if path not in files:
-            try:
-                files[path] = path.read_bytes()
-            except OSError as error:
-                files[path] = _unreadable(path, error)
-    return files
+def read_files(
+    asks: Sequence[Ask], further: Callable[[Sample], Sequence[Path]] = lambda sample: ()
+) -> dict[Path, bytes | str]:
+    """Return the content of the image files of a batch, or why a file cannot be read.
+
+    Args:
+        asks: What is asked.
+        further: Returns what the model looks at besides the image of a sample.
+    """
+    paths = (path for own in asks for path in (own.sample.image, *further(own.sample)))
+    return {path: content_of(path) for path in dict.fromkeys(paths)}
 
 
-def _unreadable(path: Path, error: OSError) -> str:
-    """Return the sentence with which `load_image` refuses a file that cannot be read."""
+def content_of(path: Path) -> bytes | str:
+    """Return the content of an image file, or why it cannot be read, as `load_image` says it."""
     try:
-        load_image(path)
-    except DataError as refused:
-        return str(refused)
-    return f"The image {path} cannot be read: {error.strerror}"
+        return path.read_bytes()
+    except OSError as error:
+        try:
+            load_image(path)
+        except DataError as refused:
+            return str(refused)
+        return f"The image {path} cannot be read: {error.strerror}"
 
 
 def image_of(own: Ask, batch: Batch, files: dict[Path, Image.Image]) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pixfoundation.engines import Crew, Unit
 from pixfoundation.engines.local import Alone
@@ -75,6 +76,7 @@ class Dealing:
         on_progress: Called after every answer.
         ships_files: Whether the workers get the content of image files, since they may be on
             another machine.
+        further: Returns what the model looks at besides the image of a sample, to be sent as well.
         give: Returns the answers that are to be read instead of generated; None to generate.
     """
 
@@ -83,6 +85,7 @@ class Dealing:
     max_failures_in_a_row: int = MAX_FAILURES_IN_A_ROW
     on_progress: Callable[[Progress], None] = lambda progress: None
     ships_files: bool = False
+    further: Callable[[Sample], Sequence[Path]] = lambda sample: ()
     give: Callable[[Sequence[Ask], frozenset[Key]], Mapping[Key, GivenAnswer]] | None = None
 
 
@@ -227,7 +230,8 @@ def _unit(batch: Sequence[Ask], writer: _Writer, dealing: Dealing) -> Unit:
 
     def load() -> Batch:
         written = None if dealing.give is None else dealing.give(batch, needed)
-        return Batch(batch, needed, read_files(batch) if dealing.ships_files else None, written)
+        files = read_files(batch, dealing.further) if dealing.ships_files else None
+        return Batch(batch, needed, files, written)
 
     first, last = batch[0].sample.id, batch[-1].sample.id
     name = f"sample {first}" if first == last else f"samples {first} to {last}"

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageStat
 
+from pixfoundation.engines import Engine
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.images import load_image
-from pixfoundation.models.asking import LOST, ask
+from pixfoundation.models.asking import ask
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
+from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
-from pixfoundation.runs.log import run_log
+from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
 from pixfoundation.runs.records import DeletionRecord
+from pixfoundation.runs.stage import Stage, run_stage
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
+from pixfoundation.types import Sample
 
 Box = tuple[int, int, int, int]
 SHARE = 0.1
@@ -32,13 +37,14 @@ DRAWS = 100
 
 def collect_deletions(
     run: RunDirectory,
-    model: Model,
+    model: Model | Made[Model] | str,
     attended: Mapping[str, tuple[str, tuple[float, float]]],
     *,
     limit: int | None = None,
     share: float = SHARE,
     seed: int = 2024,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    engine: Engine | str | None = None,
 ) -> int:
     """Ask protocol 2 about the whole image, with the attended box covered, and with a control box.
 
@@ -48,13 +54,14 @@ def collect_deletions(
     Args:
         run: A run directory; samples that it already holds are not asked about again. A sample at
             which the model fails is logged and left out; the next call asks about it again.
-        model: The model of the run.
+        model: The model of the run, or its name or `Recipe`, by which workers load it.
         attended: For each sample id a phrase and the (x, y) that it attends to, see
             `emergence.overlaps.best_points`.
         limit: Number of samples to ask about, from the first; None for all.
         share: Covered share of the image's area, above 0 and at most 0.25, so that a control fits.
         seed: Seed of the places of the control boxes.
         on_progress: Called after every sample.
+        engine: Who does the work; this process by default.
 
     Returns:
         Number of lines in the run.
@@ -66,11 +73,6 @@ def collect_deletions(
     """
     if not 0 < share <= 0.25:
         raise DataError(f"The covered share must be above 0 and at most 0.25, but got {share}.")
-    if run.name not in (model.name, Path(model.name).name):
-        raise RunError(
-            f"{run.path} is a run of {run.name!r}, and {model.name!r} attends to other places: the "
-            "test needs the model of the run."
-        )
     ids = [id for id in run.samples if id in attended and run.samples[id].question is not None]
     ids = ids[:limit]
     if not ids:
@@ -78,60 +80,76 @@ def collect_deletions(
             f"{run.path} has no phrase with a point and a question to ask: there is nothing to "
             "cover. The test needs protocol 3 grounded by attend-and-segment."
         )
-    with run.locked(), run_log(run, "delete") as log, run.appender("deletions") as file:
-        existing = set(run.deletions())
-        failed = in_a_row = 0
-        for done, id in enumerate(ids, start=1):
-            if id not in existing:
-                phrase, point = attended[id]
-                rng = np.random.default_rng([seed, zlib.crc32(id.encode())])
-                record, reason = _ask(run, model, id, phrase, point, share, rng)
-                if record is not None:
-                    file.append(record.to_json())
-                    existing.add(id)
-                    in_a_row = 0
-                else:
-                    failed += 1
-                    in_a_row += 1
-                    log.failure(id, 2, reason)
-                if in_a_row == MAX_FAILURES_IN_A_ROW or reason.startswith(LOST):
-                    raise RunError(
-                        f"The test was stopped, because {in_a_row} samples in a row failed, the "
-                        f"last one with: {reason} What was written is safe; the same command asks "
-                        "about the others again."
-                    )
-            log.progress(done, len(ids), failed)
-            on_progress(Progress(done, len(ids), failed))
-        log.end(len(ids), len(ids), failed)
-        return len(existing)
+    with measuring(engine, model, DeletionMeasurement(share, seed)) as crew:
+        facts: ModelFacts = crew.describe()
+        if run.name not in (facts.name, Path(facts.name).name):
+            raise RunError(
+                f"{run.path} is a run of {run.name!r}, and {facts.name!r} attends to other places: "
+                "the test needs the model of the run."
+            )
+
+        def load(id: str) -> DeletionItem:
+            return DeletionItem(run.samples[id], *attended[id], Picture.of(run, id).packed(crew))
+
+        def missing() -> dict[str, Callable[[], DeletionItem]]:
+            existing = run.deletions()
+            return {id: partial(load, id) for id in ids if id not in existing}
+
+        run_stage(run, Stage("delete", "deletions", 2), crew, ids, missing, on_progress)
+    return len(run.deletions())
 
 
-def _ask(
-    run: RunDirectory,
-    model: Model,
-    id: str,
-    phrase: str,
-    point: tuple[float, float],
-    share: float,
-    rng: np.random.Generator,
-) -> tuple[DeletionRecord | None, str]:
-    """Return the record of a sample, or None and the reason why there is none."""
-    sample = run.samples[id]
-    prompt = build_prompt(sample, 2, model.templates)
-    if prompt is None:
-        raise DataError(f"Sample {id} has no question to ask again.")
-    try:
-        image = load_image(sample.image)
-    except DataError as error:
-        return None, str(error)
-    deleted = box_at(point, image.size, share)
-    control = control_for(deleted, image.size, rng)
-    shown = [image, cover(image, deleted), cover(image, control)]
-    answers = ask(model, shown, [prompt] * 3, Decoding())
-    if reasons := [answer.error for answer in answers if answer.error is not None]:
-        return None, reasons[0]
-    whole, without, other = (answer.text for answer in answers)
-    return DeletionRecord(id, phrase, deleted, control, (whole, without, other)), ""
+@dataclass(frozen=True, slots=True, eq=False)
+class DeletionItem:
+    """What a worker needs for one sample.
+
+    Attributes:
+        sample: The sample.
+        phrase: The phrase.
+        point: The (x, y) that it attends to.
+        picture: The image.
+    """
+
+    sample: Sample
+    phrase: str
+    point: tuple[float, float]
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionMeasurement:
+    """Asks about one sample with nothing covered, with the attended box and with a control box.
+
+    Attributes:
+        share: Covered share of the image's area.
+        seed: Seed of the places of the control boxes.
+    """
+
+    share: float
+    seed: int
+    ends = ()
+
+    def describe(self, part: Model) -> ModelFacts:
+        """Return the facts about a model."""
+        return ModelFacts.of(part)
+
+    def measure(self, part: Model, item: DeletionItem) -> list[dict[str, Any]]:
+        """Return the line of a sample; raise DataError if the model fails at a question."""
+        sample = item.sample
+        prompt = build_prompt(sample, 2, part.templates)
+        if prompt is None:
+            raise DataError(f"Sample {sample.id} has no question to ask again.")
+        rng = np.random.default_rng([self.seed, zlib.crc32(sample.id.encode())])
+        image = item.picture.load()
+        deleted = box_at(item.point, image.size, self.share)
+        control = control_for(deleted, image.size, rng)
+        shown = [image, cover(image, deleted), cover(image, control)]
+        answers = ask(part, shown, [prompt] * 3, Decoding())
+        if reasons := [answer.error for answer in answers if answer.error is not None]:
+            raise DataError(reasons[0])
+        whole, without, other = (answer.text for answer in answers)
+        texts = (whole, without, other)
+        return [DeletionRecord(sample.id, item.phrase, deleted, control, texts).to_json()]
 
 
 def box_at(point: tuple[float, float], size: tuple[int, int], share: float) -> Box:

@@ -7,30 +7,33 @@ take is one without a verdict; several in a row stop the judging.
 
 from __future__ import annotations
 
-import zlib
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
-
-import numpy as np
 
 from pixfoundation.conventions import DEFAULT, JudgingConventions, PickRequest
-from pixfoundation.errors import DataError, JudgeError, PixFoundationError
-from pixfoundation.judges import prompts
-from pixfoundation.judges.base import Judge, RequestRefused
+from pixfoundation.errors import DataError, JudgeError
+from pixfoundation.judges.base import Judge
 from pixfoundation.judges.concurrency import concurrently
-from pixfoundation.judges.picking import MaskChoice, pick_mask
-from pixfoundation.judges.questions import Verdict, ask_concept, ask_yes_no
-from pixfoundation.masks import Mask
+from pixfoundation.judges.questions import Verdict
+from pixfoundation.runs.dealt_judging import DealtJudge
 from pixfoundation.runs.jsonl import Appender
+from pixfoundation.runs.judging_jobs import (
+    AnyVerdict,
+    Grading,
+    Job,
+    Labelling,
+    Outcome,
+    Picking,
+    VerdictKey,
+    outcome_of,
+)
 from pixfoundation.runs.log import RunLog, run_log
-from pixfoundation.runs.records import AnswerRecord, Key, VerdictKind, VerdictRecord
+from pixfoundation.runs.measuring import Picture
+from pixfoundation.runs.records import Key, VerdictKind, VerdictRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.types import Sample
 from pixfoundation.wording import counted
 
 
@@ -68,109 +71,9 @@ class JudgingProgress:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-AnyVerdict = Verdict[bool] | Verdict[int] | Verdict[list[str]]
-
-
-VerdictKey = tuple[VerdictKind, Key, str | None]
-"""What tells verdicts of one judge apart: kind, answer, and the phrase that a concept is about."""
-
-Outcome = list[tuple[VerdictKind, AnyVerdict]] | str
-"""Verdicts with their kinds, or in one sentence why the judge gave no reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job(ABC):
-    """An answer to be judged.
-
-    Attributes:
-        kind: The kind of verdict that shows that the job is done.
-        sample: The sample.
-        answer: The answer.
-    """
-
-    kind: ClassVar[VerdictKind]
-    sample: Sample
-    answer: AnswerRecord
-
-    @property
-    def phrase(self) -> str | None:
-        """The phrase that the verdict is about; None if it is about the whole answer."""
-        return None
-
-    @property
-    def key(self) -> VerdictKey:
-        """What no second verdict is needed for."""
-        return (self.kind, self.answer.key, self.phrase)
-
-    @abstractmethod
-    def ask(
-        self, judge: Judge, conventions: JudgingConventions, seed: int
-    ) -> list[tuple[VerdictKind, AnyVerdict]]:
-        """Ask the judge, and return its verdicts with their kinds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Grading(_Job):
-    """An answer of protocol 1 to grade."""
-
-    kind = "grade"
-
-    def ask(
-        self, judge: Judge, conventions: JudgingConventions, seed: int
-    ) -> list[tuple[VerdictKind, AnyVerdict]]:
-        sample = self.sample
-        truth = " or ".join(sample.references) if sample.answer is None else f"({sample.answer})"
-        question = prompts.grading_question(
-            self.answer.prompt, truth, self.answer.text, conventions.temperature
-        )
-        return [("grade", ask_yes_no(judge, question))]
-
-
-@dataclass(frozen=True, slots=True)
-class _Picking(_Job):
-    """An answer whose mask is to be picked."""
-
-    kind = "pick"
-    expression: str
-    masks: tuple[Mask, ...]
-    run: RunDirectory
-
-    def ask(
-        self, judge: Judge, conventions: JudgingConventions, seed: int
-    ) -> list[tuple[VerdictKind, AnyVerdict]]:
-        place = [seed, zlib.crc32(self.sample.id.encode()), self.answer.protocol]
-        image = self.run.load_image(self.sample.id)
-        if any(mask.size != (image.height, image.width) for mask in self.masks):
-            raise DataError(f"{self.sample.image} has another size than the masks of the run.")
-        choice = MaskChoice(image, self.expression, self.masks)
-        picking = pick_mask(judge, choice, conventions, np.random.default_rng(place))
-        return [("presence", picking.presence), ("pick", picking.pick)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Labelling(_Job):
-    """A phrase of an answer whose concept is to be labelled.
-
-    The phrase is part of the key, since other rules may call another phrase the best.
-    """
-
-    kind = "concept"
-    text: str
-
-    @property
-    def phrase(self) -> str | None:
-        return self.text
-
-    def ask(
-        self, judge: Judge, conventions: JudgingConventions, seed: int
-    ) -> list[tuple[VerdictKind, AnyVerdict]]:
-        temperature = conventions.temperature
-        return [("concept", ask_concept(judge, self.text, self.answer.text, temperature))]
-
-
 def judge_run(
     run: RunRecords | RunDirectory,
-    judge: Judge,
+    judge: Judge | DealtJudge,
     *,
     tasks: Sequence[Task | str] = USUAL_TASKS,
     phrases: Mapping[Key, str] | None = None,
@@ -184,11 +87,12 @@ def judge_run(
 
     Args:
         run: A run directory with answers, or its records; verdicts are read under the lock.
-        judge: The judge; wrap it in `CachedJudge`, so that nothing is asked twice.
+        judge: The judge; wrap it in `CachedJudge`, so that nothing is asked twice. Or one that
+            the workers of an engine load, see `runs.dealt_judging`.
         tasks: Any of `grade`, `pick` and `concept`.
         phrases: For `concept`, the phrase of each answer to label; see
             `emergence.overlaps.best_phrases`.
-        at_once: Number of concurrent questions.
+        at_once: Number of concurrent questions; an engine has as many as it has workers.
         conventions: How the judge is asked.
         seed: Seed of the shuffled places in the tournament.
         retry_failed: Whether to ask again where there is no verdict.
@@ -218,11 +122,8 @@ def judge_run(
         pending = [job for job in jobs if job.key not in existing]
         verdicts = _Verdicts(file, name, log, existing)
 
-        def work(job: _Job) -> Outcome:
-            return _outcome(job, judge, conventions, seed)
-
         done = len(jobs) - len(pending)
-        for job, outcome in concurrently(work, pending, at_once):
+        for job, outcome in _asked(judge, pending, at_once, conventions, seed):
             verdicts.add(job, outcome)
             done += 1
             progress = verdicts.progress(done, len(jobs))
@@ -232,6 +133,23 @@ def judge_run(
         progress = verdicts.progress(done, len(jobs))
         log.end(done, len(jobs), progress.no_verdict)
         return progress
+
+
+def _asked(
+    judge: Judge | DealtJudge,
+    jobs: Sequence[Job],
+    at_once: int,
+    conventions: JudgingConventions,
+    seed: int,
+) -> Iterator[tuple[Job, Outcome]]:
+    """Yield what a judge says to each job, as it comes."""
+    if isinstance(judge, DealtJudge):
+        return judge.outcomes(jobs, conventions, seed)
+
+    def work(job: Job) -> Outcome:
+        return outcome_of(job, judge, conventions, seed)
+
+    return concurrently(work, jobs, at_once)
 
 
 class _Verdicts:
@@ -250,13 +168,13 @@ class _Verdicts:
     ) -> None:
         self._file, self._judge, self._log = file, judge, log
         self._existing = set(existing)
-        self._failed: list[tuple[_Job, str]] = []
+        self._failed: list[tuple[Job, str]] = []
         self._no_verdict = self._deduplicated = 0
         self._reasons: Counter[str] = Counter()
         for verdict in existing.values():
             self._count(verdict)
 
-    def add(self, job: _Job, outcome: Outcome) -> None:
+    def add(self, job: Job, outcome: Outcome) -> None:
         """Write the verdicts about one answer; what is on disk is not written again.
 
         Raises:
@@ -308,18 +226,7 @@ class _Verdicts:
             self._reasons[verdict.reason or "not what was asked"] += 1
 
 
-def _outcome(job: _Job, judge: Judge, conventions: JudgingConventions, seed: int) -> Outcome:
-    try:
-        return job.ask(judge, conventions, seed)
-    except (RequestRefused, DataError) as error:
-        return str(error)
-    except PixFoundationError:
-        raise
-    except Exception as error:  # of a judge that is a plug-in: it costs this question
-        return f"{type(error).__name__}: {error}"
-
-
-def _all_failed(failed: Sequence[tuple[_Job, str]]) -> JudgeError:
+def _all_failed(failed: Sequence[tuple[Job, str]]) -> JudgeError:
     job, reason = failed[-1]
     return JudgeError(
         f"{reason} (sample {job.sample.id}, protocol {job.answer.protocol}) That makes "
@@ -329,7 +236,7 @@ def _all_failed(failed: Sequence[tuple[_Job, str]]) -> JudgeError:
     )
 
 
-def author_name(judge: Judge, conventions: JudgingConventions) -> str:
+def author_name(judge: Judge | DealtJudge, conventions: JudgingConventions) -> str:
     """Return the name written with verdicts: the judge, and how it was asked if not by default."""
     parts = [judge.name]
     if conventions.pick_request is PickRequest.SINGLE:
@@ -348,7 +255,7 @@ def _known_tasks(tasks: Sequence[Task | str]) -> list[Task]:
 
 def _jobs(
     records: RunRecords, tasks: Sequence[Task], phrases: Mapping[Key, str], log: RunLog
-) -> Iterator[_Job]:
+) -> Iterator[Job]:
     for answer in records.answers.values():
         sample, record = records.run.samples.get(answer.sample), records.candidates.get(answer.key)
         if answer.error is not None:
@@ -357,15 +264,16 @@ def _jobs(
             log.write(f"left out: the answer to {answer.sample!r}, which is no sample of the run")
             continue
         if Task.GRADE in tasks and answer.protocol == 1 and sample.has_answer:
-            yield _Grading(sample, answer)
+            yield Grading(sample, answer)
         if Task.PICK in tasks and sample.expression is not None and record and record.candidates:
             masks = tuple(candidate.mask for candidate in record.candidates)
-            yield _Picking(sample, answer, sample.expression, masks, records.run)
+            picture = Picture.of(records.run, sample.id)
+            yield Picking(sample, answer, sample.expression, masks, picture)
         if Task.CONCEPT in tasks and answer.key in phrases:
-            yield _Labelling(sample, answer, phrases[answer.key])
+            yield Labelling(sample, answer, phrases[answer.key])
 
 
-def _record(job: _Job, kind: VerdictKind, verdict: AnyVerdict, judge: str) -> VerdictRecord:
+def _record(job: Job, kind: VerdictKind, verdict: AnyVerdict, judge: str) -> VerdictRecord:
     return VerdictRecord(
         job.sample.id,
         job.answer.protocol,

@@ -1,0 +1,113 @@
+"""A test that asks a model about the samples of a run: resumable, failures counted, on any engine.
+
+A measurement is a function of the model and of what is known about one sample. Workers compute it;
+this process loads what they need, and is the only one that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pixfoundation.engines import Crew, Unit
+from pixfoundation.errors import RunError
+from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.log import RunLog, run_log
+from pixfoundation.runs.measuring import Measured, next_of
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
+from pixfoundation.wording import counted
+
+Lines = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A test that writes records into a run.
+
+    Attributes:
+        name: Name of the stage in the log.
+        stem: Stem of the file that it writes, as `knockouts`.
+        protocol: The protocol that failures are logged under.
+    """
+
+    name: str
+    stem: str
+    protocol: int
+
+
+def run_stage(
+    run: RunDirectory,
+    stage: Stage,
+    crew: Crew,
+    ids: Sequence[str],
+    missing: Callable[[], Mapping[str, Callable[[], Any]]],
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> int:
+    """Have a crew measure every sample that is not done, and write the lines as they come.
+
+    Args:
+        run: The run directory.
+        stage: The test.
+        crew: Workers of a `MeasuringFactory` whose measurement returns the lines of a sample.
+        ids: Ids of the samples.
+        missing: Returns what is not done yet: for the id of each such sample, what loads its item.
+            Called once the run is locked.
+        on_progress: Called after every sample.
+
+    Returns:
+        Number of samples that failed: the next call measures them again.
+
+    Raises:
+        RunError: If several samples in a row failed, or the directory cannot be written.
+    """
+    with run.locked(), run_log(run, stage.name) as log, run.appender(stage.stem) as file:
+        loaders = missing()
+        samples = {id: Unit(f"sample {id}", loaders[id]) for id in ids if id in loaders}
+        of_unit = {id(unit): sample for sample, unit in samples.items()}
+        done = len(ids) - len(samples)
+        count = _Count(len(ids), done, stage, log)
+        if not samples:
+            on_progress(count.progress(crew))
+        for outcome in crew.deal(list(samples.values())):
+            measured: Measured[Lines] = next_of(outcome)
+            if measured.result is not None:
+                file.append(*measured.result)
+            count.note(of_unit[id(outcome.unit)], measured)
+            on_progress(count.progress(crew))
+        log.end(len(ids), len(ids), count.failed)
+        return count.failed
+
+
+class _Count:
+    """Counts samples, and failures in a row."""
+
+    def __init__(self, total: int, done: int, stage: Stage, log: RunLog) -> None:
+        self.failed = 0
+        self._total, self._done, self._stage, self._log = total, done, stage, log
+        self._in_a_row = 0
+
+    def progress(self, crew: Crew) -> Progress:
+        state = crew.state()
+        self._log.progress(self._done, self._total, self.failed)
+        return Progress(self._done, self._total, self.failed, state.workers, state.lost)
+
+    def note(self, sample: str, measured: Measured[Lines]) -> None:
+        """Count a sample.
+
+        Raises:
+            RunError: If no other can follow, or too many in a row failed.
+        """
+        self._done += 1
+        if measured.reason is None:
+            self._in_a_row = 0
+            return
+        self.failed, self._in_a_row = self.failed + 1, self._in_a_row + 1
+        self._log.failure(sample, self._stage.protocol, measured.reason)
+        if measured.lost or self._in_a_row == MAX_FAILURES_IN_A_ROW:
+            raise RunError(
+                f"The test was stopped, because {counted(self._in_a_row, 'sample')} in a row "
+                f"failed, the last one with: {measured.reason} What was written is safe; the same "
+                "command measures the others again."
+            )
