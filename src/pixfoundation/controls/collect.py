@@ -149,7 +149,7 @@ def run_controls(
     for control in chosen:
         images = ChangedImages(control, run.samples, options.seed)
         samples = [s for s in list(run.samples.values())[: options.limit] if images.has(s)]
-        given = RunOptions(
+        settings = RunOptions(
             protocols=protocols,
             batch_size=options.batch_size,
             decoding=decoding_of(run),
@@ -168,12 +168,12 @@ def run_controls(
             with weights_under(control, here.model, options.seed):
                 controlled = ControlledModel(here.model, control, images, options.seed)
                 made[control.name] = evaluate(
-                    controlled, data, here.segmenter, out=out, on_progress=on_progress, **given
+                    controlled, data, here.segmenter, out=out, on_progress=on_progress, **settings
                 )
         else:
             recipe = ControlledRecipe(pipeline.model, control, images, options.seed)
             made[control.name] = evaluate(
-                recipe, data, pipeline.segmenter, out=out, on_progress=on_progress, **given
+                recipe, data, pipeline.segmenter, out=out, on_progress=on_progress, **settings
             )
     return made
 
