@@ -83,14 +83,14 @@ class _Recalling:
 
     name: str
     cache: ReplyCache
-    given: dict[str, JudgeReply] = field(default_factory=dict[str, JudgeReply])
+    replies: dict[str, JudgeReply] = field(default_factory=dict[str, JudgeReply])
 
     def ask(self, question: Question) -> JudgeReply:
         key = question.key(self.name)
         reply = self.cache.get(key)
         if reply is None:
             raise _NotKnown
-        self.given[key] = reply
+        self.replies[key] = reply
         return reply
 
 
@@ -165,7 +165,7 @@ class DealtJudge:
         recalling = _Recalling(self.name, self._cache)
         with suppress(_NotKnown):
             outcome_of(job, recalling, conventions, seed)
-        return recalling.given
+        return recalling.replies
 
 
 def _name(job: Job) -> str:
@@ -197,8 +197,8 @@ class JudgeRecipe:
 
     def portable(self, **defaults: Any) -> JudgeRecipe:
         """Return the recipe with a local folder by its absolute path."""
-        there = Recipe(self.model, self.options).portable(**defaults)
-        return JudgeRecipe(self.backend, there.name, there.options, self.model)
+        portable = Recipe(self.model, self.options).portable(**defaults)
+        return JudgeRecipe(self.backend, portable.name, portable.options, self.model)
 
 
 @contextmanager
