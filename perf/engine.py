@@ -90,28 +90,46 @@ def share_of_ideal(workers: int, count: int, known: bool) -> float:
     return max(sum(costs) / workers, max(costs)) / took
 
 
-def records_per_second(workers: int, count: int) -> float:
-    """Return how many records the driver takes and writes per second."""
+def driver_seconds() -> float:
+    """Return the processor time of the driver so far: this process and the one that deals."""
+    import psutil
+
+    dealers = [
+        process
+        for process in psutil.Process().children()
+        if "pixfoundation.engines.dealer" in process.cmdline()
+    ]
+    times = [process.cpu_times() for process in (psutil.Process(), *dealers)]
+    return sum(each.user + each.system for each in times)
+
+
+def records_per_second(workers: int, count: int) -> tuple[float, float]:
+    """Return how many records the driver takes and writes per second, and per processor second.
+
+    The first counts the time of the workers too, where these share the cores with the driver.
+    """
     from pixfoundation.runs.jsonl import Appender
 
     with tempfile.TemporaryDirectory() as folder, crew_of(workers) as crew:
         wait_for_all(crew, workers)
         answers = Appender(Path(folder) / "answers.jsonl")
         candidates = Appender(Path(folder) / "candidates.jsonl")
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), driver_seconds()
         records = 0
         for outcome in crew.deal(units([0.0] * count)):
             made = list(outcome.results)
             candidates.append(*(record for record in made if record["protocol"] != 2))
             answers.append(*made)
             records += len(made)
-        return records / (time.perf_counter() - start)
+        took, busy = time.perf_counter() - start, driver_seconds() - busy
+        return records / took, records / busy
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, nargs="+", default=list(WORKERS))
-    parser.add_argument("--units", type=int, default=240)
+    parser.add_argument("--units", type=int, default=240, help="0 to leave the dealing out")
+    parser.add_argument("--records", type=int, default=1000, help="units of three records")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     import ray
@@ -125,17 +143,22 @@ def main() -> None:
         logging_level=40,
     )
     result: dict[str, Any] = {}
-    print("| workers | share of the ideal, costs known | costs not known | records per second |")
-    print("| --- | --- | --- | --- |")
+    print(
+        "| workers | share of the ideal, costs known | costs not known | records per second | "
+        "per processor second of the driver |"
+    )
+    print("| --- | --- | --- | --- | --- |")
     for workers in arguments.workers:
-        one = {
-            "known": share_of_ideal(workers, arguments.units, True),
-            "not known": share_of_ideal(workers, arguments.units, False),
-            "records per second": records_per_second(workers, 1000),
-        }
+        one: dict[str, Any] = {}
+        cells = [str(workers)]
+        for name, known in (("known", True), ("not known", False)):
+            if arguments.units:
+                one[name] = share_of_ideal(workers, arguments.units, known)
+            cells.append(f"{one[name]:.0%}" if name in one else "-")
+        rate, of_driver = records_per_second(workers, arguments.records)
+        one |= {"records per second": rate, "per processor second": of_driver}
         result[str(workers)] = one
-        known, unknown, records = one.values()
-        print(f"| {workers} | {known:.0%} | {unknown:.0%} | {records:.0f} |", flush=True)
+        print("| " + " | ".join([*cells, f"{rate:.0f}", f"{of_driver:.0f}"]) + " |", flush=True)
     ray.shutdown()
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -8,11 +8,16 @@ tokens in a prompt of 600. Every way is interleaved with the others, and the med
 ratios is given. On a CPU time is processor time of one thread; on a GPU it is measured by events
 after a warm-up, in bfloat16, and the peak of memory is printed too.
 
-    ways        generate                  plain generation, without attention
+    ways        prompt                    the prompt read, and one token generated
+                generate                  plain generation, without attention
                 generate + capture        generation with the rows of every token
                 forward                   one forward over prompt and answer, without attention
                 forward + capture         the same with the rows of every token
     prefix      each image is asked once, or several questions share one image
+
+Two ratios compare generating with looking, both with capture: of all the time, and of the time
+without that of the prompt, which both ways read. Between them stands the bound of the first one:
+what it would be if capturing in the forward cost nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 GENERATE, CAPTURE = "generate", "generate + capture"
 FORWARD, LOOK = "forward", "forward + capture"
-WAYS = (GENERATE, CAPTURE, FORWARD, LOOK)
+PROMPT = "prompt"
+WAYS = (PROMPT, GENERATE, CAPTURE, FORWARD, LOOK)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,9 @@ class Measured:
     Attributes:
         seconds: Median by way.
         ratio: Median over the rounds of `generate + capture` / `forward + capture`.
+        bound: Median of `generate + capture` / `forward`.
+        answer: The ratio of both times without that of the prompt; None if a forward over prompt
+            and answer takes no longer than the prompt alone.
         capture: Median of `generate + capture` / `generate`.
         peak: Peak of memory in megabytes by way; empty on a CPU.
         difference: Greatest difference of the rows of both ways.
@@ -65,6 +74,8 @@ class Measured:
 
     seconds: dict[str, float]
     ratio: float
+    bound: float
+    answer: float | None
     capture: float
     peak: dict[str, float]
     difference: float
@@ -147,7 +158,9 @@ def measure(case: Case, device: str, rounds: int) -> Measured:
     def forward_alone() -> Any:
         return without_capture(model, lambda: model.read(images, prompts, written, looking))
 
+    one = Decoding(max_new_tokens=1)
     ways: dict[str, Callable[[], Any]] = {
+        PROMPT: lambda: model.answer(images, prompts, one),
         GENERATE: lambda: model.answer(images, prompts, plain),
         CAPTURE: lambda: model.answer(images, prompts, looking),
         FORWARD: forward_alone,
@@ -156,12 +169,13 @@ def measure(case: Case, device: str, rounds: int) -> Measured:
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     peak: dict[str, float] = {}
     made: dict[str, Any] = {}
-    for turn in range(rounds + 1):  # the first round warms up
+    warm_up = 1 if clock.cuda is not None else 0  # on a CPU, getting the answers was enough
+    for turn in range(rounds + warm_up):
         for way, call in ways.items():
             model.forget_image()
             clock.start_memory()
             spent, made[way] = clock.seconds(call)
-            if turn:
+            if turn >= warm_up:
                 seconds[way].append(spent)
             if (most := clock.peak()) is not None:
                 peak[way] = most
@@ -175,6 +189,8 @@ def measure(case: Case, device: str, rounds: int) -> Measured:
     return Measured(
         {way: statistics.median(own) for way, own in seconds.items()},
         ratio_of(seconds[CAPTURE], seconds[LOOK]),
+        ratio_of(seconds[CAPTURE], seconds[FORWARD]),
+        without_prompt(seconds),
         ratio_of(seconds[CAPTURE], seconds[GENERATE]),
         peak,
         difference,
@@ -203,6 +219,12 @@ def only_forward(model: Any, call: Callable[[], Any]) -> Any:
         return None
 
 
+def without_prompt(seconds: dict[str, list[float]]) -> float | None:
+    """Return how the times compare without that of the prompt."""
+    prompt, capture, look = (statistics.median(seconds[way]) for way in (PROMPT, CAPTURE, LOOK))
+    return (capture - prompt) / (look - prompt) if look > prompt else None
+
+
 def ratio_of(one: list[float], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
@@ -210,10 +232,10 @@ def ratio_of(one: list[float], other: list[float]) -> float:
 def table(measured: dict[Case, Measured]) -> Iterator[str]:
     """Yield the lines of one Markdown table."""
     yield (
-        "| new tokens | batch | prefix | attention | generate | generate + capture | forward | "
-        "forward + capture | capture / plain | generate / forward, both with capture | peak, MB |"
+        f"| new tokens | batch | prefix | attention | {' | '.join(WAYS)} | capture / plain | "
+        "generate / forward | its bound | without the prompt | peak, MB |"
     )
-    yield "|" + " --- |" * 11
+    yield "|" + " --- |" * (9 + len(WAYS))
     for case, one in measured.items():
         cells = [
             str(case.tokens),
@@ -223,6 +245,8 @@ def table(measured: dict[Case, Measured]) -> Iterator[str]:
             *(f"{one.seconds[way]:.3g} s" for way in WAYS),
             f"{one.capture:.2f}",
             f"**{one.ratio:.1f}**",
+            f"{one.bound:.1f}",
+            "-" if one.answer is None else f"{one.answer:.0f}",
             ", ".join(f"{one.peak[way]:.0f}" for way in WAYS) if one.peak else "-",
         ]
         yield "| " + " | ".join(cells) + " |"
@@ -233,6 +257,7 @@ def main() -> None:
     parser.add_argument("--device", default=None, help="cpu or cuda; a GPU if there is one")
     parser.add_argument("--tokens", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--batches", type=int, nargs="+", default=None)
+    parser.add_argument("--prefix", nargs="+", choices=["own", "shared"], default=["own", "shared"])
     parser.add_argument("--attn", nargs="+", default=["sdpa"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
@@ -242,13 +267,13 @@ def main() -> None:
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cpu":
         torch.set_num_threads(1)
-    batches = arguments.batches or ([1, 8, 32] if device.startswith("cuda") else [1, 4])
+    batches = arguments.batches or ([1, 8, 32] if device.startswith("cuda") else [1, 8])
     measured: dict[Case, Measured] = {}
     for tokens in arguments.tokens:
         for batch in batches:
-            for shared in (False, True) if batch > 1 else (False,):
+            for prefix in arguments.prefix if batch > 1 else ("own",):
                 for attn in arguments.attn:
-                    case = Case(tokens, batch, shared, attn)
+                    case = Case(tokens, batch, prefix == "shared", attn)
                     measured[case] = measure(case, device, arguments.rounds)
                     print(list(table({case: measured[case]}))[-1], file=sys.stderr)
     print("\n".join(table(measured)))

@@ -89,7 +89,11 @@ def read_status(run: Path | str, now: float | None = None) -> RunStatus:
     now = time.time() if now is None else now
     states = list(_progress(directory.path))
     at_work = [one for one in states if not one.ended and now - one.updated < SILENT]
-    rates = [(one.done - one.began) / (one.updated - one.started) for one in at_work]
+    rates = [
+        (one.done - one.began) / (one.updated - one.started)
+        for one in at_work
+        if one.updated > one.started  # a clock may be set back
+    ]
     rate = sum(rates) if rates and sum(rates) > 0 else None
     missing = completeness.expected - completeness.answers
     workers = [one.workers for one in at_work if one.workers is not None]
