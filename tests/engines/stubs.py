@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pixfoundation.types import Answer
@@ -81,3 +82,43 @@ class Solomon:
         if question.images and "Select" in question.text:
             return "1"
         return "Yes" if "left" in question.text else "No"
+
+
+@dataclass
+class Hungry(BrightModel):
+    """Takes memory at one sample, the first time only; counts in a folder.
+
+    Attributes:
+        folder: Where it counts.
+        sample: The sample.
+        size: Bytes that it takes, and keeps for a while.
+        limit: Bytes that its process may have in addition to what it has; 0 for no limit.
+    """
+
+    folder: str = ""
+    sample: str = ""
+    size: int = 0
+    limit: int = 0
+    name: str = "bright"
+
+    def answer(self, images, prompts, decoding):
+        mark = Path(self.folder) / "hungry"
+        if any(prompt.sample == self.sample for prompt in prompts) and not mark.exists():
+            mark.touch()
+            if self.limit:
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                most = pages * resource.getpagesize() + self.limit
+                resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+            taken = b"x" * self.size
+            time.sleep(60)
+            del taken
+        return super().answer(images, prompts, decoding)
+
+
+@dataclass
+class Reader(BrightModel):
+    """Reads what others wrote."""
+
+    def read(self, images, prompts, written, decoding):
+        answers = super().answer(images, prompts, decoding)
+        return [replace(own, text=other.text) for own, other in zip(answers, written, strict=True)]

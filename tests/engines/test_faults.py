@@ -9,19 +9,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from pixfoundation import api
+from pixfoundation.engines.ray import RayEngine
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
+from tests.engines.stubs import Hungry
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("PIXFOUNDATION_RAY_KILLS", "1"))
-"""Number of random moments; CI has time for a few."""
+"""Number of random moments; CI has time for one, and twenty of each kind are 60."""
 NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 80_000_000}
 PAIRS = 8
 
@@ -155,3 +157,33 @@ def test_a_run_waits_for_the_head_to_come_back(tmp_path):
             second.head_node.kill_all_processes(check_alive=False)
     finally:
         command.kill()
+
+
+@pytest.mark.skipif(KILLS < 2, reason="what others do with memory disturbs it: more kills run it")
+def test_a_worker_that_ray_stops_since_memory_runs_low_gives_its_batch_to_another(tmp_path):
+    import psutil
+    from ray.cluster_utils import Cluster
+
+    whole = expected(tmp_path)
+    memory = psutil.virtual_memory()
+    if memory.available < 4 * 2**30:
+        pytest.skip("there is not enough memory to let it run low")
+    threshold = 1 - (memory.available - 1.5 * 2**30) / memory.total
+    head = {
+        **NODE,
+        "include_dashboard": False,
+        "_system_config": {"memory_monitor_refresh_ms": 100, "memory_usage_threshold": threshold},
+    }
+    made: Any = Cluster(initialize_head=True, head_node_args=head)
+    model: Any = Hungry(folder=str(tmp_path), sample="3", size=int(2.5 * 2**30))
+    data, segmenter = (
+        ListDataset(make_samples(tmp_path / "images", PAIRS)),
+        cast("Any", DiscSegmenter()),
+    )
+    engine = RayEngine(workers=1, address=made.address)
+    try:
+        run = api.evaluate(model, data, segmenter, out=tmp_path / "run", engine=engine)
+    finally:
+        made.head_node.kill_all_processes(check_alive=False)
+    assert lines(run) == whole
+    assert "the machine ran out of memory" in (run.path / "run.log").read_text()

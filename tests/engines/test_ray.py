@@ -10,11 +10,13 @@ import pytest
 from pixfoundation import api
 from pixfoundation.engines.base import Unit
 from pixfoundation.engines.ray import RayEngine
+from pixfoundation.engines.ray_crew import _is_of_node, _reason
 from pixfoundation.errors import DataError, PrerequisiteError, RunError
+from pixfoundation.recipe import Recipe, made_by
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
-from tests.engines.stubs import Fatal, SleeperFactory
+from tests.engines.stubs import Fatal, Hungry, Reader, SleeperFactory
 
 SEGMENTER: Any = DiscSegmenter()
 
@@ -47,6 +49,7 @@ def test_any_number_of_workers_writes_what_this_process_writes(data, tmp_path, w
     assert lines(many, "answers") == lines(one, "answers")
     assert lines(many, "candidates") == lines(one, "candidates")
     assert many.config == one.config
+    assert len(RunRecords(many).answers) == 36
 
 
 def test_a_run_goes_on_where_another_engine_stopped(data, tmp_path):
@@ -111,6 +114,26 @@ def test_a_worker_that_hangs_is_stopped_and_its_batch_done_by_another(data, tmp_
     assert lines(run, "answers") == lines(here(data, tmp_path / "one"), "answers")
 
 
+def test_a_worker_at_its_limit_of_memory_asks_again_and_goes_on(data, tmp_path):
+    model = Hungry(folder=str(tmp_path), sample="3", size=2**30, limit=2**28)
+    states = []
+    run = api.evaluate(
+        model, data, SEGMENTER, out=tmp_path / "run", engine=engine(), on_progress=states.append
+    )
+    assert (tmp_path / "hungry").exists()
+    assert states[-1].lost == 0  # MemoryError is caught where it is raised
+    assert lines(run, "answers") == lines(here(data, tmp_path / "one"), "answers")
+
+
+def test_why_a_worker_died_is_said_in_words(cluster):
+    killed = cluster.exceptions.OutOfMemoryError("Task was killed due to the node running low")
+    assert "ran out of memory" in _reason(killed)
+    assert not _is_of_node(killed)
+    gone = cluster.exceptions.RayError("The actor died because its node has died.")
+    assert _reason(gone) == "Its machine is gone."
+    assert _is_of_node(gone)
+
+
 def test_a_model_that_a_worker_cannot_find_is_said_before_anything_is_written(data, tmp_path):
     with pytest.raises(RunError, match=r"worker on .* cannot do this run.*nothing-such"):
         api.evaluate("nothing-such", data, out=tmp_path / "run", engine=engine())
@@ -129,6 +152,18 @@ def test_a_worker_that_fits_no_node_is_said_with_what_there_is(data, tmp_path):
         here(data, tmp_path / "run", engine=engine(labels={"kind": "fast"}))
 
 
+def test_a_model_that_needs_two_gpus_is_divided_between_them_unless_a_device_is_given():
+    two = RayEngine(gpus_per_worker=2)
+    made = made_by(two, "some-model", placed=True)
+    assert made == Recipe("some-model", {"device": "auto"})
+    own = Recipe("some-model", {"device": "cuda:1"})
+    assert made_by(two, own, placed=True) == own
+    assert made_by(two, "sam", placed=False) == Recipe("sam")  # a segmenter fits one
+    assert made_by(RayEngine(gpus_per_worker=0.5), "some-model", placed=True) == Recipe(
+        "some-model"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -143,12 +178,11 @@ def test_settings_out_of_range_are_refused(options, message):
         RayEngine(**options)
 
 
-def test_answers_of_another_run_are_read_by_the_workers(tmp_path):
-    data, parts = api.load_dataset("pixscenes"), ("tiny-llava", "tiny-sam")
-    first = api.evaluate(parts[0], data, parts[1], out=tmp_path / "first", limit=2)
+def test_answers_of_another_run_are_read_by_the_workers(data, tmp_path):
+    first = here(data, tmp_path / "first")
     run = api.evaluate(
-        parts[0], data, parts[1], out=tmp_path / "looked", limit=2, answers=first.path, check=1,
-        engine=engine(1),
+        Reader(), data, SEGMENTER, out=tmp_path / "looked", answers=first.path, check=1,
+        engine=engine(),
     )  # fmt: skip
     assert lines(run, "answers") == lines(first, "answers")
     assert lines(run, "candidates") == lines(first, "candidates")
@@ -179,8 +213,3 @@ def test_what_costs_most_is_dealt_first_and_little_is_read_ahead(tmp_path):
     assert min(loaded[:8]) >= 180
     # read ahead, with the workers, and done but not yet taken: no part of it grows with the units
     assert most < 60
-
-
-def test_records_are_those_of_a_complete_run(data, tmp_path):
-    run = here(data, tmp_path / "run", engine=engine())
-    assert len(RunRecords(run).answers) == 36

@@ -303,22 +303,33 @@ class RayCrew:
             time.sleep(min(seconds, SHORT_WAIT))
             return
         references = list(owners)
-        finished, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
-        if finished:
-            finished, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-        for reference in finished:
+        finished, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        if not finished:
+            finished, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
+        for reference, reply in self._replies(finished):
             member = owners[reference]
             if member not in self._members:
                 continue  # lost a moment ago
-            try:
-                reply: Reply = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
-                self._lose(member, _reason(error), blame=not _is_of_node(error))
+            if isinstance(reply, Exception):
+                self._lose(member, _reason(reply), blame=not _is_of_node(reply))
                 continue
             if member.welcome is not None:
                 self._welcome(member, reply)
             else:
                 self._receive(member, member.dealt[reference], reference, reply)
+
+    def _replies(self, references: Sequence[Any]) -> Iterator[tuple[Any, Reply | Exception]]:
+        """Yield what is behind references: replies, or the errors of workers that died."""
+        errors: Any = self._ray.exceptions.RayError
+        try:
+            yield from zip(references, self._ray.get(list(references)), strict=True)
+        except errors:  # one by one, to know whose it is
+            for reference in references:
+                try:
+                    reply: Reply | Exception = self._ray.get(reference)
+                except errors as error:
+                    reply = error
+                yield reference, reply
 
     def _receive(self, member: _Member, dealt: _Dealt, reference: Any, reply: Reply) -> None:
         """Take the results of a unit.
