@@ -28,7 +28,27 @@ _BY_PLACE = re.compile(r"(?:option|choice|number|no\.|#)\s*\Z", re.IGNORECASE)
 """Before a number: whether it is an option's text or its place among them is not known."""
 _FUNCTION_WORDS = {"yes", "no", "true", "false", "none", "neither", "both", "a", "i", "it", "on",
                    "in", "off", "one", "right", "not"}  # fmt: skip
-"""Options that are words of any sentence count only where they are claimed."""
+"""Options that are words of any sentence count only where they are claimed, or where their place in
+the sentence shows what they mean: see `_PLACES`."""
+_CLAUSE_ENDS = r"(?=\s*(?:[.,;:!?)\]'\"]|\Z)|\s+(?:and|but|because|since|while|as|so|with|when)\b)"
+_PLACES = {
+    "right": re.compile(  # a direction: 'facing right', 'on the right of the picture'
+        r"\b(?:to|on|at|from|towards?|fac(?:es?|ed|ing)|point(?:s|ed|ing)?|turn(?:s|ed|ing)?"
+        r"|look(?:s|ed|ing)?|head(?:s|ed|ing)?|mov(?:es?|ed|ing)|lean(?:s|ed|ing)?|tilt(?:s|ed|ing)?"
+        r"|go(?:es|ing)?|flying|flies|swimming|swims|driving|drives|running|walking)"
+        r"(?:\s+(?:to|towards?))?(?:\s+(?:the|its|his|her|their|your|our|my|far))*\s+"
+        rf"(?P<word>right)(?:{_CLAUSE_ENDS}"
+        r"|(?=[\s-]+(?:side|hand|half|edge|corner|end|part|direction|of|in|from)\b))",
+        re.IGNORECASE,
+    ),
+} | {
+    word: re.compile(  # a state: 'the lamp is on.', but not 'it is on the table'
+        r"(?:\b(?:is|are|was|were|be|being|turned|switched|stays?|remains?|seems|appears|looks)"
+        rf"|'s|'re)\s+(?:\w+ly\s+)?(?P<word>{word}){_CLAUSE_ENDS}",
+        re.IGNORECASE,
+    )
+    for word in ("on", "off", "in")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +87,7 @@ def find_mentions(text: str, options: Sequence[str]) -> list[Mention]:
     """
     letters = _most(list(_letters(text, len(options))))
     texts = _most(list(_texts(text, tuple(options))))
-    return _joined(text, letters, texts)
+    return _joined(text, letters, texts, LETTERS[: len(options)])
 
 
 def _most(mentions: list[Mention]) -> list[Mention]:
@@ -108,6 +128,11 @@ _BEHIND_LETTERS = {"is", "was", "because", "since", "as", "fits", "matches", "an
                    "cannot", "can", "rather", "instead", "does", "if", "has", "with"}  # fmt: skip
 
 
+_BEHIND_WORDS = (
+    r"(?![\w%]|[.,:/]\d|-(?!(?:hand|side|facing)\b)\w)"  # 'left-hand', but not 'red-ish'
+)
+
+
 @lru_cache(maxsize=512)
 def _patterns(options: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
     """Return letter, text and pattern of each option that has a text, the longest text first."""
@@ -118,7 +143,9 @@ def _patterns(options: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]
             continue
         words = [_word(word) for word in bare.split(" ")]
         before = r"(?<![\w.])" if bare[0].isalnum() else r"(?<!\w)"
-        behind = r"(?![\w%]|[.,:/]\d|-\w)" if bare[-1].isalnum() else r"(?!\w)"
+        behind = (
+            r"(?![\w%]|[.,:/]\d|-(?!(?:hand|side|facing)\b)\w)" if bare[-1].isalnum() else r"(?!\w)"
+        )
         pattern = re.compile(before + r"\s+".join(words) + behind, re.IGNORECASE)
         patterns.append((letter, bare, pattern))
     return tuple(sorted(patterns, key=lambda entry: -len(entry[1])))
@@ -140,6 +167,7 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
     patterns = _patterns(options)
     same = {bare for _, bare, _ in patterns if sum(bare == other for _, other, _ in patterns) > 1}
     for letter, bare, pattern in patterns:
+        meant = {m.start("word") for m in _PLACES[bare].finditer(text)} if bare in _PLACES else ()
         for match in pattern.finditer(text):
             if any(taken[match.start() : match.end()]):
                 continue
@@ -152,7 +180,7 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
                     "" if bare in same or by_place else letter,
                     by_letter=False,
                     by_text=True,
-                    is_plain_word=bare in _FUNCTION_WORDS,
+                    is_plain_word=bare in _FUNCTION_WORDS and match.start() not in meant,
                 )
             )
     yield from sorted(mentions, key=lambda mention: mention.start)
@@ -161,13 +189,17 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
 _BETWEEN = re.compile(r"[\s.:,)\-–—='\"(]{0,6}\Z|\s+\(\s*\Z")
 
 
-def _joined(text: str, letters: list[Mention], texts: list[Mention]) -> list[Mention]:
-    """Join a letter and a text that stand side by side; drop letters inside texts."""
+def _joined(text: str, letters: list[Mention], texts: list[Mention], known: str) -> list[Mention]:
+    """Join a letter and a text that stand side by side; drop letters inside texts.
+
+    Where an option's text is nothing but a letter, the letter counts if it is that of an option,
+    which are `known`; else the text does.
+    """
     covered = [
         letter
         for letter in letters
         if not any(t.start <= letter.start and letter.end <= t.end for t in texts)
-        or _is_bare_letter_of_text(letter, texts)
+        or (letter.letter in known and _is_bare_letter_of_text(letter, texts))
     ]
     texts = [t for t in texts if not any(t.start >= x.start and t.end <= x.end for x in covered)]
     result: list[Mention] = []
@@ -219,5 +251,5 @@ def _begins_text(text: str, letter: Mention) -> bool:
 
 
 def _is_bare_letter_of_text(letter: Mention, texts: list[Mention]) -> bool:
-    """Whether an option's text is itself nothing but this letter: then the letter counts."""
+    """Whether an option's text is itself nothing but this letter."""
     return any(t.start >= letter.start and t.end <= letter.end for t in texts)
