@@ -8,14 +8,22 @@ import typer
 
 from pixfoundation.cli.printing import emphasised, notes
 
+QUICK = 12
+"""Number of samples of a quick demo."""
+
+BATCH = 8
+"""Number of samples in a batch, each with three prompts."""
+
 
 def demo_command(
     out: Path = typer.Option(Path("pixfoundation-demo"), help="Folder for the run and the report."),
     limit: int = typer.Option(100, min=2, help="Number of samples of PixScenes."),
+    quick: bool = typer.Option(False, "--quick", help=f"Take {QUICK} samples, for a first look."),
 ) -> None:
     """Run, score and report the embedded models on the embedded dataset; needs no network.
 
-    Example:
+    Examples:
+      pixfoundation demo --quick
       pixfoundation demo --out my-demo --limit 40
     """
     from pixfoundation import api
@@ -28,7 +36,8 @@ def demo_command(
     console = notes()
     console.print("Loading PixScenes, tiny-llava and tiny-sam ...")
     data = api.load_dataset("pixscenes")
-    model = api.load_model("tiny-llava")
+    # The model is so small that a batch over images saves more than reading each image once.
+    model = api.load_model("tiny-llava", share_prefix=False, batch_size=3 * BATCH)
     segmenter = api.load_segmenter("tiny-sam")
     with progress_bar("tiny-llava on pixscenes") as on_progress:
         run = api.evaluate(
@@ -36,8 +45,8 @@ def demo_command(
             data,
             segmenter,
             out=out / "run",
-            limit=limit,
-            batch_size=8,
+            limit=QUICK if quick else limit,
+            batch_size=BATCH,
             on_progress=on_progress,
         )
     records = RunRecords.of(run)

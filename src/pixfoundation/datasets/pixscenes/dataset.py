@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -19,6 +20,7 @@ from platformdirs import user_cache_path
 from pixfoundation.datasets.base import Problem, datasets, describe_dataset
 from pixfoundation.datasets.pixscenes.drawing import Drawing, render
 from pixfoundation.datasets.pixscenes.pairs import Pair, Side
+from pixfoundation.datasets.pixscenes.photo import render_photo
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
 from pixfoundation.errors import DataError
@@ -28,6 +30,16 @@ from pixfoundation.types import LETTERS, Sample
 
 TEST_PAIRS = 150
 """Size of the test set, as in MMVP."""
+
+
+class Style(StrEnum):
+    """How scenes are drawn."""
+
+    PLAIN = "plain"
+    """Clean drawings, which the embedded models were trained on."""
+    PHOTO = "photo"
+    """Textures, clutter, shadows and objects in front; nothing was trained on them."""
+
 
 NAMESPACES = {"test": 1, "train": 2, "calibration": 3}
 """Seed namespace of each split; the trainings use further ones of their own, from 101 on."""
@@ -66,10 +78,11 @@ class PixScenes:
     """Drawn pairs over the nine visual patterns of MMVP; see `Dataset`.
 
     Attributes:
-        name: 'pixscenes'.
+        name: 'pixscenes', or 'pixscenes-photo' for that style.
         samples: two samples per pair, ids '1', '2', ...; tags `pattern` and `topic`.
         notes: what a table must state next to the numbers.
         split: 'test', 'train' or 'calibration'.
+        style: how the scenes are drawn.
         folder: where the pictures are.
     """
 
@@ -77,6 +90,7 @@ class PixScenes:
     samples: Sequence[Sample]
     notes: Sequence[str]
     split: str
+    style: Style
     folder: Path
 
     def __str__(self) -> str:
@@ -84,7 +98,7 @@ class PixScenes:
 
     def fingerprint(self) -> str:
         """Return a hash of the questions, answers, masks and pictures."""
-        digest = hashlib.sha256(f"pixscenes {VERSION} {self.split}".encode())
+        digest = hashlib.sha256(f"{self.name} {VERSION} {self.split}".encode())
         for sample in self.samples:
             data = sample.to_json()
             del data["image"]
@@ -122,14 +136,22 @@ def _write(path: Path, content: Callable[[IO[bytes]], object]) -> None:
     os.replace(partial, path)
 
 
-def _draw_pair(split: str, index: int, folder: Path) -> list[Sample]:
-    """Draw both pictures of a pair and describe them."""
+def draw_pair(pair: Pair, style: Style) -> tuple[Drawing, Drawing]:
+    """Draw both pictures of a pair."""
+    first, second = (side.scene for side in pair.sides)
+    if style is Style.PHOTO:
+        return render_photo(first, second), render_photo(second, first)
+    return render(first), render(second)
+
+
+def _draw_samples(split: str, index: int, style: Style, folder: Path) -> list[Sample]:
+    """Draw both pictures of a pair into a folder and describe them."""
     pair = make_pair(split, index)
+    drawings = draw_pair(pair, style)
     samples = []
-    for offset, side in enumerate(pair.sides):
+    for offset, (side, drawing) in enumerate(zip(pair.sides, drawings, strict=True)):
         number = 2 * index + offset + 1
         path = folder / f"{number}.png"
-        drawing = render(side.scene)
         _write(path, lambda file, image=drawing.image: Image.fromarray(image).save(file, "PNG"))
         mask = target_mask(side, drawing)
         samples.append(
@@ -162,12 +184,12 @@ def _remembered(folder: Path) -> list[Sample]:
     return samples if all(sample.image.exists() for sample in samples) else []
 
 
-def _samples(split: str, count: int, folder: Path) -> list[Sample]:
+def _samples(split: str, count: int, style: Style, folder: Path) -> list[Sample]:
     samples = _remembered(folder)
     known = len(samples) // 2
     if known < count:
         for index in range(known, count):
-            samples += _draw_pair(split, index, folder)
+            samples += _draw_samples(split, index, style, folder)
         rows = [{**sample.to_json(), "image": sample.image.name} for sample in samples]
         text = json.dumps(rows).encode()
         _write(folder / _INDEX, lambda file: file.write(text))
@@ -180,6 +202,7 @@ def load(
     *,
     split: Annotated[str, OneOf(tuple(NAMESPACES))] = "test",
     pairs: Count = TEST_PAIRS,
+    style: Style = Style.PLAIN,
 ) -> PixScenes:
     """Draw PixScenes, or find it drawn.
 
@@ -187,6 +210,8 @@ def load(
         root: folder for the pictures; None for the user's cache folder.
         split: 'test' (the benchmark), 'train', or 'calibration' (of thresholds).
         pairs: number of pairs; the first 150 of 'test' are the benchmark.
+        style: 'plain', or 'photo' for the same scenes with textures, clutter, shadows and objects
+            in front.
 
     Raises:
         DataError: If there is no such split, the number is not positive, or the folder cannot be
@@ -197,14 +222,15 @@ def load(
     if split not in NAMESPACES:
         raise DataError(f"PixScenes has the splits {', '.join(NAMESPACES)}, but got {split!r}.")
     base = user_cache_path("pixfoundation") / "pixscenes" if root is None else Path(root)
-    folder = base / f"{split}-v{VERSION}"
+    look = "" if style is Style.PLAIN else f"-{style}"
+    folder = base / f"{split}{look}-v{VERSION}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            samples = _samples(split, pairs, folder)
+            samples = _samples(split, pairs, style, folder)
     except OSError as error:
         raise DataError(
             f"PixScenes cannot be drawn into {folder}: {error}. Give another folder as root."
         ) from error
     notes = ("Drawn scenes of 160 x 160 pixels: the numbers say nothing about photographs.",)
-    return PixScenes("pixscenes", tuple(samples), notes, split, folder)
+    return PixScenes(f"pixscenes{look}", tuple(samples), notes, split, style, folder)

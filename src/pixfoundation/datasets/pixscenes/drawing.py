@@ -36,7 +36,7 @@ class Drawing:
     masks: dict[str, np.ndarray]
 
 
-def _background(scene: Scene) -> Image.Image:
+def draw_background(scene: Scene) -> Image.Image:
     """Return a soft two-zone gradient with a wavy or straight horizon and a little grain."""
     rng = np.random.default_rng(scene.texture)
     top, middle, lower, bottom = (np.array(c, dtype=np.float32) for c in _ZONES[scene.background])
@@ -77,6 +77,29 @@ def _mirrored(thing: Thing) -> bool:
     return direction == "left"
 
 
+def draw_things(surface: Surface, scene: Scene) -> None:
+    """Draw the things of a scene, in order."""
+    for index, thing in enumerate(scene.things):
+        DRAWERS[thing.kind](Brush(surface, index, thing, mirror=_mirrored(thing)))
+
+
+def visible_masks(surface: Surface, scene: Scene) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return what is to be seen of every thing and of its parts.
+
+    Returns:
+        The share of every pixel that each thing covers, float32 [things, H, W] in 0..1, and the
+        masks by name as in `Drawing`; a part that covers no pixel has none.
+    """
+    wholes = np.zeros((len(scene.things), CANVAS, CANVAS), dtype=np.float32)
+    masks: dict[str, np.ndarray] = {}
+    for (index, part), share in surface.coverage().items():
+        wholes[index] += share
+        if part and (share > 0.5).any():
+            masks[f"{index}/{part}"] = share > 0.5
+    masks |= {str(index): whole > 0.5 for index, whole in enumerate(wholes)}
+    return wholes, masks
+
+
 def render(scene: Scene) -> Drawing:
     """Draw a scene.
 
@@ -90,20 +113,13 @@ def render(scene: Scene) -> Drawing:
     Returns:
         Picture and masks of every thing and of each of its visible parts.
     """
-    surface = Surface(_shadows(_background(scene), scene.things))
-    for index, thing in enumerate(scene.things):
-        DRAWERS[thing.kind](Brush(surface, index, thing, mirror=_mirrored(thing)))
+    surface = Surface(_shadows(draw_background(scene), scene.things))
+    draw_things(surface, scene)
     picture = np.asarray(surface.image.reduce(SCALE), dtype=np.float32)
-    masks: dict[str, np.ndarray] = {}
-    wholes = np.zeros((len(scene.things), CANVAS, CANVAS), dtype=np.float32)
-    for (index, part), share in surface.coverage().items():
-        wholes[index] += share
-        if part and (share > 0.5).any():
-            masks[f"{index}/{part}"] = share > 0.5
+    wholes, masks = visible_masks(surface, scene)
     light = np.ones((CANVAS, CANVAS), dtype=np.float32)
     rows = np.arange(CANVAS, dtype=np.float32)[:, None]
     for index, thing in enumerate(scene.things):
-        masks[str(index)] = wholes[index] > 0.5
         depth = np.clip((rows - thing.centre[1]) / thing.radius, -1, 1)
         light += wholes[index] * (-0.03 - 0.08 * depth)
     picture = np.clip(picture * light[..., None], 0, 255).astype(np.uint8)
