@@ -35,7 +35,7 @@ LAYERS = [
     {"causes"},
     {"parts"},
     {"evaluation", "report"},
-    {"single_image", "controls", "exports"},
+    {"single_image", "controls", "exports", "doctor"},
     {"reproduction"},
     {"api"},
     {"plugins", "app"},

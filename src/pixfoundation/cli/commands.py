@@ -57,6 +57,11 @@ COMMANDS = {
         "demo_command",
         "Run, score and report the embedded models on the embedded dataset; needs no network.",
     ),
+    "doctor": Listed(
+        "doctor",
+        "doctor_command",
+        "Check whether this machine, a model and a segmenter give right numbers.",
+    ),
     "run": Listed(
         "run",
         "run_command",

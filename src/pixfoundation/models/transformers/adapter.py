@@ -7,13 +7,16 @@ are batched with padding on the left.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
@@ -274,6 +277,22 @@ class TransformersModel:
     ) -> ForcedForward:
         """Return the pass over a prompt and an answer to it; see `GivesForwards`."""
         return ForcedForward(self._generator, self._maker, image, prompt.text, token_ids)
+
+    def eager_rows(
+        self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Return an answer's attention from whole matrices; see `GivesEagerRows`."""
+        forward = self.forward(image, prompt, token_ids)
+        frame = forward.frame
+        return forward.eager_rows().reshape(-1, frame.rows, frame.columns).numpy()
+
+    def rebatched(self, batch_size: int, *, share_prefix: bool) -> TransformersModel:
+        """Return the model with other batches, of the same weights; see `Rebatches`."""
+        other = copy.copy(self)
+        other._batching = BatchOptions(share_prefix=share_prefix, batch_size=batch_size)
+        other._scorer = AnswerScorer(self._model, self._maker, batch_size)
+        other._prefix = None
+        return other
 
     def _with_forwards(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], answers: Sequence[Answer]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import Any
@@ -115,6 +115,33 @@ class ForcedForward:
                 capture.check()
 
     @torch.no_grad()
+    def eager_rows(self) -> Tensor:
+        """Return the attention of the answer to the image from whole attention matrices.
+
+        Nothing of `attention.capture` takes part, so that a captured trace can be held against it.
+
+        Returns:
+            float32 [tokens, cells]: the rows of the queries that emit the tokens, averaged over the
+            generator's layers and heads.
+        """
+        with _eager(self._model):
+            inputs = self._generator.to_device(self._inputs)
+            output = self._model(
+                **inputs, use_cache=False, logits_to_keep=1, output_attentions=True
+            )
+        first, heads = self.prompt_length - 1, self._generator.heads
+        chosen = self._generator.layers
+        if chosen is None:
+            chosen = list(heads) if isinstance(heads, Mapping) else range(self.depth)
+        rows: list[Tensor] = []
+        for layer in chosen:
+            matrix = output.attentions[layer][0, :, first:].float().cpu()  # (H, tokens, K)
+            own = heads[layer] if isinstance(heads, Mapping) else heads
+            matrix = matrix if own is None else matrix[list(own)]
+            rows += list(matrix[..., self.columns])
+        return torch.stack(rows).mean(dim=0)
+
+    @torch.no_grad()
     def logits(self, states: Tensor) -> Tensor:
         """Apply the output head alone; see `forward.Forward`."""
         return self._model.get_output_embeddings()(states).float()
@@ -201,6 +228,23 @@ class ForcedForward:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+@contextmanager
+def _eager(model: Any) -> Iterator[None]:
+    """Let the language model compute whole attention matrices in a block."""
+    text = model.config.get_text_config()
+    key = next((k for k in model.config.sub_configs if getattr(model.config, k) is text), None)
+    before = text._attn_implementation
+
+    def choose(name: str) -> None:
+        model.set_attn_implementation(name if key is None else {key: name})
+
+    choose("eager")
+    try:
+        yield
+    finally:
+        choose(before)
 
 
 @contextmanager
