@@ -114,17 +114,17 @@ def write_report(
     root = None if data_root is None else Path(data_root)
     gallery = build_gallery(records, scores, names, root, summaries)
     sensitivity = build_section(records, summaries)
-    template = _environment().get_template("page.html.j2")
+    template = page_environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
-    _write(
+    write_page(
         page,
         template.generate(
             title=title,
             version=__version__,
             date=datetime.now().astimezone().strftime("%Y-%m-%d"),
             terms=TERMS,
-            style=_text("page.css"),
-            script=_text("page.js"),
+            style=page_text("page.css"),
+            script=page_text("page.js"),
             maps=bool(gallery.index.get("maps")),
             data=embed_json(gallery.index),
             blocks=gallery.blocks,
@@ -143,8 +143,8 @@ def write_report(
     return page
 
 
-def _write(page: Path, pieces: Iterable[str]) -> None:
-    """Write the page piece by piece, since as one string it would need its size in memory twice."""
+def write_page(page: Path, pieces: Iterable[str]) -> None:
+    """Write a page piece by piece, since as one string it would need its size in memory twice."""
     temporary = page.with_name(f".{page.name}.{os.getpid()}")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -210,11 +210,15 @@ def _data_url(plot: Plot) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _environment() -> Environment:
-    return Environment(loader=FunctionLoader(_text), autoescape=select_autoescape(["html", "j2"]))
+def page_environment() -> Environment:
+    """Return what renders the templates; every text is escaped."""
+    return Environment(
+        loader=FunctionLoader(page_text), autoescape=select_autoescape(["html", "j2"])
+    )
 
 
-def _text(name: str) -> str:
+def page_text(name: str) -> str:
+    """Return a file of the folder of templates."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
