@@ -70,5 +70,5 @@ def test_what_a_table_cannot_hold_is_refused(tmp_path, runs):
         render_referring_table([runs[0], runs[0]])
     with pytest.raises(DataError, match="no scores of referring segmentation for the selector"):
         render_referring_table(runs, selectors=["score"])
-    with pytest.raises(DataError, match="'markdown', 'latex' or 'csv'"):
+    with pytest.raises(DataError, match="'markdown', 'latex', 'booktabs' or 'csv'"):
         render_referring_table(runs, "html")

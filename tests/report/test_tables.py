@@ -9,9 +9,19 @@ import pytest
 from pixfoundation.errors import DataError
 from pixfoundation.report.published import ROWS
 from pixfoundation.report.tables import render_table
+from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.scoring.paired import harmonic_mean
 from pixfoundation.scoring.score import score
-from tests.scoring.runs import EMPTY, attended, columns, four_samples, letters, native, write_run
+from tests.scoring.runs import (
+    EMPTY,
+    attended,
+    columns,
+    four_samples,
+    letters,
+    make_sample,
+    native,
+    write_run,
+)
 
 
 @pytest.fixture
@@ -89,7 +99,7 @@ def test_wrong_wishes_are_refused(runs, tmp_path):
         render_table([other], published_rows=True)
     with pytest.raises(DataError, match="has no selector 'auto'"):
         render_table(runs, selectors=["auto"])
-    with pytest.raises(DataError, match="'markdown', 'latex' or 'csv'"):
+    with pytest.raises(DataError, match="'markdown', 'latex', 'booktabs' or 'csv'"):
         render_table(runs, "html")
 
 
@@ -112,3 +122,60 @@ def test_rows_of_different_truth_are_refused_and_differing_samples_named(tmp_pat
     other[0] = replace(other[0], answer="b")
     with pytest.raises(DataError, match="differ in the truth of sample 1"):
         render_table([first, score(write_run(tmp_path / "c", other, letters(*"abab")))])
+
+
+def test_booktabs_has_its_rules_and_separates_published_rows(runs):
+    text = render_table(runs, "booktabs", published_rows=True)
+    lines = text.splitlines()
+    assert lines[0].startswith(r"% needs \usepackage{booktabs}")
+    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 2, 1]
+    assert r"\hline" not in text
+    assert "LLaVA" in lines[lines.index(r"\midrule", 5) + 1]
+
+
+def test_the_chance_line_is_a_guess_and_the_chance_level_of_the_selector(runs):
+    rows = list(csv.DictReader(io.StringIO(render_table(runs, "csv", chance=True))))
+    _, attending = [row for row in rows if row["method"].startswith("chance level")]
+    assert attending["method"] == "chance level of llava & co (guess + random)"
+    assert float(attending["A"]) == 25.0  # two questions with two options each
+    assert float(attending["M"]) == 25.0  # one of four columns
+    assert float(attending["S"]) == pytest.approx(25.0)
+    assert attending["A†"] == ""
+
+
+def test_chance_never_is_the_best(runs):
+    assert "**25.0**" not in render_table(runs, chance=True)
+
+
+@pytest.fixture
+def rivals(tmp_path):
+    """Sixty pairs: one model is always right, one in two of three pairs, one in all but one."""
+    samples = [
+        make_sample(f"{pair}{side}", str(pair), side, expression=None, mask=EMPTY)
+        for pair in range(60)
+        for side in "ab"
+    ]
+    scored = []
+    for name, wrong in (("best", 0), ("far", 20), ("near", 1)):
+        answers = [
+            AnswerRecord(sample.id, 2, "", "hm" if int(sample.pair) < wrong else sample.answer)
+            for sample in samples
+        ]
+        scored.append(score(write_run(tmp_path / name, samples, answers, model=name)))
+    return scored
+
+
+def test_what_is_clearly_below_the_best_is_marked(rivals):
+    text = render_table(rivals, significance=True)
+    assert "| best | no | - | **100.0** |" in text
+    assert "| far | no | - | 66.7* |" in text
+    assert "| near | no | - | 98.3 |" in text
+    assert "excludes zero" in text
+    assert "66.7* &" in render_table(rivals, "booktabs", significance=True)
+    assert "*" not in render_table(rivals, "csv", significance=True)
+
+
+def test_runs_over_other_samples_are_not_marked(rivals):
+    best, far, _ = rivals
+    other = replace(far, samples=far.samples[:-2])
+    assert "66.7* " not in render_table([best, other], significance=True)

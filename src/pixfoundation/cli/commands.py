@@ -182,6 +182,11 @@ COMMANDS = {
         "app_command",
         "Serve a local web page: one image, one expression, its masks, the attention by token.",
     ),
+    "cite": Listed(
+        "cite",
+        "cite_command",
+        "Print BibTeX entries for this package and its sources, and how runs were made.",
+    ),
     "models": Listed(
         "listing",
         "models_command",

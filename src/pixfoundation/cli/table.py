@@ -32,6 +32,14 @@ def table_command(
     format: TableFormat = typer.Option(TableFormat.MARKDOWN, help="Format of the table."),
     published_rows: bool = typer.Option(False, help="Add the rows of the paper's table."),
     intervals: bool = typer.Option(False, help="Print 95 % intervals."),
+    chance: bool = typer.Option(
+        False, "--chance", help="Add a line: a guess among the options, masks at random points."
+    ),
+    significance: bool = typer.Option(
+        False,
+        "--significance",
+        help="Mark values that are clearly below the best run of their column.",
+    ),
 ) -> None:
     """Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.
 
@@ -43,6 +51,8 @@ def table_command(
 
       pixfoundation table runs/llava-7b --format latex --intervals > table.tex
 
+      pixfoundation table runs/a runs/b --format booktabs --chance --significance > table.tex
+
       pixfoundation table runs/lisa-refcoco runs/lisa-reasonseg --published-rows
     """
     from pixfoundation.report.referring_tables import render_referring_table
@@ -53,6 +63,11 @@ def table_command(
     options = replace(options, prompts=prompts)
     scored = [score(run, options) for run in runs]
     of_expressions = all(scores.referring for scores in scored)
+    if of_expressions and (chance or significance):
+        raise typer.BadParameter(
+            "--chance and --significance belong to tables of questions, not of expressions alone."
+        )
+    own = {"chance": chance, "significance": significance} if not of_expressions else {}
     render = render_referring_table if of_expressions else render_table
     text = render(
         scored,
@@ -60,6 +75,7 @@ def table_command(
         published_rows=published_rows,
         selectors=options.selectors,
         intervals=intervals,
+        **own,
     )
     print_text(text)
     exit_unless_sound((scores.name, scores.completeness) for scores in told_apart(scored))

@@ -21,7 +21,7 @@ from pixfoundation.report.figure_files import write_plots
 from pixfoundation.runs.records import RULES
 from pixfoundation.wording import counted
 
-COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
+COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
 """Dark and light in turn, so that neighbours differ in grey too."""
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx")
 BAND_STYLES = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure as Plot
 
 from pixfoundation.errors import RunError
 
 KINDS = ("png", "pdf")
+FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42}
+"""Fonts are embedded as TrueType: publishers refuse Type 3, and text stays text in editors."""
 
 
 def write_plots(plots: Mapping[str, Plot], out: Path) -> list[Path]:
@@ -31,7 +34,8 @@ def write_plots(plots: Mapping[str, Plot], out: Path) -> list[Path]:
         for path in paths:
             # No date inside, so that the same run gives the same file.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-            plots[path.stem].savefig(path, dpi=160, metadata=metadata)
+            with rc_context(FONTS):
+                plots[path.stem].savefig(path, dpi=160, metadata=metadata)
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}.") from error
     return paths

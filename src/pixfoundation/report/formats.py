@@ -13,6 +13,7 @@ class TableFormat(StrEnum):
 
     MARKDOWN = "markdown"
     LATEX = "latex"
+    BOOKTABS = "booktabs"  # LaTeX with the rules of the package booktabs
     CSV = "csv"
 
 
@@ -46,19 +47,30 @@ def markdown_table(
 
 
 def latex_table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], alignment: str
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    alignment: str,
+    format: TableFormat = TableFormat.LATEX,
 ) -> str:
     """Write a table as LaTeX, its notes as comments below it.
 
     Args:
         head: The titles of the columns, as LaTeX.
-        rows: The cells, as LaTeX; see `latex_text`.
+        rows: The cells, as LaTeX; see `latex_text`. With booktabs an empty row is a rule.
         notes: The lines of the comments.
         alignment: The alignment of each column: `l`, `c` or `r`.
+        format: `latex`, or `booktabs` for the rules of that package.
     """
-    lines = [rf"\begin{{tabular}}{{{alignment}}}", r"\hline", " & ".join(head) + r" \\", r"\hline"]
-    lines += [" & ".join(row) + r" \\" for row in rows]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", *(f"% {n}" for n in notes)]) + "\n"
+    booktabs = format is TableFormat.BOOKTABS
+    top, middle, bottom = (
+        (r"\toprule", r"\midrule", r"\bottomrule") if booktabs else (r"\hline",) * 3
+    )
+    lines = [rf"\begin{{tabular}}{{{alignment}}}", top, " & ".join(head) + r" \\", middle]
+    lines += [" & ".join(row) + r" \\" if row else middle for row in rows]
+    if booktabs:
+        lines.insert(0, r"% needs \usepackage{booktabs} and, for \checkmark, \usepackage{amssymb}")
+    return "\n".join([*lines, bottom, r"\end{tabular}", *(f"% {n}" for n in notes)]) + "\n"
 
 
 def csv_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -117,7 +117,7 @@ def render_referring_table(
     if format is TableFormat.MARKDOWN:
         return markdown_table(["method", *head, "source"], rows, notes, alignment)
     cells = [[latex_text(cell) for cell in row] for row in rows]
-    return latex_table(["Method", *head, "Source"], cells, notes, alignment)
+    return latex_table(["Method", *head, "Source"], cells, notes, alignment, format)
 
 
 def _line(scores: Scores, selector: str) -> ReferringLine:

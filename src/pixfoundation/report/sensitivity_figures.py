@@ -13,7 +13,7 @@ from matplotlib.patches import Ellipse
 from pixfoundation.report.figure_files import write_plots
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 
-COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#4a4458")
+COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
 DEFAULT = "#1c1c1c"
 BAND = "#c9c9c9"
 MOST_ROWS = 60

@@ -134,4 +134,4 @@ def render(runs: Sequence[Sensitivity], format: TableFormat | str, every: bool =
     if format is TableFormat.MARKDOWN:
         return markdown_table(COLUMNS, cells, [NOTE], "l" * len(COLUMNS))
     head, body = map(latex_text, COLUMNS), [list(map(latex_text, row)) for row in cells]
-    return latex_table(list(head), body, [NOTE], "lll" + "r" * (len(COLUMNS) - 3))
+    return latex_table(list(head), body, [NOTE], "lll" + "r" * (len(COLUMNS) - 3), format)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 
 from pixfoundation.errors import DataError
 from pixfoundation.report.formats import (
@@ -12,6 +11,14 @@ from pixfoundation.report.formats import (
     latex_table,
     latex_text,
     markdown_table,
+)
+from pixfoundation.report.lines import (
+    COLUMNS,
+    MARK,
+    SIGNIFICANCE_NOTE,
+    Line,
+    chance_line,
+    clearly_below_best,
 )
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
 from pixfoundation.scoring.conditions import (
@@ -26,31 +33,6 @@ from pixfoundation.scoring.scores import BOUNDS, Scores, marked
 from pixfoundation.typed_options import as_choice
 from pixfoundation.wording import counted, decimal, interval
 
-COLUMNS = ("A†", "A", "M†", "M", "S")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the table.
-
-    Attributes:
-        method: Model and selector.
-        pixel_grounding: Whether the model outputs native masks.
-        values: A†, A, M†, M, S in percent; None without a value.
-        source: Where the values come from: `this run`, or the publication.
-        bound: Whether the line is a bound (an oracle or a chance level) and not a method.
-        incomplete: Whether answers are missing, so that the line does not compete either.
-        intervals: 95 % intervals of the values in percent; None without an interval.
-    """
-
-    method: str
-    pixel_grounding: bool
-    values: tuple[float | None, ...]
-    source: str
-    bound: bool = False
-    incomplete: bool = False
-    intervals: tuple[tuple[float, float] | None, ...] = (None,) * len(COLUMNS)
-
 
 def render_table(
     runs: Sequence[Scores],
@@ -59,6 +41,8 @@ def render_table(
     published_rows: bool = False,
     selectors: Sequence[str] | None = None,
     intervals: bool = False,
+    chance: bool = False,
+    significance: bool = False,
 ) -> str:
     """Render one table of all runs.
 
@@ -67,11 +51,14 @@ def render_table(
 
     Args:
         runs: Scores of runs on one dataset.
-        format: `markdown`, `latex` or `csv`.
+        format: `markdown`, `latex`, `booktabs` or `csv`.
         published_rows: Whether to add the published rows, marked with their source.
         selectors: The selectors that get a line; None for the leading selector of each run, and the
             oracle with its chance level.
         intervals: Whether 95 % intervals are printed.
+        chance: Whether a line says what guessing and random points reach, see `chance_line`.
+        significance: Whether values are marked that are clearly below the best of their column,
+            see `clearly_below_best`; not in CSV.
 
     Raises:
         DataError: If the runs are on different datasets or differ in the truth of a sample, a run
@@ -90,6 +77,8 @@ def render_table(
     runs = told_apart(runs)
     size = SIZES.get(dataset) if published_rows else None
     lines = [line for scores in runs for line in _lines(scores, selectors, size)]
+    if chance:
+        lines += [each for each in map(chance_line, runs) if each is not None]
     if published_rows:
         if dataset not in ROWS:
             raise DataError(f"There are no published rows for {dataset!r}, only for: {_known()}.")
@@ -97,12 +86,8 @@ def render_table(
             Line(row.method, row.pixel_grounding, row.values, SOURCE, row.oracle)
             for row in ROWS[dataset]
         ]
-    renderers: dict[TableFormat, Callable[[Sequence[Line], list[str], bool], str]] = {
-        TableFormat.MARKDOWN: _markdown,
-        TableFormat.LATEX: _latex,
-        TableFormat.CSV: _csv,
-    }
-    render = renderers[as_choice(TableFormat, "format", format)]
+    marks = clearly_below_best(lines) if significance else frozenset[tuple[int, int]]()
+    format = as_choice(TableFormat, "format", format)
     notes = [_note(scores) for scores in runs]
     notes += [
         f"The rows differ in {condition}: {'; '.join(values)}."
@@ -112,7 +97,13 @@ def render_table(
         if other := [scores.name for scores in runs if not scores.settings.published]:
             notes.append(f"Not under the published rules: {', '.join(other)}.")
         notes.append(f"Published rows: {SOURCE}.")
-    return render(lines, notes, intervals)
+    if significance and format is not TableFormat.CSV:
+        notes.append(SIGNIFICANCE_NOTE)
+    if format is TableFormat.CSV:
+        return _csv(lines, notes, intervals)
+    if format is TableFormat.MARKDOWN:
+        return _markdown(lines, notes, intervals, marks)
+    return _latex(lines, notes, intervals, marks, format)
 
 
 # ---- lines -------------------------------------------------------------------------------------
@@ -146,6 +137,8 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
                 name in BOUNDS,
                 few or not scores.completeness.complete,
                 tuple(_bounds(estimate) for estimate in estimates),
+                estimates,
+                tuple(sample.id for sample in scores.samples),
             )
         )
     return lines
@@ -211,63 +204,84 @@ def _bounds(figure: Estimate | None) -> tuple[float, float] | None:
 
 def _best(lines: Sequence[Line]) -> list[float | None]:
     """Return the best printed value of every column, of the lines that compete."""
-    columns = zip(*(line.values for line in lines if _competes(line)), strict=True)
+    columns = zip(*(line.values for line in lines if line.competes), strict=True)
     known = [[round(value, 1) for value in column if value is not None] for column in columns]
     return [max(column, default=None) for column in known] or [None] * len(COLUMNS)
-
-
-def _competes(line: Line) -> bool:
-    return not (line.bound or line.incomplete)
 
 
 # ---- formats -----------------------------------------------------------------------------------
 
 
 def _cells(
-    line: Line, best: Sequence[float | None], bold: Callable[[str], str], intervals: bool
+    line: Line,
+    best: Sequence[float | None],
+    bold: Callable[[str], str],
+    intervals: bool,
+    marks: Collection[int],
 ) -> list[str]:
+    """Return the cells of a line; `marks` are the columns in which it is marked."""
     cells = []
-    for value, top, bounds in zip(line.values, best, line.intervals, strict=True):
+    columns = zip(line.values, best, line.intervals, strict=True)
+    for column, (value, top, bounds) in enumerate(columns):
         if value is None:
             cells.append("-")
             continue
         text = decimal(value)
-        if _competes(line) and top is not None and round(value, 1) == top:
+        if line.competes and top is not None and round(value, 1) == top:
             text = bold(text)
+        if column in marks:
+            text += MARK
         if intervals and bounds is not None:
             text += f" {interval(bounds)}"
         cells.append(text)
     return cells
 
 
-def _markdown(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
+def _marked_columns(marks: Collection[tuple[int, int]], place: int) -> list[int]:
+    return [column for line, column in marks if line == place]
+
+
+def _markdown(
+    lines: Sequence[Line], notes: list[str], intervals: bool, marks: Collection[tuple[int, int]]
+) -> str:
     best = _best(lines)
     rows = [
         [
             line.method,
             "yes" if line.pixel_grounding else "no",
-            *_cells(line, best, lambda text: f"**{text}**", intervals),
+            *_cells(
+                line,
+                best,
+                lambda text: f"**{text}**",
+                intervals,
+                _marked_columns(marks, place),
+            ),
             line.source,
         ]
-        for line in lines
+        for place, line in enumerate(lines)
     ]
     alignment = f"ll{'r' * len(COLUMNS)}l"
     return markdown_table(["method", "PixGr.", *COLUMNS, "source"], rows, notes, alignment)
 
 
-def _latex(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
+def _latex(
+    lines: Sequence[Line],
+    notes: list[str],
+    intervals: bool,
+    marks: Collection[tuple[int, int]],
+    format: TableFormat,
+) -> str:
     best = _best(lines)
-    rows = [
-        [
-            latex_text(line.method),
-            r"\checkmark" if line.pixel_grounding else r"$\times$",
-            *_cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals),
-            latex_text(line.source),
-        ]
-        for line in lines
-    ]
+    rows: list[list[str]] = []
+    for place, line in enumerate(lines):
+        if format is TableFormat.BOOKTABS and place and line.source != lines[place - 1].source:
+            rows.append([])  # a rule between what was measured and what was published
+        own = _marked_columns(marks, place)
+        cells = _cells(line, best, lambda text: rf"\textbf{{{text}}}", intervals, own)
+        sign = r"\checkmark" if line.pixel_grounding else r"$\times$"
+        rows.append([latex_text(line.method), sign, *cells, latex_text(line.source)])
     head = ["Method", "PixGr.", *map(latex_text, COLUMNS), "Source"]
-    return latex_table(head, rows, notes, f"lc{'r' * len(COLUMNS)}l")
+    return latex_table(head, rows, notes, f"lc{'r' * len(COLUMNS)}l", format)
 
 
 def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:

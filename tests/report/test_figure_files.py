@@ -1,0 +1,49 @@
+"""Figures are written with embedded fonts and in colours that all readers tell apart."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from pixfoundation.report import cause_figures, emergence_figures, sensitivity_figures
+from pixfoundation.report.figure_files import write_plots
+
+VIENOT = {
+    "protanopia": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, -0.0], [0.00401, -0.00401, 1.0]],
+    "deuteranopia": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, -0.0], [-0.02234, 0.02234, 1.0]],
+}
+"""Linear RGB as dichromats see it (Vienot, Brettel and Mollon 1999)."""
+
+
+def lightness_and_hue(colour, sight):
+    """The CIE L*a*b* of a colour (D65), as sight of a kind has it."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    if sight is not None:
+        linear = np.clip(np.array(VIENOT[sight]) @ linear, 0, 1)
+    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    scaled = np.array(matrix) @ linear / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", [None, *VIENOT])
+def test_series_are_told_apart_by_every_sight(sight):
+    assert sensitivity_figures.COLOURS == emergence_figures.COLOURS
+    seen = [lightness_and_hue(colour, sight) for colour in emergence_figures.COLOURS]
+    gaps = [np.linalg.norm(one - other) for one, other in combinations(seen, 2)]
+    assert min(gaps) > 12, sight
+    pair = [lightness_and_hue(c, sight) for c in (cause_figures.ATTENDED, cause_figures.RANDOM)]
+    assert np.linalg.norm(pair[0] - pair[1]) > 20
+
+
+def test_fonts_are_embedded_as_truetype(tmp_path):
+    plot = Figure()
+    plot.subplots().set_title("A title with words")
+    _, file = write_plots({"figure": plot}, tmp_path)
+    content = file.read_bytes()
+    assert b"/Type3" not in content
+    assert b"/CIDFontType2" in content
+    assert b"/FontFile2" in content
