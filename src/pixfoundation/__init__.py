@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         RunError,
         UnknownNameError,
     )
+    from pixfoundation.exports.supervision import to_detections
     from pixfoundation.exports.table import answers_frame
     from pixfoundation.exports.view import ExportedRun
     from pixfoundation.exports.writing import export
@@ -163,6 +164,7 @@ __all__ = [
     "readings",
     "run_controls",
     "score",
+    "to_detections",
     "write_report",
 ]
 
@@ -201,6 +203,7 @@ _MODULES = {
         "RunError",
         "UnknownNameError",
     ),
+    "exports.supervision": ("to_detections",),
     "exports.table": ("answers_frame",),
     "exports.view": ("ExportedRun",),
     "exports.writing": ("export",),
