@@ -1,5 +1,8 @@
 """The doctor finds each planted fault, says what to do, and finds nothing where there is none."""
 
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false
+
 import copy
 import json
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """Figures are written with embedded fonts and in colours that all readers tell apart."""
 
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false, reportOptionalSubscript=false
+
 from itertools import combinations
 
 import numpy as np

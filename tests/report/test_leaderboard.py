@@ -1,6 +1,7 @@
 """The leaderboard has every line of every run, sorts and filters them, and keeps text as text."""
 
-# pyright: reportOptionalMemberAccess=false
+# pyright: reportOptionalMemberAccess=false, reportOptionalIterable=false
+# pyright: reportArgumentType=false, reportOptionalOperand=false, reportOperatorIssue=false
 
 import re
 from dataclasses import replace

@@ -126,9 +126,12 @@ def _draw(module: Any, answer: ExportedAnswer, detections: Any) -> Any:
     image = load_image(answer.image)
     names: Sequence[str] = detections.data["class_name"]
     scene = module.MaskAnnotator(color_lookup=module.ColorLookup.CLASS).annotate(image, detections)
-    return module.LabelAnnotator(color_lookup=module.ColorLookup.CLASS).annotate(
-        scene, detections, labels=list(names)
+    labels = module.LabelAnnotator(
+        color_lookup=module.ColorLookup.CLASS,
+        text_scale=module.calculate_optimal_text_scale(resolution_wh=image.size),
+        text_padding=3,
     )
+    return labels.annotate(scene, detections, labels=list(names))
 
 
 def _load() -> Any:
