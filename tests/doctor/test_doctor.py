@@ -19,7 +19,7 @@ from pixfoundation.doctor.model import ModelExaminer
 from pixfoundation.doctor.picture import pictures
 from pixfoundation.doctor.precision import compare_precisions, first_token
 from pixfoundation.doctor.segmenter import examine_segmenter
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.loading import load_model
 from pixfoundation.models import models
@@ -286,6 +286,16 @@ def test_missing_packages_and_old_versions_are_named(monkeypatch):
         machine, "version", lambda name: "4.9" if name == "transformers" else version(name)
     )
     assert "transformers 4.9 (needed: <6,>=5.2)" in machine_findings()["versions"].words
+
+
+def test_missing_vectors_end_no_other_check(monkeypatch):
+    def missing():
+        raise PrerequisiteError("Phrase similarity needs the package 'wordllama'.")
+
+    monkeypatch.setattr(machine, "load_vectors", missing)
+    found = machine_findings()
+    assert found["phrase vectors"].status is Status.WRONG
+    assert found["versions"].status is Status.FINE
 
 
 def test_a_gpu_that_torch_cannot_use_is_named(monkeypatch):

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.doctor.findings import Finding, Status
+from pixfoundation.doctor.findings import Finding, Status, check
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.similarity import load_vectors
@@ -48,14 +49,14 @@ def examine_machine(model: str | None) -> Iterator[Finding]:
     Args:
         model: The model that is to run here; None for none.
     """
-    yield _extras()
-    yield _versions()
-    yield _gpu()
+    yield check("extras", _extras)
+    yield check("versions", _versions)
+    yield check("gpu", _gpu)
     weights = _weights(model)
     if weights is not None:
-        yield _room(model or "", weights)
-    yield _cache(weights or 0)
-    yield _vectors()
+        yield check("memory", partial(_room, model or "", weights))
+    yield check("cache", partial(_cache, weights or 0))
+    yield check("phrase vectors", _vectors)
 
 
 def _extras() -> Finding:
