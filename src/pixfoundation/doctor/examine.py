@@ -34,12 +34,12 @@ def diagnose(
         on_finding: Called with each finding as soon as it is made.
     """
     options = dict(model_options or {})
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for finding in _findings(model, segmenter, options, precisions):
-        found.append(finding)
+        findings.append(finding)
         on_finding(finding)
     facts = {**machine_facts(), "model": model, "model options": options, "segmenter": segmenter}
-    return Diagnosis(facts, tuple(found))
+    return Diagnosis(facts, tuple(findings))
 
 
 def _findings(

@@ -147,12 +147,12 @@ class ModelExaminer:
         return _sound(model.answer([self.first.image] * 2, prompts, self._decoding))
 
     def _same_answers(
-        self, name: str, how: str, alone: list[Answer], other: list[Answer]
+        self, name: str, manner: str, alone: list[Answer], other: list[Answer]
     ) -> Finding:
         for one, two in zip(alone, other, strict=True):
             if one.token_ids != two.token_ids:
                 place = _first_difference(one.token_ids, two.token_ids)
-                words = f"An answer differs {how} from token {place + 1} on."
+                words = f"An answer differs {manner} from token {place + 1} on."
                 if self.precision == "float32":
                     return Finding(name, Status.WRONG, words, ISSUE)
                 remedy = (
@@ -163,11 +163,11 @@ class ModelExaminer:
         traces = [(a.trace, b.trace) for a, b in zip(alone, other, strict=True)]
         rows = [(a.rows, b.rows) for a, b in traces if a is not None and b is not None]
         if not rows:
-            return Finding(name, Status.FINE, f"Both answers are the same {how}.")
+            return Finding(name, Status.FINE, f"Both answers are the same {manner}.")
         common = [min(len(a), len(b)) for a, b in rows]
         one = np.concatenate([a[:n].ravel() for (a, _), n in zip(rows, common, strict=True)])
         two = np.concatenate([b[:n].ravel() for (_, b), n in zip(rows, common, strict=True)])
-        return self._compared(name, f"the answers {how}", one, two)
+        return self._compared(name, f"the answers {manner}", one, two)
 
     def _compared(
         self, name: str, what: str, own: NDArray[np.float32], other: NDArray[np.float32]

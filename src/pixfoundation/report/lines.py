@@ -85,9 +85,9 @@ def chance_line(scores: Scores) -> Line | None:
         return None
     s = harmonic_mean(max(a), max(m)) if a and m else None
     values = (*answered, *shown, s)
-    how = f"guess + {chance}" if m else "guess"
+    source = f"guess + {chance}" if m else "guess"
     return Line(
-        f"chance level of {scores.name} ({how})",
+        f"chance level of {scores.name} ({source})",
         False,
         tuple(None if value is None else 100 * value for value in values),
         "this run",
