@@ -53,7 +53,6 @@ def report_command(
     if no_galleries and not leaderboard:
         raise typer.BadParameter("--no-galleries belongs to --leaderboard.")
     records = [RunRecords.of(run) for run in runs]
-    own = {} if title is None else {"title": title}
     if leaderboard:
         from pixfoundation.report.leaderboard import write_leaderboard
 
@@ -63,12 +62,13 @@ def report_command(
             options=options,
             data_root=data_root,
             galleries=not no_galleries,
-            **own,
+            title=title or "PixFoundation leaderboard",
         )
         output().print(f"The leaderboard: {page.resolve()}")
     else:
         folder = out or runs[0] / "report"
-        page = write_report(records, folder, options=options, data_root=data_root, **own)
+        own = title or "PixFoundation report"
+        page = write_report(records, folder, title=own, options=options, data_root=data_root)
         output().print(f"The report: {page.resolve()}")
     names = run_names([each.run for each in records])
     exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))

@@ -67,15 +67,23 @@ def table_command(
         raise typer.BadParameter(
             "--chance and --significance belong to tables of questions, not of expressions alone."
         )
-    own = {"chance": chance, "significance": significance} if not of_expressions else {}
-    render = render_referring_table if of_expressions else render_table
-    text = render(
-        scored,
-        format,
-        published_rows=published_rows,
-        selectors=options.selectors,
-        intervals=intervals,
-        **own,
-    )
+    if of_expressions:
+        text = render_referring_table(
+            scored,
+            format,
+            published_rows=published_rows,
+            selectors=options.selectors,
+            intervals=intervals,
+        )
+    else:
+        text = render_table(
+            scored,
+            format,
+            published_rows=published_rows,
+            selectors=options.selectors,
+            intervals=intervals,
+            chance=chance,
+            significance=significance,
+        )
     print_text(text)
     exit_unless_sound((scores.name, scores.completeness) for scores in told_apart(scored))

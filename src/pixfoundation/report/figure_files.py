@@ -11,8 +11,8 @@ from matplotlib.figure import Figure as Plot
 from pixfoundation.errors import RunError
 
 KINDS = ("png", "pdf")
-FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42}
-"""Fonts are embedded as TrueType: publishers refuse Type 3, and text stays text in editors."""
+TRUETYPE = 42
+"""How fonts are embedded: publishers refuse Type 3, and text stays text in editors."""
 
 
 def write_plots(plots: Mapping[str, Plot], out: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def write_plots(plots: Mapping[str, Plot], out: Path) -> list[Path]:
         for path in paths:
             # No date inside, so that the same run gives the same file.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
-            with rc_context(FONTS):
+            with rc_context({"pdf.fonttype": TRUETYPE}):
                 plots[path.stem].savefig(path, dpi=160, metadata=metadata)
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror}.") from error
