@@ -67,7 +67,7 @@ def test_lines_are_those_of_the_scores(runs, tmp_path):
         assert len(shown) == len(own.lines)
         native = shown["native"]
         assert native["figures"]["A"]["value"] == pytest.approx(100 * own.lead.a.value, abs=0.01)
-        low, high = own.lead.a.interval
+        low, high = own.lead.a.interval or (0.0, 0.0)
         assert native["figures"]["A"]["interval"] == pytest.approx(
             [100 * low, 100 * high], abs=0.01
         )

@@ -158,7 +158,7 @@ def rivals(tmp_path):
     scored = []
     for name, wrong in (("best", 0), ("far", 20), ("near", 1)):
         answers = [
-            AnswerRecord(sample.id, 2, "", "hm" if int(sample.pair) < wrong else sample.answer)
+            AnswerRecord(sample.id, 2, "", "hm" if int(sample.id[:-1]) < wrong else sample.id[-1])
             for sample in samples
         ]
         scored.append(score(write_run(tmp_path / name, samples, answers, model=name)))

@@ -70,7 +70,7 @@ def _sentence(run: RunDirectory) -> str:
     from pixfoundation.wording import counted
 
     config = run.config
-    packages = run.environment.get("packages") or {}
+    packages: dict[str, str] = run.environment.get("packages") or {}
     decoding = config.decoding.to_json()
     temperature, longest = decoding.get("temperature") or 0, decoding.get("max_new_tokens")
     rules = "own rules"
