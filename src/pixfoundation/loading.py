@@ -14,13 +14,11 @@ from pixfoundation.conventions import DEFAULT, AttentionRow, GroundingConvention
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError
-from pixfoundation.forward import Need
 from pixfoundation.grounding import grounders
-from pixfoundation.grounding.base import Grounder, ReadsForwards
+from pixfoundation.grounding.base import Grounder, ReadsForwards, check_forwards
 from pixfoundation.models import detection
 from pixfoundation.models.base import (
     Capability,
-    GivesForwards,
     HasPublishedRowConvention,
     Model,
 )
@@ -163,28 +161,13 @@ def load_grounder(
             f"{model.name!r} does not give."
         )
     if isinstance(grounder, ReadsForwards) and (needs := grounder.forward_needs):
-        _check_forwards(model, _reading_in(options), needs)
+        check_forwards(model, _reading_in(options), needs)
     return grounder
 
 
 def _reading_in(options: Mapping[str, object]) -> str:
     """Return the name of the reading among the options of a grounder."""
     return str(options.get("reading", ""))
-
-
-def _check_forwards(model: Model, reading: str, needs: frozenset[Need]) -> None:
-    """Refuse a reading that a model cannot give; raises DataError."""
-    reason = (
-        model.lacks(needs)
-        if isinstance(model, GivesForwards)
-        else "it offers no pass over prompt and answer"
-    )
-    if reason is not None:
-        requested = ", ".join(sorted(needs))
-        raise DataError(
-            f"The reading {reading or 'attention'!r} with these options needs a pass over prompt "
-            f"and answer ({requested}), which the model {model.name!r} does not give: {reason}."
-        )
 
 
 class PartOptions(TypedDict, total=False):

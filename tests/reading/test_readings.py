@@ -253,7 +253,7 @@ def test_a_choice_of_heads_is_read_from_a_run(tmp_path, seen):
         json.dumps({"choice": {"heads": [[1, 3], [0, 1], [0, 0]]}})
     )
     stored = readings.get("localization-heads")(heads_from=str(tmp_path), top=2)
-    assert stored.settings()["heads"] == [[1, 3], [0, 1]]
+    assert stored.settings()["heads"] == {"1": [3], "0": [1]}
     (maps,) = read_maps([stored], answer.forward, PHRASES)
     expected = maps_of("localization-heads", answer, heads={0: [1], 1: [3]})
     np.testing.assert_allclose(maps.reshape(3, -1), expected, atol=1e-7)

@@ -123,7 +123,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         """
         config = _text_config(model)
         depth = config.num_hidden_layers
-        if "linear_attention" in (getattr(config, "layer_types", None) or ()):
+        if has_linear_attention(model):
             raise AttentionError(
                 f"{type(model).__name__} has layers without attention (linear attention), so a "
                 "mean over its layers would not be the attention of the model. Use another model, "
@@ -384,6 +384,11 @@ def attention_implementation(model: PreTrainedModel) -> str:
 def count_layers(model: PreTrainedModel) -> int:
     """Return the number of decoder layers of a model."""
     return _text_config(model).num_hidden_layers
+
+
+def has_linear_attention(model: PreTrainedModel) -> bool:
+    """Return whether some decoder layers of a model mix tokens without attention."""
+    return "linear_attention" in (getattr(_text_config(model), "layer_types", None) or ())
 
 
 def layer_index(index: int, depth: int) -> int:

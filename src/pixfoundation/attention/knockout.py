@@ -27,6 +27,7 @@ from pixfoundation.attention.capture import (
     attention_implementation,
     change_masks,
     count_layers,
+    has_linear_attention,
     layer_index,
     wrap_attention,
 )
@@ -72,6 +73,11 @@ class AttentionKnockout(AbstractContextManager["AttentionKnockout"]):
             raise AttentionError(
                 f"The attention {base!r} takes no mask that blocks single tokens. Load the model "
                 "with the model option attn=sdpa."
+            )
+        if has_linear_attention(model):
+            raise AttentionError(
+                f"{type(model).__name__} has layers without attention (linear attention), through "
+                "which the text reads the image whatever is blocked. Use another model."
             )
         depth = count_layers(model)
         choices = [None] * len(columns) if layers is None else list(layers)

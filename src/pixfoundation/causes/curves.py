@@ -191,12 +191,15 @@ class CurveMeasurement:
     ends = (AttentionError,)
 
     def describe(self, part: Model) -> ModelFacts:
-        """Return the facts about a model; raise RunError if it does not score answers."""
+        """Return the facts about a model; raise an error if it cannot be measured."""
         if not isinstance(part, ScoresAnswers):
             raise RunError(
                 f"The model {part.name!r} does not say how likely an answer is, which the curves "
-                "need: use an image-text-to-text model of transformers."
+                "need: use an image-text-to-text model of transformers, Cambrian-1, Sa2VA, UniGR "
+                "or UniPixel."
             )
+        if self.options.shape is Shape.MAP:
+            self.maps.check(part)
         return ModelFacts.of(part)
 
     def measure(self, part: Model, item: CurveItem) -> list[dict[str, Any]]:
@@ -244,7 +247,7 @@ def _measure(
     remove = filler(image, fill)
 
     def score(images: Sequence[Image.Image]) -> list[tuple[float, bool]]:
-        scores = model.score_answer(images, target.question, target.scored.token_ids)
+        scores = model.score_answer(images, target.question, target.scored.token_ids, target.rules)
         return [each.of(target.first) for each in scores]
 
     everything = np.ones((image.height, image.width), bool)

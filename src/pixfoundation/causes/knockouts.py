@@ -191,12 +191,14 @@ class KnockoutMeasurement:
     ends = (AttentionError,)
 
     def describe(self, part: Model) -> ModelFacts:
-        """Return the facts about a model; raise RunError if its attention cannot be blocked."""
+        """Return the facts about a model; raise an error if it cannot be measured."""
         if not isinstance(part, KnockoutModel):
             raise RunError(
-                f"The attention of the model {part.name!r} cannot be blocked: use an "
-                "image-text-to-text model of transformers."
+                f"The attention of the model {part.name!r} cannot be blocked, since it offers no "
+                "pass with a mask of its own: use an image-text-to-text model of transformers, "
+                "Cambrian-1, Sa2VA, UniGR or UniPixel."
             )
+        self.maps.check(part)
         return ModelFacts.of(part)
 
     def measure(self, part: KnockoutModel, item: KnockoutItem) -> list[dict[str, Any]]:
@@ -307,7 +309,7 @@ def _measure(
 
     def score(blocks: Sequence[Block | None]) -> list[tuple[float, bool]]:
         ids = target.scored.token_ids
-        scores = model.score_blocked(image, target.question, ids, blocks)
+        scores = model.score_blocked(image, target.question, ids, blocks, target.rules)
         return [each.of(target.first) for each in scores]
 
     def block(each: Cells) -> Block:

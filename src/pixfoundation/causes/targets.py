@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,18 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.attention.row_convention import RowConvention
+from pixfoundation.conventions import ModelConventions
 from pixfoundation.emergence.overlaps import answer_overlaps
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.grounding.attend_and_segment import AttendAndSegment
+from pixfoundation.grounding.base import check_forwards
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.phrases import NounPhrases
+from pixfoundation.reading.base import recorded_reading
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import Segmenter
-from pixfoundation.types import Phrase, Prompt, Protocol, Sample
+from pixfoundation.types import Answer, Phrase, Prompt, Protocol, Sample
 
 GROUNDER = "attend-and-segment"
 
@@ -40,6 +44,7 @@ class Target:
         point: (x, y) that the run took from that map.
         scored: The answer whose probability is measured.
         first: Index of the first token of that answer, behind its thoughts.
+        rules: The rules by which the model was asked.
     """
 
     sample: Sample
@@ -48,6 +53,7 @@ class Target:
     point: tuple[float, float]
     scored: AnswerRecord
     first: int
+    rules: ModelConventions
 
     @property
     def question(self) -> Prompt:
@@ -92,14 +98,9 @@ def find_targets(
         )
     if config.grounding.name != GROUNDER:
         raise RunError(
-            f"{run.run.path} was grounded by {config.grounding.name or 'nothing'}, so that no "
-            f"attention belongs to its phrases. The test needs a run grounded by {GROUNDER}."
-        )
-    if maps := config.grounding.to_json().get("maps"):
-        raise RunError(
-            f"{run.run.path} takes its maps from the reading {maps.get('reading')!r}, but the test "
-            "reads the attention that is captured while generating. It needs a run with the "
-            "reading 'attention' without further options."
+            f"{run.run.path} was grounded by {config.grounding.name or 'nothing'}, so that no map "
+            f"belongs to its phrases. The test needs a run grounded by {GROUNDER}: make one with "
+            f"`pixfoundation run --grounder {GROUNDER}`, if the model gives attention or a pass."
         )
     for number, what in ((protocol, "the phrases"), (answer_protocol, "the scored answers")):
         if number not in config.protocols:
@@ -123,6 +124,7 @@ def find_targets(
             point,
             scored,
             _first_token(scored),
+            config.conventions.model,
         )
     if not targets:
         raise RunError(
@@ -156,7 +158,8 @@ def check_model(run: RunDirectory, model: Identified) -> None:
     for settings in (recorded, current):  # a folder may have moved
         settings["name"] = Path(str(settings["name"])).name
     identity = ("name", "weights", "revision", "commit", "adapter", "quantization", "view",
-                "layers", "heads", "conversation", "pad_square", "template_options")  # fmt: skip
+                "layers", "heads", "conversation", "pad_square", "template_options", "input_mode",
+                "two_in_one", "rotary", "geometry", "legacy_drop_newline")  # fmt: skip
     differing = [
         f"{key} ({recorded.get(key)!r} there, {current.get(key)!r} now)"
         for key in identity
@@ -172,31 +175,44 @@ def check_model(run: RunDirectory, model: Identified) -> None:
 def read_map(
     model: Model, grounder: AttendAndSegment, target: Target, image: Image.Image, decoding: Decoding
 ) -> PhraseMap:
-    """Ask the model again, and return the map of the target's phrase.
+    """Let the model look again, and return the map of the target's phrase.
+
+    Attention that is captured while generating is that of the answer given again; any other reading
+    looks at the pass over the prompt and the run's answer.
 
     Raises:
         DataError: If the model answers something else than the run has, or the phrase has no map
             with a maximum.
     """
-    answer = model.answer([image], [prompt_of(target.sample, target.looked)], decoding)[0]
+    looked, prompt = target.looked, prompt_of(target.sample, target.looked)
+    if needs := grounder.forward_needs:
+        giving = check_forwards(model, grounder.reading.name, needs)
+        rules = decoding.conventions
+        forward = giving.forward(image, prompt, looked.token_ids, rules)
+        answer = Answer(
+            looked.text, looked.token_ids, looked.spans, thoughts=looked.thoughts, forward=forward
+        )
+    else:
+        answer = model.answer([image], [prompt], decoding)[0]
     if answer.error is not None:
         raise DataError(answer.error)
-    if answer.text != target.looked.text or answer.trace is None:
+    if answer.text != looked.text:
         raise DataError(
-            f"The model now answers {answer.text!r} instead of {target.looked.text!r}, so the "
+            f"The model now answers {answer.text!r} instead of {looked.text!r}, so the "
             "phrase's map is not that of the run."
         )
-    for phrase, grid in grounder.phrase_maps(answer.trace, answer):
+    frame, maps = grounder.read(image, answer)
+    for phrase, grid in maps:
         if phrase.span == target.phrase.span:
             if not np.isfinite(grid).all() or np.ptp(grid) == 0:
                 raise DataError(f"The map of {phrase.text!r} has no maximum.")
-            return PhraseMap(grid, answer.trace.frame)
+            return PhraseMap(grid, frame)
     raise DataError(f"The phrase {target.phrase.text!r} has no map.")
 
 
 @dataclass(frozen=True)
 class MapSource:
-    """Where maps of phrases come from: the model is asked again, as the run asked it.
+    """Where maps of phrases come from: the model looks again, as in the run.
 
     Attributes:
         config: The configuration of the run.
@@ -211,6 +227,11 @@ class MapSource:
         """Return where the maps of a run come from; raise RunError if its answers were sampled."""
         return cls(run.config, decoding_of(run))
 
+    def check(self, model: Model) -> None:
+        """Raise a DataError if a model cannot give what the run's reading needs."""
+        if needs := self._grounder.forward_needs:
+            check_forwards(model, self._grounder.reading.name, needs)
+
     def read(self, model: Model, target: Target, image: Image.Image) -> PhraseMap:
         """Return the map of the target's phrase; see `read_map`."""
         return read_map(model, self._grounder, target, image, self.decoding)
@@ -223,6 +244,7 @@ class MapSource:
 def map_reader(config: RunConfig) -> AttendAndSegment:
     """Return the grounder of a run, for its maps alone: it has no segmenter."""
     recorded: dict[str, Any] = config.grounding.to_json()
+    maps: Mapping[str, Any] = recorded.get("maps") or {"reading": "attention"}
     row: dict[str, Any] = dict(recorded["reading"])
     row["heads"] = None if row.get("heads") is None else tuple(row["heads"])
     phrases: dict[str, Any] = {
@@ -233,6 +255,7 @@ def map_reader(config: RunConfig) -> AttendAndSegment:
         NounPhrases(**phrases),
         RowConvention(**row),
         config.conventions.grounding,
+        reading=recorded_reading(maps),
     )
 
 

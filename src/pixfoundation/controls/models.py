@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from pixfoundation.controls.kinds import OF_WEIGHTS, ChangedImages, Control
+from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need
 from pixfoundation.models.base import (
@@ -82,7 +83,13 @@ class ControlledModel:
             return "it offers no pass over prompt and answer"
         return self._model.lacks(needs)
 
-    def forward(self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]) -> Forward:
+    def forward(
+        self,
+        image: Image.Image,
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        conventions: ModelConventions = DEFAULT.model,
+    ) -> Forward:
         """Return the pass over a prompt and an answer, about what the control makes of the image.
 
         Raises:
@@ -90,7 +97,8 @@ class ControlledModel:
         """
         if not isinstance(self._model, GivesForwards):
             raise DataError(f"The model {self.name!r} offers no pass over prompt and answer.")
-        return self._model.forward(self._changed([image], [prompt])[0], prompt, token_ids)
+        changed = self._changed([image], [prompt])[0]
+        return self._model.forward(changed, prompt, token_ids, conventions)
 
     def forget_image(self) -> None:
         """Free what the model computed of the last image."""

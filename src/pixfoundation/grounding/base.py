@@ -7,8 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
+from pixfoundation.errors import DataError
 from pixfoundation.forward import Need
-from pixfoundation.models.base import Capability
+from pixfoundation.models.base import Capability, GivesForwards, Model
 from pixfoundation.registry import Registry
 from pixfoundation.types import Answer, Candidate
 
@@ -59,6 +60,29 @@ GrounderFactory = Callable[..., Grounder]
 def asks_forward(grounder: Grounder | None) -> bool:
     """Return whether a grounder needs answers with their `forward`."""
     return isinstance(grounder, ReadsForwards) and bool(grounder.forward_needs)
+
+
+def check_forwards(model: Model, reading: str, needs: frozenset[Need]) -> GivesForwards:
+    """Return a model as one that gives what a reading needs.
+
+    Args:
+        model: The model.
+        reading: Name of the reading, for messages.
+        needs: What it asks of the pass over prompt and answer.
+
+    Raises:
+        DataError: If the model does not give it; the message says why.
+    """
+    reason = "it offers no pass over prompt and answer"
+    if isinstance(model, GivesForwards):
+        reason = model.lacks(needs)
+        if reason is None:
+            return model
+    requested = ", ".join(sorted(needs))
+    raise DataError(
+        f"The reading {reading or 'attention'!r} with these options needs a pass over prompt "
+        f"and answer ({requested}), which the model {model.name!r} does not give: {reason}."
+    )
 
 
 grounders: Registry[GrounderFactory] = Registry("grounder", group="pixfoundation.grounders")

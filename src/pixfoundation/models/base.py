@@ -193,13 +193,20 @@ class GivesForwards(Protocol):
         """Return in one sentence why the model cannot give what a reading needs; None if it can."""
         ...
 
-    def forward(self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]) -> Forward:
+    def forward(
+        self,
+        image: Image.Image,
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        conventions: ModelConventions = DEFAULT.model,
+    ) -> Forward:
         """Return the pass over a prompt about an image and an answer to it.
 
         Args:
             image: The RGB image.
             prompt: The prompt.
             token_ids: Ids of the answer's tokens, those of thoughts and the stop token included.
+            conventions: The rules by which the model was asked.
         """
         ...
 

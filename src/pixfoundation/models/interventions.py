@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.geometry import GridFrame
 from pixfoundation.types import Prompt
 
@@ -59,7 +60,11 @@ class ScoresAnswers(Protocol):
     """A model that says how likely an answer is."""
 
     def score_answer(
-        self, images: Sequence[Image.Image], prompt: Prompt, token_ids: Sequence[int]
+        self,
+        images: Sequence[Image.Image],
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        conventions: ModelConventions = DEFAULT.model,
     ) -> list[TokenScores]:
         """Return how likely one answer to one prompt is about each of several images.
 
@@ -67,6 +72,7 @@ class ScoresAnswers(Protocol):
             images: RGB images of one size.
             prompt: The prompt.
             token_ids: Ids of the answer's tokens, thoughts and stop token included.
+            conventions: The rules by which the model was asked.
         """
         ...
 
@@ -86,8 +92,16 @@ class BlocksAttention(Protocol):
         prompt: Prompt,
         token_ids: Sequence[int],
         blocks: Sequence[Block | None],
+        conventions: ModelConventions = DEFAULT.model,
     ) -> list[TokenScores]:
         """Return how likely an answer is under each block; None blocks nothing.
+
+        Args:
+            image: The RGB image.
+            prompt: The prompt.
+            token_ids: Ids of the answer's tokens, thoughts and stop token included.
+            blocks: What is blocked in turn.
+            conventions: The rules by which the model was asked.
 
         Raises:
             AttentionError: If the attention of the model cannot be blocked.

@@ -17,6 +17,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need, Observer
 from pixfoundation.geometry import GridFrame
 from pixfoundation.registry import Registry
+from pixfoundation.typed_options import read_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +74,21 @@ ReadingFactory = Callable[..., Reading]
 """`factory(**options) -> Reading`."""
 
 readings: Registry[ReadingFactory] = Registry("reading", group="pixfoundation.readings")
+
+
+def recorded_reading(settings: Mapping[str, Any]) -> Reading:
+    """Return a reading as the record of a run describes it.
+
+    Args:
+        settings: Its name as `reading`, and its `settings()`.
+
+    Raises:
+        DataError: If an option is not one of the reading's.
+        UnknownNameError: If there is no such reading.
+    """
+    options = dict(settings)
+    factory = readings.get(str(options.pop("reading")))
+    return factory(**read_options("The recorded reading", factory, options))
 
 
 def read_maps(

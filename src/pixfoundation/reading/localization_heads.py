@@ -105,8 +105,11 @@ class LocalizationHeads:
 
     def settings(self) -> dict[str, Any]:
         """Return the options and the chosen heads, as JSON data."""
+        heads: dict[str, list[int]] = {}
+        for layer, head in self.pairs or ():
+            heads.setdefault(str(layer), []).append(head)
         return {
-            "heads": None if self.pairs is None else [list(pair) for pair in self.pairs],
+            "heads": heads or None,
             "top": self.top,
             "sigma": self.sigma,
             "first_layer": self.first_layer,

@@ -282,7 +282,8 @@ def _lines(
 ) -> list[ReadingLine]:
     sample, protocol = answer.sample, answer.prompt.protocol
     image = run.load_image(sample.id)
-    forward = model.forward(image, answer.prompt, answer.answer.token_ids)
+    rules = run.config.conventions.model
+    forward = model.forward(image, answer.prompt, answer.answer.token_ids, rules)
     maps, seconds, shared = _timed_maps(chosen, forward, answer.tokens)
     truth = sample.mask.decode()
     covered = coverage(truth, forward.frame)

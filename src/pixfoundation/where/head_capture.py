@@ -99,10 +99,11 @@ def collect_heads(
         raise DataError(f"The model {model.name!r} gives no attention of its heads: {reason}.")
     answers = seen_answers(RunRecords.of(directory), protocol, limit)
     (directory.path / FOLDER).mkdir(exist_ok=True)
+    rules = directory.config.conventions.model
 
     def look(answer: SeenAnswer) -> None:
         image = directory.load_image(answer.sample.id)
-        forward = giving.forward(image, answer.prompt, answer.answer.token_ids)
+        forward = giving.forward(image, answer.prompt, answer.answer.token_ids, rules)
         groups = [*answer.tokens, range(len(forward.token_ids))]
         heads = HeadMaps(forward, groups)
         forward.run([heads])

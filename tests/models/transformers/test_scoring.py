@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from pixfoundation.attention import AttentionError
+from pixfoundation.conventions import DEFAULT
 from pixfoundation.geometry import GridFrame
 from pixfoundation.loading import load_model
 from pixfoundation.models.base import Decoding
@@ -74,7 +75,7 @@ def test_a_block_after_a_shared_prefix_equals_one_in_a_whole_pass(family, monkey
 def test_a_model_that_sees_the_image_twice_is_blocked_in_both_views():
     model = tiny("llava_next")
     single = model._maker.batch([picture()], [PROMPT.text])
-    views = model._scorer._views(single, picture())
+    views = model._scorer(DEFAULT.model)._views(single, picture())
     frame = views[0].frame
     cells = np.zeros((frame.rows, frame.columns), bool)
     cells[0, 0] = True

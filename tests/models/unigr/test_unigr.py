@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import pixfoundation as pf
-from pixfoundation.conventions import PUBLISHED
+from pixfoundation.conventions import DEFAULT, PUBLISHED
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Decoding
 from pixfoundation.models.card import built_in_cards
@@ -19,6 +19,7 @@ from pixfoundation.models.detection import detect_family
 from pixfoundation.models.unigr.prompt import REPLY, TEMPLATES
 from pixfoundation.prompts import build_prompt
 from pixfoundation.types import PROTOCOLS, Ended, Prompt, Sample
+from tests.models.looking_inside import assert_looks_inside
 from tests.models.qwen_pixel.against_plain import Plain, assert_equal_masks, picture
 from tests.models.qwen_pixel.plain import PlainPixelQwen
 from tests.models.qwen_pixel.tiny_checkpoint import UNIGR, write
@@ -280,3 +281,17 @@ def test_a_checkpoint_saved_by_a_later_transformers_gives_the_same(original, tmp
     later: Any = pf.load_model(str(tmp_path), sam2_sizes=UNIGR.sam.given)
     image = picture()
     assert torch.equal(later.forced_states(image, [ASK])[0], model.forced_states(image, [ASK])[0])
+
+
+@pytest.mark.parametrize("protocol", [1, 3])
+@pytest.mark.parametrize("rules", [DEFAULT.model, PUBLISHED.model], ids=["default", "published"])
+def test_it_shows_what_it_does_while_it_generates(model, protocol, rules):
+    prompt = request(protocol, ASK, "the cat")
+    assert_looks_inside(model, picture(), prompt, rules, greedy=False)
+
+
+def test_a_request_for_a_mask_is_answered_freely_where_a_pass_is_wanted(model):
+    asked = Decoding(max_new_tokens=6, forward=True)
+    answer = model.answer([picture()], [request(3, ASK, "the cat")], asked)[0]
+    assert answer.forward.token_ids == answer.token_ids
+    assert answer.text != REPLY

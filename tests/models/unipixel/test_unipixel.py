@@ -14,6 +14,7 @@ from pixfoundation.models.detection import detect_family
 from pixfoundation.models.unipixel.prompt import TEMPLATES
 from pixfoundation.prompts import bare_name
 from pixfoundation.types import Prompt, Protocol
+from tests.models.looking_inside import assert_looks_inside
 from tests.models.qwen_pixel.against_plain import Plain, assert_equal_masks, picture
 from tests.models.qwen_pixel.plain import PlainPixelQwen
 from tests.models.qwen_pixel.tiny_checkpoint import UNIPIXEL, write
@@ -158,3 +159,7 @@ def test_a_tied_output_head_may_be_absent(tmp_path):
     )
     answer = model.answer([image], [request(QUESTION)], GREEDY)[0]
     assert list(answer.token_ids) == plain.generated(PROMPT.format(QUESTION), image, COUNT).ids
+
+
+def test_it_shows_what_it_does_while_it_generates(model):
+    assert_looks_inside(model, picture(), request(QUESTION))

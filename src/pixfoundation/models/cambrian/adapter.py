@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from pixfoundation.attention import to_trace
-from pixfoundation.conventions import AttentionGrid, ImageNewline
+from pixfoundation.attention.capture import count_layers
+from pixfoundation.conventions import DEFAULT, AttentionGrid, ImageNewline, ModelConventions
 from pixfoundation.errors import DataError
+from pixfoundation.forward import Need
+from pixfoundation.geometry import GridFrame
 from pixfoundation.hub import Source, WeightOptions
 from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.cambrian.checkpoint import load as load_core
 from pixfoundation.models.cambrian.network import Cambrian, Generation, ReadImage
+from pixfoundation.models.cambrian.passes import CambrianPass, blocked_scores
 from pixfoundation.models.cambrian.prompt import load_tokenizer, prompt_ids, turn_ends
 from pixfoundation.models.cambrian.unpadding import Margins
 from pixfoundation.models.card import location_of
@@ -28,6 +33,7 @@ from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.placement import Quantization
 from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.trial import QUESTION, check_tokens, step, trial_image, warn_if_infinite
@@ -182,8 +188,61 @@ class CambrianModel:
         answers = []
         for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
             again = any(other is image for other in images[index + 1 :])
-            answers.append(self._answer(image, prompt.text, decoding, again))
+            answer = self._answer(image, prompt.text, decoding, again)
+            answers.append(self._with_forward(image, prompt, answer, decoding))
         return answers
+
+    def lacks(self, needs: frozenset[Need]) -> str | None:
+        """Return nothing: the model can give all that a reading needs; see `GivesForwards`."""
+        return None
+
+    def forward(
+        self,
+        image: Image.Image,
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        conventions: ModelConventions = DEFAULT.model,
+    ) -> CambrianPass:
+        """Return the pass over a prompt and an answer to it; see `GivesForwards`."""
+        return CambrianPass(
+            self.core,
+            lambda question: self._ids(question, conventions),
+            self._encoded(image).features,
+            self._frame(image, conventions),
+            prompt.text,
+            token_ids,
+        )
+
+    @torch.inference_mode()
+    def score_answer(
+        self,
+        images: Sequence[Image.Image],
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        conventions: ModelConventions = DEFAULT.model,
+    ) -> list[TokenScores]:
+        """Return how likely an answer is about each image; see `models.interventions`."""
+        return [self.forward(image, prompt, token_ids, conventions).scores() for image in images]
+
+    @torch.inference_mode()
+    def score_blocked(
+        self,
+        image: Image.Image,
+        prompt: Prompt,
+        token_ids: Sequence[int],
+        blocks: Sequence[Block | None],
+        conventions: ModelConventions = DEFAULT.model,
+    ) -> list[TokenScores]:
+        """Return how likely an answer is under each block; see `models.interventions`."""
+        ids, encoded = self._ids(prompt.text, conventions), self._encoded(image)
+        if encoded.read is None:
+            encoded.read = self.core.read(ids, encoded.features, image.size)
+        return blocked_scores(self.core, ids, encoded.read, token_ids, blocks)
+
+    @property
+    def depth(self) -> int:
+        """Number of decoder layers."""
+        return count_layers(self.core.llm)
 
     def try_out(self) -> None:
         """Answer one question about one image.
@@ -227,7 +286,8 @@ class CambrianModel:
         answers: list[Answer] = []
         for index, (image, prompt, own) in enumerate(zip(images, prompts, written, strict=True)):
             again = any(other is image for other in images[index + 1 :])
-            answers.append(self._read(image, prompt.text, own, decoding, again))
+            answer = self._read(image, prompt.text, own, decoding, again)
+            answers.append(self._with_forward(image, prompt, answer, decoding))
         return answers
 
     def __str__(self) -> str:
@@ -298,20 +358,32 @@ class CambrianModel:
         trace = self._trace(output, image, decoding) if tokens else None
         return forced.answer(tokens[-1] if forced.stopped and tokens else None, trace)
 
+    def _with_forward(
+        self, image: Image.Image, prompt: Prompt, answer: Answer, decoding: Decoding
+    ) -> Answer:
+        if not decoding.forward or not answer.token_ids:
+            return answer
+        forward = self.forward(image, prompt, answer.token_ids, decoding.conventions)
+        return replace(answer, forward=forward)
+
     def _asked(
         self, image: Image.Image, question: str, decoding: Decoding, again: bool
     ) -> tuple[list[int], _EncodedImage]:
         """Return the ids of a prompt, and its image; see `_answer`."""
-        drop = self._options.legacy_drop_newline
-        if drop is None:
-            drop = decoding.conventions.image_newline is ImageNewline.DROPPED
-        ids = prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
+        ids = self._ids(question, decoding.conventions)
         encoded = self._encoded(image)
         shared = self._options.share_prefix and (again or encoded.used)
         if shared and encoded.read is None:
             encoded.read = self.core.read(ids, encoded.features, image.size)
         encoded.used = True
         return ids, encoded
+
+    def _ids(self, question: str, conventions: ModelConventions) -> list[int]:
+        """Return the ids of a question in the conversation."""
+        drop = self._options.legacy_drop_newline
+        if drop is None:
+            drop = conventions.image_newline is ImageNewline.DROPPED
+        return prompt_ids(self._tokenizer, question, legacy_drop_newline=drop)
 
     def _encode(self, image: Image.Image) -> _EncodedImage:
         return _EncodedImage(self.core.encode(np.asarray(image.convert("RGB"))))
@@ -322,12 +394,16 @@ class CambrianModel:
         maps = output.maps()
         if maps is None:
             return None
+        frame = self._frame(image, decoding.conventions)
+        return to_trace(maps.flatten(1), len(output.ids), frame)
+
+    def _frame(self, image: Image.Image, conventions: ModelConventions) -> GridFrame:
+        """Return where the grid of image tokens lies on an image."""
         margins = Margins.of(image.size, self.core.sizes.side)
-        square = decoding.conventions.attention_grid is AttentionGrid.SQUARE
+        square = conventions.attention_grid is AttentionGrid.SQUARE
         if self._options.geometry is not None:
             square = self._options.geometry is Geometry.PUBLISHED
-        frame = margins.published_frame(image.size) if square else margins.frame(image.size)
-        return to_trace(maps.flatten(1), len(output.ids), frame)
+        return margins.published_frame(image.size) if square else margins.frame(image.size)
 
 
 @dataclass(slots=True)

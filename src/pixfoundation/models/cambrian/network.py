@@ -170,15 +170,15 @@ class Cambrian:
         from transformers import DynamicCache
 
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
-        start = self._image_position(ids)
+        start = self.image_position(ids)
         if start is None:
             raise DataError(f"The prompt holds no image; put one {IMAGE_TOKEN} into its ids.")
         ids = ids[: start + 1]
         context = self.aggregate(features, size)
         cache = DynamicCache(config=self.llm.config)
-        with samplers_attached(self.llm.model.layers, self._samplers(), context, start):
+        with samplers_attached(self.llm.model.layers, self.samplers(), context, start):
             self.llm(
-                inputs_embeds=self._embed(ids, start, context),
+                inputs_embeds=self.embed(ids, start, context),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -220,17 +220,17 @@ class Cambrian:
                 another position than the samplers were trained for, or too many tokens.
         """
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
-        start = self._image_position(ids)
+        start = self.image_position(ids)
         context = self._context(ids, start, tower_features, image_size, read)
-        embedded = self._embed(ids, start, context)  # 1, length, width
-        self._check_length(embedded.shape[1])
+        embedded = self.embed(ids, start, context)  # 1, length, width
+        self.check_length(embedded.shape[1])
         cache = None if read is None else copy.deepcopy(read.cache)
         past = 0 if cache is None else cache.get_seq_length()
         capture = None
         with ExitStack() as stack:
             if context is not None and start is not None:
                 if read is None:
-                    samplers = self._samplers()
+                    samplers = self.samplers()
                     stack.enter_context(
                         samplers_attached(self.llm.model.layers, samplers, context, start)
                     )
@@ -286,12 +286,12 @@ class Cambrian:
             DataError: As for `generate`.
         """
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
-        start = self._image_position(ids)
+        start = self.image_position(ids)
         context = self._context(ids, start, tower_features, image_size, read)
         if context is None or start is None:
             raise DataError(f"The prompt holds no image; put one {IMAGE_TOKEN} into its ids.")
-        embedded = self._embed(ids, start, context)
-        self._check_length(embedded.shape[1])
+        embedded = self.embed(ids, start, context)
+        self.check_length(embedded.shape[1])
         table = self.llm.get_input_embeddings()
         answer = torch.as_tensor(answer_ids, dtype=torch.long, device=table.weight.device)
         embedded = torch.cat([embedded, table(answer)[None]], dim=1)
@@ -301,7 +301,7 @@ class Cambrian:
         with ExitStack() as stack:
             if read is None:
                 stack.enter_context(
-                    samplers_attached(self.llm.model.layers, self._samplers(), context, start)
+                    samplers_attached(self.llm.model.layers, self.samplers(), context, start)
                 )
             capture = AttentionCapture(
                 self.llm, columns, past_length=past, prompt_rows=len(answer) + 2
@@ -345,8 +345,12 @@ class Cambrian:
             raise DataError("The prompt holds an image, but its features or size are missing.")
         return self.aggregate(features, size)
 
-    def _image_position(self, ids: Tensor) -> int | None:
-        """Return the position of the image in the ids, after a check against that of training."""
+    def image_position(self, ids: Tensor) -> int | None:
+        """Return the position of the image in the ids, after a check against that of training.
+
+        Raises:
+            DataError: If there are several, or it is not where the samplers expect it.
+        """
         places = (ids == IMAGE_TOKEN).nonzero().flatten().tolist()
         text = ids[ids != IMAGE_TOKEN]
         vocabulary = self.llm.config.vocab_size
@@ -368,7 +372,7 @@ class Cambrian:
             )
         return places[0]
 
-    def _embed(self, ids: Tensor, start: int | None, context: ImageContext | None) -> Tensor:
+    def embed(self, ids: Tensor, start: int | None, context: ImageContext | None) -> Tensor:
         """Return the prompt's embeddings, [1, length, width]."""
         table = self.llm.get_input_embeddings()
         ids = ids.to(table.weight.device)
@@ -377,7 +381,8 @@ class Cambrian:
         image = context.tokens.to(table.weight.device)
         return torch.cat([table(ids[:start]), image, table(ids[start + 1 :])])[None]
 
-    def _check_length(self, length: int) -> None:
+    def check_length(self, length: int) -> None:
+        """Refuse, with a DataError, a sequence that is longer than those of training."""
         limit = self.sizes.max_tokens
         if limit is not None and length > limit:
             raise DataError(
@@ -385,7 +390,7 @@ class Cambrian:
                 f"for {limit} (tokenizer_model_max_length). Shorten the question."
             )
 
-    def _samplers(self) -> dict[int, Sampler]:
+    def samplers(self) -> dict[int, Sampler]:
         """Return the samplers by the index of the decoder layer before them."""
         layers = self.aggregator.vision_sampler_layers
         return {

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pixfoundation.attention.image_tokens import ImageLayout
 from pixfoundation.attention.trace import to_trace
-from pixfoundation.conventions import AnswerText
+from pixfoundation.conventions import AnswerText, ModelConventions
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
@@ -35,6 +35,7 @@ from pixfoundation.models.sa2va.templates import TEMPLATES
 from pixfoundation.models.sa2va.text_side import text_side
 from pixfoundation.models.transformers.adapter import Origin
 from pixfoundation.models.transformers.generation import padded_columns
+from pixfoundation.models.transformers.inspecting import Inside, Inspected
 from pixfoundation.models.transformers.options import (
     AttentionOptions,
     BatchOptions,
@@ -96,7 +97,7 @@ def load(
     return model
 
 
-class Sa2vaModel:
+class Sa2vaModel(Inspected):
     """Sa2VA: text, a mask for each [SEG] in it, and the attention behind it.
 
     Attributes:
@@ -163,7 +164,18 @@ class Sa2vaModel:
                 answers += self._answer_about(own[0], texts, decoding)
             else:
                 answers += self._answer_batch(own, texts, decoding)
-        return answers
+        if not decoding.forward:
+            return answers
+        return [
+            replace(answer, forward=self.forward(image, prompt, answer.token_ids))
+            if answer.token_ids
+            else answer
+            for image, prompt, answer in zip(images, prompts, answers, strict=True)
+        ]
+
+    def inside(self, conventions: ModelConventions) -> Inside:
+        """Return the vision-language model and its prompts."""
+        return Inside(self.network.mllm, self.prompts, self._batching.batch_size)
 
     @torch.inference_mode()
     def try_out(self, location: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
@@ -73,6 +73,10 @@ class InternPrompts:
         columns, rows = tile_grid(*image.size)
         size = (image.height, image.width)
         return tiled_layout(batch.image_at[row], size, (rows, columns), (CELLS, CELLS), self.view)
+
+    def other_views(self) -> list[InternPrompts]:
+        """Return makers of the same prompts whose layouts are those of other views."""
+        return [replace(self, view=view) for view in View if view != self.view]
 
     def _ids(self, question: str, views: int) -> list[int]:
         if IMAGE not in question:

@@ -34,6 +34,7 @@ from pixfoundation.models.common.sam2.masks import (
     to_image_size,
 )
 from pixfoundation.models.sa2va.settings import Kind, Settings
+from pixfoundation.models.transformers.prompting import placed
 
 if TYPE_CHECKING:
     from transformers import Sam2Config
@@ -196,13 +197,7 @@ class Sa2va(nn.Module):
 
     def placed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return inputs of the vision-language model where it is, pixels in its precision."""
-        device, dtype = self.mllm.device, self.mllm.dtype
-        return {
-            key: value.to(device, dtype if value.is_floating_point() else None)
-            if isinstance(value, Tensor)
-            else value
-            for key, value in inputs.items()
-        }
+        return placed(self.mllm, inputs)
 
 
 def _set_inner_norms(tower: Any) -> None:

@@ -92,6 +92,10 @@ class QwenPrompts:
         size = (image.height, image.width)
         return grid_layout(batch.image_at[row], size, (down // merge, across // merge))
 
+    def other_views(self) -> list[QwenPrompts]:
+        """Return nothing: the image is seen once."""
+        return []
+
     def prompt(self, question: str) -> str:
         """Return a question in the conversation, up to where the model answers."""
         text = question.replace(IMAGE, "")

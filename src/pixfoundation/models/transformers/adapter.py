@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
-from pixfoundation.attention.capture import count_layers
 from pixfoundation.attention.image_tokens import LAYOUTS
+from pixfoundation.conventions import ModelConventions
 from pixfoundation.errors import CheckpointError, DataError
-from pixfoundation.forward import Need
 from pixfoundation.hub import (
     Source,
     explained,
@@ -39,10 +37,10 @@ from pixfoundation.models.card import find_checkpoint, known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
-from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.conversation import default_conversation
 from pixfoundation.models.transformers.forced import ForcedForward
 from pixfoundation.models.transformers.generation import AnswerGenerator
+from pixfoundation.models.transformers.inspecting import Inside, Inspected
 from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge
 from pixfoundation.models.transformers.options import (
     AttentionOptions,
@@ -59,9 +57,8 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
-from pixfoundation.models.transformers.randomising import draw_weights, random_weights
+from pixfoundation.models.transformers.randomising import draw_weights
 from pixfoundation.models.transformers.reading import AnswerReader
-from pixfoundation.models.transformers.scoring import AnswerScorer
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import try_out
 from pixfoundation.option_bundles import takes_bundles
@@ -183,7 +180,7 @@ class Origin:
     controls: ControlOptions = field(default_factory=ControlOptions)
 
 
-class TransformersModel:
+class TransformersModel(Inspected):
     """An image-text-to-text model of transformers.
 
     Attributes:
@@ -224,7 +221,6 @@ class TransformersModel:
         model.generation_config = GenerationConfig()
         self._origin = origin or Origin()
         self._batching = batching or BatchOptions()
-        self._scorer = AnswerScorer(model, maker, self._batching.batch_size)
         self._prefix: Prefix | None = None  # of the last image that several questions were about
 
     @property
@@ -257,26 +253,16 @@ class TransformersModel:
                 answers += self._answer_about(own[0], texts, decoding)
             else:
                 answers += self._answer_batch(own, texts, decoding)
-        return self._with_forwards(images, prompts, answers) if decoding.forward else answers
+        return self._with_forwards(images, [p.text for p in prompts], answers, decoding)
 
-    def lacks(self, needs: frozenset[Need]) -> str | None:
-        """Return why the model cannot give what a reading needs; see `GivesForwards`."""
-        if "attention" not in self.capabilities:
-            return (
-                "the layout of image tokens is not known for models of type "
-                f"{self._model.config.model_type!r}"
-            )
-        config = self._model.config.get_text_config()
-        linear = "linear_attention" in (getattr(config, "layer_types", None) or ())
-        if linear and needs & {Need.ROWS, Need.GRADIENT}:
-            return "the model has layers without attention (linear attention)"
-        return None
+    def inside(self, conventions: ModelConventions) -> Inside:
+        """Return model and prompts as they are under the rules of a run."""
+        maker = self._maker_under(conventions)
+        return Inside(self._model, maker, self._batching.batch_size)
 
-    def forward(
-        self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]
-    ) -> ForcedForward:
-        """Return the pass over a prompt and an answer to it; see `GivesForwards`."""
-        return ForcedForward(self._generator, self._maker, image, prompt.text, token_ids)
+    def _maker_under(self, conventions: ModelConventions) -> PromptMaker:
+        """Return what makes the prompts under the rules of a run."""
+        return self._maker
 
     def eager_rows(
         self, image: Image.Image, prompt: Prompt, token_ids: Sequence[int]
@@ -284,24 +270,32 @@ class TransformersModel:
         """Return an answer's attention from whole matrices; see `GivesEagerRows`."""
         forward = self.forward(image, prompt, token_ids)
         frame = forward.frame
-        return forward.eager_rows().reshape(-1, frame.rows, frame.columns).numpy()
+        rows = forward.eager_rows(self._generator.layers, self._generator.heads)
+        return rows.reshape(-1, frame.rows, frame.columns).numpy()
 
     def rebatched(self, batch_size: int, *, share_prefix: bool) -> TransformersModel:
         """Return the model with other batches, of the same weights; see `Rebatches`."""
         other = copy.copy(self)
         other._batching = BatchOptions(share_prefix=share_prefix, batch_size=batch_size)
-        other._scorer = AnswerScorer(self._model, self._maker, batch_size)
         other._prefix = None
         return other
 
     def _with_forwards(
-        self, images: Sequence[Image.Image], prompts: Sequence[Prompt], answers: Sequence[Answer]
+        self,
+        images: Sequence[Image.Image],
+        texts: Sequence[str],
+        answers: Sequence[Answer],
+        decoding: Decoding,
     ) -> list[Answer]:
+        """Add to each answer the pass over what the model read and wrote, if that is wanted."""
+        if not decoding.forward:
+            return list(answers)
+        model, maker = self._model, self._maker_under(decoding.conventions)
         return [
-            replace(answer, forward=self.forward(image, prompt, answer.token_ids))
+            replace(answer, forward=ForcedForward(model, maker, image, text, answer.token_ids))
             if answer.token_ids and answer.error is None
             else answer
-            for image, prompt, answer in zip(images, prompts, answers, strict=True)
+            for image, text, answer in zip(images, texts, answers, strict=True)
         ]
 
     @torch.inference_mode()
@@ -323,51 +317,20 @@ class TransformersModel:
         Returns:
             One answer per prompt, in order; one that cannot be read has an `error`.
         """
-        reader = AnswerReader(self._maker, self._generator, self._batching.batch_size)
+        maker = self._maker_under(decoding.conventions)
+        reader = AnswerReader(maker, self._generator, self._batching.batch_size)
+        asked = [self.text_of(prompt, decoding.conventions) for prompt in prompts]
         answers: list[Answer] = []
         for group in by_image(images, self._batching.batch_size, self._is_shared):
             own = [images[i] for i in group]
-            texts = [prompts[i].text for i in group]
+            texts = [asked[i] for i in group]
             theirs = [written[i] for i in group]
             if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
                 made, self._prefix = reader.about(own[0], texts, theirs, decoding, self._prefix)
                 answers += made
             else:
                 answers += reader.batch(own, texts, theirs, decoding)
-        return self._with_forwards(images, prompts, answers) if decoding.forward else answers
-
-    @torch.inference_mode()
-    def score_answer(
-        self, images: Sequence[Image.Image], prompt: Prompt, token_ids: Sequence[int]
-    ) -> list[TokenScores]:
-        """Return how likely an answer is about each image; see `models.interventions`."""
-        return self._scorer.score(images, prompt.text, token_ids)
-
-    @torch.inference_mode()
-    def score_blocked(
-        self,
-        image: Image.Image,
-        prompt: Prompt,
-        token_ids: Sequence[int],
-        blocks: Sequence[Block | None],
-    ) -> list[TokenScores]:
-        """Return how likely an answer is under each block; see `models.interventions`."""
-        return self._scorer.score_blocked(image, prompt.text, token_ids, blocks)
-
-    @property
-    def depth(self) -> int:
-        """Number of decoder layers."""
-        return count_layers(self._model)
-
-    @contextmanager
-    def randomised(self, layers: int | None, seed: int) -> Generator[None, None, None]:
-        """Replace weights by random ones in a block; see `models.interventions`."""
-        self.forget_image()
-        try:
-            with random_weights(self._model, layers, seed):
-                yield
-        finally:
-            self.forget_image()
+        return self._with_forwards(images, asked, answers, decoding)
 
     def try_out(self) -> None:
         """Answer one question about one image.

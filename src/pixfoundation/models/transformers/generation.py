@@ -27,6 +27,7 @@ from pixfoundation.models.common.given_answers import (
 )
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.spans import decode_with_spans
+from pixfoundation.models.transformers.prompting import placed
 from pixfoundation.models.transformers.thinking import Thinking, ThoughtLimit, opening_of
 from pixfoundation.types import Answer
 
@@ -206,17 +207,7 @@ class AnswerGenerator:
 
     def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Return the inputs where the model is, pixels in its precision."""
-        device, dtype = self.model.device, self.model.dtype
-        return {
-            key: (
-                value.to(device, dtype)
-                if isinstance(value, Tensor) and value.is_floating_point()
-                else value.to(device)
-                if isinstance(value, Tensor)
-                else value
-            )
-            for key, value in inputs.items()
-        }
+        return placed(self.model, inputs)
 
     @property
     def pad_token(self) -> int:

@@ -41,16 +41,8 @@ class Prefix:
         return any(self.cache.is_sliding)
 
     def copied_cache(self, copies: int = 1) -> Any:
-        """Return keys and values to continue from, once for each of some sequences.
-
-        Layers put longer tensors in the place of theirs and never write into them, so that copies
-        of the layers alone leave the prefix as it is.
-        """
-        cache = copy.copy(self.cache)
-        cache.layers = [copy.copy(layer) for layer in self.cache.layers]
-        if copies > 1:
-            cache.batch_repeat_interleave(copies)
-        return cache
+        """Return keys and values to continue from, once for each of some sequences."""
+        return copied_cache(self.cache, copies)
 
     def fits(self, image: Image.Image, batches: Sequence[PromptBatch]) -> bool:
         """Return whether all prompts are about this image and begin with these tokens."""
@@ -58,6 +50,19 @@ class Prefix:
         return image is self.image and all(
             torch.equal(batch.inputs["input_ids"][0, :length], self.ids) for batch in batches
         )
+
+
+def copied_cache(cache: Any, copies: int = 1) -> Any:
+    """Return keys and values to continue from, once for each of some sequences.
+
+    Layers put longer tensors in the place of theirs and never write into them, so that copies of
+    the layers alone leave the cache as it is.
+    """
+    own = copy.copy(cache)
+    own.layers = [copy.copy(layer) for layer in cache.layers]
+    if copies > 1:
+        own.batch_repeat_interleave(copies)
+    return own
 
 
 def prefix_length(batches: Sequence[PromptBatch]) -> int | None:

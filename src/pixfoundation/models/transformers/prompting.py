@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -59,6 +59,22 @@ class PromptBatch:
     def image_inputs(self) -> dict[str, Tensor]:
         """The inputs that belong to the images."""
         return {k: v for k, v in self.inputs.items() if k not in SEQUENCE_INPUTS}
+
+
+class MakesPrompts(Protocol):
+    """Makes the inputs of a model whose language model is a class of transformers."""
+
+    def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
+        """Make the inputs of several prompts, each about the image at the same index."""
+        ...
+
+    def layout(self, batch: PromptBatch, row: int, image: Image.Image) -> ImageLayout:
+        """Return where the image tokens of a prompt lie; columns count the padding."""
+        ...
+
+    def other_views(self) -> Sequence[MakesPrompts]:
+        """Return makers of the same prompts whose layouts are those of other views."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +149,10 @@ class PromptMaker:
             )
         )
 
+    def other_views(self) -> list[PromptMaker]:
+        """Return makers of the same prompts whose layouts are those of other views."""
+        return [replace(self, view=view) for view in View if view != self.view]
+
     def prompt(self, text: str) -> str:
         """Return a question in the model's conversation, up to where the model answers.
 
@@ -172,6 +192,17 @@ class PromptMaker:
             return image
         mean = self.processor.image_processor.image_mean
         return pad_to_square(image, tuple(int(value * 255) for value in mean))
+
+
+def placed(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs where a model is, pixels in its precision."""
+    device, dtype = model.device, model.dtype
+    return {
+        key: value.to(device, dtype if value.is_floating_point() else None)
+        if isinstance(value, Tensor)
+        else value
+        for key, value in inputs.items()
+    }
 
 
 def with_answer(batch: PromptBatch, row: int, answer: Sequence[int]) -> PromptBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.attention.capture import AttentionError
-from pixfoundation.attention.image_tokens import ImageLayout, View
+from pixfoundation.attention.image_tokens import ImageLayout
 from pixfoundation.attention.knockout import AttentionKnockout
 from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.prefix import Prefix, prefix_length, read_prefix
 from pixfoundation.models.transformers.prompting import (
     SEQUENCE_INPUTS,
+    MakesPrompts,
     PromptBatch,
-    PromptMaker,
+    placed,
 )
 
 
@@ -35,7 +36,7 @@ class AnswerScorer:
     """
 
     model: Any
-    maker: PromptMaker
+    maker: MakesPrompts
     batch_size: int
 
     def score(
@@ -85,8 +86,7 @@ class AnswerScorer:
 
     def _views(self, batch: PromptBatch, image: Image.Image) -> list[ImageLayout]:
         """Return the layout that maps are read from, then those of other views of the image."""
-        others = [view for view in View if view != self.maker.view]
-        makers = [self.maker, *(replace(self.maker, view=view) for view in others)]
+        makers = [self.maker, *self.maker.other_views()]
         return [maker.layout(batch, 0, image) for maker in makers]
 
     def _scores(
@@ -118,18 +118,10 @@ class AnswerScorer:
             output = self.model(
                 **inputs, use_cache=prefix is not None, logits_to_keep=len(answer) + 1
             )
-        logits = output.logits[:, -len(answer) - 1 : -1].float()  # (B, T, V)
-        own = answer.to(logits.device).expand(len(logits), -1)[..., None]
-        chosen = torch.log_softmax(logits, dim=-1).gather(-1, own)[..., 0].cpu()
-        best = (logits.argmax(dim=-1, keepdim=True) == own)[..., 0].cpu()
-        return [
-            TokenScores(tuple(values), tuple(flags))
-            for values, flags in zip(chosen.tolist(), best.tolist(), strict=True)
-        ]
+        return token_scores(output.logits[:, -len(answer) - 1 : -1], token_ids)
 
     def _with_answer(self, inputs: dict[str, Tensor], answer: Tensor) -> dict[str, Tensor]:
         """Append the answer's tokens to the prompts, and put everything where the model is."""
-        device, dtype = self.model.device, self.model.dtype
         fills = {"input_ids": answer, "attention_mask": torch.ones_like(answer)}
         fills |= dict.fromkeys(("token_type_ids", "mm_token_type_ids"), torch.zeros_like(answer))
         longer: dict[str, Tensor] = {}
@@ -137,8 +129,25 @@ class AnswerScorer:
             if key in fills:
                 tail = fills[key].to(value.dtype).expand(len(value), -1)
                 value = torch.cat([value, tail], dim=1)
-            longer[key] = value.to(device, dtype if value.is_floating_point() else None)
-        return longer
+            longer[key] = value
+        return placed(self.model, longer)
+
+
+def token_scores(logits: Tensor, token_ids: Sequence[int]) -> list[TokenScores]:
+    """Return how likely an answer is in each sequence of a batch.
+
+    Args:
+        logits: [batch, tokens, vocabulary], at the positions that emit the tokens.
+        token_ids: Ids of the answer's tokens.
+    """
+    wide = logits.float()
+    own = torch.tensor(token_ids, device=wide.device).expand(len(wide), -1)[..., None]
+    chosen = torch.log_softmax(wide, dim=-1).gather(-1, own)[..., 0].cpu()
+    best = (wide.argmax(dim=-1, keepdim=True) == own)[..., 0].cpu()
+    return [
+        TokenScores(tuple(values), tuple(flags))
+        for values, flags in zip(chosen.tolist(), best.tolist(), strict=True)
+    ]
 
 
 def _behind(prefix: Prefix, inputs: dict[str, Tensor], copies: int, model: Any) -> dict[str, Any]:

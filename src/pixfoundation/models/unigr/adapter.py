@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from pixfoundation.conventions import ModelConventions
 from pixfoundation.models.base import Decoding
-from pixfoundation.models.common.qwen_pixel.adapter import PixelQwenModel, is_published
+from pixfoundation.models.common.qwen_pixel.adapter import PixelQwenModel, is_published, is_stored
 from pixfoundation.models.common.qwen_pixel.checkpoint import PixelOptions
 from pixfoundation.models.common.qwen_pixel.loading import load_parts
 from pixfoundation.models.common.qwen_pixel.network import PixelFamily
@@ -134,21 +135,17 @@ class UniGrModel(PixelQwenModel):
     ) -> list[Answer]:
         """Answer each prompt about the image with the same index.
 
-        A prompt of protocol 3 gets the forced reply `Sure, [SEG].` and its mask; if attention is
-        wanted it is answered freely, since the forced words have no attention of the model's own.
+        A prompt of protocol 3 gets the forced reply `Sure, [SEG].` and its mask; if attention or
+        a pass is wanted it is answered freely, since the forced words are not the model's own.
 
         Args:
             images: RGB images; the same object in consecutive places is read once.
             prompts: One prompt per image.
             decoding: How answers are decoded.
         """
-        published = is_published(decoding)
-        two_in_one = bool(self._settings["two_in_one"])
-        asked = [
-            replace(prompt, text=question_of(prompt, published=published, two_in_one=two_in_one))
-            for prompt in prompts
-        ]
-        forced = {i for i, p in enumerate(asked) if p.protocol == 3 and not decoding.attention}
+        asked = [replace(p, text=self.text_of(p, decoding.conventions)) for p in prompts]
+        looks = decoding.attention or decoding.forward
+        forced = {i for i, p in enumerate(asked) if p.protocol == 3 and not looks}
         answers: dict[int, Answer] = {}
         for places in _runs(images) if forced else [range(len(asked))]:
             self._questions = len(places) if forced else 1
@@ -161,6 +158,12 @@ class UniGrModel(PixelQwenModel):
                 for place, state in zip(texts, states, strict=True):
                     answers[place] = self._forced_answer(images[place], state, decoding)
         return [answers[place] for place in range(len(asked))]
+
+    def text_of(self, prompt: Prompt, conventions: ModelConventions) -> str:
+        """Return what the model reads of a prompt."""
+        two_in_one = bool(self._settings["two_in_one"])
+        published = is_stored(conventions)
+        return question_of(prompt, published=published, two_in_one=two_in_one)
 
     @torch.inference_mode()
     def forced_states(self, image: Image.Image, texts: Sequence[str]) -> list[Tensor]:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
-from pixfoundation.conventions import AnswerText
+from pixfoundation.conventions import AnswerText, ModelConventions
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding
@@ -111,7 +111,7 @@ class PixelQwenModel(TransformersModel):
         Returns:
             One answer per prompt. `masks` is an empty tuple where the model asked for none.
         """
-        self._maker = self._makers[is_published(decoding)]
+        self._maker = self._maker_under(decoding.conventions)
         answers = super().answer(images, prompts, decoding)
         return [
             self._masked(image, answer, decoding)
@@ -128,6 +128,9 @@ class PixelQwenModel(TransformersModel):
         sizes = self.network.sam_sizes
         sam = {} if sizes is None else {"sam2_sizes": json.loads(json.dumps(asdict(sizes)))}
         return {**super().fingerprint(), **self._settings, **sam}
+
+    def _maker_under(self, conventions: ModelConventions) -> QwenPromptMaker:
+        return self._makers[is_stored(conventions)]
 
     @torch.inference_mode()
     def try_out(self) -> None:
@@ -198,14 +201,19 @@ class PixelQwenModel(TransformersModel):
         if not published:
             return answer.with_masks(masks=native)
         stored = self._dialogue.stored(self.processor.tokenizer, answer.token_ids)
-        if decoding.attention:  # phrases need the place of each token
+        if decoding.attention or decoding.forward:  # phrases need the place of each token
             return answer.with_masks(masks=native)
         return answer.with_masks(text=stored, spans=(), masks=native)
 
 
 def is_published(decoding: Decoding) -> bool:
     """Return whether a model is asked, and its answer stored, as its published script does it."""
-    return decoding.conventions.answer_text is AnswerText.STORED
+    return is_stored(decoding.conventions)
+
+
+def is_stored(conventions: ModelConventions) -> bool:
+    """Return whether rules ask a model, and store its answers, as its published script does."""
+    return conventions.answer_text is AnswerText.STORED
 
 
 def generation_settings(folder: Path) -> GenerationConfig:
