@@ -7,9 +7,10 @@ import pytest
 from tests.emergence.planted import planted_run
 from typer.testing import CliRunner
 
-from pixfoundation.causes.stability import measure_stability
+from pixfoundation.causes.stability import measure_reading_stability, measure_stability
 from pixfoundation.cli import app
 from pixfoundation.errors import DataError
+from pixfoundation.reading import readings
 
 
 def test_equal_settings_gain_nothing_by_choice_and_a_better_one_is_chosen(tmp_path):
@@ -38,3 +39,51 @@ def test_the_command_and_what_it_refuses(tmp_path):
     assert {each["measure"] for each in json.loads(done.stdout)} >= {"place", "point accuracy"}
     with pytest.raises(DataError, match="at least two settings"):
         measure_stability(runs[:1])
+
+
+def test_readings_compared_in_a_run_are_settings(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=40)
+    rng = np.random.default_rng(3)
+    rates = {"attention": 0.1, "tam": 0.1, "logit-lens": 0.9, "contrast": 0.1}
+    lines = [
+        {
+            "sample": sample, "protocol": 3, "reading": name,
+            "settings": readings.get(name)().settings(), "segmenter": None,
+            "measures": {"pointing": float(rng.random() < rate), "energy": rate, "map_iou": None,
+                         "oracle": None, "similarity": None},
+            "chance": {}, "seconds": 0.0, "shared": 0.0,
+        }
+        for sample in run.samples
+        for name, rate in rates.items()
+    ]  # fmt: skip
+    (run.path / "readings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = {each.measure: each for each in measure_reading_stability(run)}
+    assert set(found) == {"peak in mask", "energy in mask"}  # what nobody measured is left out
+    peak = found["peak in mask"]
+    assert (peak.chosen, peak.chosen_share) == ("logit-lens", 1.0)
+    assert list(peak.settings) == list(rates)
+    assert peak.held_out == pytest.approx(0.9, abs=0.15)
+    assert peak.average == pytest.approx(0.3, abs=0.1)
+    done = CliRunner().invoke(app, ["stability", str(run.path)])
+    assert "peak in mask over readings" in done.output
+    assert "mean of all settings" in done.output
+
+
+def test_equal_readings_gain_nothing_by_choice(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=40)
+    rng = np.random.default_rng(4)
+    lines = [
+        {
+            "sample": sample, "protocol": 3, "reading": "tam",
+            "settings": {"filtered": bool(k % 2), "interference": k < 2}, "segmenter": None,
+            "measures": {"pointing": float(rng.random() < 0.5)},
+            "chance": {}, "seconds": 0.0, "shared": 0.0,
+        }
+        for sample in run.samples
+        for k in range(4)
+    ]  # fmt: skip
+    (run.path / "readings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (peak,) = measure_reading_stability(run)
+    assert len(peak.settings) == 4  # options tell settings of one reading apart
+    assert peak.in_sample > peak.held_out
+    assert abs(peak.held_out - peak.average) < 0.1

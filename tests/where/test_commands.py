@@ -47,7 +47,10 @@ def test_readings_and_heads_of_the_embedded_model(tmp_path):
         "--grounder-option", f"heads_from={run}", "--grounder-option", "top=2",
     )  # fmt: skip
     recorded = json.loads((few / "run.json").read_text())["config"]["grounding"]["maps"]
-    assert recorded["heads"] == heads["choice"]["heads"][:2]
+    pairs = {(int(layer), head) for layer, own in recorded["heads"].items() for head in own}
+    assert pairs == {tuple(pair) for pair in heads["choice"]["heads"][:2]}
+    compared = json.loads(call("stability", run, "--json"))
+    assert "peak in mask" in {each["measure"] for each in compared}
 
 
 def test_a_wrong_option_of_a_reading_is_refused_before_anything_is_loaded(tmp_path):

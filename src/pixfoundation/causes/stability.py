@@ -1,12 +1,13 @@
 """Does a finding hold under other settings, and does the best of them hold on other pairs?
 
-A setting is a run (another segmenter, reading or seed), or a variant inside a run (another wording
-or view). What is chosen among settings is chosen on one half of the pairs and reported on the
-other.
+A setting is a run (another segmenter, reading or seed), a variant inside a run (another wording or
+view), or a reading that `compare-readings` has measured in a run. What is chosen among settings is
+chosen on one half of the pairs and reported on the other.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,30 @@ from numpy.typing import NDArray
 
 from pixfoundation.causes.levels import MEASURES, measure_run
 from pixfoundation.errors import DataError
+from pixfoundation.reading import readings
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol
+from pixfoundation.where.comparing import ReadingLine, stored_lines
 
 Values = NDArray[np.float64]
+READING_MEASURES = {
+    "pointing": "peak in mask",
+    "energy": "energy in mask",
+    "map_iou": "IoU of map",
+    "oracle": "mIoU oracle",
+    "similarity": "mIoU similarity",
+}
+"""What is measured of a reading, as `compare-readings` calls it."""
 SPLITS = 200
 """Number of random splits of the pairs into halves."""
+
+
+class SettingsError(DataError):
+    """There are fewer than two settings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +96,15 @@ def measure_stability(
         One result for each measure that at least two settings have.
 
     Raises:
-        DataError: If there are fewer than two settings, or they share no sample.
+        SettingsError: If there are fewer than two settings.
+        DataError: If they share no sample.
     """
     settings = _settings(runs)
     if len(settings) < 2:
-        raise DataError(
-            "Stability needs at least two settings: several runs, or a run with variants (`run "
-            f"--variants`), but got {len(settings)}."
+        raise SettingsError(
+            "Stability needs at least two settings: several runs, a run with variants (`run "
+            "--variants`), or one with compared readings (`compare-readings`), but got "
+            f"{len(settings)}."
         )
     shared = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
     if not shared:
@@ -103,6 +120,52 @@ def measure_stability(
             names = [name for name, use in zip(tables, usable, strict=True) if use]
             results.append(_stability(measure, names, values[usable], bootstrap, seed))
     return results
+
+
+def measure_reading_stability(
+    run: RunDirectory, *, protocol: Protocol = 3, seed: int = 2024
+) -> list[Stability]:
+    """Measure how stable what was found is over the readings that were compared in a run.
+
+    Args:
+        run: A run; the lines that `compare-readings` wrote into it are the settings.
+        protocol: Protocol of the answers.
+        seed: Seed of the splits and the bootstrap draws.
+
+    Returns:
+        One result for each measure that at least two readings have, on the answers that all
+        readings share; empty if fewer than two readings were compared.
+    """
+    tables: dict[str, dict[str, Mapping[str, float | None]]] = {}
+    for line in stored_lines(run):
+        if line.protocol == protocol and line.sample in run.samples:
+            tables.setdefault(_setting(line), {})[line.sample] = line.measures
+    if len(tables) < 2:
+        return []
+    shared = [id for id in run.samples if all(id in own for own in tables.values())]
+    if not shared:
+        return []
+    bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
+    results: list[Stability] = []
+    for measure, title in READING_MEASURES.items():
+        values = np.array(
+            [[own[id].get(measure) for id in shared] for own in tables.values()], np.float64
+        )
+        usable = np.array([not np.isnan(row).all() for row in values])
+        if usable.sum() >= 2:
+            names = [name for name, use in zip(tables, usable, strict=True) if use]
+            results.append(_stability(title, names, values[usable], bootstrap, seed))
+    return results
+
+
+def _setting(line: ReadingLine) -> str:
+    """Return the name of a reading with its options, where they are not all the default."""
+    options = json.dumps(line.settings, sort_keys=True)
+    default = json.dumps(readings.get(line.reading)().settings(), sort_keys=True)
+    parts = [options] if options != default else []
+    if line.segmenter is not None:
+        parts.append(line.segmenter)
+    return f"{line.reading} ({', '.join(parts)})" if parts else line.reading
 
 
 def _settings(

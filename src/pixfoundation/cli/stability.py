@@ -13,44 +13,66 @@ from pixfoundation.cli.printing import output, print_json
 
 if TYPE_CHECKING:
     from pixfoundation.causes.stability import Stability
-    from pixfoundation.cli.printer import Printer
+    from pixfoundation.types import Protocol
 
 
 def stability_command(
-    runs: list[Path] = typer.Argument(help="Runs over the same samples, or one with variants."),
+    runs: list[Path] = typer.Argument(
+        help="Runs over the same samples, or one with variants or compared readings."
+    ),
     protocol: int = PROTOCOL,
     seed: int = typer.Option(2024, min=0, help="Seed of the splits into halves."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Show how stable attention is over runs (segmenters, readings, seeds) and over variants.
 
-    The best setting is chosen on one half of the pairs and reported on the other.
+    The best setting is chosen on one half of the pairs and reported on the other. The readings that
+    `compare-readings` has measured in a run are settings, too.
 
     Examples:
+      pixfoundation stability runs/first      # after compare-readings runs/first
+
       pixfoundation stability runs/tiny-sam runs/sam-vit-h
 
       pixfoundation stability runs/varied --json
     """
-    from pixfoundation.causes.stability import measure_stability
+    from pixfoundation.causes.stability import (
+        SettingsError,
+        measure_reading_stability,
+        measure_stability,
+    )
     from pixfoundation.runs.store import RunDirectory
 
-    results = measure_stability(
-        [RunDirectory(run) for run in runs],
-        protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
-        seed=seed,
-    )
+    directories = [RunDirectory(run) for run in runs]
+    number: Protocol = protocol  # type: ignore[assignment] - the option's bounds say so
+    over_readings = {
+        run.name: results
+        for run in directories
+        if (results := measure_reading_stability(run, protocol=number, seed=seed))
+    }
+    try:
+        over_runs = measure_stability(directories, protocol=number, seed=seed)
+    except SettingsError:
+        if not over_readings:
+            raise
+        over_runs = []
+    every = [*over_runs, *(each for results in over_readings.values() for each in results)]
     if as_json:
-        print_json([each.to_json() for each in results])
-    else:
+        print_json([each.to_json() for each in every])
+        return
+    for each in over_runs:
+        _print(each, each.measure)
+    for name, results in over_readings.items():
         for each in results:
-            _print(each, output())
+            _print(each, f"{name}: {each.measure} over readings")
 
 
-def _print(stability: Stability, console: Printer) -> None:
+def _print(stability: Stability, title: str) -> None:
     from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.report.page import percent
 
-    table = plain_table(f"{stability.measure}, % [95 % interval]")
+    console = output()
+    table = plain_table(f"{title}, % [95 % interval]")
     table.add_column("setting")
     table.add_column("value", justify="right", no_wrap=True)
     for name, estimate in stability.settings.items():

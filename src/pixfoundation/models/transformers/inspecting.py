@@ -80,9 +80,9 @@ class Inspected:
         conventions: ModelConventions = DEFAULT.model,
     ) -> ForcedForward:
         """Return the pass over a prompt and an answer to it; see `GivesForwards`."""
-        inside = self.inside(conventions)
+        own = self.inside(conventions)
         text = self.text_of(prompt, conventions)
-        return ForcedForward(inside.model, inside.maker, image, text, token_ids)
+        return ForcedForward(own.model, own.maker, image, text, token_ids)
 
     @torch.inference_mode()
     def score_answer(
@@ -125,5 +125,5 @@ class Inspected:
             self.forget_image()
 
     def _scorer(self, conventions: ModelConventions) -> AnswerScorer:
-        inside = self.inside(conventions)
-        return AnswerScorer(inside.model, inside.maker, inside.batch_size)
+        own = self.inside(conventions)
+        return AnswerScorer(own.model, own.maker, own.batch_size)
