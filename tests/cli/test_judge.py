@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pixfoundation.cli import app
-from pixfoundation.errors import DataError, JudgeError, RunError
+from pixfoundation.errors import DataError, JudgeError, PixFoundationError, RunError
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import make_samples
 from tests.judges.server import KEY, judge_server
@@ -88,3 +88,24 @@ def test_mistakes_are_said_before_anything_is_asked(run, tmp_path):
     assert judge(run, tmp_path, "--model", "m", "--tasks", "sing").exit_code == 2
     with pytest.raises(RunError, match="is not a run directory"):
         CliRunner().invoke(app, ["judge", str(tmp_path), "--model", "m"], catch_exceptions=False)
+
+
+def test_workers_are_for_judges_that_they_load(run, tmp_path):
+    said = judge(run, tmp_path, "--judge-model", "m", "--engine", "ray")
+    assert said.exit_code == 2
+    assert "judges that the workers load themselves" in " ".join(said.output.split())
+    local = ("--judge-model", "m", "--judge-backend", "local")
+    said = judge(run, tmp_path, *local, "--engine", "ray", "--budget", "3")
+    assert "--budget bounds requests to an endpoint" in " ".join(said.output.split())
+    said = judge(run, tmp_path, *local, "--workers", "2")
+    assert "belong to --engine ray" in " ".join(said.output.split())
+    assert not (run.path / "verdicts.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["deletion", "curves", "knockout", "controls"])
+def test_the_tests_that_ask_a_model_again_take_the_options_of_an_engine(run, command):
+    said = CliRunner().invoke(app, [command, str(run.path), "--workers", "2"])
+    assert said.exit_code == 2
+    assert "belong to --engine ray" in " ".join(said.output.split())
+    said = CliRunner().invoke(app, [command, str(run.path), "--engine", "spark"])
+    assert isinstance(said.exception, PixFoundationError)
