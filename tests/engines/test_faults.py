@@ -86,13 +86,15 @@ def wait_for_answers(tmp_path: Path, count: int) -> None:
 
 
 def workers_of(nodes) -> list[int]:
-    """Processes of Ray actors on this machine that belong to this file's runs."""
+    """Processes of actors on these nodes; others on this machine may have a Ray of their own."""
     import psutil
 
+    raylets = {info.process.pid for node in nodes for info in node.all_processes["raylet"]}
     return [
         process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if "ray::RayWorker" in " ".join(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if process.info["ppid"] in raylets
+        and "ray::RayWorker" in " ".join(process.info["cmdline"] or [])
     ]
 
 
@@ -109,7 +111,7 @@ def test_workers_a_node_and_the_command_are_killed_at_random_moments(cluster, tm
         command = start(folder, made.address)
         wait_for_answers(folder, draw.randrange(1, 3 * PAIRS))
         if kind == "worker":
-            os.kill(draw.choice(workers_of(nodes)), signal.SIGKILL)
+            os.kill(draw.choice(workers_of([made.head_node, *nodes])), signal.SIGKILL)
         elif kind == "node":
             nodes.pop().kill_all_processes(check_alive=False)
             nodes.append(made.add_node(**NODE))
