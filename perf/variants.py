@@ -1,7 +1,8 @@
 """What asking all variants of one image together saves: a ratio measured in one run.
 
-    python perf/variants.py                   # all 90 questions also one by one
-    python perf/variants.py --separate 18     # every fifth of them one by one
+    python perf/variants.py                                # all 90 questions also one by one
+    python perf/variants.py --separate 9                   # every tenth of them one by one
+    python perf/variants.py --separate 9 --batch-size 30   # more of them per forward pass
 
 30 variants of question and instruction (typos, templates, paraphrases) under protocols 1 and 2, and
 30 of the expression's prompt under protocol 3, about one drawing of PixScenes: together, as `run
@@ -25,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 VARIANTS = 30
 NEW_TOKENS = {1: 24, 2: 2, 3: 24}
 """Answers to protocol 2 are a letter, the others a sentence."""
-AT_ONCE = 10
 
 
 def prompts_of_one_image() -> tuple[Any, list[Any]]:
@@ -69,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--separate", type=int, help="Number of questions asked one by one.")
+    parser.add_argument("--batch-size", type=int, default=16, help="Questions per forward pass.")
     arguments = parser.parse_args()
     import torch
 
@@ -82,7 +83,7 @@ def main() -> None:
         for protocol in NEW_TOKENS
         for prompt in [p for p in prompts if p.protocol == protocol][::every]
     ]
-    together, alone = adapter(True, AT_ONCE), adapter(False, 1)
+    together, alone = adapter(True, arguments.batch_size), adapter(False, 1)
     ratios: list[float] = []
     for _ in range(arguments.rounds):
         seconds, texts = ask(together, image, prompts)
@@ -98,6 +99,8 @@ def main() -> None:
             json.dumps(
                 {
                     "questions together": len(prompts),
+                    "questions per forward pass": arguments.batch_size,
+                    "new tokens by protocol": NEW_TOKENS,
                     "seconds per question together": seconds / len(prompts),
                     "questions one by one": len(some),
                     "seconds per question one by one": single / len(some),

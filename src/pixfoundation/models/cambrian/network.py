@@ -167,7 +167,7 @@ class Cambrian:
         Raises:
             DataError: As for `generate`.
         """
-        from transformers import DynamicCache
+        from pixfoundation.models.common.growing_cache import growing_cache
 
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self.image_position(ids)
@@ -175,7 +175,7 @@ class Cambrian:
             raise DataError(f"The prompt holds no image; put one {IMAGE_TOKEN} into its ids.")
         ids = ids[: start + 1]
         context = self.aggregate(features, size)
-        cache = DynamicCache(config=self.llm.config)
+        cache = growing_cache(self.llm.config)
         with samplers_attached(self.llm.model.layers, self.samplers(), context, start):
             self.llm(
                 inputs_embeds=self.embed(ids, start, context),

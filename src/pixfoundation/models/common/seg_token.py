@@ -121,11 +121,11 @@ def greedy(
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
-    from transformers import DynamicCache
+    from pixfoundation.models.common.growing_cache import growing_cache
 
     trunk, head = llm.model, llm.lm_head
     embed = llm.get_input_embeddings()
-    cache = DynamicCache(config=llm.config)
+    cache = growing_cache(llm.config)
     hidden = trunk(inputs_embeds=embeddings, past_key_values=cache, use_cache=True)[0]
     prompt = hidden[0, list(prompt_positions)]  # (positions, width)
     state = hidden[:, -1:]  # (1, 1, width)

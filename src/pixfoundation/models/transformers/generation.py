@@ -25,6 +25,7 @@ from pixfoundation.models.common.given_answers import (
     force,
     likeliest_stop,
 )
+from pixfoundation.models.common.growing_cache import growing_cache, takes_growing_cache
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.models.transformers.prompting import placed
@@ -83,6 +84,8 @@ class AnswerGenerator:
         if (penalty := config.repetition_penalty) not in (None, 1.0):
             config.repetition_penalty = None
             processors.append(RepetitionPenalty(penalty, inputs.get("attention_mask")))
+        if "past_key_values" not in inputs and takes_growing_cache(self.model, config):
+            inputs["past_key_values"] = growing_cache(self.model.config)
         with ExitStack() as stack:
             capture = None
             if layouts is not None:

@@ -6,7 +6,6 @@ copied for each question. Questions of different length are padded between image
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pixfoundation.models.common.growing_cache import let_grow
 from pixfoundation.models.transformers.prompting import SEQUENCE_INPUTS, PromptBatch, pad_between
 
 
@@ -55,14 +55,9 @@ class Prefix:
 def copied_cache(cache: Any, copies: int = 1) -> Any:
     """Return keys and values to continue from, once for each of some sequences.
 
-    Layers put longer tensors in the place of theirs and never write into them, so that copies of
-    the layers alone leave the cache as it is.
+    What continues from them is written elsewhere, so that the cache stays as it is.
     """
-    own = copy.copy(cache)
-    own.layers = [copy.copy(layer) for layer in cache.layers]
-    if copies > 1:
-        own.batch_repeat_interleave(copies)
-    return own
+    return let_grow(cache, copies)
 
 
 def prefix_length(batches: Sequence[PromptBatch]) -> int | None:
