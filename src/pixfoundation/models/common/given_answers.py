@@ -21,6 +21,8 @@ class TokenRules:
         tokenizer: A tokenizer of transformers.
         stop: Tokens that end an answer.
         shown: Special tokens that belong to the text, such as markers of thoughts.
+        hidden: Tokens that an answer can hold and its text leaves out, such as those that ask for a
+            mask.
         refused: Tokens that no answer can hold, such as image tokens.
         size: Number of tokens that the model has.
     """
@@ -28,6 +30,7 @@ class TokenRules:
     tokenizer: Any
     stop: frozenset[int]
     shown: frozenset[int] = frozenset()
+    hidden: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset()
     size: int = 2**31
 
@@ -99,7 +102,7 @@ def _recorded(written: GivenAnswer, rules: TokenRules, opened: bool) -> ForcedAn
     fed = next((ids[:i] for i, token in enumerate(ids) if token in rules.stop), ids)
     if len(fed) < len(ids) - 1 or not rules.refused.isdisjoint(fed):
         return None
-    text, spans = decode_with_spans(rules.tokenizer, ids, rules.shown)
+    text, spans = decode_with_spans(rules.tokenizer, ids, rules.shown, rules.hidden)
     parts = take_apart(text, opened=opened)
     if parts.text != written.text or parts.thoughts != written.thoughts:
         return None
@@ -128,21 +131,29 @@ def _tokenised(written: GivenAnswer, rules: TokenRules, opened: bool) -> ForcedA
             f"The answer holds the text of the special token {_name(rules, bad[0])}, which no "
             "answer of this model can hold."
         )
-    decoded, spans = decode_with_spans(rules.tokenizer, ids, rules.shown)
+    decoded, spans = decode_with_spans(rules.tokenizer, ids, rules.shown | rules.hidden)
     if decoded.strip() != body.strip():
         raise DataError(
             f"The model's tokenizer cannot write the answer: it makes {_first(decoded, body)} of "
             f"{_first(body, decoded)}."
         )
+    if not rules.hidden.isdisjoint(ids):
+        text, own = decode_with_spans(rules.tokenizer, ids, rules.shown, rules.hidden)
+        stopped = _stops(written, rules)
+        return ForcedAnswer(ids, None, stopped, text, own, "", written.ended)
     shift = _blanks(body) - _blanks(decoded)
     end = len(body)
     spans = tuple((_within(a + shift, end), _within(b + shift, end)) for a, b in spans)
-    stopped = written.ended in (None, Ended.STOP) and bool(rules.stop)
+    stopped = _stops(written, rules)
     if parts.thoughts or is_wrapped(written.text):
         return ForcedAnswer(
             ids, None, stopped, parts.text, parts.place(spans), parts.thoughts, written.ended
         )
     return ForcedAnswer(ids, None, stopped, written.text, spans, "", written.ended)
+
+
+def _stops(written: GivenAnswer, rules: TokenRules) -> bool:
+    return written.ended in (None, Ended.STOP) and bool(rules.stop)
 
 
 def likeliest_stop(logits: Any, stop: Collection[int]) -> int | None:

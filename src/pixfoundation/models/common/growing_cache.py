@@ -1,8 +1,8 @@
 """Keys and values that are written into room kept for them, instead of copied at every token.
 
-A layer of transformers' `DynamicCache` joins old and new keys by a copy of all of them. With an image
-in the prompt and several questions at once, these copies take more time than the layers themselves.
-The layers here hold the same tensors with room behind them, and write new tokens there.
+A layer of transformers' `DynamicCache` joins old and new keys by a copy of all of them. With an
+image in the prompt and several questions at once, these copies take more time than the layers
+themselves. The layers here hold the same tensors with room behind them, and write new tokens there.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ Read the modules in this order:
 
 - `network`: the model as functions of tensors, stage by stage.
 - `generation`: answers with the states at `[SEG]`, and with attention if it is wanted.
+- `reading`: the same for answers that somebody else wrote.
 - `intern_prompts` and `tiles`: how the InternVL variants see image and question.
 - `qwen_prompts` and `qwen_pixels`: how the Qwen-VL variants do.
 - `tokens`, `templates`: text and its marks.

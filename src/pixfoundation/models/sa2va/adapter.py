@@ -14,7 +14,7 @@ from pixfoundation.attention.trace import to_trace
 from pixfoundation.conventions import AnswerText, ModelConventions
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding, describe_model
+from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.card import location_of
 from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.checkpoints import find_folder
@@ -22,6 +22,7 @@ from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import no_sampling
 from pixfoundation.models.common.llama_tokens import Decoded
 from pixfoundation.models.common.qwen_pixel.phrases import words_before
+from pixfoundation.models.common.qwen_pixel.seg_generation import StatedAnswer
 from pixfoundation.models.common.sam2.masks import Sam2Features
 from pixfoundation.models.common.sam2.pixels import squeezed
 from pixfoundation.models.common.seg_phrases import phrase_of_each_seg, phrase_span
@@ -30,6 +31,7 @@ from pixfoundation.models.sa2va.generation import Ending, Reading, Written, gene
 from pixfoundation.models.sa2va.intern_prompts import InternPrompts
 from pixfoundation.models.sa2va.network import Sa2va
 from pixfoundation.models.sa2va.qwen_prompts import QwenPrompts
+from pixfoundation.models.sa2va.reading import Sa2vaReader
 from pixfoundation.models.sa2va.stop_words import without_stop_word
 from pixfoundation.models.sa2va.templates import TEMPLATES
 from pixfoundation.models.sa2va.text_side import text_side
@@ -48,6 +50,7 @@ from pixfoundation.models.transformers.prefix import (
     read_prefix,
 )
 from pixfoundation.models.transformers.prompting import PromptBatch
+from pixfoundation.models.transformers.reading import AnswerReader
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.trial import QUESTION, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
@@ -176,6 +179,52 @@ class Sa2vaModel(Inspected):
     def inside(self, conventions: ModelConventions) -> Inside:
         """Return the vision-language model and its prompts."""
         return Inside(self.network.mllm, self.prompts, self._batching.batch_size)
+
+    @torch.inference_mode()
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the answers of others by one forward each; see `ReadsAnswers`.
+
+        Every `[SEG]` in them gives the mask that it would have given while generating.
+
+        Args:
+            images: RGB images; the same object in consecutive places is read once.
+            prompts: One prompt per image.
+            written: One answer per prompt.
+            decoding: Whether attention is kept, and the rules of the adapter.
+        """
+        tokens = Sa2vaReader(self.network, self.ending, self.prompts.marks.image, self._attention)
+        reader = AnswerReader(self.prompts, tokens, tokens.force, self._batching.batch_size)
+        captured = replace(decoding, attention=True)  # the pass that captures also gives states
+        answers: list[Answer] = []
+        for group in by_image(images, self._batching.batch_size, self._is_shared):
+            own = [images[i] for i in group]
+            texts = [prompts[i].text for i in group]
+            theirs = [written[i] for i in group]
+            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
+                made, self._prefix = reader.about(own[0], texts, theirs, captured, self._prefix)
+                answers += made
+            else:
+                answers += reader.batch(own, texts, theirs, captured)
+        return [
+            self._as_read(image, answer, decoding)
+            for image, answer in zip(images, answers, strict=True)
+        ]
+
+    def _as_read(self, image: Image.Image, answer: Answer, decoding: Decoding) -> Answer:
+        """Return an answer that was read as if it had been generated, with its masks."""
+        if not isinstance(answer, StatedAnswer):
+            return answer
+        ids = answer.token_ids
+        asked = len(answer.states) - ids[:-1].count(self.ending.seg)
+        written = Written(ids, answer.ended is Ended.STOP, answer.states, asked, None)
+        own = self._answer(image, written, None, decoding)
+        return replace(own, trace=answer.trace if decoding.attention else None, ended=answer.ended)
 
     @torch.inference_mode()
     def try_out(self, location: str) -> None:

@@ -35,6 +35,7 @@ from pixfoundation.hub import (
 from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.card import find_checkpoint, known_checkpoints
 from pixfoundation.models.common.batching import by_image, by_length
+from pixfoundation.models.common.given_answers import ForcedAnswer
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
 from pixfoundation.models.transformers.conversation import default_conversation
@@ -317,8 +318,20 @@ class TransformersModel(Inspected):
         Returns:
             One answer per prompt, in order; one that cannot be read has an `error`.
         """
-        maker = self._maker_under(decoding.conventions)
-        reader = AnswerReader(maker, self._generator, self._batching.batch_size)
+        return self._read(images, prompts, written, decoding, self._maker_under(decoding.conventions))
+
+    def _read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+        maker: PromptMaker,
+    ) -> list[Answer]:
+        def force(own: GivenAnswer, text: str) -> ForcedAnswer:
+            return self._generator.force(own, maker.end_of_prompt(text))
+
+        reader = AnswerReader(maker, self._generator, force, self._batching.batch_size)
         asked = [self.text_of(prompt, decoding.conventions) for prompt in prompts]
         answers: list[Answer] = []
         for group in by_image(images, self._batching.batch_size, self._is_shared):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,32 +134,19 @@ class AnswerGenerator:
             answers: The answers, in the order of the rows.
             past: Positions that the inputs continue and do not hold.
         """
-        inputs = self.to_device(inputs)
-        config = self._generation_config(Decoding(max_new_tokens=1))
-        config.return_dict_in_generate = config.output_logits = True
-        config.use_cache = bool(past)
         longest = max(len(answer.fed) for answer in answers)
-        with AttentionCapture(
+        capture = AttentionCapture(
             self.model,
             padded_columns(layouts),
             layers=self.layers,
             heads=self.heads,
             prompt_rows=longest + 2,
             past_length=past,
-        ) as capture:
-            output = self.model.generate(**inputs, generation_config=config)
-        rows = capture.rows()  # (B, longest + 2, n)
-        made: list[Answer] = []
-        for place, (answer, layout) in enumerate(zip(answers, layouts, strict=True)):
-            frame, own = layout.frame, rows[place, longest - len(answer.fed) :]
-            stop = answer.stop
-            if answer.stopped and stop is None:
-                stop = likeliest_stop(output.logits[0][place], self._stop_tokens)
-            bare = answer.answer(stop, None)
-            count = len(bare.token_ids)
-            trace = to_trace(own[:, : frame.rows * frame.columns], count, frame) if count else None
-            made.append(answer.answer(stop, trace))
-        return made
+        )
+        config = self._generation_config(Decoding(max_new_tokens=1))
+        return read_captured(
+            self.model, self.to_device(inputs), config, capture, layouts, answers, self._stop_tokens
+        )
 
     def force(self, written: GivenAnswer, prompt: Tensor) -> ForcedAnswer:
         """Return the tokens of an answer.
@@ -176,6 +163,7 @@ class AnswerGenerator:
             self.tokenizer,
             self._stop_tokens,
             self._markers,
+            self.hidden_tokens,
             frozenset(token for token in images if isinstance(token, int)),
             self.model.get_input_embeddings().weight.shape[0],
         )
@@ -257,6 +245,45 @@ class AnswerGenerator:
         if stop is None:
             stop = self.tokenizer.eos_token_id
         return frozenset([] if stop is None else [stop] if isinstance(stop, int) else stop)
+
+
+def read_captured(
+    model: Any,
+    inputs: Mapping[str, Any],
+    config: GenerationConfig,
+    capture: AttentionCapture,
+    layouts: Sequence[ImageLayout],
+    answers: Sequence[ForcedAnswer],
+    stop_tokens: Collection[int],
+) -> list[Answer]:
+    """Read answers by the first step of `generate`; see `AnswerGenerator.read`.
+
+    Args:
+        model: A generative model of transformers.
+        inputs: Its inputs where it is, one row per question, its answer at its end.
+        config: How it generates; one token, greedily.
+        capture: Captures two rows more than the longest answer has tokens.
+        layouts: Where the image tokens of each row are.
+        answers: The answers, in the order of the rows.
+        stop_tokens: Tokens that end an answer.
+    """
+    config.return_dict_in_generate = config.output_logits = True
+    config.use_cache = inputs.get("past_key_values") is not None
+    with capture:
+        output = model.generate(**inputs, generation_config=config)
+    rows = capture.rows()  # (B, longest + 2, n)
+    longest = max(len(answer.fed) for answer in answers)
+    made: list[Answer] = []
+    for place, (answer, layout) in enumerate(zip(answers, layouts, strict=True)):
+        frame, own = layout.frame, rows[place, longest - len(answer.fed) :]
+        stop = answer.stop
+        if answer.stopped and stop is None:
+            stop = likeliest_stop(output.logits[0][place], stop_tokens)
+        bare = answer.answer(stop, None)
+        count = len(bare.token_ids)
+        trace = to_trace(own[:, : frame.rows * frame.columns], count, frame) if count else None
+        made.append(answer.answer(stop, trace))
+    return made
 
 
 class RepetitionPenalty(LogitsProcessor):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -12,7 +13,6 @@ from pixfoundation.errors import DataError
 from pixfoundation.models.base import Decoding, GivenAnswer
 from pixfoundation.models.common.batching import by_length
 from pixfoundation.models.common.given_answers import ForcedAnswer
-from pixfoundation.models.transformers.generation import AnswerGenerator
 from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
@@ -21,11 +21,50 @@ from pixfoundation.models.transformers.prefix import (
 )
 from pixfoundation.models.transformers.prompting import (
     PromptBatch,
-    PromptMaker,
     joined,
     with_answer,
 )
 from pixfoundation.types import Answer
+
+
+class MakesPrompts(Protocol):
+    """What makes the prompts of a model; see `PromptMaker`."""
+
+    def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
+        """Make the inputs of several prompts, each about the image at the same index."""
+        ...
+
+    def layout(self, batch: PromptBatch, row: int, image: Image.Image) -> ImageLayout:
+        """Return where the image tokens of a prompt lie."""
+        ...
+
+
+class ReadsTokens(Protocol):
+    """What reads the tokens of answers; see `AnswerGenerator`."""
+
+    @property
+    def model(self) -> Any:
+        """The model of transformers."""
+        ...
+
+    @property
+    def pad_token(self) -> int:
+        """Id that fills up shorter rows."""
+        ...
+
+    def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the inputs where the model is."""
+        ...
+
+    def read(
+        self,
+        inputs: dict[str, Any],
+        layouts: Sequence[ImageLayout],
+        answers: Sequence[ForcedAnswer],
+        past: int = 0,
+    ) -> list[Answer]:
+        """Read answers by one forward over prompts and answers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +74,14 @@ class AnswerReader:
     Attributes:
         maker: Makes the prompts.
         generator: Runs the model.
+        force: Finds the tokens of an answer to a question, given as text; raises DataError if they
+            cannot be known.
         batch_size: Sequences a forward, at most.
     """
 
-    maker: PromptMaker
-    generator: AnswerGenerator
+    maker: MakesPrompts
+    generator: ReadsTokens
+    force: Callable[[GivenAnswer, str], ForcedAnswer]
     batch_size: int
 
     def batch(
@@ -127,7 +169,7 @@ class AnswerReader:
                 failed[place] = Answer("", error=own.error)
                 continue
             try:
-                forced.append((place, self.generator.force(own, self.maker.end_of_prompt(text))))
+                forced.append((place, self.force(own, text)))
             except DataError as error:
                 failed[place] = Answer("", error=str(error))
         return forced, failed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from transformers import GenerationConfig
 from pixfoundation.conventions import AnswerText, ModelConventions
 from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
-from pixfoundation.models.base import Capability, Decoding
+from pixfoundation.models.base import Capability, Decoding, GivenAnswer
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.qwen_pixel.network import PixelQwen
 from pixfoundation.models.common.qwen_pixel.phrases import Words, words_before
@@ -116,6 +116,37 @@ class PixelQwenModel(TransformersModel):
         return [
             self._masked(image, answer, decoding)
             for image, answer in zip(images, answers, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def read(
+        self,
+        images: Sequence[Image.Image],
+        prompts: Sequence[Prompt],
+        written: Sequence[GivenAnswer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Read the answers of others by one forward each; see `ReadsAnswers`.
+
+        Every segmentation token in them gives the mask that it would have given while generating.
+
+        Args:
+            images: RGB images; the same object in consecutive places is read once.
+            prompts: One prompt per image.
+            written: One answer per prompt.
+            decoding: Whether attention is kept, and the rules of the adapter.
+        """
+        # The published prompt leaves it to the model to open its turn; texts of answers do not.
+        maker = self._makers[is_published(decoding) and decoding.attention]
+        captures = replace(decoding, attention=True)  # the pass that captures also gives states
+        captured = self._read(images, prompts, written, captures, maker)
+        return [
+            self._masked(
+                image, answer if decoding.attention else replace(answer, trace=None), decoding
+            )
+            if isinstance(answer, StatedAnswer)
+            else answer
+            for image, answer in zip(images, captured, strict=True)
         ]
 
     def forget_image(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pixfoundation.attention.image_tokens import ImageLayout
 from pixfoundation.models.base import Decoding
+from pixfoundation.models.common.given_answers import ForcedAnswer
 from pixfoundation.models.common.qwen_pixel.network import PixelQwen
 from pixfoundation.models.common.qwen_pixel.states import StateRecorder
 from pixfoundation.models.transformers.generation import AnswerGenerator
@@ -69,6 +70,25 @@ class SegGenerator(AnswerGenerator):
             asks = torch.tensor([token == network.seg_token_id for token in answer.token_ids])
             emitting = own[: len(asks)]  # row t emitted token t
             stated.append(StatedAnswer.of(answer, emitting[asks.to(own.device)]))
+        return stated
+
+    def read(
+        self,
+        inputs: dict[str, Any],
+        layouts: Sequence[ImageLayout],
+        answers: Sequence[ForcedAnswer],
+        past: int = 0,
+    ) -> list[Answer]:
+        """Read answers as `AnswerGenerator` does; each is a `StatedAnswer`."""
+        network = self.network
+        with StateRecorder(network.norm, network.family.side, last_only=False) as recorder:
+            made = AnswerGenerator.read(self, inputs, layouts, answers, past)
+        states = recorder.states()  # (batch, read positions, width)
+        stated: list[Answer] = []
+        for own, forced, answer in zip(states, answers, made, strict=True):
+            first = len(own) - len(forced.fed) - 1  # the position that emits the first token
+            at = [first + t for t, i in enumerate(forced.fed) if i == network.seg_token_id]
+            stated.append(StatedAnswer.of(answer, own[at]))
         return stated
 
     @property
