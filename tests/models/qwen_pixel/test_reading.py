@@ -1,12 +1,13 @@
 """Answers that are read give the text, the masks and the attention of generating them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import pixfoundation as pf
-from pixfoundation.models.base import Decoding, GivenAnswer, ReadsAnswers
+from pixfoundation.models.base import Decoding, GivenAnswer
 from pixfoundation.models.common.qwen_pixel.prompting import PADS
 from pixfoundation.types import Ended, Prompt
 from tests.models.qwen_pixel.against_plain import picture
@@ -19,13 +20,13 @@ PICTURES = [picture(90, 60), picture(60, 90), picture(90, 60)]
 
 
 @pytest.fixture(scope="module", params=["unigr", "unipixel"])
-def model(request, tmp_path_factory):
+def model(request, tmp_path_factory) -> Any:
     family = {"unigr": UNIGR, "unipixel": UNIPIXEL}[request.param]
     folder = write(tmp_path_factory.mktemp(request.param), family).folder
     sizes = family.sam.given
     if request.param == "unipixel":
         del sizes["image_size"]
-    model = pf.load_model(str(folder), device="cpu", sam2_sizes=sizes)
+    model: Any = pf.load_model(str(folder), device="cpu", sam2_sizes=sizes)
     marks = [
         *PADS.values(),
         "<|vision_start|>",
@@ -44,7 +45,7 @@ def given(answers):
     return [GivenAnswer(a.text, a.token_ids, a.thoughts, a.ended, a.error) for a in answers]
 
 
-def assert_same(read, generated):
+def assert_same(read: Any, generated: Any):
     for one, other in zip(read, generated, strict=True):
         assert one.error is None
         assert (one.text, one.token_ids, one.spans) == (other.text, other.token_ids, other.spans)
@@ -55,8 +56,7 @@ def assert_same(read, generated):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_masks_and_attention_are_those_of_generating(model, shared):
-    assert isinstance(model, ReadsAnswers)
+def test_masks_and_attention_are_those_of_generating(model: Any, shared):
     images = [PICTURES[0]] * 3 if shared else PICTURES
     generated = model.answer(images, asked(), SEEN)
     assert sum(len(a.masks) for a in generated), "the test needs a mask"
@@ -68,7 +68,7 @@ def test_masks_and_attention_are_those_of_generating(model, shared):
         np.testing.assert_allclose(one.trace.first_row, other.trace.first_row, atol=1e-4)
 
 
-def test_without_attention_the_masks_are_read_nevertheless(model):
+def test_without_attention_the_masks_are_read_nevertheless(model: Any):
     for protocol in (1, 3):  # UniGR answers protocol 3 by a forced reply
         generated = model.answer(PICTURES, asked(protocol), GREEDY)
         read = model.read(PICTURES, asked(protocol), given(generated), GREEDY)
@@ -76,7 +76,7 @@ def test_without_attention_the_masks_are_read_nevertheless(model):
         assert all(answer.trace is None for answer in read)
 
 
-def test_a_text_with_the_mark_gives_a_mask_and_one_without_gives_none(model):
+def test_a_text_with_the_mark_gives_a_mask_and_one_without_gives_none(model: Any):
     mark = model.network.family.seg_token
     written = [
         GivenAnswer(f"The cat {mark}."),

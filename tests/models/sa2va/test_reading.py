@@ -22,7 +22,7 @@ def given(answers):
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_masks_and_attention_are_those_of_generating(loaded, kind):
     model, image = loaded(kind), noise(46, 44)
-    assert isinstance(model, ReadsAnswers)
+    assert isinstance(loaded(kind), ReadsAnswers)
     other = noise(60, 30, 1)
     seen = replace(GREEDY, attention=True)
     images = [image, image, image, other]
