@@ -122,3 +122,14 @@ def test_unknown_data_sets_are_named(tmp_path):
     done = run(tmp_path, "http://127.0.0.1:9", "fetch", "pixmvp")
     assert done.returncode == 1
     assert "Did you mean 'pixmmvp'" in done.stderr
+
+
+def test_treebench_is_fetched_with_its_tables_only(tmp_path):
+    files = {"README.md": b"# hi", "data/test-00000.parquet": b"table", "TreeBench.tsv": b"index"}
+    to = tmp_path / "to"
+    with serve({"HaochenWang/TreeBench": files}) as hub:
+        done = run(tmp_path, hub.url, "fetch", "treebench", "--out", str(to))
+    assert done.returncode == 0, done.stderr
+    assert "2 files downloaded" in done.stderr
+    assert (to / "data" / "test-00000.parquet").read_bytes() == b"table"
+    assert not (to / "README.md").exists()

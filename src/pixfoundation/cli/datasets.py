@@ -80,7 +80,9 @@ def schema_command() -> None:
 
 @datasets_app.command("fetch", cls=Command)
 def fetch_command(
-    dataset: str = typer.Argument(help="Dataset to download: pixmmvp or pixcvbench."),
+    dataset: str = typer.Argument(
+        help="Dataset to download: pixmmvp, pixcvbench or treebench; for others, how to get them."
+    ),
     out: Path | None = typer.Option(
         None,
         help="Folder to download into. Default: data/<name>, or $PIXFOUNDATION_DATA/<name>.",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pixfoundation.datasets.by_hand import FETCHED_BY_HAND
 from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
 from pixfoundation.wording import counted
@@ -98,6 +99,11 @@ def _place_questions(path: str) -> str | None:
     return f"CV-Bench/{name}" if name in ("test.parquet", "test_2d.parquet") else None
 
 
+def _place_treebench(path: str) -> str | None:
+    name = PurePosixPath(path).name
+    return path if name.endswith(".parquet") or name == "TreeBench.tsv" else None
+
+
 def _images_by_hand(root: Path) -> tuple[str, ...]:
     """Return how to get the images of ADE20K and COCO whose folder holds none."""
     return tuple(
@@ -138,6 +144,7 @@ FETCHABLE = {
         _PIXCVBENCH,
         _images_by_hand,
     ),
+    "treebench": Fetchable((Repository("HaochenWang/TreeBench", _place_treebench),), {}),
 }
 
 
@@ -151,7 +158,7 @@ def fetch(
     """Download a dataset; correct files are kept, and an interrupted download is resumed.
 
     Args:
-        name: `pixmmvp` or `pixcvbench`.
+        name: A name of `FETCHABLE`.
         root: The folder, created if it is missing.
         keep_going: Continue when a file differs from the recorded one.
         on_progress: Called with one line for every downloaded file.
@@ -162,9 +169,11 @@ def fetch(
     Raises:
         UnknownNameError: If the hub has no dataset of that name.
         PrerequisiteError: If `huggingface_hub` is not installed, or the hub cannot be reached; the
-            message says how to do it by hand.
+            message says how to do it by hand. Also for a dataset of `FETCHED_BY_HAND`.
         DataError: If a file differs from the recorded one (it is kept) or cannot be written.
     """
+    if name in FETCHED_BY_HAND:
+        raise PrerequisiteError(f"{name} is not downloaded: {FETCHED_BY_HAND[name]}")
     if name not in FETCHABLE:
         raise UnknownNameError("dataset on the hub", name, FETCHABLE)
     fetchable = FETCHABLE[name]

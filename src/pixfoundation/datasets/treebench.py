@@ -42,8 +42,7 @@ def load(root: Path | None = None) -> FileDataset:
         DataError: If there is no table, or it lacks a column.
         PrerequisiteError: If pyarrow is not installed.
     """
-    source = "the hub has it as HaochenWang/TreeBench"
-    root = given_or_fetched(root, NAME, "TreeBench", source)
+    root = given_or_fetched(root, NAME, "TreeBench")
     samples: dict[str, Sample] = {}
     problems: list[Problem] = []
     for table, number, row in _rows(root):

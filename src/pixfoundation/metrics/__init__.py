@@ -11,6 +11,13 @@ from pixfoundation.conventions.referring import (
 )
 from pixfoundation.metrics.boundary import boundary_iou, count_components
 from pixfoundation.metrics.boxes import Box, box_area, box_iou, enclosing_box
+from pixfoundation.metrics.captions import CaptionScores, score_captions
+from pixfoundation.metrics.grounded_captions import (
+    GroundedCaption,
+    mask_ap50,
+    mask_miou,
+    mask_recall,
+)
 from pixfoundation.metrics.referring import (
     THRESHOLDS,
     ReferringOverlaps,
@@ -25,6 +32,8 @@ __all__ = [
     "RULES",
     "THRESHOLDS",
     "Box",
+    "CaptionScores",
+    "GroundedCaption",
     "IgnoredPixels",
     "NothingFound",
     "ReferringConvention",
@@ -40,6 +49,10 @@ __all__ = [
     "count_components",
     "count_regions",
     "enclosing_box",
+    "mask_ap50",
+    "mask_miou",
+    "mask_recall",
     "measure_referring",
+    "score_captions",
     "score_referring",
 ]
