@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
-from pixfoundation.stored import Side, StoredMask, Whole
+from pixfoundation.stored import Coordinate, Side, StoredMask, Whole
 from pixfoundation.typed_json import convert
 from pixfoundation.types import Sample
 from pixfoundation.variants import Variant, VariedSample
@@ -42,6 +42,9 @@ class StoredVariant(Struct, frozen=True, gc=False, omit_defaults=True):
     size: tuple[Side, Side] | None = None
     mask: StoredMask | None = None
     parts: tuple[StoredMask, ...] | None = None
+    ignored: StoredMask | None = None
+    boxes: tuple[tuple[Coordinate, Coordinate, Coordinate, Coordinate], ...] | None = None
+    references: tuple[str, ...] | None = None
     templates: dict[str, str] = {}
     change: dict[str, Any] = {}
     altered: bool = True
@@ -61,7 +64,8 @@ class VariantRecord:
         sample: Id of the sample that it is a variant of.
         variant: The variant.
         line: The line as it is stored.
-        masks: The masks of the line, for checking their run lengths: ground truth and its parts.
+        masks: The masks of the line, for checking their run lengths: ground truth, its parts, and
+            what is ignored.
     """
 
     sample: str
@@ -80,7 +84,11 @@ class VariantRecord:
         TemplateChanges.from_json(line.templates)
         if line.change:
             image_change(line.change)
-        stored = (() if line.mask is None else (line.mask,)) + (line.parts or ())
+        stored = (
+            *(() if line.mask is None else (line.mask,)),
+            *(line.parts or ()),
+            *(() if line.ignored is None else (line.ignored,)),
+        )
         masks = tuple(Mask(mask.size, mask.counts.encode("ascii", "replace")) for mask in stored)
         if line.size is not None and any(mask.size != line.size for mask in masks):
             raise DataError(f"a mask is not of the size {line.size}")
@@ -93,9 +101,11 @@ class VariantRecord:
 
     def field_of_mask(self, index: int) -> str:
         """Return the path of the field of a mask, by its place in `masks`."""
-        if self.line.mask is None:
-            return f"parts[{index}]"
-        return f"parts[{index - 1}]" if index else "mask"
+        has_mask = self.line.mask is not None
+        if has_mask and index == 0:
+            return "mask"
+        part = index - has_mask
+        return f"parts[{part}]" if part < len(self.line.parts or ()) else "ignored"
 
     @property
     def id(self) -> str:
@@ -121,7 +131,14 @@ class VariantRecord:
         if line.mask is not None:
             fields["mask"] = self.masks[0]
         if line.parts is not None:
-            fields["parts"] = self.masks[line.mask is not None :]
+            first = int(line.mask is not None)
+            fields["parts"] = self.masks[first : first + len(line.parts)]
+        if line.ignored is not None:
+            fields["ignored"] = self.masks[-1]
+        if line.boxes is not None:
+            fields["boxes"] = line.boxes
+        if line.references is not None:
+            fields["references"] = line.references
         return VariedSample(
             self.variant,
             replace(base, id=self.id, **fields),
@@ -158,6 +175,12 @@ def variant_line(varied: VariedSample, base: Sample) -> dict[str, Any]:
         data["mask"] = sample.mask.to_json()
     if sample.parts != base.parts:
         data["parts"] = [part.to_json() for part in sample.parts]
+    if sample.ignored != base.ignored and sample.ignored is not None:
+        data["ignored"] = sample.ignored.to_json()
+    if sample.boxes != base.boxes:
+        data["boxes"] = [list(box) for box in sample.boxes]
+    if sample.references != base.references:
+        data["references"] = list(sample.references)
     if templates := varied.templates.to_json():
         data["templates"] = templates
     if varied.change is not None:

@@ -23,6 +23,7 @@ from pixfoundation.variants.base import (
     kinds,
 )
 from pixfoundation.variants.changes import PublishedColours
+from pixfoundation.variants.visual import with_changed_truth
 
 PER_KIND = 10
 SEED = 2024
@@ -270,13 +271,7 @@ def _published_expressions(variant: Variant, samples: Sequence[Sample]) -> list[
 
 def _published_image(variant: Variant, sample: Sample, change: Any) -> VariedSample:
     coloured = PublishedColours(change)
-    mask = coloured.apply_to_mask(sample.mask)
-    varied = replace(
-        sample,
-        mask=mask,
-        size=mask.size,
-        parts=tuple(coloured.apply_to_mask(part) for part in sample.parts),
-    )
+    varied = with_changed_truth(sample, coloured.apply_to_mask(sample.mask), coloured)
     return VariedSample(variant, varied, change=coloured, altered=change is not None)
 
 

@@ -49,14 +49,36 @@ def varied_image(sample: Sample, variant: Variant, change: ImageChange) -> Varie
     mask = change.apply_to_mask(sample.mask)
     if mask.is_empty and not sample.mask.is_empty:
         raise NotApplicable("nothing of its object would be left")
-    parts = tuple(change.apply_to_mask(part) for part in sample.parts)
-    varied = replace(
+    return VariedSample(variant, with_changed_truth(sample, mask, change), change=change)
+
+
+def with_changed_truth(sample: Sample, mask: Mask, change: ImageChange) -> Sample:
+    """Return a sample with the ground truth that goes with a changed image.
+
+    Parts and boxes that leave the image are left out; an empty part, which says that the answer
+    needs no evidence, stays. A box becomes the smallest one around what is left of it, in whole
+    pixels, where the change moves or cuts it.
+
+    Args:
+        sample: The sample as the dataset has it.
+        mask: Its mask on the changed image.
+        change: What changes the image.
+    """
+    parts = [(part, change.apply_to_mask(part)) for part in sample.parts]
+    filled = [(box, Mask.from_box(box, sample.size)) for box in sample.boxes]
+    boxes = [(box, before, change.apply_to_mask(before)) for box, before in filled]
+    return replace(
         sample,
         mask=mask,
         size=mask.size,
-        parts=tuple(part for part in parts if not part.is_empty),
+        parts=tuple(new for old, new in parts if not new.is_empty or old.is_empty),
+        ignored=None if sample.ignored is None else change.apply_to_mask(sample.ignored),
+        boxes=tuple(
+            box if new == before else tuple(float(v) for v in bounding_box(new))
+            for box, before, new in boxes
+            if new == before or not new.is_empty
+        ),
     )
-    return VariedSample(variant, varied, change=change)
 
 
 def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
@@ -155,7 +177,14 @@ class MirrorImage:
 
     def vary(self, sample: Sample, variant: Variant, partners: Partners) -> VariedSample:
         """Mirror the image; see `VariantKind.vary`."""
-        texts = " ".join([sample.question or "", sample.expression or "", *sample.options])
+        texts = " ".join(
+            [
+                sample.question or "",
+                sample.expression or "",
+                *sample.options,
+                *sample.references,
+            ]
+        )
         if match := SIDES.search(texts):
             raise NotApplicable(f"its question speaks of {match[0].lower()!r}")
         return varied_image(sample, variant, Flip())
@@ -220,8 +249,18 @@ class OtherImage:
             mask=other.mask,
             parts=other.parts,
             answer=other.answer,
+            ignored=_ignored_there(sample, other),
+            boxes=other.boxes,
+            references=other.references,
         )
         return VariedSample(variant, varied)
+
+
+def _ignored_there(sample: Sample, other: Sample) -> Mask | None:
+    """Return what is ignored on the other image; an empty mask where nothing is."""
+    if other.ignored is None and sample.ignored is not None:
+        return Mask.empty(other.size)
+    return other.ignored
 
 
 kinds.register("crop", summary="Guided crop: a part of the object stays in the image.")(GuidedCrop)
