@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+import pixfoundation as pf
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.checking import check_data
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.scoring.score import score
+from pixfoundation.variants import VariantPlan
 from tests.datasets.evidence_layouts import (
     block,
     treebench_row,
@@ -18,6 +20,7 @@ from tests.datasets.evidence_layouts import (
     write_vizwiz,
     write_vstar,
 )
+from tests.doubles import BrightModel, DiscSegmenter
 
 
 def load(name, root):
@@ -203,3 +206,25 @@ def test_a_bad_row_of_treebench_is_named(tmp_path, changes, message):
     [error] = check_data("treebench", write_treebench(tmp_path, treebench_row(**changes))).errors
     assert message in error.message
     assert "row 0" in error.entry
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("vstar", write_vstar), ("vistaqa", write_vistaqa)],
+)
+def test_a_run_with_variants_is_scored_and_summarised(tmp_path, name, write):
+    (tmp_path / "data").mkdir()
+    data = load(name, write(tmp_path / "data"))
+    plan = VariantPlan(("typos", "rotate", "other-image"), 2)
+    run = pf.evaluate(
+        BrightModel(), data, DiscSegmenter(), out=tmp_path / "run", variants=plan
+    )  # with a chance level of more masks than the model gives
+    options = pf.ScoreOptions(replicates=20)
+    whole = pf.score(run, options)
+    assert "random" in whole.selectors
+    summary = pf.measure_sensitivity(run, options)
+    assert "it has no partner" in summary.skipped["other-image"]
+    assert pf.score(run, pf.ScoreOptions(prompts="mean", replicates=20)) is not None
+    if name == "vistaqa":
+        with pytest.raises(RunError, match=r"has a referring expression.* `protocol=1`"):
+            pf.analyse(run)

@@ -194,6 +194,12 @@ def analyse(
     records = RunRecords.of(run)
     run = records.run
     overlaps = answer_overlaps(records, protocol, conventions=conventions, thoughts=thoughts)
+    if not overlaps and not any(sample.asks(protocol) for sample in records.samples):
+        what = "a referring expression" if protocol == 3 else "a question"
+        raise RunError(
+            f"No sample of {run.path} has {what}, so protocol {protocol} asked nothing: analyse "
+            f"the answers under another one, `protocol={1 if protocol == 3 else 3}`."
+        )
     if not overlaps:
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "

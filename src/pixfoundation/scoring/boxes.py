@@ -13,6 +13,7 @@ from pixfoundation.runs.records import CandidateRecord
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.selectors.builtin import OF_RANDOM_MASKS
 from pixfoundation.types import Sample, Selection
 
 BOX_SUCCESS = 0.5
@@ -82,6 +83,7 @@ def _box_overlap(
         return selection.mask.iou(sample.mask)
     stated = None
     if record is not None and selection.candidate is not None:
-        candidate = record.candidates[selection.candidate]
+        of_random = selection.selector in OF_RANDOM_MASKS
+        candidate = (record.random if of_random else record.candidates)[selection.candidate]
         stated = candidate.box if candidate.source == "coordinates" else None
     return box_iou(stated or selection.mask.box, truth)

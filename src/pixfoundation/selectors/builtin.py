@@ -22,6 +22,9 @@ from pixfoundation.selectors.base import AnswerCandidates, SelectorSettings, sel
 from pixfoundation.similarity import PUBLISHED_THRESHOLD
 from pixfoundation.types import Candidate, Sample, Selection
 
+OF_RANDOM_MASKS = frozenset({"random", "oracle_random"})
+"""Selectors whose selections count the masks at random points, not the candidates."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Builtin:
