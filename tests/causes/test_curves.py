@@ -2,13 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.doubles import BrightModel
-from tests.planted_attention import planted_model
+from tests.planted_attention import (
+    PlantedDataset,
+    SquareSegmenter,
+    planted_model,
+    planted_samples,
+)
 
 from pixfoundation.causes.curve_analysis import analyse_curves
 from pixfoundation.causes.curves import CurveOptions, collect_curves
@@ -23,12 +29,15 @@ from pixfoundation.causes.regions import (
     scattered,
     shifted,
 )
+from pixfoundation.causes.targets import find_targets
 from pixfoundation.emergence.overlaps import best_points
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.evaluation import evaluate
 from pixfoundation.geometry import GridFrame
 from pixfoundation.loading import load_dataset, load_model, load_segmenter
+from pixfoundation.models.base import Decoding
 from pixfoundation.runs.deleting import box_at, collect_deletions, cover
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 
 FEW = CurveOptions(fills=(Fill.MEAN,), shares=(0.05, 0.1, 0.3), draws=3)
@@ -215,3 +224,18 @@ def test_inpainting_continues_a_ramp():
     region[12:20, 12:20] = True
     found = inpaint(ramp, region)
     assert abs(found - ramp)[region].max() < 12
+
+
+def test_data_without_questions_names_the_protocols_that_it_has(tmp_path):
+    samples = planted_samples(tmp_path / "images", 1, 5, "ball")
+    referring = [replace(s, question=None, options=(), answer=None) for s in samples]
+    run = evaluate(
+        planted_model("ball"),
+        PlantedDataset(referring),
+        SquareSegmenter(),
+        out=tmp_path / "run",
+        protocols=(2, 3),
+        decoding=Decoding(24),
+    )
+    with pytest.raises(RunError, match=r"asked protocol 2.*choose one of 3 instead \(`answer_protocol`"):
+        find_targets(RunRecords.of(run))

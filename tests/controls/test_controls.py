@@ -1,6 +1,7 @@
 """Controls take away what they say, leave the model as it was, and come out at chance."""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from tests.causes.conftest import planted_run
 from tests.doubles import BrightModel, make_samples
-from tests.planted_attention import SquareSegmenter, planted_model
+from tests.planted_attention import SquareSegmenter, planted_model, planted_samples
 from tests.tiny_checkpoints import saved
 
 from pixfoundation.causes.levels import measure_levels
@@ -19,6 +20,7 @@ from pixfoundation.controls.kinds import (
     Control,
     ControlKind,
     cascade_levels,
+    fitting_kinds,
     other_images,
     shuffle_patches,
 )
@@ -152,3 +154,11 @@ def test_what_cannot_be_controlled_is_refused(run, tmp_path):
     shutil.rmtree(bare.path / "controls", ignore_errors=True)
     with pytest.raises(RunError, match="has no controls"):
         measure_levels(bare)
+
+
+def test_without_pairs_the_other_image_is_no_control(tmp_path):
+    samples = planted_samples(tmp_path, 2, 5, "ball")
+    assert fitting_kinds(samples) == tuple(ControlKind)
+    alone = [replace(sample, pair=None) for sample in samples]
+    assert ControlKind.OTHER_IMAGE not in fitting_kinds(alone)
+    assert len(fitting_kinds(alone)) == len(ControlKind) - 1

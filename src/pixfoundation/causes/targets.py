@@ -109,6 +109,13 @@ def find_targets(
                 f"It has protocols {', '.join(map(str, config.protocols))}: choose one of them, or "
                 "run the others too."
             )
+        if not any(sample.asks(number) for sample in run.samples):
+            others = [p for p in config.protocols if any(s.asks(p) for s in run.samples)]
+            raise RunError(
+                f"No sample of {run.run.path} is asked protocol {number}, from which {what} are "
+                f"taken: choose one of {', '.join(map(str, others)) or 'none'} instead "
+                f"(`{'protocol' if what == 'the phrases' else 'answer_protocol'}`)."
+            )
     targets: dict[str, Target] = {}
     for overlap in answer_overlaps(run, protocol):
         scored = run.answers.get((overlap.sample.id, answer_protocol))

@@ -21,7 +21,7 @@ from pixfoundation.cli.options import (
     model_recipe,
     parse_options,
 )
-from pixfoundation.cli.printing import emphasised, output
+from pixfoundation.cli.printing import emphasised, notes, output
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 def controls_command(
     engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory."),
-    kinds: str = typer.Option(
-        "random-weights,cascade,blank,other-image,shuffled-patches",
-        help="The controls, by commas.",
+    kinds: str | None = typer.Option(
+        None,
+        help="The controls, by commas: random-weights, cascade, blank, other-image, "
+        "shuffled-patches. Default: all that the samples allow.",
     ),
     levels: int = typer.Option(3, min=1, help="Number of levels of the cascade."),
     protocols: str | None = typer.Option(
@@ -87,13 +88,18 @@ def controls_command(
     from pixfoundation.cli.options import parse_protocols
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.controls.collect import ControlOptions, run_controls
-    from pixfoundation.controls.kinds import ControlKind
+    from pixfoundation.controls.kinds import ControlKind, fitting_kinds
     from pixfoundation.runs.store import RunDirectory
 
     directory = RunDirectory(run)
     if not show:
+        chosen = fitting_kinds(list(directory.samples.values())[:limit])
+        if kinds is not None:
+            chosen = chosen_values(kinds, ControlKind, "--kinds")
+        elif ControlKind.OTHER_IMAGE not in chosen:
+            notes().print("The control other-image is left out: no two samples form a pair.")
         options = ControlOptions(
-            kinds=chosen_values(kinds, ControlKind, "--kinds"),
+            kinds=chosen,
             levels=levels,
             protocols=None if protocols is None else parse_protocols(protocols),
             limit=limit,

@@ -85,6 +85,15 @@ def other_images(samples: Sequence[Sample]) -> dict[str, Sample]:
     return others
 
 
+def fitting_kinds(samples: Sequence[Sample]) -> tuple[ControlKind, ...]:
+    """Return the controls that exist for some samples: all, without the other image of no pair."""
+    try:
+        other_images(samples)
+    except DataError:
+        return tuple(kind for kind in ControlKind if kind is not ControlKind.OTHER_IMAGE)
+    return tuple(ControlKind)
+
+
 class ChangedImages:
     """Changes the image that a model sees; the segmenter and the scores keep the real one."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ def quantize(
         module: Built inside `empty_weights`.
         kind: How many bits.
         dtype: What 4-bit layers compute in.
-        skip: Parts of names of layers that keep their dtype.
+        skip: Parts of the model that keep their dtype: layers with such a name, or within a module
+            that has one, at any depth.
 
     Raises:
         DataError: If there is no such kind.
@@ -53,7 +55,12 @@ def quantize(
     """
     from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 
-    replace_with_bnb_linear(module, list(skip), quantization_config(kind, dtype))
+    kept = [
+        f"{re.escape(name)}$"  # transformers takes patterns, which match from the beginning on
+        for name, _ in module.named_modules()
+        if any(f".{part}." in f".{name}." for part in skip)
+    ]
+    replace_with_bnb_linear(module, kept, quantization_config(kind, dtype))
 
 
 def quantization_config(kind: Quantization, dtype: torch.dtype) -> Any:
