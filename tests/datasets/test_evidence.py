@@ -1,6 +1,7 @@
 """Datasets that pair answers with evidence: their published layouts, and runs over them."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from pixfoundation.datasets import datasets
 from pixfoundation.datasets.checking import check_data
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.importing import Outputs, import_outputs
+from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.score import score
 from pixfoundation.variants import VariantPlan
 from tests.datasets.evidence_layouts import (
@@ -216,15 +218,16 @@ def test_a_run_with_variants_is_scored_and_summarised(tmp_path, name, write):
     (tmp_path / "data").mkdir()
     data = load(name, write(tmp_path / "data"))
     plan = VariantPlan(("typos", "rotate", "other-image"), 2)
+    segmenter: Any = DiscSegmenter()
     run = pf.evaluate(
-        BrightModel(), data, DiscSegmenter(), out=tmp_path / "run", variants=plan
+        BrightModel(), data, segmenter, out=tmp_path / "run", variants=plan
     )  # with a chance level of more masks than the model gives
     options = pf.ScoreOptions(replicates=20)
     whole = pf.score(run, options)
     assert "random" in whole.selectors
     summary = pf.measure_sensitivity(run, options)
     assert "it has no partner" in summary.skipped["other-image"]
-    assert pf.score(run, pf.ScoreOptions(prompts="mean", replicates=20)) is not None
+    assert pf.score(run, pf.ScoreOptions(prompts=PromptCase.MEAN, replicates=20)) is not None
     if name == "vistaqa":
         with pytest.raises(RunError, match=r"has a referring expression.* `protocol=1`"):
             pf.analyse(run)

@@ -20,7 +20,12 @@ from pixfoundation.variants import (
 from pixfoundation.variants.changes import Compress, Crop, Flip, Hide, Rotate, image_change
 from pixfoundation.variants.typos import misspell
 from pixfoundation.variants.visual import LEAST_AREA, SMALLEST_SIDE
-from pixfoundation.variants.wording import GROUNDING_TEMPLATES, box_wording
+from pixfoundation.variants.wording import (
+    GROUNDING_TEMPLATES,
+    box_wording,
+    check_grounding_template,
+    read_templates,
+)
 
 NONE = Variant("none", 0)
 ALL = tuple(entry.name for entry in kinds)
@@ -167,7 +172,8 @@ def test_a_crop_keeps_enough_of_object_and_image(index):
 
 
 def test_crops_cut_on_all_four_sides():
-    boxes = {v.change.box for v in vary("crop", [make(0)], per_kind=30)}
+    changes = [v.change for v in vary("crop", [make(0)], per_kind=30)]
+    boxes = {change.box for change in changes if isinstance(change, Crop)}
     for side, whole in enumerate((0, 0, 160, 120)):
         assert any(box[side] != whole for box in boxes)
 
@@ -293,3 +299,11 @@ def test_published_templates_keep_their_line_breaks_as_two_characters():
     assert texts(varied, 1).startswith("Ques:Are the butterfly's wings closer to being open or")
     assert "\\n" in texts(varied, 1)
     assert "\n" not in texts(varied, 1)
+
+
+def test_a_template_that_is_not_valid_is_named_by_its_row(tmp_path):
+    file = tmp_path / "templates.csv"
+    file.write_text("Template\nSegment {}.\nSegment the thing.\n")
+    assert read_templates(file) == ["Segment {}.", "Segment the thing."]
+    with pytest.raises(DataError, match=r"templates.csv, row 2: A template of protocol 3 has one"):
+        read_templates(file, check=check_grounding_template)

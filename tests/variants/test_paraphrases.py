@@ -71,7 +71,7 @@ def test_the_forms_of_a_file(tmp_path, data):
     ("data", "message"),
     [
         ({"7": ["x"]}, "not in the dataset, such as '7'"),
-        ([["x"]], "1 entries without ids, but the dataset has 2"),
+        ([["x"]], "1 entry without ids, but the dataset has 2"),
         ([{PUBLISHED_KEY: "x"}, {PUBLISHED_KEY: ["y"]}], "entry '0'"),
         ({"0": [""]}, "entry '0'"),
         (3, "an object or a list"),

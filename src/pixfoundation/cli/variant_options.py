@@ -67,14 +67,18 @@ class VariantOptions:
         from pixfoundation.prompts import QuestionTemplate
         from pixfoundation.variants import Generator, VariantPlan, VariantSettings
         from pixfoundation.variants.paraphrases import read_paraphrases
-        from pixfoundation.variants.wording import read_templates
+        from pixfoundation.variants.wording import check_grounding_template, read_templates
 
+        questions = grounding = None
+        if self.templates is not None:
+            parse = QuestionTemplate.parse
+            questions = tuple(parse(text) for text in read_templates(self.templates, check=parse))
+        if self.grounding is not None:
+            grounding = tuple(read_templates(self.grounding, check=check_grounding_template))
         settings = VariantSettings(
             typos=self._typos(),
-            templates=None
-            if self.templates is None
-            else tuple(QuestionTemplate.parse(text) for text in read_templates(self.templates)),
-            grounding=None if self.grounding is None else tuple(read_templates(self.grounding)),
+            templates=questions,
+            grounding=grounding,
             paraphrases=None
             if self.paraphrases is None
             else read_paraphrases(self.paraphrases, samples),

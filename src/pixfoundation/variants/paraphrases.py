@@ -25,6 +25,7 @@ from pixfoundation.variants.base import (
     kinds,
 )
 from pixfoundation.variants.wording import replaced_in_prompt
+from pixfoundation.wording import counted
 
 PUBLISHED_KEY = "Paraphrased Questions"
 
@@ -134,8 +135,8 @@ def _entries(path: Path, data: Any, ids: Sequence[str]) -> dict[str, tuple[str, 
         }
     if len(rows) != len(ids):
         raise DataError(
-            f"{path} holds {len(rows)} entries without ids, but the dataset has {len(ids)} "
-            "questions. Give each entry the id of its sample."
+            f"{path} holds {counted(len(rows), 'entry', 'entries')} without ids, but the dataset "
+            f"has {len(ids)} questions. Give each entry the id of its sample."
         )
     return {
         id: _texts(path, id, row.get(PUBLISHED_KEY) if _is_map(row) else row)

@@ -7,6 +7,7 @@ The templates are those of the paper's later version: `data/pixmmvp/prompt_templ
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,11 +66,16 @@ def grounding_templates(settings: VariantSettings) -> tuple[str, ...]:
     """
     templates = GROUNDING_TEMPLATES if settings.grounding is None else settings.grounding
     for template in templates:
-        if template.count("{}") != 1:
-            raise DataError(f"A template of protocol 3 has one {{}}, but got {template!r}.")
+        check_grounding_template(template)
     literal = (template.replace("{}", "\0") for template in dict.fromkeys(templates))
     escaped = (text.replace("{", "{{").replace("}", "}}") for text in literal)
     return tuple(text.replace("\0", "{expression}") for text in escaped)
+
+
+def check_grounding_template(template: str) -> None:
+    """Raise DataError if a template of protocol 3 does not have exactly one `{}`."""
+    if template.count("{}") != 1:
+        raise DataError(f"A template of protocol 3 has one {{}}, but got {template!r}.")
 
 
 def box_wording(template: str) -> str:
@@ -79,15 +85,18 @@ def box_wording(template: str) -> str:
     return template
 
 
-def read_templates(path: Path, column: str = "Template") -> list[str]:
+def read_templates(
+    path: Path, column: str = "Template", check: Callable[[str], object] = str
+) -> list[str]:
     r"""Read a CSV file of templates; `\n` and `\t` in them stand for a line break and a tab.
 
     Args:
         path: The file, with one template per row.
         column: The column that holds the templates.
+        check: Raises DataError if a template is not valid.
 
     Raises:
-        DataError: If the file cannot be read or has no such column.
+        DataError: If the file cannot be read or has no such column, or a template is not valid.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -97,7 +106,13 @@ def read_templates(path: Path, column: str = "Template") -> list[str]:
             texts = [row[column] or "" for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    return [text.replace("\\n", "\n").replace("\\t", "\t") for text in texts]
+    templates = [text.replace("\\n", "\n").replace("\\t", "\t") for text in texts]
+    for number, template in enumerate(templates, start=1):
+        try:
+            check(template)
+        except DataError as error:
+            raise DataError(f"{path}, row {number}: {error}") from error
+    return templates
 
 
 def replaced_in_prompt(varied: Sample, original: Sample) -> Sample:

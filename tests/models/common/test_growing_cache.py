@@ -1,6 +1,7 @@
 """The growing cache gives the keys, values and logits of transformers' own, and shares no room."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,8 @@ def logits(llama, cache, ids):
 
 def test_logits_of_many_tokens_are_those_of_the_cache_of_transformers(llama):
     ids = torch.randint(0, 50, (2, 200), generator=torch.Generator().manual_seed(1))
-    plain, grown = DynamicCache(config=llama.config), growing_cache(llama.config)
+    plain: Any = DynamicCache(config=llama.config)
+    grown: Any = growing_cache(llama.config)
     for step in [ids[:, :5], *ids[:, 5:].split(1, dim=1)]:
         torch.testing.assert_close(logits(llama, grown, step), logits(llama, plain, step))
     for own, other in zip(grown.layers, plain.layers, strict=True):
@@ -46,7 +48,7 @@ def test_logits_of_many_tokens_are_those_of_the_cache_of_transformers(llama):
 
 def test_continuing_a_prefix_leaves_it_and_other_continuations_as_they_are(llama):
     ids = torch.arange(20)[None]
-    prefix = DynamicCache(config=llama.config)
+    prefix: Any = DynamicCache(config=llama.config)
     logits(llama, prefix, ids)
     before = prefix.layers[1].keys.clone()
     first, second = let_grow(prefix, 3), let_grow(prefix, 3)
@@ -60,7 +62,8 @@ def test_continuing_a_prefix_leaves_it_and_other_continuations_as_they_are(llama
 
 def test_a_cache_that_was_cropped_repeated_or_copied_goes_on_right(llama):
     ids = torch.arange(20)[None]
-    plain, grown = DynamicCache(config=llama.config), growing_cache(llama.config)
+    plain: Any = DynamicCache(config=llama.config)
+    grown: Any = growing_cache(llama.config)
     for cache in (plain, grown):
         logits(llama, cache, ids)
         cache.crop(-4)
@@ -83,10 +86,11 @@ def test_gradients_flow_through_what_is_kept(llama):
 
 
 def test_layers_with_windows_stay_those_of_transformers():
-    cache = DynamicCache()
+    cache: Any = DynamicCache()
     cache.layers = [DynamicSlidingWindowLayer(sliding_window=4)]
     cache.layers[0].update(torch.ones(1, 2, 3, 4), torch.ones(1, 2, 3, 4))
-    (layer,) = let_grow(cache, 2).layers
+    grown: Any = let_grow(cache, 2)
+    (layer,) = grown.layers
     assert not isinstance(layer, GrowingLayer)
     assert layer.keys.shape[0] == 2
     assert cache.layers[0].keys.shape[0] == 1

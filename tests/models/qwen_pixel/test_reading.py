@@ -9,7 +9,7 @@ import pytest
 import pixfoundation as pf
 from pixfoundation.models.base import Decoding, GivenAnswer
 from pixfoundation.models.common.qwen_pixel.prompting import PADS
-from pixfoundation.types import Ended, Prompt
+from pixfoundation.types import Ended, Prompt, Protocol
 from tests.models.qwen_pixel.against_plain import picture
 from tests.models.qwen_pixel.tiny_checkpoint import UNIGR, UNIPIXEL, write
 
@@ -37,7 +37,7 @@ def model(request, tmp_path_factory) -> Any:
     return model
 
 
-def asked(protocol=1):
+def asked(protocol: Protocol = 1):
     return [Prompt(str(i), protocol, text) for i, text in enumerate(QUESTIONS)]
 
 
@@ -69,7 +69,8 @@ def test_masks_and_attention_are_those_of_generating(model: Any, shared):
 
 
 def test_without_attention_the_masks_are_read_nevertheless(model: Any):
-    for protocol in (1, 3):  # UniGR answers protocol 3 by a forced reply
+    protocols: tuple[Protocol, ...] = (1, 3)
+    for protocol in protocols:  # UniGR answers protocol 3 by a forced reply
         generated = model.answer(PICTURES, asked(protocol), GREEDY)
         read = model.read(PICTURES, asked(protocol), given(generated), GREEDY)
         assert_same(read, generated)

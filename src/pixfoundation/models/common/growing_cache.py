@@ -45,7 +45,7 @@ class GrowingLayer(DynamicLayer):
     def __copy__(self) -> GrowingLayer:
         """Return a layer with the same tokens that writes into room of its own."""
         new = type(self)()
-        new.__dict__.update(self.__dict__, _rooms=[], _held=(None, None))
+        vars(new).update(vars(self), _rooms=[], _held=(None, None))
         return new
 
     def update(
@@ -61,7 +61,7 @@ class GrowingLayer(DynamicLayer):
         # Whoever cropped or repeated the tensors has put others in the place of these.
         own = self.keys is self._held[0] and self.values is self._held[1]
         if not own or end > self._rooms[0].shape[-2]:
-            old = (self.keys, self.values)
+            old: Any = (self.keys, self.values)
             self._rooms = [
                 _with_room(kept, new, length, end)
                 for kept, new in zip(old, (key_states, value_states), strict=True)
@@ -118,7 +118,8 @@ def let_grow(cache: DynamicCache, copies: int = 1) -> DynamicCache:
 
 
 def _let_grow(layer: Any, copies: int) -> Any:
-    if type(layer) is DynamicLayer:
+    kind: Any = type(layer)
+    if kind is DynamicLayer:
         if layer.get_seq_length():
             return GrowingLayer.of(layer.keys, layer.values, copies)
         return GrowingLayer()
