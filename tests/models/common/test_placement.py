@@ -1,7 +1,6 @@
 import pytest
 import torch
 from torch import nn
-from transformers.quantizers.quantizers_utils import should_convert_module
 
 from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.models.common.checkpoints import Checkpoint
@@ -115,19 +114,6 @@ def test_a_missing_bitsandbytes_is_named(monkeypatch):
     monkeypatch.setattr("pixfoundation.models.common.placement.find_spec", lambda name: None)
     with pytest.raises(PrerequisiteError, match=r"pixfoundation\[quantization\]"):
         quantize(stack(), "8bit", torch.float32)
-
-
-def test_parts_that_keep_their_precision_are_named_at_any_depth(monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        "transformers.integrations.bitsandbytes.replace_with_bnb_linear",
-        lambda module, kept, config: seen.update(kept=kept),
-    )
-    monkeypatch.setattr("pixfoundation.models.common.placement.find_spec", lambda name: name)
-    quantize(stack(), "8bit", torch.float32, skip=["down", "head", "ea", "blocks.0"])
-    layers = [name for name, part in stack().named_modules() if isinstance(part, nn.Linear)]
-    kept = {name for name in layers if not should_convert_module(name, seen["kept"])}
-    assert kept == {"head", "blocks.0.up", *(f"blocks.{i}.down" for i in range(4))}
 
 
 @pytest.mark.parametrize(
