@@ -101,9 +101,9 @@ def mask_recall(
         >>> mask_recall([one], [one], lambda a, b: float(a == b))
         1.0
     """
-    found = wanted = 0
+    matched = phrases = 0
     for own, guess in zip(truth, predicted, strict=True):
-        wanted += len(own.phrases)
+        phrases += len(own.phrases)
         ious = _ious(own.masks, guess.masks)
         while ious.size:
             row, column = np.unravel_index(ious.argmax(), ious.shape)
@@ -114,9 +114,9 @@ def mask_recall(
                     break
                 ious[row, column] = -1
                 continue
-            found += 1
+            matched += 1
             ious[row, :], ious[:, column] = -1, -1
-    return found / wanted if wanted else 0.0
+    return matched / phrases if phrases else 0.0
 
 
 def mask_ap50(truth: Sequence[Sequence[Mask]], predicted: Sequence[Sequence[Mask]]) -> float:
