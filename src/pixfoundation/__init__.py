@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pixfoundation.controls.collect import ControlOptions, run_controls
     from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
     from pixfoundation.datasets.base import Dataset
+    from pixfoundation.datasets.grandf import read_grandf, read_grounded_captions
     from pixfoundation.emergence.analysis import Emergence, analyse
     from pixfoundation.errors import (
         CheckpointError,
@@ -161,6 +162,8 @@ __all__ = [
     "measure_levels",
     "measure_sensitivity",
     "rankings",
+    "read_grandf",
+    "read_grounded_captions",
     "readings",
     "run_controls",
     "score",
@@ -193,6 +196,7 @@ _MODULES = {
     "controls.collect": ("ControlOptions", "run_controls"),
     "conventions": ("DEFAULT", "PUBLISHED", "Conventions"),
     "datasets.base": ("Dataset",),
+    "datasets.grandf": ("read_grandf", "read_grounded_captions"),
     "emergence.analysis": ("Emergence", "analyse"),
     "errors": (
         "CheckpointError",
