@@ -318,7 +318,9 @@ class TransformersModel(Inspected):
         Returns:
             One answer per prompt, in order; one that cannot be read has an `error`.
         """
-        return self._read(images, prompts, written, decoding, self._maker_under(decoding.conventions))
+        return self._read(
+            images, prompts, written, decoding, self._maker_under(decoding.conventions)
+        )
 
     def _read(
         self,
