@@ -156,7 +156,7 @@ def test_rows_agree_differ_or_say_why_they_do_not_compare(tmp_path, parts):
     first, second = rows_of(file, "--out", out)
     verdicts = {figure["column"]: figure["verdict"] for figure in first["figures"]}
     assert verdicts == {"A†": "differs", "A": "agrees", "M": "differs"}
-    assert first["verdict"] == "A† differs by -50.0; A agrees; M differs by +1.0"
+    assert first["verdict"] == "A† differs by +50.0; A agrees; M differs by +1.0"
     assert second["selector"] is None
     assert second["values"]["M"] is None
     assert second["verdict"] == "nothing is published to compare with"
