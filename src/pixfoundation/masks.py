@@ -9,7 +9,7 @@ import base64
 import binascii
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -49,6 +49,7 @@ class Mask:
 
     size: tuple[int, int]
     counts: bytes
+    _area: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -196,8 +197,10 @@ class Mask:
 
     @property
     def area(self) -> int:
-        """Number of foreground pixels."""
-        return int(coco.area(_rle(self)))
+        """Number of foreground pixels; counted once."""
+        if self._area is None:
+            object.__setattr__(self, "_area", int(coco.area(_rle(self))))
+        return cast("int", self._area)
 
     @property
     def is_empty(self) -> bool:

@@ -178,7 +178,8 @@ Known: square.
         Raises:
             UnknownNameError: If the name is not registered.
         """
-        self._read_plugins()
+        if name not in self._entries:  # a plug-in cannot replace a built-in
+            self._read_plugins()
         if name not in self._entries:
             raise UnknownNameError(self.kind, name, self._entries)
         return self._entries[name]

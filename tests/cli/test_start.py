@@ -73,4 +73,9 @@ def test_a_score_needs_no_model_and_no_figure(run, tmp_path):
 
 
 def test_a_report_needs_no_model_and_no_parser(run, tmp_path):
-    assert not imported(tmp_path, "report", run, "--out", tmp_path) & (HEAVY - {"matplotlib"})
+    modules = imported(tmp_path, "report", run, "--out", tmp_path)
+    assert not modules & (HEAVY - {"matplotlib"} | {"pydantic"})
+
+
+def test_a_list_of_runs_needs_no_coercion_by_pydantic(run, tmp_path):
+    assert "pydantic" not in imported(tmp_path, "compare", run, run)

@@ -60,7 +60,7 @@ def test_the_gallery_holds_answers_masks_and_verdicts(tmp_path):
     sample, block = data_of(page)["samples"][1], block_of(page, 1)
     answer, drawn = sample["runs"][0]["3"], block["runs"][0]["3"]
     assert block["truth"] == run.samples["1"].mask.counts.decode()
-    assert block["image"].startswith("data:image/webp;base64,")
+    assert block["image"].startswith("data:image/jpeg;base64,")
     assert answer["text"] == "The white box is on the right."
     assert drawn["phrases"] == [{"text": "The white box", "span": [0, 13]}]
     assert drawn["candidates"][0]["iou"] == 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,6 +49,18 @@ _PLACES = {
     )
     for word in ("on", "off", "in")
 }
+RIVALS = {"one", "true", "both", "none", "neither"}
+"""Those of them that may be meant as the option where another one is named."""
+PLACES = {"on", "in", "off"}
+"""Those of them that stand in most sentences about a place."""
+_ASIDE = re.compile(
+    r"(?:you're|you are|that's|that is|all|quite) right(?=\W|\Z)"
+    r"|right(?= (?:answer|choice|option|now|away)\b)"
+    r"|(?:in|on)(?= (?:the|this) (?:image|picture|photo|photograph|scene|view|foreground"
+    r"|background|middle|centre|center|front|other hand)\b)",
+    re.IGNORECASE,
+)
+"""Such a word in another sense: 'the right answer', 'in the picture'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,19 @@ def find_mentions(text: str, options: Sequence[str]) -> list[Mention]:
     letters = _most(list(_letters(text, len(options))))
     texts = _most(list(_texts(text, tuple(options))))
     return _joined(text, letters, texts, LETTERS[: len(options)])
+
+
+def is_rival(text: str, mention: Mention, words: Collection[str] = RIVALS) -> bool:
+    """Whether a word of any sentence may be meant as an option: 'Left is on the right'.
+
+    Args:
+        text: The text of the mention.
+        mention: A mention in it.
+        words: The words that may.
+    """
+    word = text[mention.start : mention.end].lower()
+    named = word == "right" and text.startswith(" one", mention.end)  # 'the right one'
+    return mention.by_text and mention.is_plain_word and (word in words or named)
 
 
 def _most(mentions: list[Mention]) -> list[Mention]:
@@ -163,6 +188,7 @@ def _word(word: str) -> str:
 
 def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
     taken = bytearray(len(text))
+    aside = {match.end() for match in _ASIDE.finditer(text)}
     mentions: list[Mention] = []
     patterns = _patterns(options)
     same = {bare for _, bare, _ in patterns if sum(bare == other for _, other, _ in patterns) > 1}
@@ -172,6 +198,8 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
             if any(taken[match.start() : match.end()]):
                 continue
             taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+            if match.end() in aside:
+                continue
             by_place = bare.isdigit() and _BY_PLACE.search(text[: match.start()][-12:])
             mentions.append(
                 Mention(

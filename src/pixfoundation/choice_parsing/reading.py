@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pixfoundation.choice_parsing.claims import Stance, after_final_cue, stances
-from pixfoundation.choice_parsing.mentions import Mention, find_mentions
+from pixfoundation.choice_parsing.mentions import PLACES, Mention, find_mentions, is_rival
 from pixfoundation.choice_parsing.normalising import undressed
 from pixfoundation.types import LETTERS
 
@@ -52,7 +52,7 @@ def read_choice(text: str, options: Sequence[str]) -> frozenset[str]:
         if not mentions:
             continue
         results = stances(segment, _without_listing(segment, mentions))
-        verdict = _verdict(results, denied)
+        verdict = _verdict(segment, results, denied)
         if verdict is not None:
             return frozenset(verdict) & frozenset(known) if len(verdict) == 1 else frozenset()
         denied |= {stance.mention.letter for stance in results if stance.denied}
@@ -83,13 +83,17 @@ def _segments(text: str, options: Sequence[str]) -> list[str]:
     return [text[cuts[i] : cuts[i + 1]] for i in range(0, len(cuts), 2)]
 
 
-def _verdict(results: Sequence[Stance], denied: set[str]) -> set[str] | None:
+def _verdict(text: str, results: Sequence[Stance], denied: set[str]) -> set[str] | None:
     """Return the claimed letters of a segment; None if it decides nothing."""
     own_denied = {stance.mention.letter for stance in results if stance.denied}
     claimed = {stance.mention.letter for stance in results if stance.claimed}
-    if claimed:
-        return set() if claimed & (denied | own_denied) or "" in claimed else claimed
     named = {stance.mention.letter for stance in results if stance.open}
+    rivals = {s.mention.letter for s in results if not s.denied and is_rival(text, s.mention)}
+    if claimed:
+        if claimed & (denied | own_denied) or "" in claimed:
+            return set()
+        places = all(is_rival(text, s.mention, PLACES) for s in results if s.claimed)
+        return set() if places and (named | rivals) - claimed else claimed
     if len(named) == 1:
         letters = {
             s.mention.letter
@@ -98,7 +102,7 @@ def _verdict(results: Sequence[Stance], denied: set[str]) -> set[str] | None:
         }
         if letters - named or named & (denied | own_denied) or "" in named:
             return set()
-        return named
+        return named if rivals <= named else set()
     return set() if named else None
 
 

@@ -154,8 +154,11 @@ def _process(
         return value
     if kind is Path and isinstance(value, str) and parameter.nargs == 1:
         value = Path(value)
+    if kind in (list[Path], list[str]) and isinstance(value, tuple | list):
+        value = [kind.__args__[0](each) for each in value]
     right = (
         type(value) is kind
+        or (kind in (list[Path], list[str]) and bool(value))
         or (kind is Path and isinstance(value, Path))
         or (value is None and not parameter.required)
     )

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -22,14 +22,18 @@ from pixfoundation.images import load_image
 from pixfoundation.report.answer_reader import AnswerReader, Block, Entry, encode_mask, grid_of
 from pixfoundation.report.embedding import pack_json
 from pixfoundation.report.pictures import find_image
-from pixfoundation.report.variant_gallery import VariantReader
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import CHANCE, Scores
-from pixfoundation.sensitivity.analysis import Sensitivity
 from pixfoundation.types import Sample
+
+if TYPE_CHECKING:  # most runs have no variants
+    from pixfoundation.report.variant_gallery import VariantReader
+    from pixfoundation.sensitivity.analysis import Sensitivity
 
 SHOWN_SIDE = 480
 """Longest side of an embedded image in pixels; the page shows no more."""
+SMALL_SIDE = 256
+"""Up to this side in pixels a picture is embedded with little loss."""
 PATTERN_TAGS = ("pattern", "task", "source")
 """Tags whose values the page offers as a filter."""
 
@@ -76,9 +80,9 @@ def build_gallery(
     ]
     if not samples:
         raise DataError("The runs have no sample in common: they cannot be shown side by side.")
-    variants = VariantReader(runs, summaries, data_root)
+    variants = _variants(runs, summaries, data_root)
     readers = [
-        AnswerReader(records, own, prompts=bool(variants.variants))
+        AnswerReader(records, own, prompts=variants is not None)
         for records, own in zip(runs, scores, strict=True)
     ]
     entries: list[Entry] = []
@@ -94,7 +98,7 @@ def build_gallery(
         texts = [{protocol: text for protocol, (text, _) in own.items()} for own in answers]
         masks = [{protocol: drawn for protocol, (_, drawn) in own.items()} for own in answers]
         entry["runs"], block["runs"] = texts, masks
-        if variants.variants:
+        if variants is not None:
             entry["varied"], block["varied"] = variants.of(sample, entry["shown"])
         entries.append(entry)
         blocks.append(pack_json(block))  # at once: unpacked they are large
@@ -123,7 +127,7 @@ def build_gallery(
         "first": next((own.selector for own in scores if own.selector is not None), NOTHING),
         "patterns": sorted({s.tags[tag] for s in samples for tag in PATTERN_TAGS if tag in s.tags}),
         "colours": list(PHRASE_COLOURS),
-        **({"variants": [str(v) for v in variants.variants]} if variants.variants else {}),
+        **({"variants": [str(v) for v in variants.variants]} if variants else {}),
         "samples": entries,
     }
     if maps:
@@ -133,6 +137,17 @@ def build_gallery(
 
 NOTHING = "none"
 """What the page shows first where no selector leads: no mask is marked as chosen."""
+
+
+def _variants(
+    runs: Sequence[RunRecords], summaries: Sequence[Sensitivity | None], data_root: Path | None
+) -> VariantReader | None:
+    """Return the reader of the variants of all runs; None without variants."""
+    if not any(summary and summary.varied for summary in summaries):
+        return None
+    from pixfoundation.report.variant_gallery import VariantReader
+
+    return VariantReader(runs, summaries, data_root)
 
 
 def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
@@ -166,6 +181,10 @@ def _picture(path: Path, size: tuple[int, int]) -> tuple[str, tuple[int, int]]:
         return "", size  # the page says that the picture is missing
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "webp", quality=90 if max(image.size) <= 256 else 82, method=2)
+    small = max(image.size) <= SMALL_SIDE
+    if small:  # with all of its colours, which WebP keeps for every second pixel only
+        image.save(buffer, "jpeg", quality=90, subsampling=0)
+    else:
+        image.save(buffer, "webp", quality=82, method=2)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f"data:image/webp;base64,{encoded}", (image.height, image.width)
+    return f"data:image/{'jpeg' if small else 'webp'};base64,{encoded}", (image.height, image.width)

@@ -28,7 +28,6 @@ from pixfoundation.errors import DataError, PrerequisiteError, RunError
 from pixfoundation.report.embedding import embed_json
 from pixfoundation.report.gallery import build_gallery
 from pixfoundation.report.run_settings import run_settings
-from pixfoundation.report.sensitivity_section import build_section, measure_runs
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -42,6 +41,9 @@ from pixfoundation.scoring.settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
+
+    from pixfoundation.report.sensitivity_section import SensitivitySection
+    from pixfoundation.sensitivity.analysis import Sensitivity
 
 TERMS = {
     "S": "Harmonic mean of the better of A† and A, and the better of M† and M: high only if a "
@@ -110,10 +112,9 @@ def write_report(
     names = run_names([each.run for each in records])
     options = options or ScoreOptions()
     scores = [score(each, options) for each in records] if scores is None else scores
-    summaries = measure_runs(records, names, options)
+    summaries, sensitivity = _sensitivity(records, names, options)
     root = None if data_root is None else Path(data_root)
     gallery = build_gallery(records, scores, names, root, summaries)
-    sensitivity = build_section(records, summaries)
     template = page_environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
     write_page(
@@ -141,6 +142,18 @@ def write_report(
         ),
     )
     return page
+
+
+def _sensitivity(
+    runs: Sequence[RunRecords], names: Sequence[str], options: ScoreOptions
+) -> tuple[list[Sensitivity | None], SensitivitySection | None]:
+    """Return the prompt sensitivity of each run, and the section about it (None if none has it)."""
+    if not any(each.run.varied for each in runs):
+        return [None] * len(runs), None
+    from pixfoundation.report.sensitivity_section import build_section, measure_runs
+
+    summaries = measure_runs(runs, names, options)
+    return summaries, build_section(runs, summaries)
 
 
 def write_page(page: Path, pieces: Iterable[str]) -> None:

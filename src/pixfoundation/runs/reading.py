@@ -29,7 +29,6 @@ from pixfoundation.runs.records import (
     DeletionRecord,
     VerdictRecord,
 )
-from pixfoundation.runs.variants import StoredVariant, VariantRecord
 from pixfoundation.stored import StoredSample
 from pixfoundation.typed_json import MOST_BYTES, UnreadableError, decode
 from pixfoundation.types import Sample
@@ -195,19 +194,10 @@ class RecordKind(Generic[R]):
                 damages.append(Damage(file, number, name, reason))
 
 
-def _sample_of(record: Any, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
+def sample_of(record: Any, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
+    """Say that a record is of a sample that the run does not have, as (field, reason)."""
     if record.sample not in samples:
         return "sample", f"the run has no sample {record.sample!r}"
-    return None
-
-
-def _variant_of(record: VariantRecord, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
-    if record.sample not in samples:
-        return _sample_of(record, samples)
-    try:
-        record.of(samples[record.sample])
-    except DataError as error:
-        return "sample", str(error)
     return None
 
 
@@ -215,7 +205,7 @@ def _candidates_of(
     record: CandidateRecord, samples: Mapping[str, Sample]
 ) -> tuple[str, str] | None:
     if record.sample not in samples:
-        return _sample_of(record, samples)
+        return sample_of(record, samples)
     size = samples[record.sample].size
     if all(one.mask.size == size for one in (*record.candidates, *record.random)):
         return None
@@ -230,7 +220,7 @@ def _candidates_of(
 
 def _deletion_of(record: DeletionRecord, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
     if record.sample not in samples:
-        return _sample_of(record, samples)
+        return sample_of(record, samples)
     height, width = samples[record.sample].size
     for name, (_, _, x1, y1) in (("deleted", record.deleted), ("control", record.control)):
         if x1 > width or y1 > height:
@@ -254,17 +244,10 @@ SAMPLES = RecordKind[Sample](
     lambda sample: (sample.mask, *sample.parts),
     lambda sample, index: f"parts[{index - 1}]" if index else "mask",
 )
-VARIANTS = RecordKind[VariantRecord](
-    "variants",
-    lambda text: VariantRecord.from_stored(decode(text, StoredVariant)),
-    _variant_of,
-    lambda record: record.masks,
-    lambda record, index: record.field_of_mask(index),
-)
 ANSWERS = RecordKind[AnswerRecord](
     "answers",
     lambda text: AnswerRecord.from_stored(decode(text, StoredAnswer)),
-    _sample_of,
+    sample_of,
 )
 CANDIDATES = RecordKind[CandidateRecord](
     "candidates",
@@ -276,7 +259,7 @@ CANDIDATES = RecordKind[CandidateRecord](
 VERDICTS = RecordKind[VerdictRecord](
     "verdicts",
     lambda text: VerdictRecord.from_stored(decode(text, StoredVerdict)),
-    _sample_of,
+    sample_of,
 )
 DELETIONS = RecordKind[DeletionRecord](
     "deletions",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pixfoundation.errors import RunError
 from pixfoundation.runs.records import (
@@ -22,10 +22,10 @@ from pixfoundation.runs.records import (
     VerdictRecord,
 )
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.runs.variants import variant_id
 from pixfoundation.types import PROTOCOLS, Candidate, Protocol, Sample
-from pixfoundation.variants import Variant
-from pixfoundation.variants.plan import protocols_of
+
+if TYPE_CHECKING:  # most runs have no variants
+    from pixfoundation.variants import Variant
 
 Record = TypeVar("Record")
 
@@ -112,6 +112,8 @@ class _FilesOfVariant:
             variant: The variant.
             bases: Id of the sample that it is a variant of, by the id of the variant's records.
         """
+        from pixfoundation.variants.plan import protocols_of
+
         self._files, self._bases = files, bases
         self._changed = frozenset(protocols_of(variant.kind))
 
@@ -215,6 +217,8 @@ class RunRecords:
         The samples carry the ids of their records. What the variant does not change, such as
         protocol 3 under a variant of the question, is taken from the samples themselves.
         """
+        from pixfoundation.runs.variants import variant_id
+
         ids = {sample.id: variant_id(sample.id, variant) for sample in self.samples}
         present = {base: id for base, id in ids.items() if id in self.run.varied}
         own = RunRecords(self.run, [self.run.varied[id].sample for id in present.values()])

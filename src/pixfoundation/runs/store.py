@@ -20,6 +20,7 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -37,19 +38,20 @@ from pixfoundation.runs.records import (
     Key,
     VerdictRecord,
 )
-from pixfoundation.runs.variant_store import KeptVariants, VariantSource
-from pixfoundation.runs.variants import VariantRecord
 from pixfoundation.typed_json import UnreadableError, decode, read_file
 from pixfoundation.types import Sample
-from pixfoundation.variants import VariedSample
 from pixfoundation.wording import counted, listed
 
 logger = logging.getLogger(__name__)
 
 SETUP_LOCK = ".setup.lock"
 
-if TYPE_CHECKING:  # scoring a run opens no image
+if TYPE_CHECKING:  # scoring a run opens no image, and most runs have no variants
     from PIL import Image
+
+    from pixfoundation.runs.variant_store import KeptVariants, VariantSource
+    from pixfoundation.runs.variants import VariantRecord
+    from pixfoundation.variants import VariedSample
 
 R = TypeVar("R")
 Attempt = TypeVar("Attempt", AnswerRecord, CandidateRecord)
@@ -83,11 +85,10 @@ class RunDirectory:
         self._known: dict[str, Sample] = {}
         self.samples.update((sample.id, sample) for sample in self._records(reading.SAMPLES))
         self._known = dict(self.samples)
-        self._variants = KeptVariants(self.path)
-        self.varied: Mapping[str, VariedSample] = self._variants.varied
-        self.skipped: Mapping[str, VariantRecord] = self._variants.skipped
-        for record in self._records(reading.VARIANTS):
-            self._know(self._variants.add(record, self.samples))
+        self.varied: Mapping[str, VariedSample] = {}
+        self.skipped: Mapping[str, VariantRecord] = {}
+        if any(self.path.glob("variants*.jsonl")):
+            self._read_variants()
 
     @classmethod
     def create(
@@ -120,7 +121,7 @@ class RunDirectory:
         with _locked(path / SETUP_LOCK, path, patience=60):  # several shards may start at once
             run = cls._create(path, config, list(samples), environment)
             if variants is not None:
-                run._know(run._variants.keep(variants, run.samples))
+                run._know(run._kept_variants.keep(variants, run.samples))
             return run
 
     @classmethod
@@ -164,6 +165,20 @@ class RunDirectory:
                     file.append(kept.to_json())
                     run.samples[kept.id] = run._known[kept.id] = kept
         return run
+
+    @cached_property
+    def _kept_variants(self) -> KeptVariants:
+        from pixfoundation.runs.variant_store import KeptVariants
+
+        kept = KeptVariants(self.path)
+        self.varied, self.skipped = kept.varied, kept.skipped
+        return kept
+
+    def _read_variants(self) -> None:
+        from pixfoundation.runs.variants import VARIANTS
+
+        for record in self._records(VARIANTS):
+            self._know(self._kept_variants.add(record, self.samples))
 
     def _know(self, varied: Iterable[VariedSample]) -> None:
         """Let records of variants be read like those of samples."""

@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
+from pixfoundation.runs.reading import RecordKind, sample_of
 from pixfoundation.stored import Coordinate, Side, StoredMask, Whole
-from pixfoundation.typed_json import convert
+from pixfoundation.typed_json import convert, decode
 from pixfoundation.types import Sample
 from pixfoundation.variants import Variant, VariedSample
 from pixfoundation.variants.base import TemplateChanges
@@ -147,6 +148,25 @@ class VariantRecord:
             line.altered,
             line.skipped,
         )
+
+
+def _contradiction(record: VariantRecord, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
+    if record.sample not in samples:
+        return sample_of(record, samples)
+    try:
+        record.of(samples[record.sample])
+    except DataError as error:
+        return "sample", str(error)
+    return None
+
+
+VARIANTS = RecordKind[VariantRecord](
+    "variants",
+    lambda text: VariantRecord.from_stored(decode(text, StoredVariant)),
+    _contradiction,
+    lambda record: record.masks,
+    lambda record, index: record.field_of_mask(index),
+)
 
 
 def variant_line(varied: VariedSample, base: Sample) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Bootstrap:
         """Return the mean of one value per sample; a sample with NaN does not count."""
         numbers = np.asarray(values, dtype=np.float64)
         counts = np.where(np.isnan(numbers), 0.0, 1.0)
-        return self._of_samples(np.nan_to_num(numbers), counts, int(counts.sum()))
+        return self._of_samples(np.where(counts, numbers, 0.0), counts, int(counts.sum()))
 
     def ratio(self, numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
         """Return the sum of the numerators over that of the denominators, one of each per sample.
@@ -148,7 +148,7 @@ class Bootstrap:
     def pairs(self, values: NDArray[np.float64]) -> Estimate:
         """Return the mean of one value per unit, float64 [units]; one with NaN does not count."""
         counts = np.where(np.isnan(values), 0.0, 1.0)
-        return self._of_units(np.nan_to_num(values), counts, int(counts.sum()))
+        return self._of_units(np.where(counts, values, 0.0), counts, int(counts.sum()))
 
     def _of_samples(
         self, above: NDArray[np.float64], below: NDArray[np.float64], n: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pixfoundation.conventions import SimilarityThreshold
 from pixfoundation.runs.completeness import Completeness
@@ -15,8 +16,10 @@ from pixfoundation.scoring.scores import BOUNDS
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.similarity import PUBLISHED_THRESHOLD, Similarity
 from pixfoundation.types import Protocol
-from pixfoundation.variants import Variant
 from pixfoundation.wording import counted
+
+if TYPE_CHECKING:
+    from pixfoundation.variants import Variant
 
 
 def completeness_notes(completeness: Completeness) -> list[str]:

@@ -25,11 +25,12 @@ from pixfoundation.scoring.referring import Referring
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
-from pixfoundation.variants import Variant
 from pixfoundation.wording import aligned, counted
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+
+    from pixfoundation.variants import Variant
 
 DEFAULT_SELECTORS = (
     "native",
