@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.fuzz.campaigns import CAMPAIGNS
+from tests.fuzz.analyses import CAMPAIGNS
 from tests.fuzz.runner import keep, place_of, run_campaign
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixfoundation.errors import PixFoundationError
-from tests.fuzz.campaigns import CAMPAIGNS, Campaign
+from tests.fuzz.analyses import CAMPAIGNS
+from tests.fuzz.campaigns import Campaign
 from tests.fuzz.mutators import damage
 
 HANG_SECONDS = 5.0

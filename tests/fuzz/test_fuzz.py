@@ -18,7 +18,8 @@ from pixfoundation.errors import PixFoundationError
 from pixfoundation.typed_json import decode
 from pixfoundation.types import Candidate
 from tests.fuzz import runner
-from tests.fuzz.campaigns import CAMPAIGNS, Campaign
+from tests.fuzz.analyses import CAMPAIGNS
+from tests.fuzz.campaigns import Campaign
 from tests.fuzz.mutators import JUNK, damage, damage_value
 from tests.fuzz.runner import Workplace, run_campaign
 

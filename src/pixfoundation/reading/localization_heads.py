@@ -9,20 +9,22 @@ in ascending order of the spatial entropy of the components of their maps.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Forward, Need
 from pixfoundation.reading.base import Maps, chosen_heads, on_grid, readings
 from pixfoundation.reading.head_maps import HeadMaps
+from pixfoundation.stored import Whole
+from pixfoundation.typed_json import read_file
 from pixfoundation.typed_options import Count, Within
 
 if TYPE_CHECKING:
@@ -246,6 +248,18 @@ def components(cells: NDArray[np.bool_]) -> NDArray[np.int64]:
     return labels
 
 
+class _Choice(Struct):
+    """The choice of heads in the file of `pixfoundation heads`: (layer, head), the best first."""
+
+    heads: tuple[tuple[Whole, Whole], ...]
+
+
+class _HeadsFile(Struct):
+    """What is read of the file of `pixfoundation heads`."""
+
+    choice: _Choice
+
+
 def stored_heads(path: Path) -> tuple[Pair, ...]:
     """Return the heads that `pixfoundation heads` chose, the best first.
 
@@ -257,15 +271,13 @@ def stored_heads(path: Path) -> tuple[Pair, ...]:
     """
     file = path / HEADS_FILE if path.is_dir() else path
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        chosen = cast("list[list[int]]", data["choice"]["heads"])
-        pairs = tuple((int(layer), int(head)) for layer, head in chosen)
+        pairs = read_file(file, _HeadsFile).choice.heads
     except FileNotFoundError:
         raise DataError(
             f"{file} is not there. `pixfoundation heads RUN` chooses heads and stores them."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} holds no choice of heads: {error!r}.") from error
+    except (OSError, DataError) as error:
+        raise DataError(f"{file} holds no choice of heads: {error}.") from error
     if not pairs:
         raise DataError(f"{file} holds an empty choice of heads.")
     return pairs

@@ -9,12 +9,14 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.forward import Forward
@@ -24,7 +26,7 @@ from pixfoundation.models.base import GivesForwards, Model
 from pixfoundation.reading import readings
 from pixfoundation.reading.base import Maps, PhraseObserver, Reading
 from pixfoundation.runs.collect import Progress
-from pixfoundation.runs.jsonl import read_lines
+from pixfoundation.runs.reading import RecordKind, sample_of
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -32,8 +34,10 @@ from pixfoundation.segmenters.base import Segmenter
 from pixfoundation.selectors import AnswerCandidates, selectors
 from pixfoundation.selectors.base import SelectorSettings
 from pixfoundation.similarity import Similarity
+from pixfoundation.stored import ProtocolNumber
+from pixfoundation.typed_json import decode
 from pixfoundation.typed_options import read_options
-from pixfoundation.types import Candidate, Protocol, Selection
+from pixfoundation.types import Candidate, Protocol, Sample, Selection
 from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
 from pixfoundation.where.measures import coverage, energy, hits, map_iou
 
@@ -45,8 +49,7 @@ MEASURES = ("pointing", "energy", "map_iou", "oracle", "similarity")
 """What is measured, in the order of the table."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingLine:
+class ReadingLine(Struct, frozen=True):
     """What one reading gives for one answer.
 
     Attributes:
@@ -62,12 +65,12 @@ class ReadingLine:
     """
 
     sample: str
-    protocol: Protocol
+    protocol: ProtocolNumber
     reading: str
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
     segmenter: str | None
-    measures: Mapping[str, float | None]
-    chance: Mapping[str, float | None]
+    measures: dict[str, float | None]
+    chance: dict[str, float | None]
     seconds: float
     shared: float
 
@@ -77,10 +80,15 @@ class ReadingLine:
         settings = json.dumps(self.settings, sort_keys=True)
         return (self.sample, self.protocol, self.reading, settings, self.segmenter)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read a line; raises TypeError or KeyError if it is no such line."""
-        return cls(**{name: data[name] for name in cls.__slots__})
+
+def _contradiction(line: ReadingLine, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
+    for name in ("measures", "chance"):
+        if missing := [measure for measure in MEASURES if measure not in getattr(line, name)]:
+            return f"{name}.{missing[0]}", "expected a number or null"
+    return sample_of(line, samples)
+
+
+LINES = RecordKind[ReadingLine](STEM, lambda text: decode(text, ReadingLine), _contradiction)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,14 +236,8 @@ def compare_readings(
 
 
 def stored_lines(run: RunDirectory) -> list[ReadingLine]:
-    """Return the lines that a run holds; those that cannot be read are left out."""
-    lines: list[ReadingLine] = []
-    for line in read_lines(run.path / f"{STEM}.jsonl"):
-        try:
-            lines.append(ReadingLine.from_json(json.loads(line.text or b"")))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-    return lines
+    """Return the lines that a run holds; those that are damaged are named and left out."""
+    return list(LINES.read(run.path / f"{STEM}.jsonl", run.samples, run.damage))
 
 
 def _usable(
@@ -322,7 +324,7 @@ def _lines(
                 sample.id,
                 protocol,
                 reading.name,
-                reading.settings(),
+                dict(reading.settings()),
                 name,
                 measures,
                 chance,

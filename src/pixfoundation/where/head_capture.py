@@ -16,6 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
@@ -33,6 +36,8 @@ from pixfoundation.reading.head_maps import HeadMaps
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.stored import Coordinate, Side, Whole
+from pixfoundation.typed_json import decode
 from pixfoundation.types import Protocol
 from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
 
@@ -141,16 +146,44 @@ def read_heads(run: RunDirectory, sample: str, protocol: Protocol) -> HeadFile |
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(str(file["facts"]))
-            frame = GridFrame(
-                facts["rows"], facts["columns"], tuple(facts["box"]), tuple(facts["image_size"])
-            )
+            facts = decode(str(file["facts"]).encode("utf-8", "replace"), _Facts)
+            frame = GridFrame(facts.rows, facts.columns, facts.box, facts.image_size)
             named, mean, layers = (file[k].astype(np.float32) for k in ("named", "mean", "layers"))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        _check_shapes(facts, named, mean, layers)
+    except _DAMAGED as error:
         raise DataError(
             f"{path} is damaged ({error}). Delete it; `pixfoundation heads` makes it again."
         ) from error
-    return HeadFile(sample, frame, named, mean, layers, tuple(facts["places"]), facts["named"])
+    return HeadFile(sample, frame, named, mean, layers, facts.places, facts.named)
+
+
+class _Facts(Struct):
+    """What a file says about its arrays."""
+
+    rows: Side
+    columns: Side
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+    image_size: tuple[Side, Side]
+    places: tuple[float, ...]
+    named: Whole
+
+
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError, BadZipFile,
+    zlib.error, struct.error, DataError,
+)  # fmt: skip
+"""What opening a damaged archive, or reading an array in it, raises."""
+
+
+def _check_shapes(facts: _Facts, named: Floats, mean: Floats, layers: Floats) -> None:
+    """Raise DataError if the arrays do not fit each other, or what the file says."""
+    cells, phrases = facts.rows * facts.columns, len(facts.places)
+    fit = named.ndim == 3 and named.shape == mean.shape and named.shape[2] == cells
+    if not fit or layers.shape != (phrases, named.shape[0], cells) or facts.named >= phrases:
+        raise DataError(
+            f"arrays of {named.shape}, {mean.shape} and {layers.shape} for {phrases} phrases and "
+            f"{facts.rows} x {facts.columns} cells"
+        )
 
 
 def _facts(answer: SeenAnswer, frame: GridFrame) -> dict[str, Any]:
