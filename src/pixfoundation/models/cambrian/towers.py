@@ -91,7 +91,11 @@ class ConvNext(VisionTower):
     """ConvNeXt: the outputs of the stages, resampled to one grid and concatenated."""
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return [1, side * side, width], all stages on the grid of the specification."""
+        """Return [1, side * side, width], all stages on the grid of the specification.
+
+        The stages' maps have channels-last strides; only norms over channels read them, which are
+        exact in any layout.
+        """
         hidden = self.encoder.get_submodule("embeddings")(pixel_values)
         outputs = []
         for stage in self.encoder.get_submodule("encoder.stages").children():

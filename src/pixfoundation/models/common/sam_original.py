@@ -157,7 +157,8 @@ def encode_image(sam: SamModel, pixels: Tensor) -> Tensor:
         pixels: [1, 3, side, side], normalised and padded, in the model's dtype.
 
     Returns:
-        [1, channels, grid, grid].
+        [1, channels, grid, grid], with channels-last strides, as transformers leaves them. Only
+        norms over channels and matrix products follow, which are exact in any layout.
     """
     return sam.vision_encoder(pixels).last_hidden_state
 

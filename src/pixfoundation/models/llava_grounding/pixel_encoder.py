@@ -26,7 +26,8 @@ class EncodedPixels(NamedTuple):
 
     Attributes:
         mask_features: float [1, mask width, H / 4, W / 4].
-        maps: Four maps [1, width, h, w] from fine (stride 8) to coarse (stride 64).
+        maps: Four maps [1, width, h, w] from fine (stride 8) to coarse (stride 64), views with
+            channels-last strides; no norm over a whole map follows.
     """
 
     mask_features: Tensor
@@ -66,7 +67,8 @@ class PixelEncoder(nn.Module):
         """Encode one image.
 
         Args:
-            features: res2 to res5: float [1, C, h, w] at strides 4, 8, 16 and 32.
+            features: res2 to res5: float [1, C, h, w] at strides 4, 8, 16 and 32, contiguous:
+                group norm on the CPU loses precision with channels-last strides.
         """
         res2, *rest = features
         maps = [project(f) for project, f in zip(self.projections, [*rest, rest[-1]], strict=True)]
