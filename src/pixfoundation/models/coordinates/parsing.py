@@ -1,7 +1,7 @@
 """Find the points and boxes that a model writes into its answer, as numbers in the model's frame.
 
 Answers come as JSON (in one or several fences, bare, or broken), as XML tags (Molmo, Qwen2-VL,
-MiniCPM-V), as location tokens (PaliGemma, Florence-2), or as bare lists. The numbers of a box are
+MiniCPM-V), as location tokens (PaliGemma, Florence-2), as bare lists, or as numbers alone. The numbers of a box are
 two corners in a list, a pair of points, or named (`xmin`, `left`, `x` with `width`). Gemini and
 Gemma write `box_2d` with y first. What a model thought before (`<think>` ... `<answer>`: Seg-Zero,
 VisionReasoner) is not read.
@@ -27,9 +27,17 @@ _DEEPEST = 16
 # Possessive quantifiers: a text of a thousand blanks after a number must not take minutes.
 _CLOSE_NUMBER = r"[\"']?+-?\d++(?:\.\d++)?+%?+[\"']?+"
 _NUMBER = r"(?:[\"']\s*+)?+-?\d++(?:\.\d++)?+\s*+(?:%\s*+)?+[\"']?+"
-_LIST = re.compile(rf"[\[(]\s*+({_NUMBER}(?:\s*+,\s*+{_NUMBER})++)\s*+[\])]")
+_LIST = re.compile(rf"[\[(]\s*+({_NUMBER}(?:\s*+,\s*+{_NUMBER})++)\s*+(?:,\s*+)?+[\])]")
 _POINT = rf"\(\s*+({_NUMBER})\s*+,\s*+({_NUMBER})\s*+\)"
-_PAIRED = re.compile(rf"{_POINT}\s*+,\s*+{_POINT}")
+_PAIRED = re.compile(rf"{_POINT}\s*+(?:,|\bto\b|[-–—→])\s*+{_POINT}")
+_BARE = re.compile(
+    rf"[\[(]?\s*+{_CLOSE_NUMBER}(?:(?:\s*+[,;]\s*+|\s++){_CLOSE_NUMBER}){{3}}[\s\]).]*+"
+)
+_ASSIGNED = re.compile(
+    rf"\b([xy]_?(?:min|max)|[xy][012]?|left|top|right|bottom|width|height)\s*+[=:]\s*+({_NUMBER})",
+    re.IGNORECASE,
+)
+_WIDE = str.maketrans("（），［］：；％０１２３４５６７８９", "(),[]:;%0123456789")
 _TAG = re.compile(r"<points?\b([^>]*)>(.*?)(?:</points?>|$)", re.DOTALL)
 _ATTRIBUTE = re.compile(rf"([xy])(\d*)\s*=\s*({_NUMBER})")
 _SPACED = re.compile(
@@ -94,8 +102,15 @@ def named_places(text: str, *, boxes: bool = False) -> list[NamedPlace]:
         text: The answer without thoughts.
         boxes: Whether boxes were asked for, so that a list of two points alone is a box.
     """
-    text = text[:LONGEST]
-    for read in (_from_tags, _from_locations, _from_json, _from_broken_json, _from_lists):
+    text = text[:LONGEST].translate(_WIDE)
+    for read in (
+        _from_tags,
+        _from_locations,
+        _from_json,
+        _from_broken_json,
+        _from_lists,
+        _from_words,
+    ):
         places = [place for place in read(text) if len(place.numbers) in (2, 4)]
         if places:
             is_box = boxes and len(places) == 1
@@ -279,6 +294,19 @@ def _from_lists(text: str) -> Iterator[NamedPlace]:
         return
     for entry in _LIST.findall(text):
         yield _place(entry.split(","))
+
+
+def _from_words(text: str) -> Iterator[NamedPlace]:
+    """Read `x1=20, y1=10, x2=60, y2=30`, and an answer that is four numbers and nothing else."""
+    objects: list[dict[str, Any]] = [{}]
+    for name, number in _ASSIGNED.findall(text):
+        if name.lower() in objects[-1]:
+            objects.append({})
+        objects[-1][name.lower()] = number
+    places = [place for fields in objects if (place := _named_corners(fields)) is not None]
+    if not places and _BARE.fullmatch(text.strip()):
+        places = [_place(re.findall(_NUMBER, text))]
+    yield from places
 
 
 def _place(values: Sequence[Any]) -> NamedPlace:
