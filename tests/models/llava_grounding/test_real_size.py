@@ -1,7 +1,6 @@
 """The segmenter at the real size of its input, 1024 pixels, with few channels."""
 
 import pytest
-import torch
 
 from pixfoundation.models.llava_grounding.segmenter import Segmenter
 from pixfoundation.models.llava_grounding.sizes import SegmenterSizes

@@ -1,10 +1,10 @@
 """Find the points and boxes that a model writes into its answer, as numbers in the model's frame.
 
 Answers come as JSON (in one or several fences, bare, or broken), as XML tags (Molmo, Qwen2-VL,
-MiniCPM-V), as location tokens (PaliGemma, Florence-2), as bare lists, or as numbers alone. The numbers of a box are
-two corners in a list, a pair of points, or named (`xmin`, `left`, `x` with `width`). Gemini and
-Gemma write `box_2d` with y first. What a model thought before (`<think>` ... `<answer>`: Seg-Zero,
-VisionReasoner) is not read.
+MiniCPM-V), as location tokens (PaliGemma, Florence-2), as bare lists, or as numbers alone. The
+numbers of a box are two corners in a list, a pair of points, or named (`xmin`, `left`, `x` with
+`width`). Gemini and Gemma write `box_2d` with y first. What a model thought before (`<think>` ...
+`<answer>`: Seg-Zero, VisionReasoner) is not read.
 """
 
 from __future__ import annotations
