@@ -142,6 +142,18 @@ REFUSED = {
 }  # fmt: skip
 
 STOPPED = {
+    "an error in 200, as MiniMax has it": (
+        reply({"base_resp": {"status_code": 1004, "status_msg": "login fail"}, "choices": None}),
+        "rejects the key .*login fail",
+    ),
+    "an error in 200, as Baidu has it": (
+        reply({"error_code": 110, "error_msg": "Access token invalid or no longer valid"}),
+        "rejects the key .*Access token invalid",
+    ),
+    "an error in 200 that is a text": (
+        reply({"error": "insufficient balance"}),
+        "asks for payment .*insufficient balance",
+    ),
     "a cut connection": (lambda: [], "cannot be reached"),
     "half a head": (b"HTTP/1.1 20", "cannot be reached"),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", "cannot be reached"),

@@ -17,7 +17,10 @@ from email.utils import parsedate_to_datetime
 from pixfoundation.endpoints.http import HttpReply
 from pixfoundation.endpoints.json_values import items, mapping, read_json, text
 
-_WORDS = ("message", "detail", "msg", "error_description", "reason", "title", "error", "errors")
+_WORDS = (
+    "message", "detail", "msg", "error_msg", "status_msg", "error_description", "reason", "title",
+    "error", "errors", "base_resp",
+)  # fmt: skip
 """Fields that hold a sentence, or another object that holds one, the best first."""
 _CODES = ("code", "type", "status")
 _PARAM = ("param", "loc")
@@ -29,10 +32,16 @@ DEPTH = 6
 _STATUS_OF_CODE = (
     (re.compile(r"rate.?limit|too.?many.?requests|throttl|resource.?exhausted", re.I), 429),
     (re.compile(r"overload|unavailable|capacity|server.?error|internal|timeout", re.I), 503),
-    (re.compile(r"invalid.?api.?key|authentication|unauthori[sz]ed", re.I), 401),
+    (
+        re.compile(
+            r"invalid.?api.?key|authentication|unauthori[sz]ed|login.?fail|token.?invalid",
+            re.I,
+        ),
+        401,
+    ),
     (re.compile(r"permission|forbidden", re.I), 403),
     (re.compile(r"model.?not.?found|not.?found", re.I), 404),
-    (re.compile(r"quota|billing|payment|credit", re.I), 402),
+    (re.compile(r"quota|billing|payment|credit|balance", re.I), 402),
     (
         re.compile(
             r"invalid|bad.?request|unsupported|context.?length|content.?(?:filter|policy)|moderation",
@@ -115,6 +124,9 @@ def error_of(reply: HttpReply) -> ProviderError | None:
         error = mapping(part).get("error")
         if error or (part is data and mapping(data).get("object") == "error"):
             return _read(0, error or data, reply)
+    fields = mapping(data)
+    if fields and not items(fields.get("choices")) and any(_sentences(fields)):
+        return _read(0, fields, reply)  # MiniMax's base_resp, Baidu's error_msg
     return None
 
 
