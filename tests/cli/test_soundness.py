@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from pixfoundation.cli import app
@@ -20,9 +21,12 @@ def without_last_answer(path: Path) -> None:
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
 
 
-def test_emergence_of_an_incomplete_run_ends_with_an_exit_code_of_its_own(tmp_path: Path):
+@pytest.mark.parametrize("command", ["emergence", "claims"])
+def test_analysis_of_an_incomplete_run_ends_with_an_exit_code_of_its_own(
+    command: str, tmp_path: Path
+):
     run = planted_run(tmp_path / "run", lambda i: 4, samples=6)
-    call = ["emergence", str(run.path), "--draws", "20", "--json"]
+    call = [command, str(run.path), "--draws", "20", "--json"]
     whole = runner.invoke(app, call)
     assert whole.exit_code == 0, whole.output
     without_last_answer(run.path)
@@ -48,3 +52,17 @@ def test_judge_says_that_the_run_it_judged_is_incomplete_and_counts_in_english(t
         done = runner.invoke(app, [*call, "--tasks", "grade"])
     assert done.exit_code == 0
     assert "1 answer judged by openai:m with 1 request;" in done.stdout
+
+
+def test_causes_of_an_incomplete_run_say_so(tmp_path: Path):
+    from tests.fuzz.analyses import make_causes
+
+    make_causes(tmp_path)
+    for command in ("curves", "knockout"):
+        call = [command, str(tmp_path / "run"), "--show", "--json"]
+        assert runner.invoke(app, call).exit_code == 0
+    without_last_answer(tmp_path / "run")
+    for command in ("curves", "knockout"):
+        done = runner.invoke(app, [command, str(tmp_path / "run"), "--show", "--json"])
+        assert done.exit_code == 3
+        assert "incomplete: 11 of 12 answers" in done.stderr

@@ -10,7 +10,7 @@ import typer
 
 from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
-from pixfoundation.cli.completeness import EXIT_CODE
+from pixfoundation.cli.completeness import EXIT_CODE, exit_unless_directories_sound
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, model_recipe
 from pixfoundation.cli.printing import emphasised, notes, output
@@ -128,7 +128,7 @@ def curves_command(
         out=out,
         as_json=as_json,
     )
-    _exit_if_failed(failed)
+    _exit_unless_sound(directory, failed)
 
 
 @bundled("engine", engine_options)
@@ -207,10 +207,11 @@ def knockout_command(
         out=out,
         as_json=as_json,
     )
-    _exit_if_failed(failed)
+    _exit_unless_sound(directory, failed)
 
 
-def _exit_if_failed(failed: int) -> None:
+def _exit_unless_sound(run: RunDirectory, failed: int) -> None:
+    """Name what failed here, and what the run itself lacks; if there is anything, end."""
     from pixfoundation.wording import counted
 
     if failed:
@@ -218,6 +219,8 @@ def _exit_if_failed(failed: int) -> None:
             f"{counted(failed, 'sample')} could not be measured, see run.log; the same command "
             "tries them again."
         )
+    exit_unless_directories_sound([run])
+    if failed:
         raise typer.Exit(EXIT_CODE)
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pixfoundation.cli.causes import PROTOCOL
+from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, output, print_json, print_text
+
+if TYPE_CHECKING:
+    from pixfoundation.causes.claims import Claims
+    from pixfoundation.cli.printer import Printer
 
 
 def claims_command(
@@ -36,12 +42,14 @@ def claims_command(
       pixfoundation claims runs/first --json
     """
     from pixfoundation.causes.claims import Margins, judge_claims
-    from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.report import claim_table
     from pixfoundation.runs.store import RunDirectory
 
+    if not margin > 0:
+        raise typer.BadParameter(f"must be above 0, but got {margin}.", param_hint="'--margin'")
+    directory = RunDirectory(run)
     claims = judge_claims(
-        RunDirectory(run),
+        directory,
         protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
         margins=Margins(margin, nats),
         draws=draws,
@@ -49,11 +57,17 @@ def claims_command(
     )
     if as_json:
         print_json(claims.to_json())
-        return
-    if markdown:
+    elif markdown:
         print_text(claim_table.markdown(claims))
-        return
-    console = output()
+    else:
+        _print(claims, output())
+    exit_unless_directories_sound([directory])
+
+
+def _print(claims: Claims, console: Printer) -> None:
+    from pixfoundation.cli.score_tables import plain_table
+    from pixfoundation.report import claim_table
+
     console.print(emphasised((claims.name, "bold"), f", protocol {claims.protocol}"))
     table = plain_table("claims")
     for number, column in enumerate(claim_table.HEADER[:-1]):

@@ -11,9 +11,25 @@ from pixfoundation.cli.printing import notes
 
 if TYPE_CHECKING:
     from pixfoundation.runs.completeness import Completeness
+    from pixfoundation.runs.store import RunDirectory
 
 EXIT_CODE = 3
 """Exit code of a command whose output is of a run that lacks answers, or in which some failed."""
+
+
+def exit_unless_directories_sound(directories: Iterable[RunDirectory]) -> None:
+    """Name the runs that are incomplete or have failures, as `exit_unless_sound` does.
+
+    Args:
+        directories: The runs that the output is of.
+
+    Raises:
+        typer.Exit: If a run is incomplete or has failures.
+    """
+    from pixfoundation.runs.completeness import measure_completeness
+    from pixfoundation.runs.run_records import RunRecords
+
+    exit_unless_sound([(run.name, measure_completeness(RunRecords(run))) for run in directories])
 
 
 def exit_unless_sound(runs: Iterable[tuple[str, Completeness]]) -> None:

@@ -11,6 +11,7 @@ import typer
 from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW
+from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import (
     AS_JSON,
@@ -83,7 +84,7 @@ def controls_command(
       pixfoundation controls runs/first --show --json
     """
     from pixfoundation import api
-    from pixfoundation.causes.levels import measure_levels
+    from pixfoundation.causes.levels import control_runs, measure_levels
     from pixfoundation.cli.causes import chosen_values
     from pixfoundation.cli.options import parse_protocols
     from pixfoundation.cli.progress import progress_bar
@@ -135,6 +136,7 @@ def controls_command(
         out=out,
         as_json=as_json,
     )
+    exit_unless_directories_sound([directory, *control_runs(directory).values()])
 
 
 def _print(measured: Levels, console: Printer) -> None:

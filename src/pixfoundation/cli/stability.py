@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.causes import PROTOCOL
+from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import output, print_json
 
@@ -44,6 +45,7 @@ def stability_command(
     from pixfoundation.runs.store import RunDirectory
 
     directories = [RunDirectory(run) for run in runs]
+<<<<<<< HEAD
     number: Protocol = protocol  # type: ignore[assignment] - the option's bounds say so
     over_readings = {
         run.name: results
@@ -57,6 +59,13 @@ def stability_command(
             raise
         over_runs = []
     every = [*over_runs, *(each for results in over_readings.values() for each in results)]
+=======
+    results = measure_stability(
+        directories,
+        protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
+        seed=seed,
+    )
+>>>>>>> 0d2f39e (End causes, claims, controls and stability like every reader of a run)
     if as_json:
         print_json([each.to_json() for each in every])
         return
@@ -64,7 +73,12 @@ def stability_command(
         _print(each, each.measure)
     for name, results in over_readings.items():
         for each in results:
+<<<<<<< HEAD
             _print(each, f"{name}: {each.measure} over readings")
+=======
+            _print(each, output())
+    exit_unless_directories_sound(directories)
+>>>>>>> 0d2f39e (End causes, claims, controls and stability like every reader of a run)
 
 
 def _print(stability: Stability, title: str) -> None:
