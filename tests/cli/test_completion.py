@@ -6,6 +6,7 @@ from pixfoundation.cli import app
 from pixfoundation.cli.completion import (
     dataset_names,
     model_names,
+    reading_names,
     segmenter_names,
     selector_lists,
 )
@@ -18,6 +19,7 @@ def test_names_are_completed():
     assert "tiny-llava" in model_names("tiny-")
     assert dataset_names("pixs") == ["pixscenes"]
     assert "tiny-sam" in segmenter_names("")
+    assert reading_names("rel") == ["relative"]
     assert selector_lists("oracle,na") == ["oracle,native"]
 
 

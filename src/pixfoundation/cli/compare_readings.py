@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.completion import model_names, reading_names, segmenter_names
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.cli.printing import output, print_json
 from pixfoundation.errors import DataError
@@ -30,7 +31,9 @@ TITLES = {
 def compare_readings_command(
     run: Path = typer.Argument(help="A run directory; its answers are looked at again."),
     reading: list[str] | None = typer.Option(
-        None, help="A name of `pixfoundation readings`; repeatable. Default: all."
+        None,
+        help="A name of `pixfoundation readings`; repeatable. Default: all.",
+        autocompletion=reading_names,
     ),
     reading_option: list[str] | None = typer.Option(
         None,
@@ -38,10 +41,14 @@ def compare_readings_command(
         help="Option of a reading, such as relative.layers=14; repeatable.",
     ),
     model: str | None = typer.Option(
-        None, help="The run's model. Default: the name in the run's record."
+        None,
+        help="The run's model. Default: the name in the run's record.",
+        autocompletion=model_names,
     ),
     segmenter: str | None = typer.Option(
-        None, help="What draws the masks. Default: the segmenter of the run."
+        None,
+        help="What draws the masks. Default: the segmenter of the run.",
+        autocompletion=segmenter_names,
     ),
     no_segmenter: bool = typer.Option(
         False, "--no-segmenter", help="Compare the maps alone, without masks."

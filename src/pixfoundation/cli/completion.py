@@ -1,4 +1,4 @@
-"""Names that the shell completes: models, datasets, segmenters, grounders and selectors."""
+"""Names that the shell completes: models, datasets, segmenters, readings and the like."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ def grounder_names(incomplete: str) -> list[str]:
     from pixfoundation.grounding import grounders
 
     return _beginning(incomplete, grounders)
+
+
+def reading_names(incomplete: str) -> list[str]:
+    """Return the readings by name that begin like this."""
+    from pixfoundation.reading import readings
+
+    return _beginning(incomplete, readings)
 
 
 def recipe_names(incomplete: str) -> list[str]:

@@ -12,6 +12,7 @@ from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW
 from pixfoundation.cli.completeness import exit_unless_directories_sound
+from pixfoundation.cli.completion import segmenter_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import (
     AS_JSON,
@@ -56,7 +57,9 @@ def controls_command(
     batch_size: int = typer.Option(1, min=1, help="Samples per batch."),
     model: str | None = MODEL,
     segmenter: str | None = typer.Option(
-        None, help="The run's segmenter. Default: the name in the run's record."
+        None,
+        help="The run's segmenter. Default: the name in the run's record.",
+        autocompletion=segmenter_names,
     ),
     segmenter_option: list[str] | None = typer.Option(
         None, metavar="KEY=VALUE", help="Further option of the segmenter; repeatable."

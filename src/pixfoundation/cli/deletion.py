@@ -8,6 +8,7 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.completion import model_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, model_recipe
 from pixfoundation.cli.printing import output
@@ -18,7 +19,9 @@ def deletion_command(
     engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory with protocol 3, grounded by attention."),
     model: str | None = typer.Option(
-        None, help="The run's model. Default: the name in the run's record."
+        None,
+        help="The run's model. Default: the name in the run's record.",
+        autocompletion=model_names,
     ),
     limit: int | None = typer.Option(None, min=1, help="Use the first N samples only."),
     share: float = typer.Option(0.1, help="Share of the image's area that is covered."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.completion import model_names
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
 from pixfoundation.cli.printing import notes, output, print_json
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 def heads_command(
     run: Path = typer.Argument(help="A run directory; its answers are looked at again."),
     model: str | None = typer.Option(
-        None, help="The run's model. Default: the name in the run's record."
+        None,
+        help="The run's model. Default: the name in the run's record.",
+        autocompletion=model_names,
     ),
     protocol: int = typer.Option(3, min=1, max=3, help="Protocol of the answers: 1 or 3."),
     limit: int | None = typer.Option(None, min=1, help="Look at the first N answers only."),
