@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -155,7 +155,8 @@ def _process(
     if kind is Path and isinstance(value, str) and parameter.nargs == 1:
         value = Path(value)
     if kind in (list[Path], list[str]) and isinstance(value, tuple | list):
-        value = [kind.__args__[0](each) for each in value]
+        texts = cast("Sequence[str]", value)
+        value = list(map(Path if kind == list[Path] else str, texts))
     right = (
         type(value) is kind
         or (kind in (list[Path], list[str]) and bool(value))

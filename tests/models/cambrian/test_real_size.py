@@ -1,5 +1,7 @@
 """The four encoders at the real sizes of their inputs, with one layer of few channels."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import (
@@ -18,7 +20,7 @@ from pixfoundation.models.cambrian.sizes import TowerKind, TowerSpec
 from pixfoundation.models.cambrian.towers import Clip, ConvNext, Dinov2, Siglip, resample_positions
 from tests.models.real_size import BOTH_THREADS, drawn, greatest_error, picture
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14,
 }  # fmt: skip
 
