@@ -494,7 +494,6 @@ OTHER_OPTIONS: list[tuple[str, tuple[str, ...], str]] = [
     ("It is under the table.", ("On", "Under"), "b"),
     ("It is on the table.", ("On", "Under"), "a"),
     ("Under the table in the image", ("In", "Under"), "b"),
-    ("The light is on; it was off", ("On", "Off"), ""),
     ("There is one dog near two cats", ("one", "two"), ""),
     ("The one on the left has two.", ("one", "two"), "b"),
     ("It is dark red.", ("red", "dark red", "blue", "None of the above"), "b"),

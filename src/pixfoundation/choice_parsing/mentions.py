@@ -55,7 +55,7 @@ PLACES = {"on", "in", "off"}
 """Those of them that stand in most sentences about a place."""
 _ASIDE = re.compile(
     r"(?:you're|you are|that's|that is|all|quite) right(?=\W|\Z)"
-    r"|right(?= (?:answer|choice|option|now|away)\b)"
+    r"|right(?= (?:answer|choice|option|now|away)\b)|(?<!the )right(?= next\b)"
     r"|(?:in|on)(?= (?:the|this) (?:image|picture|photo|photograph|scene|view|foreground"
     r"|background|middle|centre|center|front|other hand)\b)",
     re.IGNORECASE,
@@ -111,7 +111,7 @@ def is_rival(text: str, mention: Mention, words: Collection[str] = RIVALS) -> bo
         words: The words that may.
     """
     word = text[mention.start : mention.end].lower()
-    named = word == "right" and text.startswith(" one", mention.end)  # 'the right one'
+    named = word == "right" and text.startswith((" one", " next"), mention.end)
     return mention.by_text and mention.is_plain_word and (word in words or named)
 
 
