@@ -45,7 +45,6 @@ def stability_command(
     from pixfoundation.runs.store import RunDirectory
 
     directories = [RunDirectory(run) for run in runs]
-<<<<<<< HEAD
     number: Protocol = protocol  # type: ignore[assignment] - the option's bounds say so
     over_readings = {
         run.name: results
@@ -59,26 +58,15 @@ def stability_command(
             raise
         over_runs = []
     every = [*over_runs, *(each for results in over_readings.values() for each in results)]
-=======
-    results = measure_stability(
-        directories,
-        protocol=protocol,  # type: ignore[arg-type] - the option's bounds say so
-        seed=seed,
-    )
->>>>>>> 0d2f39e (End causes, claims, controls and stability like every reader of a run)
     if as_json:
         print_json([each.to_json() for each in every])
-        return
-    for each in over_runs:
-        _print(each, each.measure)
-    for name, results in over_readings.items():
-        for each in results:
-<<<<<<< HEAD
-            _print(each, f"{name}: {each.measure} over readings")
-=======
-            _print(each, output())
+    else:
+        for each in over_runs:
+            _print(each, each.measure)
+        for name, results in over_readings.items():
+            for each in results:
+                _print(each, f"{name}: {each.measure} over readings")
     exit_unless_directories_sound(directories)
->>>>>>> 0d2f39e (End causes, claims, controls and stability like every reader of a run)
 
 
 def _print(stability: Stability, title: str) -> None:
