@@ -82,9 +82,8 @@ class ReadingLine(Struct, frozen=True):
 
 
 def _contradiction(line: ReadingLine, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
-    for name in ("measures", "chance"):
-        if missing := [measure for measure in MEASURES if measure not in getattr(line, name)]:
-            return f"{name}.{missing[0]}", "expected a number or null"
+    if missing := [name for name in MEASURES if name not in line.measures]:
+        return f"measures.{missing[0]}", "expected a number or null"
     return sample_of(line, samples)
 
 
