@@ -37,7 +37,7 @@ from pixfoundation.similarity import Similarity
 from pixfoundation.stored import ProtocolNumber
 from pixfoundation.typed_json import decode
 from pixfoundation.typed_options import read_options
-from pixfoundation.types import Candidate, Protocol, Sample, Selection
+from pixfoundation.types import Candidate, Protocol, Selection
 from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
 from pixfoundation.where.measures import coverage, energy, hits, map_iou
 
@@ -81,13 +81,7 @@ class ReadingLine(Struct, frozen=True):
         return (self.sample, self.protocol, self.reading, settings, self.segmenter)
 
 
-def _contradiction(line: ReadingLine, samples: Mapping[str, Sample]) -> tuple[str, str] | None:
-    if missing := [name for name in MEASURES if name not in line.measures]:
-        return f"measures.{missing[0]}", "expected a number or null"
-    return sample_of(line, samples)
-
-
-LINES = RecordKind[ReadingLine](STEM, lambda text: decode(text, ReadingLine), _contradiction)
+LINES = RecordKind[ReadingLine](STEM, lambda text: decode(text, ReadingLine), sample_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -412,7 +406,9 @@ def _scores(
     bootstrap = Bootstrap([sample for sample, _ in own])
 
     def column(part: str, name: str) -> Estimate:
-        values = [cast("Mapping[str, float | None]", getattr(line, part))[name] for _, line in own]
+        values = [
+            cast("Mapping[str, float | None]", getattr(line, part)).get(name) for _, line in own
+        ]
         return bootstrap.mean([np.nan if value is None else value for value in values])
 
     return ReadingScores(
