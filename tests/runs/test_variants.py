@@ -9,7 +9,8 @@ from pixfoundation.errors import RunError
 from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.runs.store import RunDirectory, VariantSource
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.variant_store import VariantSource
 from pixfoundation.runs.variants import VariantRecord, variant_id, variant_line
 from pixfoundation.variants import Variant, VariantPlan, kinds
 from tests.doubles import make_samples
