@@ -18,9 +18,7 @@ from pixfoundation.datasets.pixscenes.drawing import render
 from tests.doubles import BrightModel
 from tests.optional import needs
 
-pytestmark = [pytest.mark.slow, needs("gradio", "spacy")]
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [pytest.mark.slow, needs("gradio", "playwright", "spacy")]
 
 PATIENCE = 120_000
 """Milliseconds; the first answer loads the models."""
@@ -146,10 +144,12 @@ PASTE = """async (colour) => {
 
 def paste(page, colour):
     """Paste an image of one colour; again, as a person would, if the page did not listen yet."""
+    from playwright import sync_api
+
     picture = page.locator(f"#picture img[src*='{colour}.png']")
     for _ in range(12):
         page.evaluate(PASTE, colour)
-        with contextlib.suppress(playwright.TimeoutError):
+        with contextlib.suppress(sync_api.TimeoutError):
             picture.wait_for(timeout=10_000)
             return
     pytest.fail(f"The {colour} picture was pasted twelve times and never shown.")

@@ -12,8 +12,6 @@ from pixfoundation.datasets.folder import FIELDS, schema
 from pixfoundation.masks import Mask
 from pixfoundation.types import Query, Sample
 
-jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
-
 SQUARE = [[2, 2, 8, 2, 8, 8, 2, 8]]
 
 
@@ -84,6 +82,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, line, message):
 
 
 def test_the_schema_has_every_field_and_tells_good_lines_from_bad():
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     validator = jsonschema.Draft202012Validator(schema())
     assert set(schema()["properties"]) == FIELDS
     assert validator.is_valid(

@@ -18,9 +18,9 @@ from pixfoundation.engines.ray import RayEngine
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
 from tests.engines.stubs import Hungry
+from tests.optional import needs
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs("ray")]
 
 KILLS = int(os.environ.get("PIXFOUNDATION_RAY_KILLS", "1"))
 """Number of random moments; CI has time for one, and twenty of each kind are 60."""

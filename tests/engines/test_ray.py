@@ -17,11 +17,11 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, DiscSegmenter, ListDataset, make_samples
 from tests.engines.stubs import Fatal, Hungry, Reader, SleeperFactory
+from tests.optional import needs
 
 SEGMENTER: Any = DiscSegmenter()
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = [needs("ray"), pytest.mark.usefixtures("cluster")]
 
 
 @pytest.fixture

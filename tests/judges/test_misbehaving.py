@@ -19,7 +19,7 @@ ASK = Question("Is it?", "Answer in one word.", max_tokens=8)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 DEEP = b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-BOMB = gzip.compress(b'{"choices": "' + b" " * 50_000_000 + b'"}')
+BOMB = gzip.compress(b'{"choices": "' + b" " * 20_000_000 + b'"}', compresslevel=1)
 HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 
 

@@ -13,14 +13,22 @@ from pixfoundation.report.page import write_report
 from pixfoundation.runs.config import DatasetDescription, ModelDescription
 from pixfoundation.types import Answer
 from tests.doubles import BrightModel, make_samples
+from tests.optional import needs
 from tests.report.test_page import ATTACK, CONFIG, make_run
 
 RIVAL = replace(CONFIG, model=ModelDescription(name="<b>rival</b>"))
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs("playwright")]
 
-# The page's content policy forbids `wait_for_function`, which evaluates a string in the page.
-expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
+def expect(subject):
+    """Wait for a page or one of its elements.
+
+    The page's content policy forbids `wait_for_function`, which evaluates a string in the page.
+    """
+    from playwright.sync_api import expect
+
+    return expect(subject)
 
 
 class Talkative(BrightModel):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from pixfoundation.errors import RunError
@@ -54,13 +53,31 @@ def grounded(text: str, words: list[str], size=SIZE, masks=3) -> GroundedImage:
 NOTHING = Selection("similarity", None)
 
 
+def box_colour(text):
+    """The colour of the box behind a text, as #rrggbb."""
+    return (
+        f"#{bytes(round(255 * value) for value in text.get_bbox_patch().get_facecolor()[:3]).hex()}"
+    )
+
+
+def rgb(colour):
+    """Red, green and blue of a colour given as #rrggbb, 0..1."""
+    return np.array(list(bytes.fromhex(colour[1:]))) / 255
+
+
+def left_title(axis):
+    """The text drawn as title over the left edge of an axis."""
+    return next(
+        child
+        for child in axis.get_children()
+        if getattr(child, "get_text", str)() == axis.get_title("left") != ""
+    )
+
+
 def parts(plot):
     """The text above, as (text, colour of the highlight or None), and the axes as a grid."""
     above, below = plot.subfigs
-    texts = [
-        (t.get_text(), to_hex(t.get_bbox_patch().get_facecolor()) if t.get_bbox_patch() else None)
-        for t in above.texts
-    ]
+    texts = [(t.get_text(), box_colour(t) if t.get_bbox_patch() else None) for t in above.texts]
     columns = below.axes[0].get_subplotspec().get_gridspec().ncols
     return texts, np.array(below.axes).reshape(-1, columns)
 
@@ -106,8 +123,8 @@ def test_the_answer_carries_the_colours_of_the_masks():
         ("a mat", PHRASE_COLOURS[1]),
         (".", None),
     ]
-    title = axes[1, 1]._left_title
-    assert to_hex(title.get_bbox_patch().get_facecolor()) == PHRASE_COLOURS[1]
+    title = left_title(axes[1, 1])
+    assert box_colour(title) == PHRASE_COLOURS[1]
 
 
 def test_masks_in_another_order_than_the_text_keep_the_colours_of_their_phrases():
@@ -115,8 +132,8 @@ def test_masks_in_another_order_than_the_text_keep_the_colours_of_their_phrases(
     own = replace(found.candidates[0], phrase=None)
     found = replace(found, candidates=(own, *found.candidates[3:], *found.candidates[:3]))
     texts, axes = parts(draw_grid(found, NOTHING))
-    shown = {title.get_text(): to_hex(title.get_bbox_patch().get_facecolor())
-             for title in (row[1]._left_title for row in axes)}  # fmt: skip
+    shown = {title.get_text(): box_colour(title)
+             for title in (left_title(row[1]) for row in axes)}  # fmt: skip
     assert shown == {
         "the model's own mask": PHRASE_COLOURS[2],
         "a mat": PHRASE_COLOURS[1],
@@ -126,7 +143,7 @@ def test_masks_in_another_order_than_the_text_keep_the_colours_of_their_phrases(
         name: colour for name, colour in shown.items() if name != "the model's own mask"
     }
     for row in axes[1:]:
-        pixels, tint = row[2].images[0].get_array(), to_rgb(shown[row[1].get_title("left")])
+        pixels, tint = row[2].images[0].get_array(), rgb(shown[row[1].get_title("left")])
         changed = pixels[(pixels != np.asarray(found.image)).any(axis=2)]
         edge = (np.abs(changed - 0.55 * 255 * np.array(tint)) <= 1).all(axis=1)
         assert edge.any()
@@ -140,7 +157,7 @@ def test_titles_stay_in_their_columns(size):
     plot.draw_without_rendering()
     _, axes = parts(plot)
     for row in axes:
-        boxes = [axis._left_title.get_window_extent() for axis in row[1:]]
+        boxes = [left_title(axis).get_window_extent() for axis in row[1:]]
         for left, right in itertools.pairwise(boxes):
             assert left.x1 <= right.x0
         assert boxes[-1].x1 <= plot.bbox.x1
@@ -174,7 +191,7 @@ def test_colours_of_phrases_differ_also_for_colour_blind_eyes():
         "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
         "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
     }
-    colours = np.array([to_rgb(colour) for colour in PHRASE_COLOURS])
+    colours = np.array([rgb(colour) for colour in PHRASE_COLOURS])
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     for matrix in seen.values():
         labs = np.array([lab(each) for each in (linear @ np.array(matrix).T).clip(0, 1)])

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 from PIL import Image
 
 from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.report.grid import save_grid
 from pixfoundation.report.rich_text import DPI, missing_glyphs
 from pixfoundation.report.strip import MOST_TOKENS, attention_strip
-from tests.report.test_grid import SIZE, grounded
+from tests.report.test_grid import SIZE, box_colour, grounded
 
 
 def test_the_strip_has_a_map_a_token_in_one_range_of_values():
@@ -22,7 +21,7 @@ def test_the_strip_has_a_map_a_token_in_one_range_of_values():
         shown = axis.images[1]
         np.testing.assert_array_equal(shown.get_array(), own)
         assert shown.get_clim() == (heat.min(), heat.max())
-        assert to_hex(axis.xaxis.label.get_bbox_patch().get_facecolor()) == colour
+        assert box_colour(axis.xaxis.label) == colour
 
 
 def test_a_long_answer_is_cut_and_says_so():

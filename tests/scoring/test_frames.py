@@ -5,9 +5,10 @@ import pytest
 import pixfoundation as pf
 from pixfoundation.errors import PrerequisiteError
 from pixfoundation.scoring import frames
+from tests.optional import needs
 from tests.scoring.runs import four_samples, letters, write_run
 
-pd = pytest.importorskip("pandas")
+pytestmark = needs("pandas")
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Plot
 
 from pixfoundation.causes.curve_analysis import Curve, Curves
 from pixfoundation.causes.knockout_analysis import Knockout
 from pixfoundation.causes.levels import MEASURES, Levels
 from pixfoundation.causes.regions import Shape
+from pixfoundation.report.figure_files import new_plot
 from pixfoundation.runs.deleting import SHARE
 from pixfoundation.scoring.intervals import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
 
 ATTENDED, RANDOM, TRUTH, LINE = "#1f5f8b", "#9a9a9a", "#a24a6b", "#1c1c1c"
 
@@ -27,7 +31,7 @@ def curve_figure(curves: Curves, deletion: Mapping[str, Estimate] | None = None)
             are boxes filled with the mean colour, which is what that test covers.
     """
     fills = list(dict.fromkeys(curve.fill for curve in curves.curves))
-    plot = Plot(figsize=(1.2 + 3.0 * len(fills), 7.2), layout="constrained")
+    plot = new_plot(1.2 + 3.0 * len(fills), 7.2)
     axes = plot.subplots(3, len(fills), squeeze=False, sharex=True, sharey="row")
     percents = [100 * share for share in curves.shares]
     for column, fill in enumerate(fills):
@@ -68,7 +72,7 @@ def curve_figure(curves: Curves, deletion: Mapping[str, Estimate] | None = None)
 def knockout_figure(knockout: Knockout) -> Plot:
     """Draw the losses by what is blocked in all layers, and over the windows of layers."""
     with_windows = bool(knockout.windows)
-    plot = Plot(figsize=(9.6 if with_windows else 4.8, 3.8), layout="constrained")
+    plot = new_plot(9.6 if with_windows else 4.8, 3.8)
     axes = plot.subplots(1, 2 if with_windows else 1, squeeze=False)[0]
     names = list(knockout.losses)
     for place, name in enumerate(names):
@@ -119,7 +123,7 @@ def control_figure(levels: Levels) -> Plot:
         for m in MEASURES
         if any(level.measures[m].value is not None for level in levels.levels[1:])
     ]
-    plot = Plot(figsize=(1.6 + 2.3 * len(measures), 1.3 + 0.3 * len(names)), layout="constrained")
+    plot = new_plot(1.6 + 2.3 * len(measures), 1.3 + 0.3 * len(names))
     axes = plot.subplots(1, len(measures), squeeze=False, sharey=True)[0]
     for axis, measure in zip(axes, measures, strict=True):
         for place, level in enumerate(levels.levels):

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Plot
-from matplotlib.ticker import MaxNLocator
 
 from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
-from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_files import new_plot, ticks_at_integers, write_plots
 from pixfoundation.runs.records import RULES
 from pixfoundation.wording import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
 """Dark and light in turn, so that neighbours differ in grey too."""
@@ -97,7 +98,7 @@ def concept_histogram(runs: Sequence[Emergence]) -> Plot:
     masks dealt out anew for more.
     """
     names = list(runs[0].concepts)
-    plot = Plot(figsize=(max(7.4, 2.6 + 1.7 * len(runs)), 3.8), layout="constrained")
+    plot = new_plot(max(7.4, 2.6 + 1.7 * len(runs)), 3.8)
     axis = plot.subplots()
     slot = 0.88 / len(runs)
     for number, run in enumerate(runs):
@@ -166,7 +167,7 @@ def iou_by_position(runs: Sequence[Emergence]) -> Plot:
 def _panels(count: int) -> tuple[Plot, list[Axes]]:
     columns = min(count, COLUMNS)
     rows = -(-count // columns)
-    plot = Plot(figsize=(PANEL[0] * max(columns, 1.3), PANEL[1] * rows + 0.5), layout="constrained")
+    plot = new_plot(PANEL[0] * max(columns, 1.3), PANEL[1] * rows + 0.5)
     axes = plot.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[count:]:
         axis.set_axis_off()
@@ -216,7 +217,7 @@ def _twice(values: np.ndarray) -> np.ndarray:
 
 
 def _whole_numbers(axis: Axes) -> None:
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ticks_at_integers(axis.yaxis)
 
 
 def _plain(axis: Axes) -> None:

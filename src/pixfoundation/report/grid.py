@@ -8,14 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure as Plot
-from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,6 +18,7 @@ from pixfoundation.errors import RunError
 from pixfoundation.geometry import shrunk_size
 from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.figure_files import new_plot
 from pixfoundation.report.rich_text import (
     DPI,
     Piece,
@@ -35,6 +31,11 @@ from pixfoundation.report.rich_text import (
     wrap,
 )
 from pixfoundation.types import Candidate, Phrase, Selection
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
+    from matplotlib.text import Text
 
 PICK_COLOUR = "#111111"
 ROW_INCHES = 1.9
@@ -74,7 +75,7 @@ def draw_grid(grounded: GroundedImage, selection: Selection) -> Plot:
     texts = _head(grounded, rows, width - 2 * MARGIN)
     head = sum(text_height(len(lines), TEXT_SIZE) + GAP for lines in texts) + MARGIN
     body = row_height * max(len(shown), 1)
-    plot = Plot(figsize=(width, head + body), layout="constrained")
+    plot = new_plot(width, head + body)
     (above,), (below,) = plot.subfigures(2, 1, squeeze=False, height_ratios=[head, body])
     top = MARGIN
     for lines in texts:
@@ -149,6 +150,8 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
         foreground = np.asarray(
             Image.fromarray(foreground).resize(image.size, Image.Resampling.NEAREST)
         )
+    from matplotlib.colors import to_rgb
+
     tint = 255 * np.array(to_rgb(colour), np.float32)
     pixels[foreground] = 0.4 * pixels[foreground] + 0.6 * tint
     pixels[_edge(foreground, max(image.size) // 200 + 1)] = (
@@ -230,6 +233,8 @@ def _draw_point(axis: Axes, candidate: Candidate) -> None:
 
 
 def _frame(axis: Axes) -> None:
+    from matplotlib.patches import Rectangle
+
     axis.add_patch(
         Rectangle(
             (0, 0), 1, 1, transform=axis.transAxes, fill=False, edgecolor=PICK_COLOUR, linewidth=5

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Plot
-from matplotlib.ticker import MaxNLocator
 
-from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_files import new_plot, ticks_at_integers, write_plots
 from pixfoundation.where.head_results import Grid, HeadAnalysis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
 
 COLOURS = "viridis"
 LINE, CHANCE = "#1f5f8b", "#8c8c8c"
@@ -43,8 +44,7 @@ def write_head_figures(analysis: HeadAnalysis, out: Path) -> list[Path]:
 def head_maps(analysis: HeadAnalysis) -> Plot:
     """Draw point accuracy and energy of every layer and head, each next to its null."""
     layers, heads = analysis.hits.value.shape
-    plot = Plot(figsize=(2 * max(2.6, 0.16 * heads + 1.4), 2 * max(2.4, 0.13 * layers + 1.2)),
-                layout="constrained")  # fmt: skip
+    plot = new_plot(2 * max(2.6, 0.16 * heads + 1.4), 2 * max(2.4, 0.13 * layers + 1.2))
     axes = plot.subplots(2, 2, squeeze=False)
     for row, (name, grid) in enumerate((("peak in mask", analysis.hits),
                                         ("energy in mask", analysis.energy))):  # fmt: skip
@@ -71,7 +71,7 @@ def head_maps(analysis: HeadAnalysis) -> Plot:
 
 def layer_curves(analysis: HeadAnalysis) -> Plot:
     """Draw the curve over layers, and that over the number of heads on held-out pairs."""
-    plot = Plot(figsize=(8.4, 3.2), layout="constrained")
+    plot = new_plot(8.4, 3.2)
     left, right = plot.subplots(1, 2)
     for grid, style, name in (
         (analysis.layer_hits, "-", "peak in mask"),
@@ -113,7 +113,7 @@ def place_picture(picture: Mapping[str, Any], name: str) -> Plot:
     values, null = (
         100 * np.array(picture[key], dtype=np.float64).T for key in ("point_accuracy", "null")
     )
-    plot = Plot(figsize=(8.4, max(2.8, 0.12 * len(values) + 1.6)), layout="constrained")
+    plot = new_plot(8.4, max(2.8, 0.12 * len(values) + 1.6))
     axes = plot.subplots(1, 2, sharey=True)
     top = max(float(np.nanmax(values)), float(np.nanmax(null)), 1e-9)
     for axis, each, title in ((axes[0], values, name), (axes[1], null, "shuffled images")):
@@ -136,5 +136,5 @@ def _mark(axis: Axes, grid: Grid) -> None:
 
 def _whole(axis: Axes, *, x: bool = True) -> None:
     if x:
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ticks_at_integers(axis.xaxis)
+    ticks_at_integers(axis.yaxis)

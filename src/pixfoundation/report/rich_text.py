@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.font_manager import FontProperties
-
 from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.phrases import cut_at_phrases
 from pixfoundation.types import Phrase
@@ -146,6 +143,9 @@ def missing_glyphs() -> Iterator[None]:
 
 def _measure(size: float) -> Callable[[str], float]:
     """Return a function that measures the width of a text in inches."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
     renderer, font = RendererAgg(1, 1, DPI), FontProperties(size=size)
 
     def ink(text: str) -> float:

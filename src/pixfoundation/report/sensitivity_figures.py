@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Plot
-from matplotlib.patches import Ellipse
 
-from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_files import new_plot, write_plots
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
+    from matplotlib.patches import Ellipse
 
 COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
 DEFAULT = "#1c1c1c"
@@ -45,10 +48,7 @@ def variant_strips(runs: Sequence[Sensitivity]) -> Plot:
     """Draw one dot per variant, and the default prompt with its interval; a panel per measure."""
     measures = list(dict.fromkeys(s.measure.name for run in runs for s in run.shown()))
     kinds = list(dict.fromkeys(s.kind for run in runs for s in run.shown()))
-    plot = Plot(
-        figsize=(max(5.0, 1.1 * len(kinds) + 1.5), 2.6 * max(len(measures), 1) + 0.6),
-        layout="constrained",
-    )
+    plot = new_plot(max(5.0, 1.1 * len(kinds) + 1.5), 2.6 * max(len(measures), 1) + 0.6)
     axes = plot.subplots(max(len(measures), 1), 1, squeeze=False, sharex=True).ravel()
     slot = 0.8 / max(len(runs), 1)
     for axis, measure in zip(axes, measures, strict=False):
@@ -92,7 +92,7 @@ def _strip(axis: Axes, summary: KindSummary, place: float, slot: float, number: 
 def flip_matrix(run: Sensitivity) -> Plot:
     """Draw which samples change sides under which variants; the samples that change most."""
     shown = run.shown()
-    plot = Plot(figsize=(max(4.5, 0.22 * _columns(shown) + 2.5), 5.2), layout="constrained")
+    plot = new_plot(max(4.5, 0.22 * _columns(shown) + 2.5), 5.2)
     axis = plot.subplots()
     blocks: list[np.ndarray] = []
     ticks: list[tuple[float, str]] = []
@@ -136,7 +136,7 @@ def _columns(summaries: Sequence[KindSummary]) -> int:
 
 def accuracy_against_miou(runs: Sequence[Sensitivity]) -> Plot:
     """Draw every variant as accuracy against mIoU, with an ellipse of two deviations per run."""
-    plot = Plot(figsize=(5.2, 4.4), layout="constrained")
+    plot = new_plot(5.2, 4.4)
     axis = plot.subplots()
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
@@ -165,6 +165,8 @@ def accuracy_against_miou(runs: Sequence[Sensitivity]) -> Plot:
 
 
 def _ellipse(points: np.ndarray, colour: str) -> Ellipse:
+    from matplotlib.patches import Ellipse
+
     values, vectors = np.linalg.eigh(np.cov(points.T))
     width, height = 2 * TWO_SIGMA * np.sqrt(np.maximum(values, 0))
     angle = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure as Plot
 from numpy.typing import NDArray
 
 from pixfoundation.attention.row_convention import token_maps
@@ -15,8 +15,12 @@ from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.colours import token_colours
 from pixfoundation.grounding.one_image import GroundedImage
+from pixfoundation.report.figure_files import new_plot
 from pixfoundation.report.grid import shrunk
 from pixfoundation.report.rich_text import fitted, highlight
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 COLUMNS = 8
 INCHES = 1.25
@@ -69,7 +73,7 @@ def attention_strip(grounded: GroundedImage, heat: NDArray[np.float32]) -> Plot:
     texts = token_texts(grounded)[: min(len(heat), MOST_TOKENS)]
     rows = max(math.ceil(len(texts) / COLUMNS), 1)
     height = min(INCHES * grounded.image.height / grounded.image.width, MOST_INCHES) + 0.3
-    plot = Plot(figsize=(COLUMNS * INCHES, rows * height), layout="constrained")
+    plot = new_plot(COLUMNS * INCHES, rows * height)
     axes = plot.subplots(rows, COLUMNS, squeeze=False).ravel()
     colours = token_colours(grounded.phrases)
     shown = heat[: len(texts)]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure as Plot
 
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
+from pixfoundation.report.figure_files import new_plot
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
+
+if TYPE_CHECKING:
+    pass
 
 COLUMNS = 5
 CELL = (2.3, 2.5)
@@ -46,7 +50,7 @@ def write_sheet(sample: Sample, variants: Sequence[VariedSample], out: Path) -> 
         )
     rows = -(-len(cells) // COLUMNS)
     columns = min(len(cells), COLUMNS)
-    plot = Plot(figsize=(CELL[0] * columns, CELL[1] * rows), layout="constrained")
+    plot = new_plot(CELL[0] * columns, CELL[1] * rows)
     axes = plot.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()

@@ -17,6 +17,7 @@ from pixfoundation.hub import WeightOptions, explained, resolve_device, resolve_
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json, some
 from pixfoundation.models.common.loading import empty_weights, load_into
 from pixfoundation.models.common.placement import Placement, Quantization, quantize
+from pixfoundation.models.common.qwen_pixel.key_names import qwen_name
 from pixfoundation.models.common.qwen_pixel.network import PixelFamily, PixelQwen
 from pixfoundation.models.common.sam2.loading import Sam2Layout, find_sam2
 from pixfoundation.models.common.sam2.sizes import GivenSizes
@@ -77,20 +78,6 @@ class Layout(NamedTuple):
     def is_needed(self, key: str) -> bool:
         """Return whether a tensor is needed for still images and answers."""
         return not self.sam.ignores(key) and not any(re.match(p, key) for p in self.unused)
-
-
-def qwen_name(key: str) -> str:
-    """Return the name of a tensor in today's Qwen2.5-VL, from that of transformers 4 or 5.
-
-    Example:
-        >>> qwen_name("model.layers.0.mlp.up_proj.weight")
-        'model.language_model.layers.0.mlp.up_proj.weight'
-    """
-    if key.startswith("visual."):
-        return f"model.{key}"
-    if key.startswith("model.") and not key.startswith(("model.visual.", "model.language_model.")):
-        return f"model.language_model.{key.removeprefix('model.')}"
-    return key
 
 
 def load_network(
@@ -246,7 +233,6 @@ __all__ = [
     "HeadOf",
     "PixelOptions",
     "load_network",
-    "qwen_name",
     "refuse_adapters",
     "round_rotary",
 ]
