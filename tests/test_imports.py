@@ -91,3 +91,26 @@ def test_importing_the_package_and_asking_for_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+MOST_PARAMETERS = 8
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Number of parameters, without that of the object or class of a method."""
+    names = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    return len([name for name in names if name.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("unit", sorted(set(LEVEL) - {"cli", "__main__"}))
+def test_a_function_outside_the_command_line_takes_at_most_eight_parameters(unit):
+    found = [path for path in modules() if layer_of(path) == unit]
+    assert found, f"{unit} has no module"
+    long = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name} takes {parameters_of(node)}"
+        for path in found
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and parameters_of(node) > MOST_PARAMETERS
+    ]
+    assert not long, "group options that belong together in a small frozen type"

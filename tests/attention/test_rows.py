@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from pixfoundation.attention.rows import KeyFrame, apply_rows, attention_rows, gather_columns
+from pixfoundation.attention.rows import (
+    KeyFrame,
+    VisibleKeys,
+    apply_rows,
+    attention_rows,
+    gather_columns,
+)
 
 
 def whole_matrix(query, key, *, scaling, hidden=None, softcap=None):
@@ -58,7 +64,7 @@ def test_a_given_mask_replaces_the_causal_rule_and_may_be_wider_than_the_keys(st
     mask = torch.nn.functional.pad(~hidden, (0, 3))
     if kind == "additive":
         mask = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
-    rows = attention_rows(query, key, range(5), CONTINUED, scaling=0.3, mask=mask)
+    rows = attention_rows(query, key, range(5), CONTINUED, scaling=0.3, visible=VisibleKeys(mask))
     torch.testing.assert_close(rows, whole_matrix(query, key, scaling=0.3, hidden=hidden))
 
 
@@ -68,7 +74,9 @@ def test_a_padding_mask_adds_to_the_causal_rule_and_the_window(states):
     there[0, :3] = False
     distance = (torch.arange(5)[:, None] + 4) - torch.arange(9)
     hidden = (causal() | (distance >= 4))[None, None] | ~there[:, None, None]
-    rows = attention_rows(query, key, range(5), CONTINUED, scaling=0.3, mask=there, window=4)
+    rows = attention_rows(
+        query, key, range(5), CONTINUED, scaling=0.3, visible=VisibleKeys(there, window=4)
+    )
     torch.testing.assert_close(rows, whole_matrix(query, key, scaling=0.3, hidden=hidden))
 
 

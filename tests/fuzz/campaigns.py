@@ -16,7 +16,7 @@ from pixfoundation.conventions import DEFAULT, PUBLISHED
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.judges.cache import CachedJudge
 from pixfoundation.report.gallery import build_gallery
-from pixfoundation.runs.judging import Task, judge_run
+from pixfoundation.runs.judging import JudgingOptions, Task, judge_run
 from pixfoundation.runs.records import DeletionRecord
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -172,9 +172,9 @@ def make_run(root: Path) -> None:
     judge_run(
         RunRecords.of(run.path),
         CachedJudge(YesJudge(), root / "cache"),
+        JudgingOptions(at_once=1),
         tasks=tuple(Task),
         phrases={("0", 3): "It", ("1", 3): "It"},
-        at_once=1,
     )
     with run.appender("deletions") as file:
         answers = ("A", "A", "B")
@@ -215,18 +215,20 @@ def read_comparison(root: Path, dice: random.Random) -> object:
 
 
 def resume(root: Path, dice: random.Random) -> object:
-    from pixfoundation.runs.collect import collect
+    from pixfoundation.runs.collect import Dealing, collect
 
     run = RunDirectory(root / "run")
     return collect(
-        run, BrightModel(), OwnMasks(), DiscSegmenter(), retry_failed=dice.random() < 0.3
+        run, BrightModel(), OwnMasks(), DiscSegmenter(), Dealing(retry_failed=dice.random() < 0.3)
     )
 
 
 def judge_again(root: Path, dice: random.Random) -> object:
     judge = CachedJudge(YesJudge(), root / "cache")
     records = RunRecords.of(root / "run")
-    return judge_run(records, judge, tasks=tuple(Task), phrases={("0", 3): "It"}, at_once=1)
+    return judge_run(
+        records, judge, JudgingOptions(at_once=1), tasks=tuple(Task), phrases={("0", 3): "It"}
+    )
 
 
 # ---- imports ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.runs.collect import collect
+from pixfoundation.runs.collect import Dealing, collect
 from pixfoundation.runs.config import ModelDescription, RunConfig
 from pixfoundation.runs.shards import Batching
 from pixfoundation.runs.store import RunDirectory
@@ -31,7 +31,7 @@ def start(folder: Path, samples, config=CONFIG) -> RunDirectory:
 
 
 def run_all(run, model=None, **options):
-    return collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter(), **options)
+    return collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter(), Dealing(**options))
 
 
 def lines(run: RunDirectory, stem: str) -> list[str]:

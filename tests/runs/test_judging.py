@@ -17,7 +17,7 @@ from pixfoundation.judges.cache import CachedJudge
 from pixfoundation.judges.concurrency import concurrently
 from pixfoundation.judges.endpoint import load
 from pixfoundation.report.page import write_report
-from pixfoundation.runs.judging import judge_run
+from pixfoundation.runs.judging import JudgingOptions, judge_run
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.score import ScoreOptions, score
 from tests.doubles import make_samples
@@ -47,7 +47,7 @@ def asker(server, folder, **options):
 
 def test_answers_are_graded_and_masks_picked(run, tmp_path):
     with judge_server(reply) as server:
-        final = judge_run(run, asker(server, tmp_path / "kept"), at_once=3)
+        final = judge_run(run, asker(server, tmp_path / "kept"), JudgingOptions(at_once=3))
     assert (final.done, final.total, final.no_verdict) == (18, 18, 0)
     assert server.most_under_way <= 3
     kinds = [verdict.kind for verdict in run.verdicts()]
@@ -76,7 +76,7 @@ def test_a_second_time_nothing_is_asked(run, tmp_path):
 
 def test_equal_questions_are_one_request(run, tmp_path):
     with judge_server(reply) as server:
-        judge_run(run, asker(server, tmp_path / "kept"), at_once=8)
+        judge_run(run, asker(server, tmp_path / "kept"), JudgingOptions(at_once=8))
     seen = [(text_of(body), tuple(images_of(body))) for body in server.requests]
     assert len(seen) == len(set(seen))
 
@@ -117,7 +117,12 @@ def test_no_verdict_is_counted_in_scores_and_report(run, tmp_path, nonsense):
 
 def test_what_is_not_judged_yet_is_counted_apart(run, tmp_path):
     with judge_server(reply) as server, pytest.raises(JudgeError):
-        judge_run(run, asker(server, tmp_path / "kept", budget=1), tasks=["grade"], at_once=1)
+        judge_run(
+            run,
+            asker(server, tmp_path / "kept", budget=1),
+            JudgingOptions(at_once=1),
+            tasks=["grade"],
+        )
     count = score(run).verdicts["grade"]
     assert (count.total, count.no_verdict, count.pending) == (1, 0, 5)
     assert "5 answers of protocol 1 are not judged yet" in " ".join(score(run).notes)
@@ -140,7 +145,9 @@ def test_another_way_of_asking_is_another_judge(run, tmp_path):
     with judge_server(reply) as server:
         judge_run(run, asker(server, tmp_path / "kept"))
         before = len(server.requests)
-        judge_run(run, asker(server, tmp_path / "kept"), conventions=PUBLISHED.judging)
+        judge_run(
+            run, asker(server, tmp_path / "kept"), JudgingOptions(conventions=PUBLISHED.judging)
+        )
         assert len(server.requests) > before
     name = "openai:m, published, temperature 0.2"
     assert {verdict.judge for verdict in run.verdicts()} == {"openai:m", name}
@@ -153,7 +160,7 @@ def test_another_way_of_asking_is_another_judge(run, tmp_path):
 def test_the_budget_is_kept_and_what_was_judged_is_safe(run, tmp_path):
     with judge_server(reply) as server:
         with pytest.raises(JudgeError, match="budget of 5 requests is used up"):
-            judge_run(run, asker(server, tmp_path / "kept", budget=5), at_once=1)
+            judge_run(run, asker(server, tmp_path / "kept", budget=5), JudgingOptions(at_once=1))
         assert len(server.requests) == 5
         held = len(run.verdicts())
         assert held > 0

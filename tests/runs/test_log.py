@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pixfoundation.runs import log as run_logs
-from pixfoundation.runs.collect import collect
+from pixfoundation.runs.collect import Dealing, collect
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.log import run_log
 from pixfoundation.runs.shards import Batching, Shard
@@ -32,7 +32,7 @@ def run(tmp_path):
 
 
 def run_all(run, model=None, **options):
-    return collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter(), **options)
+    return collect(run, model or BrightModel(), OwnMasks(), DiscSegmenter(), Dealing(**options))
 
 
 def lines(path):

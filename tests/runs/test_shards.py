@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pixfoundation.errors import DataError, RunError
-from pixfoundation.runs.collect import collect
+from pixfoundation.runs.collect import Dealing, collect
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.shards import Batching, Shard
@@ -19,7 +19,11 @@ CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocol
 
 def run_shard(run, shard, model=None, size=1):
     return collect(
-        run, model or BrightModel(), OwnMasks(), DiscSegmenter(), batching=Batching(size, shard)
+        run,
+        model or BrightModel(),
+        OwnMasks(),
+        DiscSegmenter(),
+        Dealing(batching=Batching(size, shard)),
     )
 
 

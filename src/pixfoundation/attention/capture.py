@@ -28,7 +28,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from pixfoundation.attention.rows import KeyFrame, apply_rows, attention_rows, gather_columns
+from pixfoundation.attention.rows import (
+    KeyFrame,
+    VisibleKeys,
+    apply_rows,
+    attention_rows,
+    gather_columns,
+)
 from pixfoundation.errors import PixFoundationError
 
 PREFIX = "pixfoundation_over_"
@@ -308,10 +314,8 @@ def _attend(
     frame = capture.begin(layer, queries, key.shape[2])
     arguments: dict[str, Any] = {
         "scaling": query.shape[-1] ** -0.5 if scaling is None else scaling,
-        "mask": attention_mask,
-        "causal": causal,
-        "window": kwargs.get("sliding_window"),
         "softcap": kwargs.get("softcap"),
+        "visible": VisibleKeys(attention_mask, causal, kwargs.get("sliding_window")),
     }
     if queries == 1 and base in ("sdpa", "eager"):
         # One row is the whole matrix: applied to the values it is the output as well.

@@ -37,6 +37,23 @@ class KeyFrame:
         return self.seen - self.queries + query
 
 
+@dataclass(frozen=True, slots=True)
+class VisibleKeys:
+    """Which keys a query may attend to.
+
+    Attributes:
+        mask: The mask that the model's attention got: boolean (True takes part) or additive
+            [batch or 1, heads or 1, queries, keys or more]; or a padding mask [batch, keys];
+            or None.
+        causal: Whether later keys are hidden, if the mask is not of the four-dimensional kind.
+        window: Sliding window in tokens, if the mask is not of the four-dimensional kind.
+    """
+
+    mask: Tensor | None = None
+    causal: bool = True
+    window: int | None = None
+
+
 def attention_rows(
     query: Tensor,
     key: Tensor,
@@ -44,10 +61,8 @@ def attention_rows(
     frame: KeyFrame,
     *,
     scaling: float,
-    mask: Tensor | None = None,
-    causal: bool = True,
-    window: int | None = None,
     softcap: float | None = None,
+    visible: VisibleKeys = VisibleKeys(),
 ) -> Tensor:
     """Compute the attention of selected query rows.
 
@@ -57,12 +72,8 @@ def attention_rows(
         rows: Indices of the selected queries.
         frame: Position of the keys in the sequence.
         scaling: Factor applied to the products of queries and keys.
-        mask: The mask that the model's attention got: boolean (True takes part) or additive
-            [batch or 1, heads or 1, queries, keys or more]; or a padding mask [batch, keys];
-            or None.
-        causal: Whether later keys are hidden, if the mask is not of the four-dimensional kind.
-        window: Sliding window in tokens, if the mask is not of the four-dimensional kind.
         softcap: Bound on the products, `tanh(x / softcap) * softcap`; None for no bound.
+        visible: Which keys the queries may attend to; earlier ones by default.
 
     Returns:
         float32 [batch, heads, rows, keys]; the rows sum to 1 over the keys.
@@ -75,7 +86,7 @@ def attention_rows(
     logits = logits.view(batch, heads, len(rows), keys).float()
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
-    lowest = torch.finfo(torch.float32).min
+    lowest, mask = torch.finfo(torch.float32).min, visible.mask
     if mask is not None and mask.ndim == 4:
         part = mask[:, :, rows.start : rows.stop, :keys]
         if part.dtype == torch.bool:
@@ -87,7 +98,7 @@ def attention_rows(
     if mask is not None:
         padding = torch.nn.functional.pad(mask[:, -keys:].bool(), (0, keys - mask.shape[1]))
         logits = logits.masked_fill(~padding[:, None, None], lowest)
-    hidden = hidden_keys(rows, frame, causal, window, logits.device)
+    hidden = hidden_keys(rows, frame, visible.causal, visible.window, logits.device)
     if hidden is not None:
         logits = logits.masked_fill(hidden, lowest)
     return torch.softmax(logits, dim=-1)

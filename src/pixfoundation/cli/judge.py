@@ -55,7 +55,7 @@ def judge_command(
     from pixfoundation.cli.progress import counted_bar
     from pixfoundation.emergence.overlaps import best_phrases
     from pixfoundation.runs.completeness import measure_completeness
-    from pixfoundation.runs.judging import JudgingProgress, Task, judge_run
+    from pixfoundation.runs.judging import JudgingOptions, JudgingProgress, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
 
     chosen = tuple(task for task in Task if task in {part.strip() for part in tasks.split(",")})
@@ -78,11 +78,9 @@ def judge_command(
         final = judge_run(
             records,
             backend,
+            JudgingOptions(conventions=judging, at_once=at_once, retry_failed=retry_failed),
             tasks=chosen,
             phrases=phrases,
-            at_once=at_once,
-            conventions=judging,
-            retry_failed=retry_failed,
             on_progress=show,
         )
     reasons = "; ".join(f"{count} {reason}" for reason, count in final.reasons.items())

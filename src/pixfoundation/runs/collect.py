@@ -94,12 +94,9 @@ def collect(
     model: Model,
     grounder: Grounder | None,
     segmenter: AnySegmenter | None,
+    dealing: Dealing | None = None,
     *,
     decoding: Decoding | None = None,
-    batching: Batching = ONE_BY_ONE,
-    retry_failed: bool = False,
-    max_failures_in_a_row: int = MAX_FAILURES_IN_A_ROW,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Answer and ground everything that a run directory still lacks, in this process.
 
@@ -113,14 +110,8 @@ def collect(
         grounder: Turns answers into candidates; None to collect answers only.
         segmenter: Draws the masks at random points, by which the chance level is measured; None to
             measure no chance level.
+        dealing: How the work is dealt, and when it stops; sample by sample by default.
         decoding: How answers are decoded; greedy by default.
-        batching: How samples are cut into batches, and which shard of them is computed.
-        retry_failed: Whether recorded failures are tried again; they are in any case as long as
-            no question has an answer.
-        max_failures_in_a_row: Number of samples in a row at which the model fails, or the
-            grounding, after which the run stops; 0 never to stop. Images that cannot be read do
-            not count.
-        on_progress: Called after every answer.
 
     Returns:
         The final state of the work of this process.
@@ -141,13 +132,7 @@ def collect(
         if isinstance(model, KeepsLog):
             model.log_in(run.path)
 
-    dealing = Dealing(
-        batching=batching,
-        retry_failed=retry_failed,
-        max_failures_in_a_row=max_failures_in_a_row,
-        on_progress=on_progress,
-    )
-    return deal(run, crew, asked, dealing, begin)
+    return deal(run, crew, asked, dealing or Dealing(), begin)
 
 
 def deal(

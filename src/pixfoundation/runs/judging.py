@@ -71,16 +71,30 @@ class JudgingProgress:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgingOptions:
+    """How a judge is asked about a run.
+
+    Attributes:
+        conventions: The wording of the requests, and their temperature.
+        seed: Seed of the shuffled places in the tournament.
+        at_once: Number of concurrent questions; an engine has as many as it has workers.
+        retry_failed: Whether to ask again where there is no verdict.
+    """
+
+    conventions: JudgingConventions = DEFAULT.judging
+    seed: int = 2024
+    at_once: int = 4
+    retry_failed: bool = False
+
+
 def judge_run(
     run: RunRecords | RunDirectory,
     judge: Judge | DealtJudge,
+    options: JudgingOptions = JudgingOptions(),
     *,
     tasks: Sequence[Task | str] = USUAL_TASKS,
     phrases: Mapping[Key, str] | None = None,
-    at_once: int = 4,
-    conventions: JudgingConventions = DEFAULT.judging,
-    seed: int = 2024,
-    retry_failed: bool = False,
     on_progress: Callable[[JudgingProgress], None] = lambda progress: None,
 ) -> JudgingProgress:
     """Have a judge grade answers of protocol 1, pick masks in 1 and 3, and label concepts.
@@ -89,13 +103,10 @@ def judge_run(
         run: A run directory with answers, or its records; verdicts are read under the lock.
         judge: The judge; wrap it in `CachedJudge`, so that nothing is asked twice. Or one that
             the workers of an engine load, see `runs.dealt_judging`.
+        options: How the judge is asked.
         tasks: Any of `grade`, `pick` and `concept`.
         phrases: For `concept`, the phrase of each answer to label; see
             `emergence.overlaps.best_phrases`.
-        at_once: Number of concurrent questions; an engine has as many as it has workers.
-        conventions: How the judge is asked.
-        seed: Seed of the shuffled places in the tournament.
-        retry_failed: Whether to ask again where there is no verdict.
         on_progress: Called after every judged answer.
 
     Raises:
@@ -111,19 +122,19 @@ def judge_run(
         run_log(records.run, "judge") as log,
         records.run.appender("verdicts") as file,
     ):
-        name = author_name(judge, conventions)
+        name = author_name(judge, options.conventions)
         log.write(f"judge: {name}; tasks: {', '.join(known_tasks)}")
         existing: dict[VerdictKey, VerdictRecord] = {
             (verdict.kind, verdict.key, verdict.phrase): verdict
             for verdict in records.verdicts
-            if verdict.judge == name and (verdict.valid or not retry_failed)
+            if verdict.judge == name and (verdict.valid or not options.retry_failed)
         }
         jobs = list(_jobs(records, known_tasks, phrases or {}, log))
         pending = [job for job in jobs if job.key not in existing]
         verdicts = _Verdicts(file, name, log, existing)
 
         done = len(jobs) - len(pending)
-        for job, outcome in _asked(judge, pending, at_once, conventions, seed):
+        for job, outcome in _asked(judge, pending, options):
             verdicts.add(job, outcome)
             done += 1
             progress = verdicts.progress(done, len(jobs))
@@ -138,18 +149,16 @@ def judge_run(
 def _asked(
     judge: Judge | DealtJudge,
     jobs: Sequence[Job],
-    at_once: int,
-    conventions: JudgingConventions,
-    seed: int,
+    options: JudgingOptions,
 ) -> Iterator[tuple[Job, Outcome]]:
     """Yield what a judge says to each job, as it comes."""
     if isinstance(judge, DealtJudge):
-        return judge.outcomes(jobs, conventions, seed)
+        return judge.outcomes(jobs, options.conventions, options.seed)
 
     def work(job: Job) -> Outcome:
-        return outcome_of(job, judge, conventions, seed)
+        return outcome_of(job, judge, options.conventions, options.seed)
 
-    return concurrently(work, jobs, at_once)
+    return concurrently(work, jobs, options.at_once)
 
 
 class _Verdicts:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pixfoundation.models.base import Decoding
 from pixfoundation.models.cambrian.checkpoint import load
 from pixfoundation.models.cambrian.network import Cambrian
 from pixfoundation.models.cambrian.prompt import prompt_ids
@@ -33,6 +34,11 @@ def speaking(tmp_path_factory: pytest.TempPathFactory) -> TinyCheckpoint:
     made = tiny.write(tmp_path_factory.mktemp("speaking"), position=position)
     words.save_pretrained(made.folder)
     return made
+
+
+def tokens(number, **options):
+    """Decode so many tokens, with their attention."""
+    return Decoding(max_new_tokens=number, attention=True, **options)
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from pixfoundation.models.cambrian.sizes import CambrianSizes, read_sizes, read_
 from pixfoundation.models.common.checkpoints import Checkpoint
 from pixfoundation.models.common.loading import empty_weights
 from tests.models.cambrian import tiny_checkpoint as tiny
+from tests.models.cambrian.conftest import tokens
 
 PUBLISHED = (
     ("siglip/CLIP-ViT-SO400M-14-384", 1152, 24),
@@ -112,7 +113,7 @@ def test_a_connector_without_samplers_in_the_language_model(made, copy):
     edit(copy, connector_only=True)
     model = reload(copy, made)
     assert model.sizes.sampled == ()
-    out = model.generate([2, -200, 3, 4], model.encode(_grey()), (64, 64), 2)
+    out = model.generate([2, -200, 3, 4], model.encode(_grey()), (64, 64), tokens(2))
     assert len(out.ids) == 2 or out.ids[-1] == 1  # the image may stand anywhere
 
 
@@ -193,7 +194,9 @@ def test_eight_bits_answer_nearly_the_same(model, made):
     assert type(small.llm.model.layers[0].mlp.up_proj).__name__ == "Linear8bitLt"
     features = model.encode(_grey())
     ids = [2, 3, 4, 5, 6, -200, 7, 8]
-    whole, rough = (m.generate(ids, features, (64, 64), 1).logits[0] for m in (model, small))
+    whole, rough = (
+        m.generate(ids, features, (64, 64), tokens(1)).logits[0] for m in (model, small)
+    )
     assert (whole - rough).abs().max() < 0.3 * whole.std()
     assert not torch.equal(whole, rough)
 

@@ -7,5 +7,5 @@ Example:
 
         model = load("nyu-visionx/cambrian-8b", towers="towers", device="cuda")
         features = model.encode(rgb)
-        output = model.generate(ids, features, (width, height), max_new_tokens=64)
+        output = model.generate(ids, features, (width, height), Decoding(max_new_tokens=64))
 """

@@ -260,8 +260,9 @@ class CambrianModel:
             features = self.core.encode(np.asarray(image))
         with step(location, "its connector", "config.json (query_num_list, image_token_len)"):
             self.core.aggregate(features, image.size)
+        one = Decoding(max_new_tokens=1, attention=True)
         with step(location, "the language model", "config.json and the weights"):
-            self.core.generate(ids, features, image.size, 1, stop_ids=self._stop, logits=False)
+            self.core.generate(ids, features, image.size, one, stop_ids=self._stop, logits=False)
         finite = all(bool(each.isfinite().all()) for each in features)
         warn_if_infinite(location, "image features", finite, features[0].dtype)
 
@@ -314,12 +315,9 @@ class CambrianModel:
             ids,
             encoded.features,
             image.size,
-            decoding.max_new_tokens,
+            replace(decoding, seed=zlib.crc32(f"{decoding.seed} {question}".encode())),
             stop_ids=self._stop,
-            attention=decoding.attention,
             logits=False,
-            temperature=decoding.temperature,
-            seed=zlib.crc32(f"{decoding.seed} {question}".encode()),
             read=encoded.read,
         )
         tokens = output.ids.tolist()

@@ -8,7 +8,7 @@ Example:
 
         model = load("cambrian-8b", towers="towers", dtype=torch.float32)
         features = model.encode(rgb)
-        output = model.generate(ids, features, (width, height), max_new_tokens=64)
+        output = model.generate(ids, features, (width, height), Decoding(max_new_tokens=64))
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from pixfoundation.attention import AttentionCapture
 from pixfoundation.errors import DataError
+from pixfoundation.models.base import Decoding
 from pixfoundation.models.cambrian.aggregator import Aggregator, ImageContext, Sampler
 from pixfoundation.models.cambrian.interleaving import samplers_attached
 from pixfoundation.models.cambrian.pixels import check_rgb
@@ -191,13 +192,10 @@ class Cambrian:
         input_ids: Sequence[int] | Tensor,
         tower_features: Sequence[Tensor] | None,
         image_size: tuple[int, int] | None,
-        max_new_tokens: int,
+        decoding: Decoding,
         *,
         stop_ids: Sequence[int] | None = None,
-        attention: bool = True,
         logits: bool = True,
-        temperature: float = 0.0,
-        seed: int = 2024,
         read: ReadImage | None = None,
     ) -> Generation:
         """Answer one prompt.
@@ -207,12 +205,9 @@ class Cambrian:
             tower_features: Features from `encode`; not used with `read` or for a prompt without an
                 image.
             image_size: (width, height) of the image in pixels.
-            max_new_tokens: Upper bound on the answer's length, stop token included.
+            decoding: How the answer is decoded, and whether the attention to the image is captured.
             stop_ids: Ids that end the answer; those of the checkpoint by default.
-            attention: Whether to capture the attention to the image.
             logits: Whether to keep the logits of every step.
-            temperature: Sampling temperature; 0 decodes greedily.
-            seed: Seed of the sampling.
             read: The beginning of this prompt, from `read`.
 
         Raises:
@@ -234,17 +229,17 @@ class Cambrian:
                     stack.enter_context(
                         samplers_attached(self.llm.model.layers, samplers, context, start)
                     )
-                if attention:
+                if decoding.attention:
                     columns = torch.arange(start, start + len(context.tokens))
                     capture = AttentionCapture(self.llm, columns, past_length=past)
                     stack.enter_context(capture)
-            if temperature > 0:
+            if decoding.temperature > 0:
                 device = self.llm.device
                 stack.enter_context(
                     torch.random.fork_rng([device] if device.type == "cuda" else [])
                 )
-                torch.manual_seed(seed)
-            output = self._decode(embedded, cache, max_new_tokens, stop_ids, logits, temperature)
+                torch.manual_seed(decoding.seed)
+            output = self._decode(embedded, cache, decoding, stop_ids, logits)
             new_ids = output.sequences[0]
             if capture is not None:  # one more query: the last token
                 self.llm(input_ids=new_ids[None, -1:], past_key_values=output.past_key_values)
@@ -403,21 +398,21 @@ class Cambrian:
         self,
         embedded: Tensor,
         cache: Any,
-        max_new_tokens: int,
+        decoding: Decoding,
         stop_ids: Sequence[int] | None,
         logits: bool,
-        temperature: float,
     ) -> Any:
         from transformers import GenerationConfig
 
         stop = list(self.stop_ids if stop_ids is None else stop_ids)
-        sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {}
+        heat = decoding.temperature
+        sampling = {"do_sample": True, "temperature": heat} if heat > 0 else {}
         return self.llm.generate(
             inputs_embeds=embedded,
             attention_mask=torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device),
             past_key_values=cache,
             generation_config=GenerationConfig(
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=decoding.max_new_tokens,
                 eos_token_id=stop or None,
                 pad_token_id=stop[0] if stop else 0,
                 return_dict_in_generate=True,
