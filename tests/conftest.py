@@ -1,6 +1,5 @@
 """What all tests share: no network, the reference data and a browser where they are there."""
 
-import gc
 import os
 import shutil
 from pathlib import Path
@@ -11,22 +10,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection():
-    """Collect the tests without Python's search for garbage.
-
-    Importing the libraries makes millions of objects that stay. The search goes over all of them
-    again and again and finds nothing to free, which costs more than most imports. They are
-    left out of it from then on (`gc.freeze`).
-    """
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,11 @@ from pixfoundation.runs.judging import judge_run
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, make_samples
 from tests.engines.stubs import Solomon
+from tests.optional import needs
 from tests.runs.test_collect import run_all, start
 from tests.runs.test_deleting import CONFIG, on_the_box
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'pixfoundation[ray]'")
-pytestmark = pytest.mark.usefixtures("cluster")
+pytestmark = [needs("ray"), pytest.mark.usefixtures("cluster")]
 
 ENGINE = RayEngine(workers=2, cpus_per_worker=0.5)
 
