@@ -27,6 +27,14 @@ def caused(error: Exception) -> Exception:
         return outer
 
 
+def of_numpy():
+    """NumPy's own error, of a request that no machine can meet."""
+    try:
+        np.empty(2**62, np.uint8)
+    except MemoryError as error:
+        return error
+
+
 MEMORY = [
     OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
     RuntimeError("CUDA error: out of memory"),
@@ -35,7 +43,7 @@ MEMORY = [
     RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     OSError(12, "Cannot allocate memory"),
     MemoryError(),
-    np._core._exceptions._ArrayMemoryError((10**9,), np.dtype(float)),
+    of_numpy(),
     caused(MemoryError()),
 ]
 OTHERS = [ValueError("out of memory of the museum"), RuntimeError("shape"), KeyError("a")]

@@ -1,13 +1,10 @@
 """Everything that a plug-in needs, importable from one place.
 
-A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a reading, a selector
-or a judge. It registers a factory with one of the registries below, or announces it through the
-entry-point group of that registry, for instance `pixfoundation.models`. The names here are public;
-until version 1.0 they are provisional, and changes are listed in the changelog.
-A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a selector, a judge or
-a kind of variants. It registers a factory with one of the registries below, or announces it through
-the entry-point group of that registry, for instance `pixfoundation.models`. The names here are
-public; until version 1.0 they are provisional, and changes are listed in the changelog.
+A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a reading, a selector,
+a judge, an exporter or a kind of variants. It registers a factory with one of the registries below,
+or announces it through the entry-point group of that registry, for instance `pixfoundation.models`.
+The names here are public; until version 1.0 they are provisional, and changes are listed in the
+changelog.
 """
 
 from __future__ import annotations

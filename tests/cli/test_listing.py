@@ -5,11 +5,15 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from pixfoundation import plugins
 from pixfoundation.cli import app
 from pixfoundation.cli.licence import show_licence
 from pixfoundation.errors import UnknownNameError
 from pixfoundation.models import models
 from pixfoundation.models.card import known_checkpoints
+
+GROUPED = ("datasets", "variants")
+"""Commands that do more than list."""
 
 
 def listing(*arguments, columns=80):
@@ -80,3 +84,13 @@ def test_the_licence_of_a_model_is_shown_before_it_is_loaded(capsys):
     show_licence("lisa-7b")
     show_licence("tiny-llava")
     assert capsys.readouterr().err.count("LISA: the code is Apache-2.0") == 1
+
+
+def test_every_registry_has_a_command_that_lists_it():
+    registries = [value for value in vars(plugins).values() if isinstance(value, plugins.Registry)]
+    assert len(registries) > 5
+    for registry in registries:
+        command = registry.group.removeprefix("pixfoundation.")
+        entries = json.loads(listing(*([command, "list"] if command in GROUPED else [command]),
+                                     "--json"))  # fmt: skip
+        assert {entry["name"] for entry in entries} == {entry.name for entry in registry}
