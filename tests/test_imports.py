@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,17 @@ def test_a_function_outside_the_command_line_takes_at_most_eight_parameters(unit
         and parameters_of(node) > MOST_PARAMETERS
     ]
     assert not long, "group options that belong together in a small frozen type"
+
+
+BASIC = {"app", "datasets", "doctor", "models", "reading", "report", "reproduction", "segmenters"}
+"""Packages that Pyright does not check strictly; `docs/architecture.md` says why."""
+
+
+def test_pyright_checks_every_other_unit_strictly():
+    root = PACKAGE.parents[1]
+    with (root / "pyproject.toml").open("rb") as file:
+        strict = tomllib.load(file)["tool"]["pyright"]["strict"]
+    assert all((root / path).exists() for path in strict)
+    units = {Path(path).stem for path in strict}
+    assert set(LEVEL) - units <= BASIC | {"recipe"}
+    assert not BASIC & units

@@ -110,7 +110,8 @@ class GroundingResult:
         from pixfoundation.report.grid import draw_grid
 
         buffer = BytesIO()
-        draw_grid(self.grounded, self.selection).savefig(buffer, format="png", dpi=100)
+        plot: Any = draw_grid(self.grounded, self.selection)  # Matplotlib has no full annotations
+        plot.savefig(buffer, format="png", dpi=100)
         return buffer.getvalue()
 
 

@@ -75,7 +75,7 @@ def read_message(
     content = message.get("content")
     if content is not None and not isinstance(content, str | list):
         raise TypeError(f"the content is a {type(content).__name__}, not a text or a list of parts")
-    _collect(content, texts, thought, refused)
+    _collect(cast("str | list[object] | None", content), texts, thought, refused)
     for name in _THOUGHT_FIELDS:
         shown: list[str] = []
         _collect(message.get(name), shown, shown, shown)

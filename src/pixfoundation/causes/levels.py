@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,11 @@ def chance_of(records: RunRecords, ids: Sequence[str], protocol: Protocol = 3) -
     }
 
 
-def _each(ids: Sequence[str], overlaps: Mapping[str, AnswerOverlap], measure: Any) -> Values:
+def _each(
+    ids: Sequence[str],
+    overlaps: Mapping[str, AnswerOverlap],
+    measure: Callable[[AnswerOverlap], float],
+) -> Values:
     return np.array([measure(overlaps[id]) if id in overlaps else np.nan for id in ids], float)
 
 
@@ -194,7 +198,7 @@ def _right(records: RunRecords, id: str) -> float:
     answer, sample = records.answers.get((id, 2)), records.run.all_samples.get(id)
     if answer is None or answer.error is not None or sample is None or sample.answer is None:
         return float("nan")
-    return float(parse_tolerant(answer.text, sample.options) == {sample.answer})
+    return float(parse_tolerant(answer.text, sample.options) == frozenset({sample.answer}))
 
 
 def _mean(values: Values) -> float:

@@ -64,9 +64,8 @@ def shifted(order: Order, rng: np.random.Generator) -> Order:
     Regions of it have the same area as those of the order, and the same shape except where an edge
     cuts it. All vectors but zero are equally likely.
     """
-    height, width = order.shape
-    number = int(rng.integers(1, height * width)) if height * width > 1 else 0
-    return np.roll(order, divmod(number, width), axis=(0, 1))
+    number = int(rng.integers(1, order.size)) if order.size > 1 else 0
+    return np.roll(order, divmod(number, int(order.shape[1])), axis=(0, 1))
 
 
 def scattered(order: Order, rng: np.random.Generator) -> Order:

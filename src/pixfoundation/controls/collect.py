@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pixfoundation.attention.row_convention import PRESETS
 from pixfoundation.causes.levels import FOLDER
@@ -336,5 +336,8 @@ def _refuse_differences(
 def _plain(value: Any) -> Any:
     """Return a value as JSON would: tuples as lists."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+        entries = cast("Mapping[object, object]", value)
+        return {str(key): _plain(each) for key, each in entries.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in cast("list[object]", value)]
+    return value

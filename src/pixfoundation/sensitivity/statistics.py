@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,9 +118,10 @@ class Resampling:
             self.pairs[:SLOW_REPLICATES], self.variants[:SLOW_REPLICATES], strict=True
         ):
             units = np.repeat(np.arange(len(weights)), weights.astype(np.intp))
-            items = np.concatenate([members[unit] for unit in units]) if len(units) else []
+            chosen = [members[unit] for unit in units]
+            items = np.concatenate([np.empty(0, np.intp), *chosen])
             rows = np.flatnonzero(variants)
-            drawn.append(statistic(self._table.values[np.ix_(rows, np.asarray(items, np.intp))]))
+            drawn.append(statistic(self._table.values[np.ix_(rows, items)]))
         return np.array(drawn)
 
 
@@ -268,7 +270,8 @@ def worse_than_default(
             continue
         reached = [(permuted[:, row] <= own + 1e-12).sum(), (least <= own + 1e-12).sum()]
         p, corrected = ((1 + int(count)) / (1 + permutations) for count in reached)
-        tests.append(VariantTest(float(np.nanmean(differences[row])), p, max(p, corrected)))
+        mean = cast("np.float64", np.nanmean(differences[row]))
+        tests.append(VariantTest(float(mean), p, max(p, corrected)))
     return tests
 
 

@@ -39,7 +39,12 @@ class Aspect(StrEnum):
     @property
     def protocols(self) -> tuple[ProtocolNumber, ...]:
         """The protocols whose prompt or image such a variant changes."""
-        return {Aspect.QUESTION: (1, 2), Aspect.EXPRESSION: (3,), Aspect.IMAGE: (1, 2, 3)}[self]
+        protocols: dict[Aspect, tuple[ProtocolNumber, ...]] = {
+            Aspect.QUESTION: (1, 2),
+            Aspect.EXPRESSION: (3,),
+            Aspect.IMAGE: (1, 2, 3),
+        }
+        return protocols[self]
 
 
 @dataclass(frozen=True, slots=True, order=True)

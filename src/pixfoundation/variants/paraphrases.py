@@ -149,7 +149,8 @@ def _is_map(entry: object) -> bool:
 
 
 def _texts(path: Path, id: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
+    entries = cast("list[object]", value) if isinstance(value, list) else [None]
+    if not all(isinstance(entry, str) and entry.strip() for entry in entries):
         raise DataError(f"{path}, entry {id!r}: expected a list of texts under {PUBLISHED_KEY!r}.")
     return tuple(text.strip() for text in cast("list[str]", value))
 

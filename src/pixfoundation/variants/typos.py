@@ -48,8 +48,9 @@ def misspell(text: str, count: int, rng: np.random.Generator, margin: int = 2) -
     places = [place for place in range(margin, end) if _fits(typo, text, place)]
     if typo is Typo.TRANSPOSE:
         places = _not_overlapping(places, rng)
-    chosen = rng.choice(places, min(count, len(places)), replace=False) if places else []
-    for place in sorted((int(p) for p in chosen), reverse=True):
+    number = min(count, len(places))
+    chosen: list[int] = rng.choice(places, number, replace=False).tolist() if places else []
+    for place in sorted(chosen, reverse=True):
         if typo is Typo.INSERT:
             letter = string.ascii_lowercase[int(rng.integers(26))]
             text = text[:place] + letter + text[place:]
@@ -70,9 +71,10 @@ def _fits(typo: Typo, text: str, place: int) -> bool:
 def _not_overlapping(places: list[int], rng: np.random.Generator) -> list[int]:
     """Drop places next to each other, so that no exchange undoes another."""
     kept: set[int] = set()
-    for place in rng.permutation(places) if places else []:
+    order: list[int] = rng.permutation(places).tolist() if places else []
+    for place in order:
         if not {place - 1, place + 1} & kept:
-            kept.add(int(place))
+            kept.add(place)
     return sorted(kept)
 
 

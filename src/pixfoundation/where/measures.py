@@ -77,7 +77,7 @@ def energy(cells: NDArray[np.floating], covered: Floats) -> Floats:
         float64 [...]; NaN for a map without a positive part.
     """
     positive = np.maximum(cells, 0).astype(np.float64)
-    total = positive.sum(axis=-1)
+    total: NDArray[np.float64] = np.asarray(positive.sum(axis=-1))
     covered_part = (positive * covered).sum(axis=-1)
     return np.divide(covered_part, total, out=np.full(total.shape, np.nan), where=total > 0)
 
