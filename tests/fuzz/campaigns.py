@@ -1,5 +1,7 @@
 """The readers under attack: each campaign makes a folder of good files, and reads it."""
 
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import contextlib

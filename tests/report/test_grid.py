@@ -1,5 +1,7 @@
 """The picture of one grounded image shows the numbers that it was made from."""
 
+# pyright: reportOptionalMemberAccess=false
+
 import itertools
 from dataclasses import replace
 from pathlib import Path

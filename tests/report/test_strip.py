@@ -1,5 +1,7 @@
 """The strip shows one map a token, with the text that the token wrote."""
 
+# pyright: reportArgumentType=false
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,5 +1,7 @@
 """Every stage keeps a log in the run directory, and never fails because of it."""
 
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
 import json
 import logging
 import re

@@ -1,5 +1,7 @@
 """Several processes share one run: each computes its shard, readers see the whole."""
 
+# pyright: reportArgumentType=false
+
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,7 @@
 """A checkpoint loads completely or is refused in one sentence; sizes are the published ones."""
 
+# pyright: reportArgumentType=false, reportOptionalSubscript=false
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """The tensor core agrees with plain arithmetic: ids, logits, image tokens, attention."""
 
+# pyright: reportOptionalMemberAccess=false
+
 from __future__ import annotations
 
 from contextlib import contextmanager

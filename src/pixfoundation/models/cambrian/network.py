@@ -302,7 +302,7 @@ class Cambrian:
                 self.llm, columns, past_length=past, prompt_rows=len(answer) + 2
             )
             stack.enter_context(capture)
-            output = self._decode(embedded, cache, 1, None, True, 0.0)
+            output = self._decode(embedded, cache, Decoding(max_new_tokens=1), None, True)
             stop = likeliest_stop(output.logits[0][0], stop_ids)
             if stop is not None:  # its own row
                 end = torch.full((1, 1), stop, dtype=torch.long, device=answer.device)
