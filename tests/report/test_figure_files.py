@@ -6,11 +6,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from pixfoundation.report import cause_figures, emergence_figures, sensitivity_figures
-from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_files import new_plot, write_plots
 
 VIENOT = {
     "protanopia": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, -0.0], [0.00401, -0.00401, 1.0]],
@@ -21,6 +19,8 @@ VIENOT = {
 
 def lightness_and_hue(colour, sight):
     """The CIE L*a*b* of a colour (D65), as sight of a kind has it."""
+    from matplotlib.colors import to_rgb
+
     rgb = np.array(to_rgb(colour))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     if sight is not None:
@@ -42,7 +42,7 @@ def test_series_are_told_apart_by_every_sight(sight):
 
 
 def test_fonts_are_embedded_as_truetype(tmp_path):
-    plot = Figure()
+    plot = new_plot(6.4, 4.8)
     plot.subplots().set_title("A title with words")
     _, file = write_plots({"figure": plot}, tmp_path)
     content = file.read_bytes()
