@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from pixfoundation.masks import Mask
 from pixfoundation.typed_options import Within
 from pixfoundation.wording import counted
 
-if TYPE_CHECKING:
-    import supervision as sv  # pyright: ignore[reportMissingImports]
-
 TRUTH, SELECTED, OTHER = range(3)
 """Class ids of the detections."""
 CLASSES = ("ground truth", "selected", "candidate")
@@ -30,7 +27,7 @@ CLASSES = ("ground truth", "selected", "candidate")
 
 def to_detections(
     answer: ExportedAnswer, masks: Literal["selected", "all"] = "selected", *, truth: bool = False
-) -> sv.Detections:
+) -> Any:
     """Return the masks of an answer as detections.
 
     Args:
@@ -39,8 +36,9 @@ def to_detections(
         truth: Whether the ground truth is a detection too.
 
     Returns:
-        Detections with `mask`, `xyxy`, `confidence`, `class_id` (0 ground truth, 1 selected, 2
-        another candidate) and `data` (`class_name`, `phrase`, `iou`). Empty masks are left out.
+        A `supervision.Detections` with `mask`, `xyxy`, `confidence`, `class_id` (0 ground truth, 1
+        selected, 2 another candidate) and `data` (`class_name`, `phrase`, `iou`). Empty masks are
+        left out.
 
     Raises:
         PrerequisiteError: If supervision is not installed.
