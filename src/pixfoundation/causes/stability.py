@@ -137,9 +137,10 @@ def measure_reading_stability(
         readings share; empty if fewer than two readings were compared.
     """
     tables: dict[str, dict[str, Mapping[str, float | None]]] = {}
-    for line in stored_lines(run):
-        if line.protocol == protocol and line.sample in run.samples:
-            tables.setdefault(_setting(line), {})[line.sample] = line.measures
+    lines = [e for e in stored_lines(run) if e.protocol == protocol and e.sample in run.samples]
+    several = len({line.segmenter for line in lines}) > 1
+    for line in lines:
+        tables.setdefault(_setting(line, several), {})[line.sample] = line.measures
     if len(tables) < 2:
         return []
     shared = [id for id in run.samples if all(id in own for own in tables.values())]
@@ -158,13 +159,18 @@ def measure_reading_stability(
     return results
 
 
-def _setting(line: ReadingLine) -> str:
-    """Return the name of a reading with its options, where they are not all the default."""
+def _setting(line: ReadingLine, several: bool) -> str:
+    """Return the name of a reading, with what tells it apart from others of that name.
+
+    Args:
+        line: A line of the reading.
+        several: Whether the run holds lines of several segmenters.
+    """
     options = json.dumps(line.settings, sort_keys=True)
     default = json.dumps(readings.get(line.reading)().settings(), sort_keys=True)
     parts = [options] if options != default else []
-    if line.segmenter is not None:
-        parts.append(line.segmenter)
+    if several:
+        parts.append(line.segmenter or "no segmenter")
     return f"{line.reading} ({', '.join(parts)})" if parts else line.reading
 
 
