@@ -1,0 +1,48 @@
+"""A run becomes a log of Inspect with the figures of `score`; read back by the package itself."""
+
+import sys
+
+import pytest
+
+import pixfoundation as pf
+from pixfoundation.errors import PrerequisiteError
+from tests.report.test_page import make_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of a model that is always right."""
+    return make_run(tmp_path).path
+
+
+def test_a_missing_package_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    with pytest.raises(PrerequisiteError, match=r"pixfoundation\[inspect\]"):
+        pf.export("inspect", run, tmp_path / "log.eval")
+
+
+def test_the_log_holds_every_answer_and_the_figures_of_score(run, tmp_path):
+    package = pytest.importorskip("inspect_ai.log", reason="the extra inspect is not installed")
+    made = pf.export("inspect", run, tmp_path / "log.eval")
+    log = package.read_eval_log(str(made.files[0]))
+    answers = list(pf.ExportedRun(run).answers())
+    figures = pf.score(run).to_json(False)
+    metrics = {
+        name: metric.value for score in log.results.scores for name, metric in score.metrics.items()
+    }
+
+    assert log.status == "success"
+    assert [sample.metadata["sample"] for sample in log.samples] == [a.sample.id for a in answers]
+    assert [sample.output.completion for sample in log.samples] == [a.text for a in answers]
+    assert {name: figures[name] for name in metrics} == metrics
+    scores = [(name, score.value) for s in log.samples for name, score in s.scores.items()]
+    assert {value for name, value in scores if name == "accuracy"} == {"C"}
+    assert {value for name, value in scores if name == "iou"} == {a.iou for a in answers} - {None}
+
+
+def test_a_log_without_images_names_their_files(run, tmp_path):
+    package = pytest.importorskip("inspect_ai.log", reason="the extra inspect is not installed")
+    made = pf.export("inspect", run, tmp_path / "log.json", {"images": False})
+    sample = package.read_eval_log(str(made.files[0])).samples[0]
+
+    assert sample.input[0].content[0].image.endswith(".png")
