@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         RunError,
         UnknownNameError,
     )
+    from pixfoundation.exports.fiftyone_dataset import to_fiftyone
     from pixfoundation.exports.supervision import to_detections
     from pixfoundation.exports.table import answers_frame
     from pixfoundation.exports.view import ExportedRun
@@ -168,6 +169,7 @@ __all__ = [
     "run_controls",
     "score",
     "to_detections",
+    "to_fiftyone",
     "write_report",
 ]
 
@@ -207,6 +209,7 @@ _MODULES = {
         "RunError",
         "UnknownNameError",
     ),
+    "exports.fiftyone_dataset": ("to_fiftyone",),
     "exports.supervision": ("to_detections",),
     "exports.table": ("answers_frame",),
     "exports.view": ("ExportedRun",),

@@ -1,0 +1,64 @@
+"""A run becomes a FiftyOne dataset with masks, points and attention where they lie."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import pixfoundation as pf
+from pixfoundation.errors import DataError, PrerequisiteError
+from pixfoundation.exports.fiftyone_dataset import _on_image
+from pixfoundation.geometry import GridFrame
+from pixfoundation.kept_maps import KeptMap
+from tests.report.test_page import make_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of a model that is always right."""
+    return make_run(tmp_path).path
+
+
+def test_a_missing_package_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    with pytest.raises(PrerequisiteError, match=r"pixfoundation\[fiftyone\]"):
+        pf.export("fiftyone", run, tmp_path / "out")
+
+
+def test_a_map_covers_the_image_and_not_its_padding():
+    grid = np.zeros((4, 4))
+    grid[1, 3] = 1.0  # an image of 40 x 20 pixels, padded to a square of 40 from above and below
+    kept = KeptMap.of(grid, GridFrame(4, 4, (0, -10, 40, 30), (20, 40)))
+    heat = _on_image(kept, (20, 40))
+
+    assert heat.shape == (20, 40)
+    assert np.unravel_index(heat.argmax(), heat.shape)[1] >= 30
+    assert heat[:10, 34].mean() > 0.5 > heat[12:, 34].max()
+
+
+def test_the_package_takes_and_keeps_everything(run, tmp_path):
+    fo = pytest.importorskip("fiftyone", reason="the extra fiftyone is not installed")
+    made = pf.export("fiftyone", run, tmp_path / "dataset")
+    dataset = fo.Dataset.from_dir(str(made.files[0]), dataset_type=fo.types.FiftyOneDataset)
+    view = pf.ExportedRun(run)
+    answers = {(a.sample.id, a.protocol): a for a in view.answers()}
+
+    assert len(dataset) == len(view.scores.samples)
+    for sample in dataset:
+        answer = answers[sample["sample"], 3]
+        assert sample["answer_3"] == answer.text
+        assert sample["iou_3"] == answer.iou
+        assert sample["right_2"] is answers[sample["sample"], 2].right
+        (truth,) = sample["ground_truth"].detections
+        assert truth.mask.sum() == answer.sample.mask.area
+        (selected,) = (each for each in sample["masks_3"].detections if each["selected"])
+        assert selected["iou"] == answer.iou
+    dataset.delete()
+
+
+def test_images_that_have_moved_are_named(run, tmp_path):
+    pytest.importorskip("fiftyone", reason="the extra fiftyone is not installed")
+    for image in (tmp_path / "images").iterdir():
+        image.unlink()
+    with pytest.raises(DataError, match="data_root"):
+        pf.to_fiftyone(run)
