@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from tests.tiny_checkpoints import saved
@@ -44,7 +45,7 @@ def test_more_phrases_keep_no_more_and_higher_layers_keep_less():
     several, matrices = saved_by(forward, tokens)
     one, _ = saved_by(forward, same_rows)
     upper, _ = saved_by(forward, same_rows, layers=[-1])
-    assert several == one
+    assert several == pytest.approx(one, abs=256)  # indices of rows differ, maps would be thousands
     assert upper < 0.7 * one
     assert matrices == 0
     eager = passed("eager")

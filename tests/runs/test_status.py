@@ -135,7 +135,7 @@ def test_the_file_is_replaced_every_few_seconds_and_ends(tmp_path, monkeypatch):
 def test_the_command_prints_sentences_or_json_and_names_what_is_no_run(half, tmp_path):
     say(half, started=time.time() - 10, updated=time.time())
     result = CliRunner().invoke(app, ["status", str(half.path)])
-    assert "18 of 36 answers, working" in result.output.replace("\n", " ")
+    assert "18 of 36 answers, working" in " ".join(result.output.split())
     result = CliRunner().invoke(app, ["status", str(half.path), str(half.path), "--json"])
     first, second = json.loads(result.stdout)
     assert first["answers"] == second["answers"] == 18
@@ -149,4 +149,4 @@ def test_watching_ends_when_the_run_is_complete(tmp_path):
     run_all(run)
     result = CliRunner().invoke(app, ["status", str(run.path), "--watch", "0.5"])
     assert result.exit_code == 0
-    assert "6 of 6 answers, complete" in result.output.replace("\n", " ")
+    assert "6 of 6 answers, complete" in " ".join(result.output.split())

@@ -115,7 +115,8 @@ def test_the_choice_is_stored_and_read_by_the_reading(analysis, run):
     rest = {s.pair for s in directory.samples.values() if s.id not in stored["samples"]}
     assert not pairs & rest  # a pair is never in both halves
     reading = readings.get("localization-heads")(heads_from=str(directory.path), top=1)
-    assert reading.settings()["heads"] == [list(BALL_HEAD)]
+    layer, head = BALL_HEAD
+    assert reading.settings()["heads"] == {str(layer): [head]}
 
 
 def test_heads_without_labels(run, analysis):

@@ -194,7 +194,8 @@ def analyse(
     records = RunRecords.of(run)
     run = records.run
     overlaps = answer_overlaps(records, protocol, conventions=conventions, thoughts=thoughts)
-    if not overlaps and not any(sample.asks(protocol) for sample in records.samples):
+    samples = records.samples
+    if not overlaps and samples and not any(sample.asks(protocol) for sample in samples):
         what = "a referring expression" if protocol == 3 else "a question"
         raise RunError(
             f"No sample of {run.path} has {what}, so protocol {protocol} asked nothing: analyse "

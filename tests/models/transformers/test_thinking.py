@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,6 +45,9 @@ class Says:
 
     ids: list
     device: str = "cpu"
+    config: SimpleNamespace = field(  # of a model that is given no cache
+        default_factory=lambda: SimpleNamespace(is_encoder_decoder=True)
+    )
     dtype: torch.dtype = torch.float32
 
     def generate(self, input_ids, generation_config, logits_processor, **_):
