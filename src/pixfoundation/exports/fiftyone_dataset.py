@@ -54,8 +54,8 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         _sample(fo, list(answers))
         for _, answers in groupby(run.answers(), key=lambda answer: answer.sample.id)
     ]
-    there = [sample for sample in samples if Path(sample.filepath).is_file()]
-    if not there:
+    present = [sample for sample in samples if Path(sample.filepath).is_file()]
+    if not present:
         raise DataError(
             "None of the images of the run is there. If the data has moved, name its folder: "
             "`data_root` (--data-root)."
@@ -66,9 +66,9 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         "model": run.records.run.config.model.name,
         "dataset": run.records.run.config.dataset.name,
         "selector": run.selector,
-        "samples without an image": len(samples) - len(there),
+        "samples without an image": len(samples) - len(present),
     }
-    dataset.add_samples(there, progress=False)
+    dataset.add_samples(present, progress=False)
     return dataset
 
 
@@ -139,7 +139,7 @@ def _sample(fo: Any, answers: list[ExportedAnswer]) -> Any:
 def _fields(fo: Any, answer: ExportedAnswer) -> dict[str, Any]:
     """Return what an answer adds to its sample, without the number of the protocol."""
     sample, chosen = answer.sample, answer.chosen
-    found = [
+    detections = [
         _detection(
             fo,
             candidate.mask,
@@ -164,7 +164,7 @@ def _fields(fo: Any, answer: ExportedAnswer) -> dict[str, Any]:
         "iou": answer.iou,
         "failure": answer.failure,
     }
-    if masks := [each for each in found if each is not None]:
+    if masks := [each for each in detections if each is not None]:
         fields["masks"] = fo.Detections(detections=masks)
     if points:
         fields["points"] = fo.Keypoints(keypoints=_keypoints(fo, points.items(), sample))

@@ -96,8 +96,8 @@ class InspectLog:
             scores["accuracy"] = scorer.Score(value=value, answer=answer.text)
         if answer.iou is not None:
             phrase = answer.chosen.phrase if answer.chosen is not None else None
-            said = None if phrase is None else phrase.text
-            scores["iou"] = scorer.Score(value=answer.iou, answer=said)
+            text = None if phrase is None else phrase.text
+            scores["iou"] = scorer.Score(value=answer.iou, answer=text)
         return log.EvalSample(
             id=f"{sample.id}, protocol {answer.protocol}",
             epoch=1,
