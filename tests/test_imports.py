@@ -117,7 +117,7 @@ def test_a_function_outside_the_command_line_takes_at_most_eight_parameters(unit
     assert not long, "group options that belong together in a small frozen type"
 
 
-BASIC = {"app", "datasets", "doctor", "models", "reading", "report", "reproduction", "segmenters"}
+BASIC = {"app", "datasets", "models", "reading", "report", "reproduction", "segmenters"}
 """Packages that Pyright does not check strictly; `docs/architecture.md` says why."""
 
 

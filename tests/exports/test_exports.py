@@ -135,3 +135,14 @@ def test_the_command_writes_and_says_where(run, tmp_path):
     assert result.exit_code in (0, 3), result.output  # 3: the run lacks protocol 1
     assert (out / "results.json").is_file()
     assert "loadRes" in result.output
+
+
+@pytest.mark.parametrize("selector", ["random", "oracle_random", "oracle"])
+def test_the_chosen_candidate_has_the_mask_that_was_selected(tmp_path, selector):
+    at_random = (columns(7, 9), columns(0, 4))  # one more than the answer has
+    shown = [attended("1", columns(0, 3), random=at_random)]
+    run = write_run(tmp_path / "run", four_samples()[:1], letters("a door", protocol=3), shown)
+    (answer,) = pf.ExportedRun(run.path, pf.ScoreOptions(selector=selector)).answers()
+    assert answer.chosen is not None
+    assert answer.chosen.mask == answer.mask
+    assert (answer.chosen.source == "random") is (selector != "oracle")

@@ -6,7 +6,9 @@ import pytest
 
 import pixfoundation as pf
 from pixfoundation.errors import PrerequisiteError
+from pixfoundation.exports.inspect_log import _target
 from tests.report.test_page import make_run
+from tests.scoring.runs import letters, make_sample, write_run
 
 
 @pytest.fixture
@@ -46,3 +48,18 @@ def test_a_log_without_images_names_their_files(run, tmp_path):
     sample = package.read_eval_log(str(made.files[0])).samples[0]
 
     assert sample.input[0].content[0].image.endswith(".png")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "fields", "target"),
+    [
+        (1, {}, "A"),
+        (3, {}, "the door"),
+        (1, {"options": (), "answer": None, "references": ("red", "Dark red")}, "red; Dark red"),
+    ],
+)
+def test_the_target_is_the_letter_the_texts_or_the_expression(tmp_path, protocol, fields, target):
+    answers = letters("red", protocol=protocol)
+    run = write_run(tmp_path / "free", [make_sample("1", None, **fields)], answers)
+    (answer,) = pf.ExportedRun(run.path).answers()
+    assert _target(answer) == target

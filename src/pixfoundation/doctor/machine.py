@@ -104,11 +104,12 @@ def _gpus() -> Iterator[dict[str, Any]]:
         return
     import torch
 
-    if not torch.cuda.is_available():
+    cuda: Any = torch.cuda  # its properties have no types
+    if not cuda.is_available():
         return
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        free, total = torch.cuda.mem_get_info(index)
+    for index in range(cuda.device_count()):
+        properties: Any = cuda.get_device_properties(index)
+        free, total = cuda.mem_get_info(index)
         yield {
             "name": properties.name,
             "total": total,

@@ -6,7 +6,6 @@ own; the export is a folder in its dataset format, which holds the images too.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,13 +15,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixfoundation.errors import DataError, missing_package
+from pixfoundation.errors import DataError
 from pixfoundation.exports.base import Exported, exporters
+from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import Mask
 from pixfoundation.types import Sample
 from pixfoundation.wording import counted
+
+WITHOUT_IMAGE = "samples without an image"
+"""Entry of the dataset's `info` with the number of samples that are left out."""
 
 
 def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
@@ -30,8 +33,9 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
 
     Each sample holds the question, options, expression, tags and ground truth. For each protocol N
     it holds `answer_N`, `right_N`, `iou_N`, `failure_N` and `error_N`, the candidate masks as
-    `masks_N` (labelled by phrase, with `score`, `iou` and `selected`), the points that prompted the
-    segmenter as `points_N`, and where maps are kept the attention of the selected phrase as
+    `masks_N` (labelled by phrase, with `score`, `iou` and `selected`; a selected mask that is no
+    single candidate, such as a union, by its selector), the points that prompted the segmenter as
+    `points_N`, and where maps are kept the attention of the selected phrase as
     `attention_N`.
 
     Args:
@@ -47,7 +51,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         PrerequisiteError: If fiftyone is not installed.
         RunError: If the run cannot be read.
     """
-    fo = _load()
+    fo = load_package("fiftyone", "fiftyone")
     if not isinstance(run, ExportedRun):
         run = ExportedRun(Path(run))
     samples = [
@@ -66,7 +70,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         "model": run.records.run.config.model.name,
         "dataset": run.records.run.config.dataset.name,
         "selector": run.selector,
-        "samples without an image": len(samples) - len(present),
+        WITHOUT_IMAGE: len(samples) - len(present),
     }
     dataset.add_samples(present, progress=False)
     return dataset
@@ -92,7 +96,7 @@ class FiftyOneDataset:
             DataError: If none of the images is there.
             PrerequisiteError: If fiftyone is not installed.
         """
-        fo = _load()
+        fo = load_package("fiftyone", "fiftyone")
         dataset = to_fiftyone(run)
         try:
             dataset.export(
@@ -102,12 +106,13 @@ class FiftyOneDataset:
                 overwrite=True,
                 progress=False,
             )
-            count = len(dataset)
+            count, missing = len(dataset), dataset.info[WITHOUT_IMAGE]
         finally:
             dataset.delete()
+        without = f"; {counted(missing, 'sample')} without an image left out" if missing else ""
         return Exported(
-            f"{counted(count, 'sample')} of {run.name}. Open them with fiftyone.Dataset.from_dir("
-            f"'{out}', dataset_type=fiftyone.types.FiftyOneDataset).",
+            f"{counted(count, 'sample')} of {run.name}{without}. Open them with "
+            f"fiftyone.Dataset.from_dir('{out}', dataset_type=fiftyone.types.FiftyOneDataset).",
             (out,),
         )
 
@@ -151,6 +156,17 @@ def _fields(fo: Any, answer: ExportedAnswer) -> dict[str, Any]:
         )
         for candidate in answer.candidates
     ]
+    if chosen is None and answer.mask is not None:  # of several candidates, such as their union
+        detections.append(
+            _detection(
+                fo,
+                answer.mask,
+                sample.size,
+                label=answer.selection.selector if answer.selection is not None else "mask",
+                iou=answer.iou,
+                selected=True,
+            )
+        )
     points = {
         candidate.point: "" if candidate.phrase is None else candidate.phrase.text
         for candidate in answer.candidates
@@ -219,10 +235,3 @@ def _on_image(kept: KeptMap, size: tuple[int, int]) -> np.ndarray:
         (width, height), Image.Transform.EXTENT, seen, Image.Resampling.BILINEAR
     )
     return np.clip(np.asarray(image), 0, 1)
-
-
-def _load() -> Any:
-    try:
-        return importlib.import_module("fiftyone")
-    except ModuleNotFoundError as error:
-        raise missing_package("fiftyone", "This export", "fiftyone") from error

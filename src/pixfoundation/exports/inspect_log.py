@@ -7,7 +7,6 @@ package's own types and written by its own function.
 from __future__ import annotations
 
 import base64
-import importlib
 import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pixfoundation
-from pixfoundation.errors import missing_package
 from pixfoundation.exports.base import Exported, exporters
+from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.wording import counted
 
@@ -44,7 +43,9 @@ class InspectLog:
         Raises:
             PrerequisiteError: If inspect-ai is not installed.
         """
-        log, model, scorer = (_load(name) for name in ("log", "model", "scorer"))
+        log, model, scorer = (
+            load_package(f"inspect_ai.{name}", "inspect") for name in ("log", "model", "scorer")
+        )
         answers = list(run.answers())
         samples = [self._sample(each, run, log, model, scorer) for each in answers]
         config, time = run.records.run.config, _time_of(run).isoformat()
@@ -102,19 +103,19 @@ class InspectLog:
             id=f"{sample.id}, protocol {answer.protocol}",
             epoch=1,
             input=[asked],
-            choices=list(sample.options) or None,
+            choices=None if answer.protocol == 3 else list(sample.options) or None,
             target=_target(answer),
             messages=[asked, model.ChatMessageAssistant(content=answer.text)],
             output=output,
             scores=scores,
             metadata={
+                **sample.tags,  # first: a tag of the same name hides nothing that is measured
                 "sample": sample.id,
                 "pair": sample.pair,
                 "protocol": answer.protocol,
                 "expression": sample.expression,
                 "failure": answer.failure,
                 "error": answer.error,
-                **sample.tags,
             },
         )
 
@@ -127,11 +128,11 @@ class InspectLog:
 
 
 def _target(answer: ExportedAnswer) -> str:
-    """Return what the answer is held against: the option's letter, or the expression."""
+    """Return what the answer is held against: the option's letter, the texts, the expression."""
     sample = answer.sample
     if answer.protocol == 3:
         return sample.expression or ""
-    return (sample.answer or "; ".join(sample.references)).upper()
+    return "; ".join(sample.references) if sample.answer is None else sample.answer.upper()
 
 
 def _metrics(run: ExportedRun) -> dict[str, dict[str, float]]:
@@ -152,10 +153,3 @@ def _time_of(run: ExportedRun) -> datetime:
     """Return when the last answer was written, so that an export is the same twice."""
     files: Iterator[Path] = run.records.run.path.glob("answers*.jsonl")
     return datetime.fromtimestamp(max((f.stat().st_mtime for f in files), default=0.0), UTC)
-
-
-def _load(name: str) -> Any:
-    try:
-        return importlib.import_module(f"inspect_ai.{name}")
-    except ModuleNotFoundError as error:
-        raise missing_package("inspect_ai", "This export", "inspect") from error

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from pixfoundation.errors import DataError, missing_package
+from pixfoundation.errors import DataError
 from pixfoundation.exports.base import Exported, exporters
+from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
@@ -43,7 +44,7 @@ def to_detections(
     Raises:
         PrerequisiteError: If supervision is not installed.
     """
-    module = _load()
+    module = load_package("supervision", "supervision")
     rows: list[tuple[Mask, float, int, str]] = []
     if truth:
         rows.append((answer.sample.mask, 1.0, TRUTH, answer.sample.expression or ""))
@@ -100,10 +101,14 @@ class Pictures:
             DataError: If no answer has.
             PrerequisiteError: If supervision is not installed.
         """
-        module = _load()
+        module = load_package("supervision", "supervision")
         drawn: list[Path] = []
+        asked = 0
         for place, answer in enumerate(run.answers()):
-            if answer.protocol != self.protocol or not answer.image.is_file():
+            if answer.protocol != self.protocol:
+                continue
+            asked += 1
+            if not answer.image.is_file():
                 continue
             detections = to_detections(answer, self.masks, truth=self.truth)
             if not len(detections):
@@ -117,7 +122,11 @@ class Pictures:
                 f"No answer of protocol {self.protocol} has both an image and a mask. If the data "
                 "has moved, name its folder: `data_root` (--data-root)."
             )
-        return Exported(f"{counted(len(drawn), 'picture')} in {out}.", (out,))
+        return Exported(
+            f"{counted(len(drawn), 'picture')}, one per answer with an image and a mask; protocol "
+            f"{self.protocol} has {counted(asked, 'answer')}.",
+            (out,),
+        )
 
 
 def _draw(module: Any, answer: ExportedAnswer, detections: Any) -> Any:
@@ -130,11 +139,3 @@ def _draw(module: Any, answer: ExportedAnswer, detections: Any) -> Any:
         text_padding=3,
     )
     return labels.annotate(scene, detections, labels=list(names))
-
-
-def _load() -> Any:
-    try:
-        import supervision  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError as error:
-        raise missing_package("supervision", "This export", "supervision") from error
-    return supervision

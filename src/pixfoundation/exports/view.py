@@ -16,6 +16,7 @@ from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.paired import mask_success
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import Scores
+from pixfoundation.selectors.builtin import OF_RANDOM_MASKS
 from pixfoundation.types import Candidate, Protocol, Sample, Selection
 
 
@@ -31,7 +32,8 @@ class ExportedAnswer:
         text: The answer; empty if it failed.
         error: Why there is no answer or no mask; None if there is one.
         right: Whether the answer is right; None where it is not graded.
-        candidates: The masks that the answer offers.
+        candidates: The masks that the selector chooses from: those of the answer, or for the
+            selectors of a chance level those at random points.
         selection: The mask that the selector chose; None without candidates or without a selector.
         iou: IoU of the selected mask with the ground truth, 0..1; None where nothing is measured.
         shown: Whether the selected mask succeeds, see `scoring.paired.mask_success`; None where
@@ -139,6 +141,7 @@ class ExportedRun:
         )
         right = None if accuracy is None else _known(accuracy.right[place])
         shown = _known(self._success[protocol][place]) if protocol in self._success else None
+        of_random = self.selector in OF_RANDOM_MASKS
         errors = [each.error for each in (answer, record) if each is not None]
         return ExportedAnswer(
             sample,
@@ -148,7 +151,7 @@ class ExportedRun:
             "" if answer is None else answer.text,
             next((error for error in errors if error is not None), None),
             None if right is None else bool(right),
-            () if record is None else record.candidates,
+            () if record is None else record.random if of_random else record.candidates,
             None if masks is None else masks.selections[place],
             None if masks is None else _known(masks.overlaps.iou[place]),
             None if shown is None else bool(shown),

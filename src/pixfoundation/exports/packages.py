@@ -1,0 +1,25 @@
+"""Packages of the extras that exports need, imported where one is written."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pixfoundation.errors import missing_package
+
+
+def load_package(name: str, extra: str) -> Any:
+    """Return a module, of any type, since it may bring no types and is often not installed.
+
+    Args:
+        name: Import name of the module.
+        extra: The extra that installs it.
+
+    Raises:
+        PrerequisiteError: If it, or a package that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package = (error.name or name).split(".")[0]
+        raise missing_package(package, "This export", extra) from error
