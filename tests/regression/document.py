@@ -596,6 +596,40 @@ def cambrian(shop: Workshop) -> Any:
     )
 
 
+@section("model: sa2va")
+def sa2va(shop: Workshop) -> Any:
+    """Return the answers of Sa2VA of two kinds, their masks and their attention."""
+    found = {}
+    for kind in ("internvl", "qwen3"):
+        model = internals.load_sa2va(shop.path(f"sa2va-{kind}"), kind)
+        found[kind] = _asked(model, max_new_tokens=12, attention=True)
+        found[f"{kind}, published"] = _asked(model, max_new_tokens=12, published=True)
+    return shop.short(found)
+
+
+def _qwen_pixel(shop: Workshop, family: str) -> Any:
+    """Return the answers of a Qwen2.5-VL with a SAM 2 head, their masks and their attention."""
+    model = internals.load_qwen_pixel(shop.path(family), family)
+    return shop.short(
+        {
+            "answers": _asked(model, max_new_tokens=10, attention=True),
+            "published": _asked(model, max_new_tokens=10, published=True),
+        }
+    )
+
+
+@section("model: unigr")
+def unigr(shop: Workshop) -> Any:
+    """Return UniGR's answers; as published, the reply is forced."""
+    return _qwen_pixel(shop, "unigr")
+
+
+@section("model: unipixel")
+def unipixel(shop: Workshop) -> Any:
+    """Return UniPixel's answers."""
+    return _qwen_pixel(shop, "unipixel")
+
+
 FAMILIES = (
     "llava",
     "llava_next",

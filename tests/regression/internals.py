@@ -248,6 +248,23 @@ def load_cambrian(folder: Path) -> Any:
     )
 
 
+def load_sa2va(folder: Path, kind: str) -> Any:
+    """Load a Sa2VA from a tiny checkpoint of a kind, which is fond of [SEG]."""
+    tiny = first_of("tests.models.sa2va.tiny_sa2va")
+    made = tiny.save(kind, folder)
+    return pf.load_model(str(made.folder), sam2_sizes=tiny.SAM2.given, device="cpu")
+
+
+def load_qwen_pixel(folder: Path, family: str) -> Any:
+    """Load UniGR or UniPixel from a tiny checkpoint that is fond of its segmentation token."""
+    tiny = first_of("tests.models.qwen_pixel.tiny_checkpoint")
+    sizes = {"unigr": tiny.UNIGR, "unipixel": tiny.UNIPIXEL}[family]
+    made = tiny.write(folder, sizes, penalty=1.05)
+    return pf.load_model(
+        str(made.folder), sam2_sizes=sizes.sam.given, device="cpu", dtype="float32"
+    )
+
+
 def tiny_checkpoint(family: str) -> Path:
     """Write the tiny checkpoint of a family of transformers; return its folder."""
     torch.manual_seed(0)

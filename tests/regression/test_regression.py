@@ -24,6 +24,9 @@ QUICK = {
     "model: llava-grounding",
     "model: omg-llava",
     "model: cambrian",
+    "model: sa2va",
+    "model: unigr",
+    "model: unipixel",
 }
 """Sections that take a second or two; the others carry the marker `slow`."""
 
