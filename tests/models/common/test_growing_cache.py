@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import DynamicCache, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
 from pixfoundation.models.common.growing_cache import (
     GrowingLayer,
     growing_cache,
     let_grow,
-    takes_growing_cache,
 )
 
 
@@ -95,9 +94,3 @@ def test_layers_with_windows_stay_those_of_transformers():
     assert layer.keys.shape[0] == 2
     kept: Any = cache.layers[0]
     assert kept.keys.shape[0] == 1
-
-
-def test_generation_without_a_cache_gets_none(llama):
-    assert takes_growing_cache(llama, GenerationConfig())
-    assert not takes_growing_cache(llama, GenerationConfig(use_cache=False))
-    assert not takes_growing_cache(llama, GenerationConfig(cache_implementation="static"))

@@ -94,6 +94,15 @@ def test_more_questions_than_fit_a_batch_are_answered_in_order():
     assert_same(narrow.answer(images, prompts, GREEDY), wide.answer(images, prompts, GREEDY))
 
 
+@pytest.mark.parametrize("left", [{"use_cache": False}, {"cache_implementation": "static"}])
+def test_settings_of_caches_that_a_checkpoint_brings_change_no_answer(left):
+    plain, other = load(str(saved("llava"))), load(str(saved("llava")))
+    other._generator.defaults.update(**left)
+    prompts = [ask(text) for text in QUESTIONS[:2]]
+    for images in ([PICTURES[0]] * 2, PICTURES[:2]):
+        assert_same(other.answer(images, prompts, GREEDY), plain.answer(images, prompts, GREEDY))
+
+
 def test_attention_changes_no_answer():
     model = load(str(saved("llava")))
     plain = model.answer(PICTURES, [ask(t) for t in QUESTIONS], Decoding(max_new_tokens=6))

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 ROOM = 64
@@ -79,21 +78,6 @@ def _with_room(kept: Tensor, new: Tensor, length: int, end: int) -> Tensor:
     if length:
         room[..., :length, :] = kept
     return room
-
-
-def takes_growing_cache(model: Any, generation: GenerationConfig) -> bool:
-    """Return whether `generate` would give a model a `DynamicCache` of its own.
-
-    Args:
-        model: A generative model of transformers.
-        generation: How it will generate.
-    """
-    return (
-        generation.use_cache is not False
-        and generation.cache_implementation in (None, "dynamic")
-        and not model.config.is_encoder_decoder
-        and model._supports_default_dynamic_cache()
-    )
 
 
 def growing_cache(config: Any) -> DynamicCache:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pixfoundation.attention.capture import AttentionCapture, Heads
+from pixfoundation.models.common.growing_cache import growing_cache
 from pixfoundation.models.common.qwen_pixel.states import StateRecorder
 from pixfoundation.models.sa2va.network import Sa2va
 from pixfoundation.models.sa2va.stop_words import StopWords
@@ -104,6 +105,7 @@ def generate(
     from transformers import GenerationConfig, StoppingCriteriaList
 
     placed = network.placed(inputs)
+    placed.setdefault("past_key_values", growing_cache(network.mllm.config))
     prompt = placed["input_ids"]
     length = prompt.shape[1]
     settings = GenerationConfig(
@@ -113,6 +115,7 @@ def generate(
         num_beams=1,
         eos_token_id=sorted(ending.stop_ids) or None,
         pad_token_id=ending.tokens.pad_id,
+        use_cache=True,  # whatever is left from training in the checkpoint's configuration
         disable_compile=True,  # Python code inside the attention must run at every step
     )
     words = StopWords(ending.stop_words, ending.tokens, length)

@@ -25,7 +25,7 @@ from pixfoundation.models.common.given_answers import (
     force,
     likeliest_stop,
 )
-from pixfoundation.models.common.growing_cache import growing_cache, takes_growing_cache
+from pixfoundation.models.common.growing_cache import growing_cache
 from pixfoundation.models.common.limits import end_of
 from pixfoundation.models.common.spans import decode_with_spans
 from pixfoundation.models.transformers.prompting import placed
@@ -64,7 +64,7 @@ class AnswerGenerator:
         salt: str,
         past: int = 0,
     ) -> list[Answer]:
-        """Generate answers and, with layouts, captures their attention.
+        """Generate answers and, with layouts, capture their attention.
 
         Args:
             inputs: Inputs of the model on any device, one row per question, padded on the left.
@@ -84,7 +84,7 @@ class AnswerGenerator:
         if (penalty := config.repetition_penalty) not in (None, 1.0):
             config.repetition_penalty = None
             processors.append(RepetitionPenalty(penalty, inputs.get("attention_mask")))
-        if "past_key_values" not in inputs and takes_growing_cache(self.model, config):
+        if "past_key_values" not in inputs and not self.model.config.is_encoder_decoder:
             inputs["past_key_values"] = growing_cache(self.model.config)
         with ExitStack() as stack:
             capture = None
@@ -122,7 +122,7 @@ class AnswerGenerator:
         answers: Sequence[ForcedAnswer],
         past: int = 0,
     ) -> list[Answer]:
-        """Read answers by one forward over prompts and answers; captures their attention.
+        """Read answers by one forward over prompts and answers, and capture their attention.
 
         The forward is the first step of `generate`, so that positions, masks and images are
         prepared as for generating.
@@ -209,7 +209,7 @@ class AnswerGenerator:
         return next(iter(sorted(self._stop_tokens)), 0) if pad is None else pad
 
     def _cut(self, tokens: list[int], limit: int) -> tuple[list[int], bool]:
-        """Cuts an answer behind its stop token, or at the limit; tells whether it stopped."""
+        """Cut an answer behind its stop token, or at the limit; tell whether it stopped."""
         for place, token in enumerate(tokens[:limit]):
             if token in self._stop_tokens:
                 return tokens[: place + 1], True
@@ -222,6 +222,8 @@ class AnswerGenerator:
         config.num_beams = 1
         config.pad_token_id = self.pad_token
         config.disable_compile = True  # Python code inside the attention must run at every step
+        # What a checkpoint says of caches, often left from training, does not fit a given cache.
+        config.use_cache, config.cache_implementation, config.cache_config = True, None, None
         config.do_sample = decoding.temperature > 0
         config.temperature = decoding.temperature if decoding.temperature > 0 else None
         if not config.do_sample:
@@ -316,7 +318,7 @@ class RepetitionPenalty(LogitsProcessor):
 
 
 def padded_columns(layouts: Sequence[ImageLayout]) -> Tensor:
-    """Stacks the columns of several layouts; grids of fewer cells repeat their last column."""
+    """Stack the columns of several layouts; grids of fewer cells repeat their last column."""
     count = max(len(layout.columns) for layout in layouts)
     return torch.stack(
         [
