@@ -12,15 +12,17 @@ compared with those of random regions of the same image.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, runtime_checkable
+from typing import Protocol as Interface
 
 import numpy as np
 from PIL import Image
 
 from pixfoundation.attention.capture import AttentionError
+from pixfoundation.causes.collecting import TargetItem, collect_targets
 from pixfoundation.causes.fills import Fill, filler
 from pixfoundation.causes.records import (
     CURVES,
@@ -39,16 +41,16 @@ from pixfoundation.causes.regions import (
     random_box,
     shifted,
 )
-from pixfoundation.causes.targets import MapSource, Target, check_model, find_targets
-from pixfoundation.engines import Crew, Engine
+from pixfoundation.causes.targets import MapSource, Target, find_targets
+from pixfoundation.engines import Engine
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import Model
 from pixfoundation.models.interventions import ScoresAnswers
 from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
-from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
+from pixfoundation.runs.measuring import ModelFacts, measuring
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.runs.stage import Stage, run_stage
+from pixfoundation.runs.stage import Stage
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Protocol
 
@@ -133,48 +135,32 @@ def collect_curves(
     options = options or CurveOptions()
     targets = find_targets(RunRecords.of(run), options.protocol, options.answer_protocol)
     with measuring(engine, model, CurveMeasurement(options, MapSource.of(run))) as crew:
-        facts: ModelFacts = crew.describe()
-        check_model(run, facts)
-        return run_stage(
+        return collect_targets(
             run,
             Stage("curves", CURVES.stem, options.answer_protocol),
             crew,
-            list(targets)[:limit],
-            lambda: _missing(run, crew, targets, options),
+            dict(islice(targets.items(), limit)),
+            lambda facts: _missing_fills(run, targets, options),
             on_progress,
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CurveItem:
-    """What a worker needs for one sample.
-
-    Attributes:
-        target: What is tested.
-        picture: The image.
-        fills: The fills that are missing.
-    """
-
-    target: Target
-    picture: Picture
-    fills: tuple[Fill, ...]
-
-
-def _missing(
-    run: RunDirectory, crew: Crew, targets: Mapping[str, Target], options: CurveOptions
-) -> dict[str, Callable[[], CurveItem]]:
-    """Return what loads the item of each sample that lacks a fill."""
+def _missing_fills(
+    run: RunDirectory, ids: Iterable[str], options: CurveOptions
+) -> dict[str, tuple[Fill, ...]]:
+    """Return the fills that the run lacks, by the id of each sample that lacks one."""
     done = {
         (record.sample, record.fill)
         for record in read_records(run, CURVES)
         if record.settings == options.settings
     }
+    missing = {id: tuple(f for f in options.fills if (id, f) not in done) for id in ids}
+    return {id: fills for id, fills in missing.items() if fills}
 
-    def load(id: str, fills: tuple[Fill, ...]) -> CurveItem:
-        return CurveItem(targets[id], Picture.of(run, id).packed(crew), fills)
 
-    missing = {id: tuple(f for f in options.fills if (id, f) not in done) for id in targets}
-    return {id: partial(load, id, fills) for id, fills in missing.items() if fills}
+@runtime_checkable
+class CurveModel(Model, ScoresAnswers, Interface):
+    """A model that answers, and says how likely an answer is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +178,7 @@ class CurveMeasurement:
 
     def describe(self, part: Model) -> ModelFacts:
         """Return the facts about a model; raise an error if it cannot be measured."""
-        if not isinstance(part, ScoresAnswers):
+        if not isinstance(part, CurveModel):
             raise RunError(
                 f"The model {part.name!r} does not say how likely an answer is, which the curves "
                 "need: use an image-text-to-text model of transformers, Cambrian-1, Sa2VA, UniGR "
@@ -202,10 +188,8 @@ class CurveMeasurement:
             self.maps.check(part)
         return ModelFacts.of(part)
 
-    def measure(self, part: Model, item: CurveItem) -> list[dict[str, Any]]:
-        """Return one line per fill."""
-        if not isinstance(part, ScoresAnswers):
-            raise TypeError(f"{part.name} does not score answers")
+    def measure(self, part: CurveModel, item: TargetItem[tuple[Fill, ...]]) -> list[dict[str, Any]]:
+        """Return one line per missing fill."""
         options, target, image = self.options, item.target, item.picture.load()
         rng = np.random.default_rng([options.seed, zlib.crc32(target.sample.id.encode())])
         if options.shape is Shape.BOX:
@@ -213,7 +197,9 @@ class CurveMeasurement:
         else:
             phrase_map = self.maps.read(part, target, image)
             rows = _parts_of_map(map_order(phrase_map.grid, phrase_map.frame), options, rng)
-        return [to_json(_measure(part, target, image, rows, fill, options)) for fill in item.fills]
+        return [
+            to_json(_measure(part, target, image, rows, fill, options)) for fill in item.missing
+        ]
 
 
 def _parts_of_map(

@@ -11,9 +11,9 @@ Method: arXiv 2411.18620, which blocks 9 of 32 layers at a time.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixfoundation.attention.capture import AttentionError
+from pixfoundation.causes.collecting import TargetItem, collect_targets
 from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import (
     KNOCKOUTS,
@@ -35,19 +36,18 @@ from pixfoundation.causes.targets import (
     MapSource,
     PhraseMap,
     Target,
-    check_model,
     find_targets,
 )
-from pixfoundation.engines import Crew, Engine
+from pixfoundation.engines import Engine
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.models.base import Model
 from pixfoundation.models.interventions import Block, BlocksAttention
 from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
-from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
+from pixfoundation.runs.measuring import ModelFacts, measuring
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.runs.stage import Stage, run_stage
+from pixfoundation.runs.stage import Stage
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Protocol as Protocols
 
@@ -139,42 +139,22 @@ def collect_knockouts(
     options = options or KnockoutOptions()
     targets = find_targets(RunRecords.of(run), options.protocol, options.answer_protocol)
     with measuring(engine, model, KnockoutMeasurement(options, MapSource.of(run))) as crew:
-        facts: ModelFacts = crew.describe()
-        check_model(run, facts)
-        settings = options.settings(facts.depth)
-        return run_stage(
+        return collect_targets(
             run,
             Stage("knockout", KNOCKOUTS.stem, options.answer_protocol),
             crew,
-            list(targets)[:limit],
-            lambda: _missing(run, crew, targets, settings),
+            dict(islice(targets.items(), limit)),
+            lambda facts: _missing_settings(run, targets, options.settings(facts.depth)),
             on_progress,
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KnockoutItem:
-    """What a worker needs for one sample.
-
-    Attributes:
-        target: What is tested.
-        picture: The image.
-    """
-
-    target: Target
-    picture: Picture
-
-
-def _missing(
-    run: RunDirectory, crew: Crew, targets: Mapping[str, Target], settings: KnockoutSettings
-) -> dict[str, Callable[[], KnockoutItem]]:
-    """Return what loads the item of each sample that has no line."""
+def _missing_settings(
+    run: RunDirectory, ids: Iterable[str], settings: KnockoutSettings
+) -> dict[str, KnockoutSettings]:
+    """Return the settings by the id of each sample that has no line with them."""
     done = {each.sample for each in read_records(run, KNOCKOUTS) if each.settings == settings}
-
-    def load(id: str) -> KnockoutItem:
-        return KnockoutItem(targets[id], Picture.of(run, id).packed(crew))
-
-    return {id: partial(load, id) for id in targets if id not in done}
+    return {id: settings for id in ids if id not in done}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +181,14 @@ class KnockoutMeasurement:
         self.maps.check(part)
         return ModelFacts.of(part)
 
-    def measure(self, part: KnockoutModel, item: KnockoutItem) -> list[dict[str, Any]]:
+    def measure(
+        self, part: KnockoutModel, item: TargetItem[KnockoutSettings]
+    ) -> list[dict[str, Any]]:
         """Return the line of a sample."""
         target, image = item.target, item.picture.load()
         phrase_map = self.maps.read(part, target, image)
         rng = np.random.default_rng([self.options.seed, zlib.crc32(target.sample.id.encode())])
-        settings = self.options.settings(part.depth)
-        return [to_json(_measure(part, target, image, phrase_map, settings, rng))]
+        return [to_json(_measure(part, target, image, phrase_map, item.missing, rng))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

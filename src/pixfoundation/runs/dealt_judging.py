@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.conventions import JudgingConventions
-from pixfoundation.engines import Crew, Engine, InProcess, Unit
+from pixfoundation.engines import Crew, Engine, Unit
 from pixfoundation.errors import PixFoundationError
 from pixfoundation.failures import is_device_lost
 from pixfoundation.judges import judges
 from pixfoundation.judges.base import Judge, JudgeReply, Question
 from pixfoundation.judges.cache import ReplyCache, storable
-from pixfoundation.recipe import Made, Recipe, made_by
+from pixfoundation.recipe import Made, Recipe
 from pixfoundation.runs.judging_jobs import Job, Outcome, outcome_of
-from pixfoundation.runs.measuring import Measured, MeasuringFactory, next_of
+from pixfoundation.runs.measuring import Measured, measuring, next_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,7 +215,5 @@ def dealt_judge(engine: Engine, judge: Made[Judge] | Judge, folder: Path) -> Gen
         PixFoundationError: If the judge cannot be loaded.
     """
     replies = ReplyCache(folder)
-    made: Made[Judge] = made_by(engine, judge, placed=True)
-    elsewhere = not isinstance(engine, InProcess)
-    with engine.open(MeasuringFactory(made, JudgeMeasurement(), replaceable=elsewhere)) as crew:
+    with measuring(engine, judge, JudgeMeasurement()) as crew:
         yield DealtJudge(crew, replies)

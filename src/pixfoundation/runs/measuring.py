@@ -25,6 +25,7 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.variants.changes import ImageChange
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +155,20 @@ class MeasuringFactory:
 
 @contextmanager
 def measuring(
-    engine: Engine | str | None, model: Model | Made[Model] | str, measurement: Measurement
+    engine: Engine | str | None, part: P | Made[P] | str, measurement: Measurement
 ) -> Generator[Crew]:
-    """Start workers that measure something of a model; they end with the block.
+    """Start workers that measure something of a part; they end with the block.
 
     Args:
         engine: The engine, its name, or None for this process.
-        model: The model, its name, or how it is made.
+        part: A model or a judge, how it is made, or the name of a model.
         measurement: What is measured.
 
     Raises:
-        PixFoundationError: If the model cannot be loaded or measured.
+        PixFoundationError: If the part cannot be loaded or measured.
     """
     own = engine_of(engine)
-    made = made_by(own, model, placed=True)
+    made = made_by(own, part, placed=True)
     elsewhere = not isinstance(own, InProcess)
     with own.open(MeasuringFactory(made, measurement, replaceable=elsewhere)) as crew:
         yield crew
