@@ -77,6 +77,15 @@ def read_image(path: Path | str, content: bytes | None = None) -> ReadImage:
         return ReadImage(_to_rgb(upright, opened.format or "", notes), tuple(notes))
 
 
+def grey_image(size: tuple[int, int]) -> Image.Image:
+    """Return an image of one grey, which shows nothing.
+
+    Args:
+        size: (width, height) in pixels.
+    """
+    return Image.new("RGB", size, (128, 128, 128))
+
+
 def image_size(path: Path | str) -> tuple[int, int]:
     """Return the (height, width) of the image that `load_image` returns.
 

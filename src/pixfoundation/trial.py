@@ -14,6 +14,7 @@ from PIL import Image
 
 from pixfoundation.errors import CheckpointError, PixFoundationError
 from pixfoundation.failures import describe, is_out_of_memory
+from pixfoundation.images import grey_image
 
 QUESTION = "What is in the image?"
 SIZE = (224, 224)
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def trial_image() -> Image.Image:
     """Return a grey image."""
-    return Image.new("RGB", SIZE, (128, 128, 128))
+    return grey_image(SIZE)
 
 
 @contextmanager

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pixfoundation.choice_parsing.function_words import (
+    FUNCTION_WORDS,
+    in_other_sense,
+    shown_by_sentence,
+)
 from pixfoundation.types import LETTERS
 
 _NUMBERS = {
@@ -26,41 +31,6 @@ _NAMED = re.compile(r"(?:option|choice|letter|answer)s?\s*['\"]?\s*\Z", re.IGNOR
 _MOST = 150
 _BY_PLACE = re.compile(r"(?:option|choice|number|no\.|#)\s*\Z", re.IGNORECASE)
 """Before a number: whether it is an option's text or its place among them is not known."""
-_FUNCTION_WORDS = {"yes", "no", "true", "false", "none", "neither", "both", "a", "i", "it", "on",
-                   "in", "off", "one", "right", "not"}  # fmt: skip
-"""Options that are words of any sentence count only where they are claimed, or where their place in
-the sentence shows what they mean: see `_PLACES`."""
-_CLAUSE_ENDS = r"(?=\s*(?:[.,;:!?)\]'\"]|\Z)|\s+(?:and|but|because|since|while|as|so|with|when)\b)"
-_PLACES = {
-    "right": re.compile(  # a direction: 'facing right', 'on the right of the picture'
-        r"\b(?:to|on|at|from|towards?|fac(?:es?|ed|ing)|point(?:s|ed|ing)?|turn(?:s|ed|ing)?"
-        r"|look(?:s|ed|ing)?|head(?:s|ed|ing)?|mov(?:es?|ed|ing)|lean(?:s|ed|ing)?|tilt(?:s|ed|ing)?"
-        r"|go(?:es|ing)?|flying|flies|swimming|swims|driving|drives|running|walking)"
-        r"(?:\s+(?:to|towards?))?(?:\s+(?:the|its|his|her|their|your|our|my|far))*\s+"
-        rf"(?P<word>right)(?:{_CLAUSE_ENDS}"
-        r"|(?=[\s-]+(?:side|hand|half|edge|corner|end|part|direction|of|in|from)\b))",
-        re.IGNORECASE,
-    ),
-} | {
-    word: re.compile(  # a state: 'the lamp is on.', but not 'it is on the table'
-        r"(?:\b(?:is|are|was|were|be|being|turned|switched|stays?|remains?|seems|appears|looks)"
-        rf"|'s|'re)\s+(?:\w+ly\s+)?(?P<word>{word}){_CLAUSE_ENDS}",
-        re.IGNORECASE,
-    )
-    for word in ("on", "off", "in")
-}
-RIVALS = {"one", "true", "both", "none", "neither"}
-"""Those of them that may be meant as the option where another one is named."""
-PLACES = {"on", "in", "off"}
-"""Those of them that stand in most sentences about a place."""
-_ASIDE = re.compile(
-    r"(?:you're|you are|that's|that is|all|quite) right(?=\W|\Z)"
-    r"|right(?= (?:answer|choice|option|now|away)\b)|(?<!the )right(?= next\b)"
-    r"|(?:in|on)(?= (?:the|this) (?:image|picture|photo|photograph|scene|view|foreground"
-    r"|background|middle|centre|center|front|other hand)\b)",
-    re.IGNORECASE,
-)
-"""Such a word in another sense: 'the right answer', 'in the picture'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +72,6 @@ def find_mentions(text: str, options: Sequence[str]) -> list[Mention]:
     return _joined(text, letters, texts, LETTERS[: len(options)])
 
 
-def is_rival(text: str, mention: Mention, words: Collection[str] = RIVALS) -> bool:
-    """Whether a word of any sentence may be meant as an option: 'Left is on the right'.
-
-    Args:
-        text: The text of the mention.
-        mention: A mention in it.
-        words: The words that may.
-    """
-    word = text[mention.start : mention.end].lower()
-    named = word == "right" and text.startswith((" one", " next"), mention.end)
-    return mention.by_text and mention.is_plain_word and (word in words or named)
-
-
 def _most(mentions: list[Mention]) -> list[Mention]:
     """Return the first and the last mentions of an answer that repeats itself without end."""
     return mentions if len(mentions) <= 2 * _MOST else mentions[:_MOST] + mentions[-_MOST:]
@@ -153,9 +110,8 @@ _BEHIND_LETTERS = {"is", "was", "because", "since", "as", "fits", "matches", "an
                    "cannot", "can", "rather", "instead", "does", "if", "has", "with"}  # fmt: skip
 
 
-_BEHIND_WORDS = (
-    r"(?![\w%]|[.,:/]\d|-(?!(?:hand|side|facing)\b)\w)"  # 'left-hand', but not 'red-ish'
-)
+_BEHIND_WORDS = r"(?![\w%]|[.,:/]\d|-(?!(?:hand|side|facing)\b)\w)"
+"""After an option's text: 'left-hand' names 'left', but 'red-ish' does not name 'red'."""
 
 
 @lru_cache(maxsize=512)
@@ -168,9 +124,7 @@ def _patterns(options: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str]
             continue
         words = [_word(word) for word in bare.split(" ")]
         before = r"(?<![\w.])" if bare[0].isalnum() else r"(?<!\w)"
-        behind = (
-            r"(?![\w%]|[.,:/]\d|-(?!(?:hand|side|facing)\b)\w)" if bare[-1].isalnum() else r"(?!\w)"
-        )
+        behind = _BEHIND_WORDS if bare[-1].isalnum() else r"(?!\w)"
         pattern = re.compile(before + r"\s+".join(words) + behind, re.IGNORECASE)
         patterns.append((letter, bare, pattern))
     return tuple(sorted(patterns, key=lambda entry: -len(entry[1])))
@@ -188,17 +142,16 @@ def _word(word: str) -> str:
 
 def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
     taken = bytearray(len(text))
-    aside = {match.end() for match in _ASIDE.finditer(text)}
+    shown, elsewhere = shown_by_sentence(text), in_other_sense(text)
     mentions: list[Mention] = []
     patterns = _patterns(options)
     same = {bare for _, bare, _ in patterns if sum(bare == other for _, other, _ in patterns) > 1}
     for letter, bare, pattern in patterns:
-        meant = {m.start("word") for m in _PLACES[bare].finditer(text)} if bare in _PLACES else ()
         for match in pattern.finditer(text):
             if any(taken[match.start() : match.end()]):
                 continue
             taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
-            if match.end() in aside:
+            if match.end() in elsewhere:
                 continue
             by_place = bare.isdigit() and _BY_PLACE.search(text[: match.start()][-12:])
             mentions.append(
@@ -208,7 +161,7 @@ def _texts(text: str, options: tuple[str, ...]) -> Iterator[Mention]:
                     "" if bare in same or by_place else letter,
                     by_letter=False,
                     by_text=True,
-                    is_plain_word=bare in _FUNCTION_WORDS and match.start() not in meant,
+                    is_plain_word=bare in FUNCTION_WORDS and match.start() not in shown,
                 )
             )
     yield from sorted(mentions, key=lambda mention: mention.start)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pixfoundation.choice_parsing.claims import Stance, after_final_cue, stances
-from pixfoundation.choice_parsing.mentions import PLACES, Mention, find_mentions, is_rival
+from pixfoundation.choice_parsing.function_words import (
+    AMBIGUOUS_WORDS,
+    PREPOSITIONS,
+    may_name_option,
+)
+from pixfoundation.choice_parsing.mentions import Mention, find_mentions
 from pixfoundation.choice_parsing.normalising import undressed
 from pixfoundation.types import LETTERS
 
@@ -88,12 +93,16 @@ def _verdict(text: str, results: Sequence[Stance], denied: set[str]) -> set[str]
     own_denied = {stance.mention.letter for stance in results if stance.denied}
     claimed = {stance.mention.letter for stance in results if stance.claimed}
     named = {stance.mention.letter for stance in results if stance.open}
-    rivals = {s.mention.letter for s in results if not s.denied and is_rival(text, s.mention)}
+    ambiguous = {
+        s.mention.letter for s in results if not s.denied and _may_name_option(text, s.mention)
+    }
     if claimed:
         if claimed & (denied | own_denied) or "" in claimed:
             return set()
-        places = all(is_rival(text, s.mention, PLACES) for s in results if s.claimed)
-        return set() if places and (named | rivals) - claimed else claimed
+        only_prepositions = all(
+            _may_name_option(text, s.mention, PREPOSITIONS) for s in results if s.claimed
+        )
+        return set() if only_prepositions and (named | ambiguous) - claimed else claimed
     if len(named) == 1:
         letters = {
             s.mention.letter
@@ -102,8 +111,13 @@ def _verdict(text: str, results: Sequence[Stance], denied: set[str]) -> set[str]
         }
         if letters - named or named & (denied | own_denied) or "" in named:
             return set()
-        return named if rivals <= named else set()
+        return named if ambiguous <= named else set()
     return set() if named else None
+
+
+def _may_name_option(text: str, mention: Mention, words: Collection[str] = AMBIGUOUS_WORDS) -> bool:
+    is_word = mention.by_text and mention.is_plain_word
+    return is_word and may_name_option(text, mention.start, mention.end, words)
 
 
 def _without_listing(text: str, mentions: Sequence[Mention]) -> list[Mention]:

@@ -8,8 +8,8 @@ import typer
 
 from pixfoundation.cli.printing import emphasised, notes
 
-QUICK = 12
-"""Number of samples of a quick demo."""
+SAMPLES, QUICK = 100, 12
+"""Number of samples of a demo, and of a quick one."""
 
 BATCH = 8
 """Number of samples in a batch, each with three prompts."""
@@ -17,8 +17,10 @@ BATCH = 8
 
 def demo_command(
     out: Path = typer.Option(Path("pixfoundation-demo"), help="Folder for the run and the report."),
-    limit: int = typer.Option(100, min=2, help="Number of samples of PixScenes."),
-    quick: bool = typer.Option(False, "--quick", help=f"Take {QUICK} samples, for a first look."),
+    limit: int | None = typer.Option(
+        None, min=2, help=f"Number of samples of PixScenes; {SAMPLES} by default, {QUICK} if quick."
+    ),
+    quick: bool = typer.Option(False, "--quick", help="Take few samples, for a first look."),
 ) -> None:
     """Run, score and report the embedded models on the embedded dataset; needs no network.
 
@@ -45,7 +47,7 @@ def demo_command(
             data,
             segmenter,
             out=out / "run",
-            limit=QUICK if quick else limit,
+            limit=limit or (QUICK if quick else SAMPLES),
             batch_size=BATCH,
             on_progress=on_progress,
         )

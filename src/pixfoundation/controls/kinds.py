@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from pixfoundation.errors import DataError
+from pixfoundation.images import grey_image, load_image
 from pixfoundation.types import Sample
 
-GREY = (128, 128, 128)
 PATCHES = 10
 """Number of patches along the shorter side of a shuffled image."""
 
@@ -122,7 +122,7 @@ class ChangedImages:
         """Return what the model sees in place of the image of a sample, in the same size."""
         kind = self._control.kind
         if kind is ControlKind.BLANK:
-            return Image.new("RGB", image.size, GREY)
+            return grey_image(image.size)
         if kind is ControlKind.OTHER_IMAGE:
             other = self._load(self._others[id])
             return other if other.size == image.size else other.resize(image.size)
@@ -140,8 +140,6 @@ class ChangedImages:
         self._files = files
 
     def _load(self, path: Path) -> Image.Image:
-        from pixfoundation.images import load_image
-
         content = self._files.get(path)
         if isinstance(content, str):
             raise DataError(content)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixfoundation.doctor.findings import Finding, Status, check
 from pixfoundation.doctor.picture import Picture
 from pixfoundation.errors import DataError
+from pixfoundation.images import grey_image
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.models.interventions import ScoresAnswers
 from pixfoundation.models.self_checks import GivesEagerRows, Rebatches
@@ -84,7 +84,7 @@ class ModelExaminer:
             return _skipped(name, "The model does not say how likely an answer is.")
         prompt = self.first.prompt(self.model, 3)
         answer = self._ask([self.first])[0]
-        grey = Image.new("RGB", self.first.image.size, (128, 128, 128))
+        grey = grey_image(self.first.image.size)
         own, other = self.model.score_answer([self.first.image, grey], prompt, answer.token_ids)
         moved = float(np.abs(np.subtract(own.log_probabilities, other.log_probabilities)).max())
         figures = {"largest difference of log-probabilities": moved}

@@ -50,7 +50,7 @@ class KnownCheckpoint:
             and this is not the chat template that comes with the weights.
         twin_of: Short name of the checkpoint whose files it is loaded from, for a twin that is
             loaded with other options.
-        options: Options that a twin is always loaded with.
+        options: Options that a twin is loaded with unless others are chosen.
     """
 
     name: str

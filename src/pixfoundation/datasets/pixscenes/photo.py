@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from pixfoundation.datasets.pixscenes.canvas import (
     LEAF,
@@ -71,10 +72,10 @@ def render_photo(scene: Scene, *others: Scene) -> Drawing:
     return Drawing(image=_photographed(picture, rng), masks=masks)
 
 
-def _labels_of(scene: Scene) -> Surface:
+def _labels_of(scene: Scene) -> Image.Image:
     surface = Surface(Image.new("RGB", (CANVAS, CANVAS)))
     draw_things(surface, scene)
-    return surface
+    return surface.labels
 
 
 def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
@@ -142,7 +143,7 @@ def _scatter(surface: Surface, rng: np.random.Generator) -> None:
 def _with_shadows(surface: Surface, scene: Scene, angle: float) -> Image.Image:
     """Return the ground with a soft shadow of every thing, away from the light."""
     side = CANVAS * SCALE
-    shape = _labels_of(scene).labels.point(lambda label: 255 if label else 0)
+    shape = _labels_of(scene).point(lambda label: 255 if label else 0)
     distance = 5.0 * SCALE
     moved = Image.new("L", (side, side))
     moved.paste(shape, (round(-math.cos(angle) * distance), round(math.sin(angle) * distance)))
@@ -152,10 +153,18 @@ def _with_shadows(surface: Surface, scene: Scene, angle: float) -> Image.Image:
     return Image.fromarray(ground.astype(np.uint8))
 
 
-def _put_in_front(surface: Surface, others: Sequence[Surface], rng: np.random.Generator) -> None:
-    """Draw leaves and twigs before the things, unless one hides too much in any of the surfaces."""
-    surfaces = [surface, *others]
-    full = [_areas(each) for each in surfaces]
+def _put_in_front(
+    surface: Surface, others: Sequence[Image.Image], rng: np.random.Generator
+) -> None:
+    """Draw leaves and twigs before the things, unless one hides too much of any part.
+
+    Args:
+        surface: The picture.
+        others: Label planes of the pictures to compare it with.
+        rng: Source of randomness.
+    """
+    planes = [surface.labels, *others]
+    least = [[(1 - MOST_HIDDEN) * area for area in _areas(plane)] for plane in planes]
     for _ in range(int(rng.integers(*_IN_FRONT))):
         at = (float(rng.uniform(0, CANVAS)), float(rng.uniform(0, CANVAS)))
         if rng.random() < 0.5:
@@ -164,23 +173,26 @@ def _put_in_front(surface: Surface, others: Sequence[Surface], rng: np.random.Ge
         else:
             outline = _stick(rng, at, float(rng.uniform(25, 55)), float(rng.uniform(1.5, 3)))
             colour = shade(WOOD, float(rng.uniform(0.6, 1.1)))
-        before = [(each.image.copy(), each.labels.copy()) for each in surfaces]
-        for each in surfaces:
-            each.polygon(outline, colour, shade(colour, 0.7), 0)
-        if any(
-            left < (1 - MOST_HIDDEN) * area
-            for each, areas in zip(surfaces, full, strict=True)
-            for left, area in zip(_areas(each), areas, strict=True)
+        covered = [_covered(plane, outline) for plane in planes]
+        if all(
+            area >= bound
+            for plane, bounds in zip(covered, least, strict=True)
+            for area, bound in zip_longest(_areas(plane), bounds, fillvalue=0)
         ):
-            for each, (image, labels) in zip(surfaces, before, strict=True):
-                each.image.paste(image)
-                each.labels.paste(labels)
+            surface.polygon(outline, colour, shade(colour, 0.7), 0)
+            planes = covered
 
 
-def _areas(surface: Surface) -> list[int]:
-    """Return the number of supersampled pixels of every part, in the order of their labels."""
-    counts = np.bincount(np.asarray(surface.labels).reshape(-1), minlength=len(surface.names) + 1)
-    return counts[1:].tolist()
+def _covered(labels: Image.Image, outline: Sequence[Point]) -> Image.Image:
+    """Return a label plane with nothing inside an outline."""
+    plane = labels.copy()
+    ImageDraw.Draw(plane).polygon(list(outline), fill=0)
+    return plane
+
+
+def _areas(labels: Image.Image) -> list[int]:
+    """Return the number of supersampled pixels of every label from 1 on."""
+    return np.bincount(np.asarray(labels).reshape(-1))[1:].tolist()
 
 
 def _light(wholes: np.ndarray, scene: Scene, angle: float, rng: np.random.Generator) -> np.ndarray:

@@ -48,7 +48,7 @@ CARD = ModelCard(
         ),
         KnownCheckpoint(
             name="tiny-llava-random",
-            summary="tiny-llava before its training, with random weights, as a control",
+            summary="tiny-llava with random weights in place of its own, as a control",
             memory="10 MB",
             twin_of="tiny-llava",
             options={"random_weights": 0},

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pixfoundation.attention.image_tokens import ImageLayout, PromptImage, View, image_layout
 from pixfoundation.errors import CheckpointError
+from pixfoundation.images import grey_image
 from pixfoundation.option_bundles import read_choices
 
 
@@ -32,9 +33,6 @@ LLAVA_V1 = (
 )
 """The conversation that LLaVA 1.5 is evaluated with; its converted checkpoints leave the first two
 sentences out."""
-
-GREY = (128, 128, 128)
-"""The colour of the image that a blind model sees."""
 
 SEQUENCE_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """Inputs with one entry per token; all others belong to the image."""
@@ -187,7 +185,7 @@ class PromptMaker:
 
     def _prepared(self, image: Image.Image) -> Image.Image:
         if self.blind:
-            image = Image.new("RGB", image.size, GREY)
+            image = grey_image(image.size)
         if not self.padded_square:
             return image
         mean = self.processor.image_processor.image_mean

@@ -41,18 +41,21 @@ def draw_weights(model: Any, layers: int | None, seed: int) -> dict[Tensor, Tens
             "without the model option `quantization`."
         )
     kept = {p: p.detach().to("cpu", copy=True) for p in weights.values()}
-    _initialise(model, modules, weights, seed)
-    unchanged = [
-        names[id(p)]
-        for p, former in kept.items()
-        if p.ndim > 1 and p.any() and torch.equal(p.detach().cpu(), former)
-    ]
-    if unchanged:
+    try:
+        _initialise(model, modules, weights, seed)
+        unchanged = [
+            names[id(p)]
+            for p, former in kept.items()
+            if p.ndim > 1 and p.any() and torch.equal(p.detach().cpu(), former)
+        ]
+        if unchanged:
+            raise RunError(
+                f"{type(model).__name__} has no initialisation for {len(unchanged)} of its "
+                f"weights, such as {unchanged[0]}: a control with them would not be random."
+            )
+    except BaseException:
         _restore(kept)
-        raise RunError(
-            f"{type(model).__name__} has no initialisation for {len(unchanged)} of its "
-            f"weights, such as {unchanged[0]}: a control with them would not be random."
-        )
+        raise
     return kept
 
 
