@@ -109,6 +109,16 @@ def answered(model):
         ("\n]\n", '\n]\n[judge]\nmodel = "m"\ntasks = ["grad"]', "judge: .*mean 'grade'"),
         ("\n]\n", '\n]\n[judge]\nmodel = "m"\nbackend = "opnai"', "judge: .*mean 'openai'"),
         ("\n]\n", '\n]\n[engine]\nname = "rya"', r"engine\.name: .*'ray'"),
+        (
+            "\n]\n",
+            '\n]\n[engine]\nname = "ray"\noptions = { worker = 2 }',
+            r"engine\.options: .*mean 'workers'",
+        ),
+        (
+            "\n]\n",
+            '\n]\n[engine]\nname = "in-process"\noptions = { workers = 2 }',
+            r"engine\.options: .*no options",
+        ),
         ('title = "boxes"', "title = ", "is not TOML"),
         ('model = "bright"\n', 'model = "bright"\ncontrols = ["blnk"]\n', "mean 'blank'"),
         ('model = "bright"\n', 'model = "bright"\nvariants = ["typo"]\n', "mean 'typos'"),
@@ -203,7 +213,7 @@ def test_a_judge_is_asked_what_was_estimated(tmp_path, parts, monkeypatch):
     asked = []
     ask = CachedJudge.ask  # before the cache, which answers what it was asked before
     monkeypatch.setattr(CachedJudge, "ask", lambda self, q: asked.append(q) or ask(self, q))
-    file = write(tmp_path, more='[judge]\nmodel = "m"\nbackend = "nodding"')
+    file = write(tmp_path, more='[judge]\nmodel = "m-2"\nbackend = "nodding"')
     out = tmp_path / "out"
     rows_of(file, "--out", out, "--no-judge")
     assert not asked
@@ -216,6 +226,11 @@ def test_a_judge_is_asked_what_was_estimated(tmp_path, parts, monkeypatch):
     after = estimate_run(plan, plan.runs[0], read_rates(None)).judge
     assert after is not None
     assert (after.requests, after.images) == (0, 0)
+    write(tmp_path, more='[judge]\nmodel = "m"\nbackend = "nodding"')  # a name that begins alike
+    plan = make_plan(read_recipe(file), file, out=out)
+    other = estimate_run(plan, plan.runs[0], read_rates(None)).judge
+    assert other is not None
+    assert other.requests == before.requests
 
 
 def test_money_follows_from_the_prices_that_are_given(tmp_path, parts):

@@ -154,8 +154,8 @@ def _line(step: Step) -> str:
 
 def _print_rows(plan: ReproductionPlan, rows: list[ComparedRow]) -> None:
     from pixfoundation.cli.score_tables import plain_table
-    from pixfoundation.reproduction.recipe import COLUMNS
     from pixfoundation.scoring.intervals import percent
+    from pixfoundation.scoring.paired import COLUMNS
     from pixfoundation.wording import decimal
 
     console = output()
@@ -167,8 +167,7 @@ def _print_rows(plan: ReproductionPlan, rows: list[ComparedRow]) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         published = {figure.column: figure.published for figure in row.figures}
-        name = row.title
-        table.add_row(name, "this run", *(percent(row.values[column]) for column in COLUMNS))
+        table.add_row(row.title, "this run", *(percent(row.values[column]) for column in COLUMNS))
         if published:
             cells = (decimal(published[c]) if c in published else "-" for c in COLUMNS)
             table.add_row("", "published", *cells)

@@ -103,21 +103,17 @@ def write_leaderboard(
 
 def _line(scores: Scores, line: Paired, name: str, link: str | None) -> dict[str, Any]:
     """Return one line of the table as plain JSON data, figures in percent."""
-    own = (line.s, line.a_dagger, line.a, line.m_dagger, line.m, line.grove)
+    own = {**line.figures, "Grove": line.grove}
     return {
         "run": name,
         "dataset": scores.dataset,
         "selector": marked(line.selector) if line.selector else "",
         "leads": line.selector == scores.selector,
         "bound": line.selector in BOUNDS,
-        "own_masks": scores.own_masks,
-        "rules": "published" if scores.settings.published else "default",
         "samples": len(scores.samples),
         "state": scores.completeness.mark or "",
         "link": link,
-        "figures": {
-            figure: _figure(estimate) for figure, estimate in zip(FIGURES, own, strict=True)
-        },
+        "figures": {figure: _figure(own[figure]) for figure in FIGURES},
         "chance": {
             figure: _chance(scores, line.selector, protocol)
             for figure, protocol in (("M†", 1), ("M", 3))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixfoundation.scoring.intervals import Estimate
-from pixfoundation.scoring.paired import harmonic_mean
+from pixfoundation.scoring.paired import COLUMNS, harmonic_mean
 from pixfoundation.scoring.scores import CHANCE, Scores
 
 MARK = "*"
@@ -17,7 +17,6 @@ SIGNIFICANCE_NOTE = (
     f"{MARK} clearly below the best run of the column: the 95 % interval of the difference, on the "
     "same draws of the same samples, excludes zero."
 )
-COLUMNS = ("A†", "A", "M†", "M", "S")
 
 
 @dataclass(frozen=True, slots=True)

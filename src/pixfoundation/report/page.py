@@ -35,6 +35,7 @@ from pixfoundation.scoring import intervals
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.notes import completeness_notes
 from pixfoundation.scoring.options import ScoreOptions, refuse_other_prompts
+from pixfoundation.scoring.paired import COLUMNS
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
 from pixfoundation.scoring.settings import Settings
@@ -325,10 +326,7 @@ def _tables(scores: Scores) -> list[PageTable]:
     paired = [
         [
             marked(line.selector) if line.selector else "",
-            *(
-                percent(e)
-                for e in (line.a_dagger, line.a, line.m_dagger, line.m, line.s, line.grove)
-            ),
+            *(percent(e) for e in (*line.figures.values(), line.grove)),
             *(_chance(scores, p, line.selector or "").partition(" ")[0] for p in (1, 3)),
         ]
         for line in scores.lines
@@ -374,7 +372,7 @@ def _tables(scores: Scores) -> list[PageTable]:
     return [
         PageTable(
             "Percent, with 95 % intervals. A pair counts as right only if both its answers are.",
-            ["masks by", "A†", "A", "M†", "M", "S", "Grove", "M† by chance", "M by chance"],
+            ["masks by", *COLUMNS, "Grove", "M† by chance", "M by chance"],
             paired,
         ),
         PageTable("Accuracy", ["", "question", "pair", "unparsed", *kinds, "graded by"], answers),

@@ -13,7 +13,6 @@ from pixfoundation.report.formats import (
     markdown_table,
 )
 from pixfoundation.report.lines import (
-    COLUMNS,
     MARK,
     SIGNIFICANCE_NOTE,
     Line,
@@ -28,7 +27,7 @@ from pixfoundation.scoring.conditions import (
 )
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.options import PromptCase
-from pixfoundation.scoring.paired import Paired
+from pixfoundation.scoring.paired import COLUMNS, Paired
 from pixfoundation.scoring.scores import BOUNDS, Scores, marked
 from pixfoundation.typed_options import as_choice
 from pixfoundation.wording import counted, decimal, interval
@@ -127,7 +126,7 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
     state = "".join(f" [{mark}]" for mark in marks if mark)
     for paired in _paired(scores, selectors):
         name = paired.selector or ""
-        estimates = (paired.a_dagger, paired.a, paired.m_dagger, paired.m, paired.s)
+        estimates = tuple(paired.figures.values())
         lines.append(
             Line(
                 (f"{scores.name} + {marked(name)}" if name else scores.name) + state,

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.controls.kinds import ControlKind
+from pixfoundation.engines.names import NAMES, load_engine
 from pixfoundation.errors import DataError, PixFoundationError, UnknownNameError
 from pixfoundation.judges import judges
 from pixfoundation.loading import check_names, default_segmenter
 from pixfoundation.report.published import ROWS
-from pixfoundation.reproduction.plan import ReproductionPlan, make_plan
+from pixfoundation.reproduction.plan import make_plan
 from pixfoundation.reproduction.recipe import (
     NO_MASKS,
+    RecipeEngine,
     RecipeRow,
     RecipeRun,
     ReproductionRecipe,
@@ -25,7 +27,6 @@ from pixfoundation.selectors import selectors
 from pixfoundation.typed_options import read_options
 from pixfoundation.variants import kinds
 
-ENGINES = ("in-process", "ray")
 TASKS = tuple(task.value for task in Task)
 
 
@@ -52,7 +53,7 @@ def check_recipe(recipe: ReproductionRecipe, file: Path) -> None:
         DataError: If a name or an option is not known or not valid.
     """
     with _at(f"{file}: rules"):
-        _check_rules(make_plan(recipe, file))
+        make_plan(recipe, file)
     for place, run in enumerate(recipe.runs):
         where = f"{file}: runs[{place}] ({run.name})"
         with _at(where):
@@ -69,7 +70,9 @@ def check_recipe(recipe: ReproductionRecipe, file: Path) -> None:
                 _known("task", task, TASKS)
     if recipe.engine is not None:
         with _at(f"{file}: engine.name"):
-            _known("engine", recipe.engine.name, ENGINES)
+            _known("engine", recipe.engine.name, NAMES)
+        with _at(f"{file}: engine.options"):
+            _check_engine(recipe.engine)
 
 
 @contextmanager
@@ -79,14 +82,6 @@ def _at(where: str) -> Iterator[None]:
         yield
     except PixFoundationError as error:
         raise DataError(f"{where}: {error}") from error
-
-
-def _check_rules(plan: ReproductionPlan) -> None:
-    if plan.recipe.rules not in ("default", "published") and not plan.recipe.rules.endswith(
-        ".toml"
-    ):
-        raise UnknownNameError("rulebook", plan.recipe.rules, ("default", "published", "*.toml"))
-    assert plan.conventions
 
 
 def _check_run(run: RecipeRun) -> None:
@@ -125,6 +120,15 @@ def _check_row(row: RecipeRow, run: RecipeRun) -> None:
                 f"{', '.join(sorted(ROWS))}."
             )
         _known("published row", str(row.published), [each.method for each in ROWS[dataset]])
+
+
+def _check_engine(engine: RecipeEngine) -> None:
+    if engine.name == "in-process" and engine.options:
+        raise DataError("the engine 'in-process' takes no options.")
+    options = engine.named_options
+    if "ray_address" in options:  # as the command line calls it
+        options["address"] = options.pop("ray_address")
+    load_engine(engine.name, **options)
 
 
 def _known(kind: str, name: str, names: Any) -> None:

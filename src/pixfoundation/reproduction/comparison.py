@@ -16,12 +16,13 @@ from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
 from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
-from pixfoundation.reproduction.recipe import COLUMNS, NO_MASKS, RecipeRow
+from pixfoundation.reproduction.recipe import NO_MASKS, RecipeRow
 from pixfoundation.runs.records import RULES
 from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions
-from pixfoundation.scoring.paired import Paired
+from pixfoundation.scoring.paired import COLUMNS, Paired
 from pixfoundation.scoring.score import score
 from pixfoundation.scoring.scores import DEFAULT_SELECTORS, Scores, marked
 from pixfoundation.wording import counted, decimal
@@ -186,8 +187,7 @@ def _compared(
     line = None if scores is None else _line(scores, row)
     estimates: dict[str, Estimate | None] = dict.fromkeys(COLUMNS)
     if line is not None:
-        own = (line.a_dagger, line.a, line.m_dagger, line.m, line.s)
-        estimates = dict(zip(COLUMNS, own, strict=True))
+        estimates = line.figures
         if row.selector == NO_MASKS:
             estimates |= dict.fromkeys(("M†", "M", "S"))
     general = problem if scores is None else _obstacle(run, row, scores, size)
@@ -234,7 +234,7 @@ def _obstacle(run: PlannedRun, row: RecipeRow, scores: Scores, size: int | None)
     if size is not None and len(scores.samples) != size:
         return f"the run has {counted(len(scores.samples), 'sample')} and not {size}"
     if row.published is not None:
-        rules = RunRecords.of(run.folder).run.config.conventions
+        rules = RunDirectory(run.folder).config.conventions
         if not scores.settings.published or not rules.agrees_with(PUBLISHED, "model", "grounding"):
             return "the run or its scores do not follow the published rules"
     return None

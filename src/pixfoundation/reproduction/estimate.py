@@ -31,7 +31,7 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.workload import measure_workload, speed_of
 from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Protocol, Sample
-from pixfoundation.variants import VariantPlan
+from pixfoundation.variants.plan import PER_KIND, VariantPlan
 from pixfoundation.wording import counted
 
 Amount = Annotated[float, msgspec.Meta(ge=0)]
@@ -212,7 +212,7 @@ def _stand_ins(number: int) -> list[Sample]:
 def _variants(plan: ReproductionPlan, run: PlannedRun) -> VariantPlan | None:
     if not run.entry.variants:
         return None
-    return VariantPlan(tuple(run.entry.variants), run.entry.per_kind or 10)
+    return VariantPlan(tuple(run.entry.variants), run.entry.per_kind or PER_KIND)
 
 
 def estimate_judge(
@@ -233,11 +233,11 @@ def estimate_judge(
         rules: The rules, which say how masks are picked.
         rates: Prices and sizes of its requests.
     """
-    author = f"{judge.backend}:{judge.model}"
+    author = f"{judge.backend}:{judge.model}"  # what follows a comma is how it was asked
     judged = {
         (verdict.kind, verdict.key)
         for verdict in (records.verdicts if records is not None else ())
-        if verdict.judge.startswith(author)
+        if verdict.judge.partition(",")[0] == author
     }
     count = _Count(rates)
     lengths = [len(answer.text) for answer in records.answers.values()] if records else []

@@ -88,24 +88,14 @@ class ReproductionPlan:
     Attributes:
         recipe: The recipe.
         file: Its file.
+        conventions: The rules of runs, judging and scores.
         runs: The run directories, in the order in which they are made.
     """
 
     recipe: ReproductionRecipe
     file: Path
+    conventions: Conventions
     runs: tuple[PlannedRun, ...]
-
-    @property
-    def conventions(self) -> Conventions:
-        """The rules of runs, judging and scores.
-
-        Raises:
-            DataError: If the file of conventions cannot be read.
-        """
-        known = {"default": DEFAULT, "published": PUBLISHED}
-        if self.recipe.rules in known:
-            return known[self.recipe.rules]
-        return Conventions.load(self._beside(self.recipe.rules))
 
     def steps(self, run: PlannedRun, *, judged: bool = True) -> Iterator[Step]:
         """Yield the commands that fill a run directory, in order.
@@ -142,7 +132,7 @@ class ReproductionPlan:
             yield from ("--variants", ",".join(entry.variants))
         if self.recipe.engine is not None:
             yield from ("--engine", self.recipe.engine.name)
-            yield from self._engine_options(self.recipe.engine.options)
+            yield from self._engine_options(self.recipe.engine.named_options)
         yield from self._rules()
         yield from ("--out", str(run.folder))
 
@@ -156,7 +146,7 @@ class ReproductionPlan:
         own = {"workers", "gpus_per_worker", "ray_address", "timeout"}
         further: dict[str, Any] = {}
         for name, value in options.items():
-            if name.replace("-", "_") in own:
+            if name in own:
                 yield from (f"--{name.replace('_', '-')}", str(value))
             else:
                 further[name] = value
@@ -177,10 +167,7 @@ class ReproductionPlan:
         if self.recipe.rules == "published":
             yield "--published"
         elif self.recipe.rules != "default":
-            yield from ("--conventions", str(self._beside(self.recipe.rules)))
-
-    def _beside(self, path: str) -> Path:
-        return self.file.parent / Path(path).expanduser()
+            yield from ("--conventions", str(_beside(self.file, self.recipe.rules)))
 
 
 def make_plan(
@@ -202,7 +189,8 @@ def make_plan(
         limit: Greatest number of samples of each run; None for the recipe's.
 
     Raises:
-        UnknownNameError: If nothing has one of the names.
+        UnknownNameError: If nothing has one of the names, or there are no such rules.
+        DataError: If the file of conventions cannot be read.
     """
     folder = out or Path(recipe.out or Path("runs") / file.stem)
     planned: list[PlannedRun] = []
@@ -220,13 +208,27 @@ def make_plan(
             )
             if chosen:
                 limits = [number for number in (limit, entry.limit) if number is not None]
-                root = None if entry.data_root is None else file.parent / entry.data_root
+                root = None if entry.data_root is None else _beside(file, entry.data_root)
                 smallest = min(limits, default=None)
                 planned.append(PlannedRun(entry, dataset, folder / own, chosen, smallest, root))
     for name in rows or ():
         if name not in known:
             raise UnknownNameError("row", name, known)
-    return ReproductionPlan(recipe, file, tuple(planned))
+    return ReproductionPlan(recipe, file, _conventions(recipe.rules, file), tuple(planned))
+
+
+def _conventions(rules: str, file: Path) -> Conventions:
+    known = {"default": DEFAULT, "published": PUBLISHED}
+    if rules in known:
+        return known[rules]
+    if not rules.endswith(".toml"):
+        raise UnknownNameError("rulebook", rules, (*known, "*.toml"))
+    return Conventions.load(_beside(file, rules))
+
+
+def _beside(file: Path, path: str) -> Path:
+    """Return a path of a recipe, which is relative to the recipe's file."""
+    return file.parent / Path(path).expanduser()
 
 
 def _pairs(flag: str, options: Mapping[str, Any]) -> Iterator[str]:

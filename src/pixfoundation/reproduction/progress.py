@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pixfoundation.errors import PixFoundationError
 from pixfoundation.loading import load_dataset
+from pixfoundation.models.base import Decoding
 from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.config import RunConfig
@@ -38,16 +39,16 @@ def _fits(plan: ReproductionPlan, run: PlannedRun, config: RunConfig) -> bool:
     entry, model = run.entry, config.model.to_json()
     name = Path(entry.model).resolve().name if Path(entry.model).is_dir() else entry.model
     segmenter = None if config.segmenter is None else config.segmenter.name
-    decoding = config.decoding.to_json()
+    decoding, default = config.decoding.to_json(), Decoding()
     return (
         config.model.name == name
         and config.dataset.name == run.dataset
         and config.protocols == run.protocols
         and (entry.segmenter in (None, segmenter) or (entry.segmenter, segmenter) == ("none", None))
         and (entry.grounder is None or config.grounding.name == entry.grounder)
-        and config.seed == (2024 if entry.seed is None else entry.seed)
-        and (decoding.get("max_new_tokens") == (entry.max_new_tokens or 256))
-        and (decoding.get("temperature") == (entry.temperature or 0.0))
+        and config.seed == (default.seed if entry.seed is None else entry.seed)
+        and decoding.get("max_new_tokens") == (entry.max_new_tokens or default.max_new_tokens)
+        and decoding.get("temperature") == (entry.temperature or default.temperature)
         and config.conventions.agrees_with(plan.conventions, "model", "grounding")
         and all(getattr(entry, key) in (None, model.get(key)) for key in _LOADING)
         and all(str(model.get(key)) == str(value) for key, value in entry.model_options.items())

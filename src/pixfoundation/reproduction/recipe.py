@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from pixfoundation.errors import DataError, UnknownNameError
+from pixfoundation.scoring.paired import COLUMNS
 from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Protocol
 
@@ -25,9 +26,6 @@ Natural = Annotated[int, msgspec.Meta(ge=0)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Word = Annotated[str, msgspec.Meta(min_length=1)]
 Options = dict[str, Any]
-
-COLUMNS = ("A†", "A", "M†", "M", "S")
-"""The figures of a row, as in the published table."""
 
 NO_MASKS = "none"
 """Selector of a row that shows accuracies alone."""
@@ -157,6 +155,11 @@ class RecipeEngine(_Table):
 
     name: Word
     options: Options = {}
+
+    @property
+    def named_options(self) -> Options:
+        """The options under their names in Python."""
+        return {name.replace("-", "_"): value for name, value in self.options.items()}
 
 
 class ReproductionRecipe(_Table):

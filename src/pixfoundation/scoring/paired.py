@@ -25,6 +25,10 @@ SUCCESS_SHARE = 0.5
 """Without ground truth a mask succeeds below this share of the image (published)."""
 
 
+COLUMNS = ("A†", "A", "M†", "M", "S")
+"""The figures of a line in the published table, in the order of its columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failures:
     """Numbers of pairs by what succeeds in both their images; not whole in a mean over variants.
@@ -78,6 +82,13 @@ class Paired:
     failures: Failures | None
     accuracy_protocol: Protocol | None
     mask_protocol: Protocol | None
+
+    @property
+    def figures(self) -> dict[str, Estimate | None]:
+        """The figures of the published table by column."""
+        return dict(
+            zip(COLUMNS, (self.a_dagger, self.a, self.m_dagger, self.m, self.s), strict=True)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return values and intervals as plain JSON data."""

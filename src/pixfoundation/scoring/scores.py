@@ -243,10 +243,9 @@ class Scores:
     @staticmethod
     def _cells(line: Paired) -> dict[str, str]:
         """Return the percentages of a line of the published table by symbol; '' without a value."""
-        figures = {"A†": line.a_dagger, "A": line.a, "M†": line.m_dagger, "M": line.m, "S": line.s}
         return {
             name: "" if figure is None or figure.value is None else f"{figure.value:.1%}"
-            for name, figure in figures.items()
+            for name, figure in line.figures.items()
         }
 
     def to_json(self, per_image: bool = False) -> dict[str, Any]:

@@ -53,7 +53,8 @@
   function nearBest(lines) {
     if (!data.figures.includes(state.sort) || !state.down) return new Set();
     const own = lines.filter((line) => !line.bound && !line.state && line.figures[state.sort]?.interval);
-    if (own.length < 2) return new Set();
+    const datasets = new Set(own.map((line) => line.dataset));
+    if (own.length < 2 || datasets.size > 1) return new Set();
     const low = own[0].figures[state.sort].interval[0];
     return new Set(own.filter((line) => line.figures[state.sort].interval[1] >= low));
   }
