@@ -11,9 +11,8 @@ import typer
 from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE, exit_unless_directories_sound
-from pixfoundation.cli.completion import model_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, model_recipe
+from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, RUN_MODEL, model_recipe
 from pixfoundation.cli.printing import emphasised, notes, output
 
 if TYPE_CHECKING:
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 Choice = TypeVar("Choice", bound=StrEnum)
 
 RUN = typer.Argument(help="A run directory, grounded by attend-and-segment.")
-MODEL = typer.Option(
-    None,
-    help="The run's model. Default: the name in the run's record.",
-    autocompletion=model_names,
-)
 LIMIT = typer.Option(None, min=1, help="Measure the first N samples only.")
 PROTOCOL = typer.Option(3, min=1, max=3, help="Protocol of the answer with the phrase.")
 ANSWER_PROTOCOL = typer.Option(
@@ -53,7 +47,7 @@ HOLM = (
 def curves_command(
     engine: EngineOptions,
     run: Path = RUN,
-    model: str | None = MODEL,
+    model: str | None = RUN_MODEL,
     limit: int | None = LIMIT,
     fill: str = typer.Option(
         "blur,mean,inpaint", help="What removed parts are filled with, by commas."
@@ -140,7 +134,7 @@ def curves_command(
 def knockout_command(
     engine: EngineOptions,
     run: Path = RUN,
-    model: str | None = MODEL,
+    model: str | None = RUN_MODEL,
     limit: int | None = LIMIT,
     share: float = typer.Option(0.1, help="Share of the image's cells that are blocked."),
     window: int | None = typer.Option(

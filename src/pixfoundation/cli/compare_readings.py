@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
-from pixfoundation.cli.completion import model_names, reading_names, segmenter_names
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.completion import reading_names, segmenter_names
+from pixfoundation.cli.options import (
+    AS_JSON,
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    RUN_MODEL,
+    given,
+    model_recipe,
+    parse_options,
+)
 from pixfoundation.cli.printing import output, print_json
 from pixfoundation.errors import DataError
 
@@ -40,11 +49,7 @@ def compare_readings_command(
         metavar="READING.KEY=VALUE",
         help="Option of a reading, such as relative.layers=14; repeatable.",
     ),
-    model: str | None = typer.Option(
-        None,
-        help="The run's model. Default: the name in the run's record.",
-        autocompletion=model_names,
-    ),
+    model: str | None = RUN_MODEL,
     segmenter: str | None = typer.Option(
         None,
         help="What draws the masks. Default: the segmenter of the run.",
@@ -83,8 +88,7 @@ def compare_readings_command(
     directory = RunDirectory(run)
     per_reading = options_by_reading(reading_option)
     chosen = load_readings(reading or (), per_reading) if reading or per_reading else None
-    own = given(device=device, dtype=dtype)
-    loaded = api.load_model(model or directory.name, **own, **parse_options(model_option))
+    loaded = model_recipe(directory, model, device, dtype, model_option).make(api.load_model)
     name = segmenter or (directory.config.segmenter.name if directory.config.segmenter else None)
     drawing = None
     if not no_segmenter and name is not None:

@@ -10,7 +10,7 @@ import typer
 
 from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
-from pixfoundation.cli.causes import HOLM, LIMIT, MODEL, OUT, SEED, SHOW
+from pixfoundation.cli.causes import HOLM, LIMIT, OUT, SEED, SHOW
 from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.completion import segmenter_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
@@ -19,6 +19,7 @@ from pixfoundation.cli.options import (
     DEVICE,
     DTYPE,
     MODEL_OPTION,
+    RUN_MODEL,
     given,
     model_recipe,
     parse_options,
@@ -55,7 +56,7 @@ def controls_command(
     ),
     limit: int | None = LIMIT,
     batch_size: int = typer.Option(1, min=1, help="Samples per batch."),
-    model: str | None = MODEL,
+    model: str | None = RUN_MODEL,
     segmenter: str | None = typer.Option(
         None,
         help="The run's segmenter. Default: the name in the run's record.",

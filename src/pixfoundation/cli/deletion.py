@@ -8,9 +8,8 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
-from pixfoundation.cli.completion import model_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
-from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, model_recipe
+from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, RUN_MODEL, model_recipe
 from pixfoundation.cli.printing import output
 
 
@@ -18,11 +17,7 @@ from pixfoundation.cli.printing import output
 def deletion_command(
     engine: EngineOptions,
     run: Path = typer.Argument(help="A run directory with protocol 3, grounded by attention."),
-    model: str | None = typer.Option(
-        None,
-        help="The run's model. Default: the name in the run's record.",
-        autocompletion=model_names,
-    ),
+    model: str | None = RUN_MODEL,
     limit: int | None = typer.Option(None, min=1, help="Use the first N samples only."),
     share: float = typer.Option(0.1, help="Share of the image's area that is covered."),
     seed: int = typer.Option(2024, min=0, help="Seed of the random control places."),

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
-from pixfoundation.cli.completion import model_names
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.options import (
+    AS_JSON,
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    RUN_MODEL,
+    model_recipe,
+)
 from pixfoundation.cli.printing import notes, output, print_json
 
 if TYPE_CHECKING:
@@ -20,11 +26,7 @@ if TYPE_CHECKING:
 
 def heads_command(
     run: Path = typer.Argument(help="A run directory; its answers are looked at again."),
-    model: str | None = typer.Option(
-        None,
-        help="The run's model. Default: the name in the run's record.",
-        autocompletion=model_names,
-    ),
+    model: str | None = RUN_MODEL,
     protocol: int = typer.Option(3, min=1, max=3, help="Protocol of the answers: 1 or 3."),
     limit: int | None = typer.Option(None, min=1, help="Look at the first N answers only."),
     choose: str = typer.Option(
@@ -64,8 +66,7 @@ def heads_command(
     if choose not in ("labels", "localization"):
         raise typer.BadParameter(f"--choose is 'labels' or 'localization', not {choose!r}.")
     directory = RunDirectory(run)
-    options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
-    loaded = api.load_model(model or directory.name, **options)
+    loaded = model_recipe(directory, model, device, dtype, model_option).make(api.load_model)
     asked = protocol
     with progress_bar("heads") as on_progress:
         collect_heads(

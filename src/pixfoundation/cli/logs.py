@@ -27,7 +27,7 @@ class _Handler(logging.Handler):
             level = (f"{record.levelname:<8} ", _STYLES.get(record.levelname, "dim"))
             line = emphasised(*([(at, "dim")] if self._show_time else []), level)
             notes().print(line.append(emphasised(self.format(record))))
-        except Exception:
+        except Exception:  # as `logging.Handler` asks for: a record must not end what is logged
             self.handleError(record)
 
 

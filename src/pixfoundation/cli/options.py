@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pixfoundation.cli.completion import model_names
 from pixfoundation.typed_options import OptionText
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ DTYPE = typer.Option(None, help="Precision of the weights: float32, bfloat16, fl
 ATTN = typer.Option(None, help="Attention implementation: sdpa, eager, flash_attention_2.")
 QUANTIZATION = typer.Option(None, help="Load the model in 8bit or 4bit (extra quantization).")
 REVISION = typer.Option(None, help="Branch, tag or commit of the model on the hub.")
+RUN_MODEL = typer.Option(
+    None,
+    help="The run's model. Default: the name in the run's record.",
+    autocompletion=model_names,
+)
+"""The model of commands that ask the model of a run again."""
 MODEL_OPTION = typer.Option(
     None,
     "--model-option",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -41,6 +42,27 @@ class Measured(Generic[T]):
     result: T | None = None
     reason: str | None = None
     lost: bool = False
+
+
+def attempt(measure: Callable[[], T], ends: tuple[type[Exception], ...] = ()) -> Measured[T]:
+    """Measure something of one sample; an error costs this sample only.
+
+    Args:
+        measure: Returns the result.
+        ends: Errors that are about all samples, besides `ENDS_THE_RUN`.
+
+    Raises:
+        Exception: Any of these errors.
+    """
+    try:
+        return Measured(measure())
+    except (*ENDS_THE_RUN, *ends):
+        raise
+    except Exception as error:
+        reason = describe(error)
+        lost = is_device_lost(error) or reason.startswith(LOST)
+        release_memory(error)
+        return Measured(None, reason, lost)
 
 
 class Measurement(Protocol):
@@ -113,17 +135,12 @@ class MeasuringWorker:
         Raises:
             PixFoundationError: If no item can be measured.
         """
-        try:
-            yield Measured(self.measurement.measure(self.part, payload))
-        except (*ENDS_THE_RUN, *self.measurement.ends):
-            raise
-        except Exception as error:
-            reason = describe(error)
-            lost = is_device_lost(error) or reason.startswith(LOST)
-            release_memory(error)
-            if lost and self.replaceable:
-                raise WorkerLostError(reason) from error
-            yield Measured(None, reason, lost)
+        measured = attempt(
+            partial(self.measurement.measure, self.part, payload), self.measurement.ends
+        )
+        if measured.lost and self.replaceable:
+            raise WorkerLostError(measured.reason)
+        yield measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)

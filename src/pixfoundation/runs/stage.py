@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pixfoundation.engines import Crew, Unit
+from pixfoundation.engines import Crew, CrewState, Unit
 from pixfoundation.errors import RunError
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.log import RunLog, run_log
@@ -67,34 +67,58 @@ def run_stage(
         samples = {id: Unit(f"sample {id}", loaders[id]) for id in ids if id in loaders}
         of_unit = {id(unit): sample for sample, unit in samples.items()}
         done = len(ids) - len(samples)
-        count = _Count(len(ids), done, stage, log)
+        count = StageCount(len(ids), done, log)
         if not samples:
-            on_progress(count.progress(crew))
+            on_progress(count.progress(crew.state()))
         for outcome in crew.deal(list(samples.values())):
             measured: Measured[Lines] = next_of(outcome)
             if measured.result is not None:
                 file.append(*measured.result)
-            count.note(of_unit[id(outcome.unit)], measured)
-            on_progress(count.progress(crew))
-        log.end(len(ids), len(ids), count.failed)
+            count.note(of_unit[id(outcome.unit)], stage.protocol, measured)
+            on_progress(count.progress(crew.state()))
+        count.end()
         return count.failed
 
 
-class _Count:
-    """Counts samples, and failures in a row."""
+class StageCount:
+    """Counts what a stage has done, and failures in a row.
 
-    def __init__(self, total: int, done: int, stage: Stage, log: RunLog) -> None:
+    Attributes:
+        failed: Number of failures so far.
+    """
+
+    def __init__(
+        self, total: int, done: int, log: RunLog, most: int = MAX_FAILURES_IN_A_ROW
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            total: Number of samples.
+            done: Number of those that are done already.
+            log: Where progress and failures are logged.
+            most: Number of failures in a row that stops the stage.
+        """
         self.failed = 0
-        self._total, self._done, self._stage, self._log = total, done, stage, log
-        self._in_a_row = 0
+        self._total, self._done, self._log = total, done, log
+        self._most, self._in_a_row = most, 0
 
-    def progress(self, crew: Crew) -> Progress:
-        state = crew.state()
+    def progress(self, crew: CrewState | None = None) -> Progress:
+        """Log the progress, and return it.
+
+        Args:
+            crew: The state of the workers; None if there is only this process.
+        """
+        crew = crew or CrewState()
         self._log.progress(self._done, self._total, self.failed)
-        return Progress(self._done, self._total, self.failed, state.workers, state.lost)
+        return Progress(self._done, self._total, self.failed, crew.workers, crew.lost)
 
-    def note(self, sample: str, measured: Measured[Lines]) -> None:
+    def note(self, sample: str, protocol: int, measured: Measured[Any]) -> None:
         """Count a sample.
+
+        Args:
+            sample: Id of the sample.
+            protocol: The protocol that a failure is logged under.
+            measured: What became of it.
 
         Raises:
             RunError: If no other can follow, or too many in a row failed.
@@ -104,10 +128,14 @@ class _Count:
             self._in_a_row = 0
             return
         self.failed, self._in_a_row = self.failed + 1, self._in_a_row + 1
-        self._log.failure(sample, self._stage.protocol, measured.reason)
-        if measured.lost or self._in_a_row == MAX_FAILURES_IN_A_ROW:
+        self._log.failure(sample, protocol, measured.reason)
+        if measured.lost or self._in_a_row == self._most:
             raise RunError(
-                f"The test was stopped, because {counted(self._in_a_row, 'sample')} in a row "
-                f"failed, the last one with: {measured.reason} What was written is safe; the same "
-                "command measures the others again."
+                f"Stopped, because {counted(self._in_a_row, 'sample')} in a row failed, the last "
+                f"one with: {measured.reason} What was written is safe; the same command measures "
+                "the others again."
             )
+
+    def end(self) -> None:
+        """Log that the stage is over."""
+        self._log.end(self._done, self._total, self.failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pixfoundation.errors import DataError, RunError
@@ -11,7 +12,9 @@ from pixfoundation.models.base import GivesForwards, Model
 from pixfoundation.phrases import NounPhrases
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.log import run_log
+from pixfoundation.runs.measuring import attempt
 from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.stage import StageCount
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 from pixfoundation.similarity import Similarity
@@ -119,29 +122,12 @@ def look_again(
         stage: What is done, for the log.
 
     Raises:
-        RunError: If several answers in a row fail.
+        RunError: If several answers in a row fail, or no other can follow.
     """
-    from pixfoundation.failures import describe, release_memory
-
-    failed = in_a_row = 0
+    most = min(MAX_FAILURES_IN_A_ROW, len(answers))
     with run_log(run, stage) as log:
-        for done, answer in enumerate(answers, start=1):
-            try:
-                look(answer)
-                in_a_row = 0
-            except RunError:
-                raise
-            except Exception as error:
-                failed, in_a_row = failed + 1, in_a_row + 1
-                reason = describe(error)
-                release_memory(error)
-                log.failure(answer.sample.id, answer.prompt.protocol, reason)
-                if in_a_row == min(MAX_FAILURES_IN_A_ROW, len(answers)):
-                    raise RunError(
-                        f"Stopped, because {in_a_row} answers in a row failed, the last one with: "
-                        f"{reason} What was written is safe; the same command looks at the others "
-                        "again."
-                    ) from error
-            log.progress(done, len(answers), failed)
-            on_progress(Progress(done, len(answers), failed))
-        log.end(len(answers), len(answers), failed)
+        count = StageCount(len(answers), 0, log, most)
+        for answer in answers:
+            count.note(answer.sample.id, answer.prompt.protocol, attempt(partial(look, answer)))
+            on_progress(count.progress())
+        count.end()
