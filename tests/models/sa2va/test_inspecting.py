@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixfoundation.models.base import Decoding
+from pixfoundation.models.base import Decoding, GivenAnswer
 from pixfoundation.types import Prompt
 from tests.models.looking_inside import assert_looks_inside
 from tests.models.sa2va.conftest import noise
@@ -17,4 +17,12 @@ def test_it_looks_inside(loaded, kind):
 def test_answers_carry_their_pass(loaded):
     prompt = Prompt("1", 3, "Please segment the cat.")
     (answer,) = loaded("internvl").answer([noise(90, 90)], [prompt], Decoding(4, forward=True))
+    assert answer.forward.token_ids == answer.token_ids
+
+
+def test_answers_that_are_read_carry_their_pass(loaded):
+    prompt, decoding = Prompt("1", 1, "What is it?"), Decoding(4, forward=True)
+    (answer,) = loaded("internvl").read(
+        [noise(90, 90)], [prompt], [GivenAnswer("The cat.")], decoding
+    )
     assert answer.forward.token_ids == answer.token_ids

@@ -16,7 +16,6 @@ from pixfoundation.hub import Source
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.card import location_of
-from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.checkpoints import find_folder
 from pixfoundation.models.common.image_cache import LastImage
 from pixfoundation.models.common.limits import no_sampling
@@ -43,14 +42,8 @@ from pixfoundation.models.transformers.options import (
     BatchOptions,
     layers_and_heads,
 )
-from pixfoundation.models.transformers.prefix import (
-    Prefix,
-    continue_prefix,
-    prefix_length,
-    read_prefix,
-)
-from pixfoundation.models.transformers.prompting import PromptBatch
 from pixfoundation.models.transformers.reading import AnswerReader
+from pixfoundation.models.transformers.sharing import AnswerWriter, Questions, SharesPrefix
 from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.trial import QUESTION, step, trial_image, warn_if_infinite
 from pixfoundation.types import Answer, Ended, NativeMask, Prompt
@@ -100,7 +93,7 @@ def load(
     return model
 
 
-class Sa2vaModel(Inspected):
+class Sa2vaModel(SharesPrefix, Inspected):
     """Sa2VA: text, a mask for each [SEG] in it, and the attention behind it.
 
     Attributes:
@@ -128,18 +121,18 @@ class Sa2vaModel(Inspected):
         attention: AttentionOptions | None = None,
         batching: BatchOptions | None = None,
     ) -> None:
+        super().__init__(batching)
         self.name = name
         self.network = network
         self.prompts = prompts
         self.ending = ending
         self._origin = origin
         self._attention = attention or AttentionOptions()
-        self._batching = batching or BatchOptions()
-        self._prefix: Prefix | None = None  # of the last image that several questions were about
         self._features: LastImage[Sam2Features] = LastImage(
             lambda image: network.image_features(self.sam_pixels(image))
         )
 
+    @torch.inference_mode()
     def answer(
         self, images: Sequence[Image.Image], prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answer]:
@@ -159,22 +152,20 @@ class Sa2vaModel(Inspected):
             DataError: If sampling is requested.
         """
         no_sampling(self.name, decoding)
-        answers: list[Answer] = []
-        for group in by_image(images, self._batching.batch_size, self._is_shared):
-            own = [images[i] for i in group]
-            texts = [prompts[i].text for i in group]
-            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
-                answers += self._answer_about(own[0], texts, decoding)
-            else:
-                answers += self._answer_batch(own, texts, decoding)
-        if not decoding.forward:
-            return answers
-        return [
-            replace(answer, forward=self.forward(image, prompt, answer.token_ids))
-            if answer.token_ids
-            else answer
-            for image, prompt, answer in zip(images, prompts, answers, strict=True)
-        ]
+
+        def write(asked: Questions) -> list[Answer]:
+            return self._generated(asked, decoding)
+
+        writer = AnswerWriter(
+            self.network.mllm,
+            self.prompts,
+            write,
+            self.ending.tokens.pad_id,
+            self._batching.batch_size,
+            decoding.attention,
+        )
+        texts = [prompt.text for prompt in prompts]
+        return self.with_forwards(images, texts, self._write(writer, images, texts), decoding)
 
     def inside(self, conventions: ModelConventions) -> Inside:
         """Return the vision-language model and its prompts."""
@@ -201,20 +192,14 @@ class Sa2vaModel(Inspected):
         tokens = Sa2vaReader(self.network, self.ending, self.prompts.marks.image, self._attention)
         reader = AnswerReader(self.prompts, tokens, tokens.force, self._batching.batch_size)
         captured = replace(decoding, attention=True)  # the pass that captures also gives states
-        answers: list[Answer] = []
-        for group in by_image(images, self._batching.batch_size, self._is_shared):
-            own = [images[i] for i in group]
-            texts = [prompts[i].text for i in group]
-            theirs = [written[i] for i in group]
-            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
-                made, self._prefix = reader.about(own[0], texts, theirs, captured, self._prefix)
-                answers += made
-            else:
-                answers += reader.batch(own, texts, theirs, captured)
-        return [
+        texts = [prompt.text for prompt in prompts]
+        answers = [
             self._as_read(image, answer, decoding)
-            for image, answer in zip(images, answers, strict=True)
+            for image, answer in zip(
+                images, self._read_with(reader, images, texts, written, captured), strict=True
+            )
         ]
+        return self.with_forwards(images, texts, answers, decoding)
 
     def _as_read(self, image: Image.Image, answer: Answer, decoding: Decoding) -> Answer:
         """Return an answer that was read as if it had been generated, with its masks."""
@@ -272,7 +257,7 @@ class Sa2vaModel(Inspected):
 
     def forget_image(self) -> None:
         """Free what was computed of the last image."""
-        self._prefix = None
+        super().forget_image()
         self._features.forget()
 
     def __str__(self) -> str:
@@ -293,70 +278,23 @@ class Sa2vaModel(Inspected):
             **layers_and_heads(self._attention.layers, self._attention.heads),
         }  # fmt: skip
 
-    def _is_shared(self, image: Image.Image, questions: int) -> bool:
-        """Return whether an image is read once for all its questions, or was read before."""
-        is_cached = self._prefix is not None and self._prefix.image is image
-        return self._batching.share_prefix and (questions > 1 or is_cached)
-
-    def _answer_batch(
-        self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
-    ) -> list[Answer]:
-        """Answer questions about different images, padded on the left."""
-        batch = self.prompts.batch(images, texts)
-        layouts = None
-        if decoding.attention:
-            layouts = [self.prompts.layout(batch, row, image) for row, image in enumerate(images)]
-        return self._write(images, batch.inputs, layouts, decoding)
-
-    @torch.inference_mode()
-    def _answer_about(
-        self, image: Image.Image, texts: Sequence[str], decoding: Decoding
-    ) -> list[Answer]:
-        """Answer questions about one image, which is read once."""
-        batches = [self.prompts.batch([image], [text]) for text in texts]
-        length = prefix_length(batches)
-        if length is None:  # a question that stands before the image
-            answers = [self._answer_batch([image], [text], decoding) for text in texts]
-            return [answer for one in answers for answer in one]
-        mllm = self.network.mllm
-        if self._prefix is None or not self._prefix.fits(image, batches):
-            first = batches[0]
-            placed = self.network.placed(first.inputs)
-            self._prefix = read_prefix(
-                mllm, image, PromptBatch(placed, first.image_at, first.padding), length
-            )
-        layout = self.prompts.layout(batches[0], 0, image) if decoding.attention else None
-        by_place: dict[int, Answer] = {}
-        size = self._batching.batch_size
-        for places in by_length(batches, size, equal_lengths=self._prefix.has_windows):
-            inputs = continue_prefix(
-                mllm, self._prefix, [batches[i] for i in places], self.ending.tokens.pad_id
-            )
-            own = [image] * len(places)
-            layouts = None if layout is None else [layout] * len(places)
-            answers = self._write(own, inputs, layouts, decoding, past=length)
-            by_place |= dict(zip(places, answers, strict=True))
-        return [by_place[i] for i in range(len(texts))]
-
-    def _write(
-        self,
-        images: Sequence[Image.Image],
-        inputs: dict[str, Any],
-        layouts: Sequence[ImageLayout] | None,
-        decoding: Decoding,
-        past: int = 0,
-    ) -> list[Answer]:
+    def _generated(self, asked: Questions, decoding: Decoding) -> list[Answer]:
         """Generate answers, and draw the masks that they ask for."""
-        reading = None
+        layouts, reading = asked.layouts, None
         if layouts is not None:
             columns = padded_columns(layouts)
             reading = Reading(columns, self._attention.layers, self._attention.heads)
         written = generate(
-            self.network, inputs, decoding.max_new_tokens, self.ending, reading=reading, past=past
+            self.network,
+            asked.inputs,
+            decoding.max_new_tokens,
+            self.ending,
+            reading=reading,
+            past=asked.past,
         )
         return [
             self._answer(image, own, None if layouts is None else layouts[place], decoding)
-            for place, (image, own) in enumerate(zip(images, written, strict=True))
+            for place, (image, own) in enumerate(zip(asked.images, written, strict=True))
         ]
 
     def _answer(

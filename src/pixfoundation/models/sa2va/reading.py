@@ -49,10 +49,6 @@ class Sa2vaReader:
         """Id that fills up shorter rows."""
         return self.ending.tokens.pad_id
 
-    def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs where the model is, pixels in its precision."""
-        return self.network.placed(inputs)
-
     def force(self, written: GivenAnswer, question: str) -> ForcedAnswer:
         """Return the tokens of an answer.
 

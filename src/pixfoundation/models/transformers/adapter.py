@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,10 @@ from pixfoundation.hub import (
 )
 from pixfoundation.models.base import Capability, Decoding, GivenAnswer, describe_model
 from pixfoundation.models.card import find_checkpoint, known_checkpoints
-from pixfoundation.models.common.batching import by_image, by_length
 from pixfoundation.models.common.given_answers import ForcedAnswer
 from pixfoundation.models.common.placement import Quantization, quantization_config
 from pixfoundation.models.detection import detect_family
 from pixfoundation.models.transformers.conversation import default_conversation
-from pixfoundation.models.transformers.forced import ForcedForward
 from pixfoundation.models.transformers.generation import AnswerGenerator
 from pixfoundation.models.transformers.inspecting import Inside, Inspected
 from pixfoundation.models.transformers.lora import Adapter, find_adapter, merge
@@ -51,15 +49,10 @@ from pixfoundation.models.transformers.options import (
     PromptOptions,
     layers_and_heads,
 )
-from pixfoundation.models.transformers.prefix import (
-    Prefix,
-    continue_prefix,
-    prefix_length,
-    read_prefix,
-)
-from pixfoundation.models.transformers.prompting import Conversation, PromptBatch, PromptMaker
+from pixfoundation.models.transformers.prompting import Conversation, PromptMaker
 from pixfoundation.models.transformers.randomising import draw_weights
 from pixfoundation.models.transformers.reading import AnswerReader
+from pixfoundation.models.transformers.sharing import AnswerWriter, Questions, SharesPrefix
 from pixfoundation.models.transformers.thinking import Thinking
 from pixfoundation.models.transformers.trial import try_out
 from pixfoundation.option_bundles import takes_bundles
@@ -181,7 +174,7 @@ class Origin:
     controls: ControlOptions = field(default_factory=ControlOptions)
 
 
-class TransformersModel(Inspected):
+class TransformersModel(SharesPrefix, Inspected):
     """An image-text-to-text model of transformers.
 
     Attributes:
@@ -201,6 +194,7 @@ class TransformersModel(Inspected):
         batching: BatchOptions | None = None,
         thinking: Thinking | None = None,
     ) -> None:
+        super().__init__(batching)
         attention = attention or AttentionOptions()
         self.name = name
         self.templates = PromptTemplates()
@@ -221,8 +215,6 @@ class TransformersModel(Inspected):
         # The checkpoint's settings go into each call; left at the model, they would be merged back.
         model.generation_config = GenerationConfig()
         self._origin = origin or Origin()
-        self._batching = batching or BatchOptions()
-        self._prefix: Prefix | None = None  # of the last image that several questions were about
 
     @property
     def processor(self) -> Any:
@@ -246,15 +238,22 @@ class TransformersModel(Inspected):
         Raises:
             AttentionError: If attention is wanted and the model's cannot be captured.
         """
-        answers: list[Answer] = []
-        for group in by_image(images, self._batching.batch_size, self._is_shared):
-            own = [images[i] for i in group]
-            texts = [prompts[i].text for i in group]
-            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
-                answers += self._answer_about(own[0], texts, decoding)
-            else:
-                answers += self._answer_batch(own, texts, decoding)
-        return self._with_forwards(images, [p.text for p in prompts], answers, decoding)
+
+        def write(asked: Questions) -> list[Answer]:
+            return self._generator.generate(
+                asked.inputs, asked.layouts, decoding, asked.texts[0], past=asked.past
+            )
+
+        writer = AnswerWriter(
+            self._model,
+            self._maker,
+            write,
+            self._generator.pad_token,
+            self._batching.batch_size,
+            decoding.attention,
+        )
+        texts = [prompt.text for prompt in prompts]
+        return self.with_forwards(images, texts, self._write(writer, images, texts), decoding)
 
     def inside(self, conventions: ModelConventions) -> Inside:
         """Return model and prompts as they are under the rules of a run."""
@@ -280,24 +279,6 @@ class TransformersModel(Inspected):
         other._batching = BatchOptions(share_prefix=share_prefix, batch_size=batch_size)
         other._prefix = None
         return other
-
-    def _with_forwards(
-        self,
-        images: Sequence[Image.Image],
-        texts: Sequence[str],
-        answers: Sequence[Answer],
-        decoding: Decoding,
-    ) -> list[Answer]:
-        """Add to each answer the pass over what the model read and wrote, if that is wanted."""
-        if not decoding.forward:
-            return list(answers)
-        model, maker = self._model, self._maker_under(decoding.conventions)
-        return [
-            replace(answer, forward=ForcedForward(model, maker, image, text, answer.token_ids))
-            if answer.token_ids and answer.error is None
-            else answer
-            for image, text, answer in zip(images, texts, answers, strict=True)
-        ]
 
     @torch.inference_mode()
     def read(
@@ -335,17 +316,8 @@ class TransformersModel(Inspected):
 
         reader = AnswerReader(maker, self._generator, force, self._batching.batch_size)
         asked = [self.text_of(prompt, decoding.conventions) for prompt in prompts]
-        answers: list[Answer] = []
-        for group in by_image(images, self._batching.batch_size, self._is_shared):
-            own = [images[i] for i in group]
-            texts = [asked[i] for i in group]
-            theirs = [written[i] for i in group]
-            if all(image is own[0] for image in own) and self._is_shared(own[0], len(own)):
-                made, self._prefix = reader.about(own[0], texts, theirs, decoding, self._prefix)
-                answers += made
-            else:
-                answers += reader.batch(own, texts, theirs, decoding)
-        return self._with_forwards(images, asked, answers, decoding)
+        answers = self._read_with(reader, images, asked, written, decoding)
+        return self.with_forwards(images, asked, answers, decoding)
 
     def try_out(self) -> None:
         """Answer one question about one image.
@@ -355,10 +327,6 @@ class TransformersModel(Inspected):
         """
         location = self.name if self._origin.source is None else self._origin.source.location
         try_out(self._model, self._maker, self._generator, location)
-
-    def forget_image(self) -> None:
-        """Free what was computed of the last image."""
-        self._prefix = None
 
     def __str__(self) -> str:
         return describe_model(self)
@@ -380,58 +348,6 @@ class TransformersModel(Inspected):
             **self._thinking.to_json(),
             **self._origin.controls.to_json(),
         }  # fmt: skip
-
-    def _is_shared(self, image: Image.Image, questions: int) -> bool:
-        """Return whether an image is read once for all its questions, or was read before."""
-        is_cached = self._prefix is not None and self._prefix.image is image
-        return self._batching.share_prefix and (questions > 1 or is_cached)
-
-    def _answer_batch(
-        self, images: Sequence[Image.Image], texts: Sequence[str], decoding: Decoding
-    ) -> list[Answer]:
-        """Answer questions about different images, padded on the left."""
-        batch = self._maker.batch(images, texts)
-        layouts = None
-        if decoding.attention:
-            layouts = [self._maker.layout(batch, row, image) for row, image in enumerate(images)]
-        return self._generator.generate(batch.inputs, layouts, decoding, texts[0])
-
-    def _answer_about(
-        self, image: Image.Image, texts: Sequence[str], decoding: Decoding
-    ) -> list[Answer]:
-        """Answer questions about one image, which is read once."""
-        batches = [self._maker.batch([image], [text]) for text in texts]
-        length = prefix_length(batches)
-        if length is None:  # a template that puts the question before the image
-            answers = [self._answer_batch([image], [text], decoding) for text in texts]
-            return [answer for one in answers for answer in one]
-        prefix = self._read_image(image, batches, length)
-        layout = self._maker.layout(batches[0], 0, image) if decoding.attention else None
-        answers_by_place: dict[int, Answer] = {}
-        at_once, equal = self._batching.batch_size, prefix.has_windows
-        for places in by_length(batches, at_once, equal_lengths=equal):
-            inputs = continue_prefix(
-                self._model, prefix, [batches[i] for i in places], self._generator.pad_token
-            )
-            layouts = None if layout is None else [layout] * len(places)
-            answers = self._generator.generate(
-                inputs, layouts, decoding, texts[places[0]], past=length
-            )
-            answers_by_place |= dict(zip(places, answers, strict=True))
-        return [answers_by_place[i] for i in range(len(texts))]
-
-    def _read_image(
-        self, image: Image.Image, batches: Sequence[PromptBatch], length: int
-    ) -> Prefix:
-        """Return the state after the first tokens of prompts about an image, computed once."""
-        if self._prefix is None or not self._prefix.fits(image, batches):
-            first = PromptBatch(
-                self._generator.to_device(batches[0].inputs),
-                batches[0].image_at,
-                batches[0].padding,
-            )
-            self._prefix = read_prefix(self._model, image, first, length)
-        return self._prefix
 
 
 def _base_of(adapter: Adapter, base: str | None, locations: Mapping[str, str]) -> Source:

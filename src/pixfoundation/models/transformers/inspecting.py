@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,13 +13,13 @@ from PIL import Image
 from pixfoundation.attention.capture import count_layers, has_linear_attention
 from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.forward import Need
-from pixfoundation.models.base import Capability
+from pixfoundation.models.base import Capability, Decoding
 from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.forced import ForcedForward
 from pixfoundation.models.transformers.prompting import MakesPrompts
 from pixfoundation.models.transformers.randomising import random_weights
 from pixfoundation.models.transformers.scoring import AnswerScorer
-from pixfoundation.types import Prompt
+from pixfoundation.types import Answer, Prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +83,33 @@ class Inspected:
         own = self.inside(conventions)
         text = self.text_of(prompt, conventions)
         return ForcedForward(own.model, own.maker, image, text, token_ids)
+
+    def with_forwards(
+        self,
+        images: Sequence[Image.Image],
+        texts: Sequence[str],
+        answers: Sequence[Answer],
+        decoding: Decoding,
+    ) -> list[Answer]:
+        """Add to each answer the pass over what the model read and wrote, if that is wanted.
+
+        Args:
+            images: The image of each answer.
+            texts: What the model read, from `text_of`.
+            answers: The answers; one that failed or is empty gets no pass.
+            decoding: Whether passes are wanted, and the rules by which the model was asked.
+        """
+        if not decoding.forward:
+            return list(answers)
+        own = self.inside(decoding.conventions)
+        return [
+            replace(
+                answer, forward=ForcedForward(own.model, own.maker, image, text, answer.token_ids)
+            )
+            if answer.token_ids and answer.error is None
+            else answer
+            for image, text, answer in zip(images, texts, answers, strict=True)
+        ]
 
     @torch.inference_mode()
     def score_answer(

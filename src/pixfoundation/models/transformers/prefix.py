@@ -15,7 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.models.common.growing_cache import let_grow
-from pixfoundation.models.transformers.prompting import SEQUENCE_INPUTS, PromptBatch, pad_between
+from pixfoundation.models.transformers.prompting import (
+    SEQUENCE_INPUTS,
+    PromptBatch,
+    pad_between,
+    placed,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,17 +81,45 @@ def prefix_length(batches: Sequence[PromptBatch]) -> int | None:
 
 
 def read_prefix(model: Any, image: Image.Image, batch: PromptBatch, length: int) -> Prefix:
-    """Compute the keys and values of a prompt's first tokens, the image among them."""
+    """Compute the keys and values of a prompt's first tokens, the image among them.
+
+    Args:
+        model: A generative model of transformers.
+        image: The image.
+        batch: The prompt, on any device.
+        length: Number of tokens.
+    """
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
     inputs = {
         key: value[:, :length] if key in SEQUENCE_INPUTS else value
-        for key, value in batch.inputs.items()
+        for key, value in placed(model, batch.inputs).items()
     }
     model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
     deltas = getattr(model.model, "rope_deltas", None)
     return Prefix(image, batch.inputs["input_ids"][0, :length].cpu(), cache, deltas)
+
+
+def prefix_of(
+    kept: Prefix | None,
+    model: Any,
+    image: Image.Image,
+    batches: Sequence[PromptBatch],
+    length: int,
+) -> Prefix:
+    """Return the state after the first tokens of prompts about an image, computed once.
+
+    Args:
+        kept: The state after the last image; used again if it is that of these tokens.
+        model: A generative model of transformers.
+        image: The image.
+        batches: One batch per prompt.
+        length: Number of tokens, from `prefix_length`.
+    """
+    if kept is not None and kept.fits(image, batches):
+        return kept
+    return read_prefix(model, image, batches[0], length)
 
 
 def continue_prefix(

@@ -17,26 +17,10 @@ from pixfoundation.models.transformers.prefix import (
     Prefix,
     continue_prefix,
     prefix_length,
-    read_prefix,
+    prefix_of,
 )
-from pixfoundation.models.transformers.prompting import (
-    PromptBatch,
-    joined,
-    with_answer,
-)
+from pixfoundation.models.transformers.prompting import MakesPrompts, joined, with_answer
 from pixfoundation.types import Answer
-
-
-class MakesPrompts(Protocol):
-    """What makes the prompts of a model; see `PromptMaker`."""
-
-    def batch(self, images: Sequence[Image.Image], texts: Sequence[str]) -> PromptBatch:
-        """Make the inputs of several prompts, each about the image at the same index."""
-        ...
-
-    def layout(self, batch: PromptBatch, row: int, image: Image.Image) -> ImageLayout:
-        """Return where the image tokens of a prompt lie."""
-        ...
 
 
 class ReadsTokens(Protocol):
@@ -50,10 +34,6 @@ class ReadsTokens(Protocol):
     @property
     def pad_token(self) -> int:
         """Id that fills up shorter rows."""
-        ...
-
-    def to_device(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Return the inputs where the model is."""
         ...
 
     def read(
@@ -142,10 +122,7 @@ class AnswerReader:
             return [answer for answers in one_by_one for answer in answers], prefix
         generator = self.generator
         forced, failed = self._force(texts, written)
-        if prefix is None or not prefix.fits(image, prompts):
-            inputs = generator.to_device(prompts[0].inputs)
-            first = PromptBatch(inputs, prompts[0].image_at, prompts[0].padding)
-            prefix = read_prefix(generator.model, image, first, length)
+        prefix = prefix_of(prefix, generator.model, image, prompts, length)
         layout = self.maker.layout(prompts[0], 0, image)
         whole = [with_answer(prompts[i], 0, f.fed) for i, f in forced]
         made: dict[int, Answer] = {}

@@ -68,9 +68,7 @@ class AnswerScorer:
         length = prefix_length([single])
         prefix = None
         if length is not None:
-            inputs = self._with_answer(single.inputs, torch.empty(0, dtype=torch.int64))
-            own = PromptBatch(inputs, single.image_at, single.padding)
-            prefix = read_prefix(self.model, image, own, length)
+            prefix = read_prefix(self.model, image, single, length)
         scores: list[TokenScores] = []
         for start in range(0, len(blocks), self.batch_size):
             part = slice(start, start + self.batch_size)

@@ -28,7 +28,7 @@ from pixfoundation.models.common.qwen_pixel.processing import CELL, PixelBounds
 from pixfoundation.models.common.qwen_pixel.prompting import InputMode, QwenPromptMaker
 from pixfoundation.models.common.qwen_pixel.states import NormSide
 from pixfoundation.models.transformers.options import AttentionOptions, BatchOptions
-from pixfoundation.models.transformers.prefix import prefix_length
+from pixfoundation.models.transformers.prefix import prefix_length, prefix_of
 from pixfoundation.models.unigr.prompt import DIALOGUE, REPLY, question_of
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.types import Answer, Prompt
@@ -183,7 +183,8 @@ class UniGrModel(PixelQwenModel):
                 self.network.segmentation_states(self._generator.to_device(batch.inputs))
                 for batch in batches
             ]
-        prefix = self._read_image(image, batches, length)
+        prefix = prefix_of(self._prefix, self._model, image, batches, length)
+        self._prefix = prefix
         return [
             self.network.segmentation_states(
                 self._generator.to_device(batch.inputs), prefix.copied_cache()
