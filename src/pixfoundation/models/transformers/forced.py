@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
@@ -23,7 +24,7 @@ from pixfoundation.models.transformers.prompting import (
 )
 
 
-class LayeredPass:
+class LayeredPass(ABC):
     """One pass through the layers of a generative model of transformers; see `forward.Forward`.
 
     A subclass says what goes in. Nothing is computed before it is asked for.
@@ -37,22 +38,22 @@ class LayeredPass:
     token_ids: tuple[int, ...]
 
     @property
+    @abstractmethod
     def columns(self) -> Tensor:
         """Positions of the image tokens, int64 [cells]."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def prompt_length(self) -> int:
         """Number of positions of the prompt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, logits: int) -> Any:
         """Run the model over the prompt and the answer without its last token.
 
         Args:
             logits: Number of positions, from the last one, that logits are computed for.
         """
-        raise NotImplementedError
 
     @property
     def depth(self) -> int:

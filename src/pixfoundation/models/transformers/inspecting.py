@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ class Inside:
     batch_size: int
 
 
-class Inspected:
+class Inspected(ABC):
     """A base of adapters whose language model, with its vision tower, is a class of transformers.
 
     It makes them a `GivesForwards`, `ScoresAnswers`, `BlocksAttention` and `RandomisesWeights`.
@@ -48,17 +49,17 @@ class Inspected:
 
     capabilities: frozenset[Capability]
 
+    @abstractmethod
     def inside(self, conventions: ModelConventions) -> Inside:
         """Return model and prompts as they are under the rules of a run."""
-        raise NotImplementedError
 
     def text_of(self, prompt: Prompt, conventions: ModelConventions) -> str:
         """Return what the model reads of a prompt, as `answer` gives it to the model."""
         return prompt.text
 
+    @abstractmethod
     def forget_image(self) -> None:
         """Free what was computed of the last image."""
-        raise NotImplementedError
 
     def lacks(self, needs: frozenset[Need]) -> str | None:
         """Return why the model cannot give what a reading needs; see `GivesForwards`."""
