@@ -241,6 +241,29 @@ def test_half_precision_is_held_against_float32():
     assert "Do not use float16" in only.remedy
 
 
+@pytest.mark.parametrize("error", [MemoryError(), PrerequisiteError("It needs 28 GB.")])
+def test_a_precision_without_memory_for_it_is_skipped(error):
+    def load(dtype):
+        raise error
+
+    picture = pictures()[0]
+    own = first_token(OfPrecision("float16"), picture)
+    (only,) = compare_precisions(load, "float16", own, picture)
+    assert only.status is Status.SKIPPED
+
+
+def test_a_precision_without_an_answer_is_wrong_whatever_the_other_gave(monkeypatch):
+    picture = pictures()[0]
+    own = first_token(OfPrecision("float16"), picture)
+    failed = Answer("", (), error="the logits are not finite.")
+    monkeypatch.setattr(OfPrecision, "answer", lambda *_: [failed])
+    (only,) = compare_precisions(OfPrecision, "float16", own, picture)
+    assert only.status is Status.WRONG
+    assert "not finite" in only.words
+    with pytest.raises(DataError, match="not finite"):
+        first_token(OfPrecision("float16"), picture)
+
+
 class Discs:
     """Masks around the point that it is asked at."""
 
@@ -313,6 +336,27 @@ def test_a_gpu_that_torch_cannot_use_is_named(monkeypatch):
     assert found["gpu"].status is Status.WARNING
     assert found["memory"].status is Status.WRONG
     assert "16.8 GB; the GPU has 10.0 GB" in found["memory"].words
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "status"),
+    [
+        ({"quantization": "4bit"}, "4.2 GB; the GPU has 10.0 GB", Status.FINE),
+        ({"quantization": "8bit", "device": "cuda:1"}, "8.4 GB; the GPU has 5.0 GB", Status.WRONG),
+        ({"dtype": "float32"}, "33.6 GB; the GPU has 10.0 GB", Status.WRONG),
+        ({"device": "cpu"}, "33.6 GB; this machine has 40.0 GB", Status.FINE),
+        ({"device": "cpu", "dtype": "bfloat16"}, "16.8 GB; this machine", Status.FINE),
+        ({"device": "auto"}, "16.8 GB; the set of GPUs has 15.0 GB", Status.WRONG),
+    ],
+)
+def test_memory_follows_from_device_and_precision(monkeypatch, options, words, status):
+    own = {"name": "A10", "total": 24e9, "capability": "8.6"}
+    gpus = [{**own, "free": 10e9}, {**own, "free": 5e9}]
+    monkeypatch.setattr(machine, "_gpus", lambda: iter(gpus))
+    monkeypatch.setattr(machine, "_memory", lambda: 40 * 10**9)
+    found = {each.check: each for each in machine.examine_machine("llava-1.5-7b", options)}
+    assert words in found["memory"].words
+    assert found["memory"].status is status
 
 
 def test_a_cache_that_is_full_or_cannot_be_written_is_named(monkeypatch):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pixfoundation.doctor.findings import Diagnosis, Finding, Status, check
+from pixfoundation.doctor.findings import Diagnosis, Finding, Status, check, failure
 from pixfoundation.doctor.machine import examine_machine, machine_facts
 from pixfoundation.doctor.model import ModelExaminer
 from pixfoundation.doctor.picture import pictures
 from pixfoundation.doctor.precision import compare_precisions, first_token
 from pixfoundation.doctor.segmenter import examine_segmenter
-from pixfoundation.errors import PixFoundationError
 from pixfoundation.failures import release_memory
 from pixfoundation.loading import load_model, load_segmenter
 
@@ -45,7 +44,7 @@ def diagnose(
 def _findings(
     model: str | None, segmenter: str | None, options: dict[str, Any], precisions: bool
 ) -> Iterator[Finding]:
-    yield from examine_machine(model)
+    yield from examine_machine(model, options)
     if model is not None:
         yield from _of_model(model, options, precisions)
         release_memory()
@@ -61,11 +60,8 @@ def _of_model(name: str, options: dict[str, Any], precisions: bool) -> Iterator[
     try:
         model = load_model(name, **options)
         both = pictures()
-    except PixFoundationError as error:
-        yield Finding("model", Status.WRONG, str(error))
-        return
     except Exception as error:  # of a loader from anywhere
-        yield check("model", _raising(error))
+        yield failure("model", error)
         return
     gives = ", ".join(sorted(model.capabilities)) or "text alone"
     examiner = ModelExaminer(model, *both)
@@ -80,7 +76,7 @@ def _of_model(name: str, options: dict[str, Any], precisions: bool) -> Iterator[
     try:
         token = first_token(model, both[0])
     except Exception as error:  # said by the check of the question
-        yield check("precision", _raising(error))
+        yield failure("precision", error)
         return
     del model, examiner
     release_memory()
@@ -88,10 +84,3 @@ def _of_model(name: str, options: dict[str, Any], precisions: bool) -> Iterator[
     yield from compare_precisions(
         lambda dtype: load_model(name, dtype=dtype, **rest), precision, token, both[0]
     )
-
-
-def _raising(error: Exception) -> Callable[[], Finding]:
-    def look() -> Finding:
-        raise error
-
-    return look

@@ -86,17 +86,27 @@ def check(name: str, look: Callable[[], Finding]) -> Finding:
     """
     try:
         return look()
-    except PixFoundationError as error:
-        return Finding(name, Status.WRONG, str(error))
     except Exception as error:  # of a model or segmenter from anywhere
-        memory = is_out_of_memory(error)
-        words, place = describe(error), _place(error)
-        release_memory(error)
-        if memory:
-            remedy = "Free memory, or choose another --device, --dtype or --quantization."
-            return Finding(name, Status.WRONG, f"Memory ran out: {words}", remedy)
-        remedy = "Paste the output of `pixfoundation doctor --json` into an issue."
-        return Finding(name, Status.WRONG, f"It failed: {words}", remedy, {"place": place})
+        return failure(name, error)
+
+
+def failure(name: str, error: Exception) -> Finding:
+    """Return what an error says about a check, and free what the failed call left behind.
+
+    Args:
+        name: Name of the check.
+        error: What it raised.
+    """
+    if isinstance(error, PixFoundationError):
+        return Finding(name, Status.WRONG, str(error))
+    memory = is_out_of_memory(error)
+    words, place = describe(error), _place(error)
+    release_memory(error)
+    if memory:
+        remedy = "Free memory, or choose another --device, --dtype or --quantization."
+        return Finding(name, Status.WRONG, f"Memory ran out: {words}", remedy)
+    remedy = "Paste the output of `pixfoundation doctor --json` into an issue."
+    return Finding(name, Status.WRONG, f"It failed: {words}", remedy, {"place": place})
 
 
 def _place(error: Exception) -> str:

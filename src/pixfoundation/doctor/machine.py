@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.doctor.findings import Finding, Status, check
+from pixfoundation.hub import resolve_device
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.similarity import load_vectors
 
+MACHINE = "this machine"
 SPARE = 1.2
 """Memory that a model takes in use, as a multiple of its weights in half precision."""
 EXTRAS = {
@@ -43,18 +45,21 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def examine_machine(model: str | None) -> Iterator[Finding]:
+def examine_machine(
+    model: str | None, options: Mapping[str, Any] | None = None
+) -> Iterator[Finding]:
     """Yield what there is to say about this machine.
 
     Args:
         model: The model that is to run here; None for none.
+        options: Options of the model: `device`, `dtype` and `quantization` count.
     """
     yield check("extras", _extras)
     yield check("versions", _versions)
     yield check("gpu", _gpu)
     weights = _weights(model)
     if weights is not None:
-        yield check("memory", partial(_room, model or "", weights))
+        yield check("memory", partial(_room, model or "", weights, options or {}))
     yield check("cache", partial(_cache, weights or 0))
     yield check("phrase vectors", _vectors)
 
@@ -164,18 +169,44 @@ def _weights(model: str | None) -> float | None:
     return None if match is None else float(match[1]) * (1e9 if match[2] == "GB" else 1e6)
 
 
-def _room(model: str, weights: float) -> Finding:
-    gpus = list(_gpus())
-    free = max((gpu["free"] for gpu in gpus), default=_memory() or 0)
-    place = "the GPU" if gpus else "this machine"
-    figures = {"needed": round(weights * SPARE), "free": int(free)}
+def _room(model: str, weights: float, options: Mapping[str, Any]) -> Finding:
+    place, free = _place(options.get("device"))
+    needed = weights * SPARE * _precision(model, options, place)
+    figures = {"needed": round(needed), "free": int(free)}
     if not free:
         return Finding("memory", Status.SKIPPED, "It is not known how much memory there is.")
-    words = f"{model} takes about {_size(weights * SPARE)}; {place} has {_size(free)}."
-    if weights * SPARE <= free:
+    words = f"{model} takes about {_size(needed)}; {place} has {_size(free)}."
+    if needed <= free:
         return Finding("memory", Status.FINE, words, figures=figures)
     remedy = "Choose --quantization 4bit, or --device auto to divide it between several GPUs."
     return Finding("memory", Status.WRONG, words, remedy, figures)
+
+
+def _place(device: str | None) -> tuple[str, float]:
+    """Return where a model goes, and the free memory in bytes there; 0 if it is not known."""
+    gpus = list(_gpus())
+    if not gpus or device == "cpu":
+        return MACHINE, _memory() or 0
+    if device == "auto":
+        place = "the GPU" if len(gpus) == 1 else "the set of GPUs"
+        return place, sum(gpu["free"] for gpu in gpus)
+    index = (device or "").partition(":")[2]
+    return "the GPU", gpus[int(index) if index.isdecimal() and int(index) < len(gpus) else 0][
+        "free"
+    ]
+
+
+def _precision(model: str, options: Mapping[str, Any], place: str) -> float:
+    """Return the size of the weights as loaded, as a multiple of that in half precision."""
+    known = find_checkpoint(model)
+    if known is not None and known[1].is_embedded:
+        return 1.0  # their size is that of the weights as stored
+    if (kind := options.get("quantization")) is not None:
+        return {"8bit": 1 / 2, "4bit": 1 / 4}.get(str(kind), 1.0)
+    dtype = options.get("dtype")
+    if dtype is not None or place != MACHINE or find_spec("torch") is None:
+        return 2.0 if dtype == "float32" else 1.0
+    return 2.0 if resolve_device(options.get("device")).type == "cpu" else 1.0
 
 
 def _cache(weights: float) -> Finding:

@@ -140,11 +140,11 @@ class ModelExaminer:
     def _ask(self, pictures: list[Picture], model: Model | None = None) -> list[Answer]:
         model = model or self.model
         prompts = [picture.prompt(model, 3) for picture in pictures]
-        return _sound(model.answer([each.image for each in pictures], prompts, self._decoding))
+        return sound(model.answer([each.image for each in pictures], prompts, self._decoding))
 
     def _two_questions(self, model: Model) -> list[Answer]:
         prompts = [self.first.prompt(model, protocol) for protocol in (3, 1)]
-        return _sound(model.answer([self.first.image] * 2, prompts, self._decoding))
+        return sound(model.answer([self.first.image] * 2, prompts, self._decoding))
 
     def _same_answers(
         self, name: str, manner: str, alone: list[Answer], other: list[Answer]
@@ -195,7 +195,8 @@ def _skipped(name: str, words: str) -> Finding:
     return Finding(name, Status.SKIPPED, words)
 
 
-def _sound(answers: list[Answer]) -> list[Answer]:
+def sound(answers: list[Answer]) -> list[Answer]:
+    """Return answers; raises DataError if one of them is an error."""
     for answer in answers:
         if answer.error is not None:
             raise DataError(f"A question has no answer: {answer.error}")

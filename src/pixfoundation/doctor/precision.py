@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pixfoundation.doctor.findings import Finding, Status, check
+from pixfoundation.doctor.model import sound
 from pixfoundation.doctor.picture import Picture
-from pixfoundation.failures import release_memory
+from pixfoundation.errors import PrerequisiteError
+from pixfoundation.failures import is_out_of_memory, release_memory
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.models.interventions import ScoresAnswers
 
@@ -35,6 +37,8 @@ def compare_precisions(
 ) -> Iterator[Finding]:
     """Load the model in other precisions, and compare the first token.
 
+    A precision in which the model cannot be loaded here, for lack of memory, is skipped.
+
     Args:
         load: Loads the model in a precision.
         own: The precision that it was examined in.
@@ -57,9 +61,12 @@ def first_token(model: Model, picture: Picture, token: int | None = None) -> Fir
         model: The model.
         picture: The picture that it is asked about.
         token: The token whose probability is asked for; None for the model's own.
+
+    Raises:
+        DataError: If the question has no answer.
     """
     prompt = picture.prompt(model, 3)
-    (answer,) = model.answer([picture.image], [prompt], Decoding(max_new_tokens=1))
+    (answer,) = sound(model.answer([picture.image], [prompt], Decoding(max_new_tokens=1)))
     own = answer.token_ids[0] if answer.token_ids else -1
     score = None
     if isinstance(model, ScoresAnswers) and answer.token_ids:
@@ -73,7 +80,15 @@ def _compared(
     load: Callable[[str], Model], dtype: str, own: str, first: FirstToken, picture: Picture
 ) -> Finding:
     name = f"{dtype} against {own}"
-    other = first_token(load(dtype), picture, first.token)
+    try:
+        model = load(dtype)
+    except PrerequisiteError as error:
+        return Finding(name, Status.SKIPPED, str(error))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return Finding(name, Status.SKIPPED, f"There is no memory for the model in {dtype}.")
+    other = first_token(model, picture, first.token)
     gap = None
     if first.score is not None and other.score is not None:
         gap = abs(first.score - other.score)
