@@ -90,8 +90,6 @@ class Ready(Generic[P]):
 
 def recipe_of(part: P | str | Made[P]) -> Made[P]:
     """Return how a part is made in this process: a part that is there, or one by its name."""
-    if isinstance(part, Recipe | Ready):
-        return part
     if isinstance(part, str):
         return Recipe(part)
     return part if isinstance(part, Made) else Ready(part)

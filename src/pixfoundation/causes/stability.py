@@ -114,11 +114,8 @@ def measure_stability(
               for name, (records, ids) in settings.items()}  # fmt: skip
     results: list[Stability] = []
     for measure in MEASURES:
-        values = np.array([table[measure] for table in tables.values()])  # (settings, samples)
-        usable = np.array([not np.isnan(row).all() for row in values])
-        if usable.sum() >= 2:
-            names = [name for name, use in zip(tables, usable, strict=True) if use]
-            results.append(_stability(measure, names, values[usable], bootstrap, seed))
+        rows = {name: table[measure] for name, table in tables.items()}
+        results += _stability(measure, rows, bootstrap, seed)
     return results
 
 
@@ -149,13 +146,11 @@ def measure_reading_stability(
     bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
     results: list[Stability] = []
     for measure, title in READING_MEASURES.items():
-        values = np.array(
-            [[own[id].get(measure) for id in shared] for own in tables.values()], np.float64
-        )
-        usable = np.array([not np.isnan(row).all() for row in values])
-        if usable.sum() >= 2:
-            names = [name for name, use in zip(tables, usable, strict=True) if use]
-            results.append(_stability(title, names, values[usable], bootstrap, seed))
+        rows = {
+            name: np.array([own[id].get(measure) for id in shared], np.float64)
+            for name, own in tables.items()
+        }
+        results += _stability(title, rows, bootstrap, seed)
     return results
 
 
@@ -195,8 +190,20 @@ def _measure(
 
 
 def _stability(
-    measure: str, names: Sequence[str], values: Values, bootstrap: Bootstrap, seed: int
-) -> Stability:
+    measure: str, rows: Mapping[str, Values], bootstrap: Bootstrap, seed: int
+) -> list[Stability]:
+    """Return the result for one measure; none if fewer than two settings have it.
+
+    Args:
+        measure: Name of the measure.
+        rows: By setting float64 [samples], NaN where it is not defined.
+        bootstrap: Draws over the pairs of these samples.
+        seed: Seed of the splits.
+    """
+    usable = {name: row for name, row in rows.items() if not np.isnan(row).all()}
+    if len(usable) < 2:
+        return []
+    names, values = list(usable), np.array(list(usable.values()))  # (settings, samples)
     complete = ~np.isnan(values).any(axis=0)
     unit = bootstrap.unit
     rng = np.random.default_rng(seed)
@@ -216,7 +223,7 @@ def _stability(
     means = values[:, complete].mean(axis=1) if complete.any() else np.full(len(names), np.nan)
     name, count = chosen.most_common(1)[0] if chosen else ("", 0)
     masked = np.where(complete, values, np.nan)
-    return Stability(
+    result = Stability(
         measure=measure,
         settings={n: bootstrap.mean(row) for n, row in zip(names, masked, strict=True)},
         spread=float(means.std(ddof=1)),
@@ -226,3 +233,4 @@ def _stability(
         held_out=float(np.mean(other_half)) if other_half else float("nan"),
         average=float(means.mean()),
     )
+    return [result]

@@ -34,7 +34,8 @@ class ControlledModel:
         name: Name of the model.
         capabilities: What the model offers.
         templates: The model's prompt templates.
-        weights: The block that holds the weights of the control; None if somebody else does.
+        weights: The block in which the model has the weights of the control, entered and kept open;
+            None if the caller opens it.
     """
 
     def __init__(self, model: Model, control: Control, images: ChangedImages, seed: int) -> None:
@@ -158,7 +159,7 @@ class ControlledRecipe:
         weights = weights_under(self.control, model, self.seed)
         weights.__enter__()
         made = ControlledModel(model, self.control, self.images, self.seed)
-        made.weights = weights  # they come back when it is gone
+        made.weights = weights  # kept, since a block that is collected puts the weights back
         return made
 
     def portable(self, **defaults: Any) -> ControlledRecipe:

@@ -21,7 +21,7 @@ from pixfoundation.judges import judges
 from pixfoundation.judges.base import Judge, JudgeReply, Question
 from pixfoundation.judges.cache import ReplyCache, storable
 from pixfoundation.recipe import Made, Recipe
-from pixfoundation.runs.judging_jobs import Job, Outcome, outcome_of
+from pixfoundation.runs.judging_jobs import Job, JobOutcome, outcome_of
 from pixfoundation.runs.measuring import Measured, measuring, next_of
 
 
@@ -51,7 +51,7 @@ class Judged:
         replies: The new replies, by the key of their question.
     """
 
-    outcome: Outcome
+    outcome: JobOutcome
     replies: Mapping[str, JudgeReply]
 
 
@@ -134,7 +134,7 @@ class DealtJudge:
 
     def outcomes(
         self, jobs: Sequence[Job], conventions: JudgingConventions, seed: int
-    ) -> Iterator[tuple[Job, Outcome]]:
+    ) -> Iterator[tuple[Job, JobOutcome]]:
         """Yield what the judge says to each job, as it comes; replies are on disk before that.
 
         Args:

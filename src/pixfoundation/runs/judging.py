@@ -23,8 +23,8 @@ from pixfoundation.runs.judging_jobs import (
     AnyVerdict,
     Grading,
     Job,
+    JobOutcome,
     Labelling,
-    Outcome,
     Picking,
     VerdictKey,
     outcome_of,
@@ -150,12 +150,12 @@ def _asked(
     judge: Judge | DealtJudge,
     jobs: Sequence[Job],
     options: JudgingOptions,
-) -> Iterator[tuple[Job, Outcome]]:
+) -> Iterator[tuple[Job, JobOutcome]]:
     """Yield what a judge says to each job, as it comes."""
     if isinstance(judge, DealtJudge):
         return judge.outcomes(jobs, options.conventions, options.seed)
 
-    def work(job: Job) -> Outcome:
+    def work(job: Job) -> JobOutcome:
         return outcome_of(job, judge, options.conventions, options.seed)
 
     return concurrently(work, jobs, options.at_once)
@@ -183,7 +183,7 @@ class _Verdicts:
         for verdict in existing.values():
             self._count(verdict)
 
-    def add(self, job: Job, outcome: Outcome) -> None:
+    def add(self, job: Job, outcome: JobOutcome) -> None:
         """Write the verdicts about one answer; what is on disk is not written again.
 
         Raises:

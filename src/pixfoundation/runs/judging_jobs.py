@@ -23,11 +23,10 @@ from pixfoundation.types import Sample
 
 AnyVerdict = Verdict[bool] | Verdict[int] | Verdict[list[str]]
 
-
 VerdictKey = tuple[VerdictKind, Key, str | None]
 """What tells verdicts of one judge apart: kind, answer, and the phrase that a concept is about."""
 
-Outcome = list[tuple[VerdictKind, AnyVerdict]] | str
+JobOutcome = list[tuple[VerdictKind, AnyVerdict]] | str
 """Verdicts with their kinds, or in one sentence why the judge gave no reply."""
 
 
@@ -143,7 +142,7 @@ class Labelling(Job):
         return [("concept", ask_concept(judge, self.text, self.answer.text, temperature))]
 
 
-def outcome_of(job: Job, judge: Judge, conventions: JudgingConventions, seed: int) -> Outcome:
+def outcome_of(job: Job, judge: Judge, conventions: JudgingConventions, seed: int) -> JobOutcome:
     """Return the verdicts of a judge about one answer, or why there are none.
 
     Raises:
