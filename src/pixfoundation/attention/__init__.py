@@ -14,7 +14,8 @@ For your own model three steps are enough:
 `frame` is a `pixfoundation.geometry.GridFrame` with rows x columns = n.
 """
 
-from pixfoundation.attention.capture import AttentionCapture, AttentionError
+from pixfoundation.attention.capture import AttentionCapture
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.attention.trace import to_trace
 
 __all__ = ["AttentionCapture", "AttentionError", "to_trace"]

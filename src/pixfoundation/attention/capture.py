@@ -1,8 +1,8 @@
 """Capture the attention from each generated token to the image while a model generates.
 
-A function registered with transformers' attention interface computes, in addition to the model's
-own attention, the rows of the queries that emit tokens, and sums their image columns over heads and
-layers. No attention matrix ever exists, and the model keeps its attention implementation.
+In addition to the model's own attention, the rows of the queries that emit tokens are computed, and
+their image columns are summed over heads and layers; see `attention.interface`. No attention matrix
+ever exists, and the model keeps its attention implementation.
 
     with AttentionCapture(model, columns) as capture:
         model.generate(**inputs, past_key_values=None, disable_compile=True)
@@ -14,80 +14,26 @@ multimodal model of the library or a bare `LlamaForCausalLM` fed with `inputs_em
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers import PreTrainedModel
 
-from pixfoundation.attention.rows import (
-    KeyFrame,
-    VisibleKeys,
-    apply_rows,
-    attention_rows,
-    gather_columns,
+from pixfoundation.attention.interface import (
+    AttentionError,
+    count_layers,
+    from_start,
+    has_linear_attention,
+    record_rows,
+    wrap_attention,
 )
-from pixfoundation.errors import PixFoundationError
-
-PREFIX = "pixfoundation_over_"
-_ROWS_AT_ONCE = 32  # bounds the memory when many rows of one forward pass are recorded
-
-_UNKNOWN_EXTRAS = {
-    "s_aux": "attention sinks",
-    "position_bias": "a position bias",
-    "cache": "a paged cache",
-}
-_active: ContextVar[AttentionCapture | None] = ContextVar("attention_capture", default=None)
-_changer: ContextVar[MaskChanger | None] = ContextVar("attention_mask_changer", default=None)
+from pixfoundation.attention.rows import KeyFrame, gather_columns
 
 Heads = Sequence[int] | Mapping[int, Sequence[int]] | None
 """Indices of query heads for all layers, or by layer; None for all heads."""
-
-
-class AttentionError(PixFoundationError):
-    """The attention of this model, or in this way of generating, cannot be captured."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AttentionCall:
-    """What a layer passes to its attention.
-
-    Attributes:
-        mask: The mask: boolean (True takes part) or additive, [batch or 1, heads or 1, queries,
-            keys or more]; None if causality and window say everything.
-        queries: Number of queries.
-        keys: Number of keys, including the cache.
-        causal: Whether later keys are hidden, if there is no mask.
-        window: Sliding window in tokens, if there is no mask; None for none.
-        takes_boolean: Whether the implementation takes boolean masks.
-        dtype: Floating-point type of the queries.
-        device: Where the queries are.
-    """
-
-    mask: Tensor | None
-    queries: int
-    keys: int
-    causal: bool
-    window: int | None
-    takes_boolean: bool
-    dtype: torch.dtype
-    device: torch.device
-
-
-class MaskChanger(Protocol):
-    """Changes the masks of a model's attention on their way to it."""
-
-    def change(self, layer: int, call: AttentionCall) -> Tensor | None:
-        """Return the mask that a layer's attention gets instead."""
-        ...
 
 
 class AttentionCapture(AbstractContextManager["AttentionCapture"]):
@@ -127,8 +73,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         Raises:
             AttentionError: If the model cannot be captured or a layer does not exist.
         """
-        config = _text_config(model)
-        depth = config.num_hidden_layers
+        depth = count_layers(model)
         if has_linear_attention(model):
             raise AttentionError(
                 f"{type(model).__name__} has layers without attention (linear attention), so a "
@@ -137,11 +82,11 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
             )
         if isinstance(heads, Mapping):
             layers = list(heads) if layers is None else layers
-            heads = {_from_start(k, depth, "layer"): v for k, v in heads.items()}
+            heads = {from_start(k, depth, "layer"): v for k, v in heads.items()}
         self.model = model
         self.columns = columns if columns.ndim == 2 else columns[None]
         self.layers = frozenset(
-            range(depth) if layers is None else (_from_start(i, depth, "layer") for i in layers)
+            range(depth) if layers is None else (from_start(i, depth, "layer") for i in layers)
         )
         self.heads = heads
         self.prompt_rows = prompt_rows
@@ -155,10 +100,10 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
     # ---- context manager ---------------------------------------------------------------------
 
     def __enter__(self) -> AttentionCapture:
-        if _active.get() is not None:
-            raise AttentionError("Another attention capture is running in this thread.")
-        self._unwrap = wrap_attention(self.model)
-        self._token = _active.set(self)
+        with ExitStack() as stack:
+            stack.callback(record_rows(self))
+            stack.callback(wrap_attention(self.model))
+            self._undo = stack.pop_all()
         return self
 
     def __exit__(
@@ -167,8 +112,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _active.reset(self._token)
-        self._unwrap()
+        self._undo.close()
 
     def rows(self) -> Tensor:
         """Return the recorded rows.
@@ -236,7 +180,7 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         for weights in blocks:
             if selected is not None:
                 heads = weights.shape[1]
-                weights = weights[:, [_from_start(i, heads, "head") for i in selected]]
+                weights = weights[:, [from_start(i, heads, "head") for i in selected]]
             columns = self.columns.to(weights.device, non_blocking=True)
             parts.append(
                 gather_columns(weights.sum(dim=1), columns.expand(weights.shape[0], -1), frame)
@@ -266,191 +210,3 @@ class AttentionCapture(AbstractContextManager["AttentionCapture"]):
         self._steps.append(self._sum / self._pairs)
         self._seen += self._queries
         self._sum, self._pairs, self._visited = None, 0, set()
-
-
-def _attend(
-    base: str,
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *,
-    scaling: float | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, Tensor | None]:
-    """Compute the model's own attention, and record rows if a capture is active.
-
-    query [B, H, Q, D]; key, value [B, Hkv, K, D], including the cache; returns [B, Q, H, D].
-    """
-    own = _own_attention(base, module, kwargs)
-    capture, changer = _active.get(), _changer.get()
-    layer = getattr(module, "layer_idx", None)
-    causal = kwargs.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal
-    if changer is not None and layer is not None:
-        uses_eager = own is not _registered(base)
-        attention_mask = changer.change(
-            layer,
-            AttentionCall(
-                attention_mask,
-                query.shape[2],
-                key.shape[2],
-                causal,
-                kwargs.get("sliding_window"),
-                not uses_eager,
-                query.dtype,
-                query.device,
-            ),
-        )
-    if capture is None or layer is None:
-        return own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    for name, meaning in _UNKNOWN_EXTRAS.items():
-        if kwargs.get(name) is not None:
-            raise AttentionError(
-                f"{type(module).__name__} attends with {meaning}, which the capture does not model."
-            )
-    queries = query.shape[2]
-    frame = capture.begin(layer, queries, key.shape[2])
-    arguments: dict[str, Any] = {
-        "scaling": query.shape[-1] ** -0.5 if scaling is None else scaling,
-        "softcap": kwargs.get("softcap"),
-        "visible": VisibleKeys(attention_mask, causal, kwargs.get("sliding_window")),
-    }
-    if queries == 1 and base in ("sdpa", "eager"):
-        # One row is the whole matrix: applied to the values it is the output as well.
-        weights = attention_rows(query, key, range(1), frame, **arguments)
-        if layer in capture.layers:
-            capture.record(layer, (weights,), frame)
-        return apply_rows(weights, value).contiguous(), None
-    if layer in capture.layers:
-        rows = capture.recorded_rows(queries)
-        blocks = (
-            attention_rows(query, key, rows[i : i + _ROWS_AT_ONCE], frame, **arguments)
-            for i in range(0, len(rows), _ROWS_AT_ONCE)
-        )
-        capture.record(layer, blocks, frame)
-    output, own_weights = own(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    return capture.adjusted(layer, output, value), own_weights
-
-
-def _own_attention(
-    base: str, module: torch.nn.Module, kwargs: Mapping[str, Any]
-) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """Return the attention that the model would use without a capture."""
-    registered = _registered(base)
-    if registered is not None and not (base == "sdpa" and kwargs.get("softcap") is not None):
-        return registered
-    # The eager function is in the model's file; scaled-dot-product attention has no softcap.
-    return sys.modules[type(module).__module__].eager_attention_forward
-
-
-def _registered(base: str) -> Callable[..., tuple[Tensor, Tensor | None]] | None:
-    """Return an attention implementation by name; None for the eager one, which models bring."""
-    functions: Any = ALL_ATTENTION_FUNCTIONS
-    return None if base == "eager" else functions[base]
-
-
-def wrap_attention(model: PreTrainedModel) -> Callable[[], None]:
-    """Let a model's attention go through this module; a wrapped one stays as it is.
-
-    Returns:
-        A function that undoes it.
-    """
-    name: str = _text_config(model)._attn_implementation or "eager"
-    if name.startswith(PREFIX):
-        return lambda: None
-    _set_implementation(model, _wrapped(name))
-    return lambda: _set_implementation(model, name)
-
-
-def change_masks(changer: MaskChanger) -> Callable[[], None]:
-    """Let a changer see the masks of all wrapped attention in this thread.
-
-    Returns:
-        A function that undoes it.
-
-    Raises:
-        AttentionError: If there is one already.
-    """
-    if _changer.get() is not None:
-        raise AttentionError("Another knockout of attention is running in this thread.")
-    token = _changer.set(changer)
-    return lambda: _changer.reset(token)
-
-
-def attention_implementation(model: PreTrainedModel) -> str:
-    """Return the name of a model's attention implementation, wrapped or not."""
-    name: str = _text_config(model)._attn_implementation or "eager"
-    return name.removeprefix(PREFIX)
-
-
-def count_layers(model: PreTrainedModel) -> int:
-    """Return the number of decoder layers of a model."""
-    return _text_config(model).num_hidden_layers
-
-
-def has_linear_attention(model: PreTrainedModel) -> bool:
-    """Return whether some decoder layers of a model mix tokens without attention."""
-    return "linear_attention" in (getattr(_text_config(model), "layer_types", None) or ())
-
-
-def layer_index(index: int, depth: int) -> int:
-    """Return a non-negative index of a layer for one that may be negative.
-
-    Raises:
-        AttentionError: If there is no such layer.
-    """
-    return _from_start(index, depth, "layer")
-
-
-def _wrapped(base: str) -> str:
-    """Register the wrapper of an attention implementation and return its name.
-
-    The wrapper is registered with the mask interface as well: for an unknown name transformers
-    builds no mask at all, so padding and sliding windows would be ignored silently.
-    """
-    name = PREFIX + base
-    if name not in ALL_ATTENTION_FUNCTIONS.valid_keys():
-
-        def attend(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-            return _attend(base, *args, **kwargs)
-
-        attentions: Any = AttentionInterface
-        masks: Any = AttentionMaskInterface
-        mask_functions: Any = ALL_MASK_ATTENTION_FUNCTIONS
-        attentions.register(name, attend)
-        masks.register(name, mask_functions[base])
-    return name
-
-
-def _set_implementation(model: PreTrainedModel, name: str) -> None:
-    """Set the attention implementation of the text part; the vision tower keeps its own."""
-    text = _text_config(model)
-    untyped: Any = model
-    if text is model.config:
-        untyped.set_attn_implementation(name)
-        return
-    sub_configs: Mapping[str, Any] = untyped.config.sub_configs
-    for key in sub_configs:
-        if getattr(model.config, key, None) is text:
-            untyped.set_attn_implementation({key: name})
-            return
-    raise AttentionError(
-        f"The text configuration of {type(model).__name__} is not among the `sub_configs` of its "
-        "configuration, so its attention cannot be switched. Use another model."
-    )
-
-
-def _text_config(model: PreTrainedModel) -> Any:
-    config: Any = model.config
-    return config.get_text_config()
-
-
-def _from_start(index: int, size: int, kind: str) -> int:
-    """Return a non-negative index for one that may be negative."""
-    if not -size <= index < size:
-        raise AttentionError(
-            f"There is no {kind} {index}: the model has {size} {kind}s, from 0 to {size - 1}."
-        )
-    return index % size

@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from pixfoundation.attention.capture import AttentionError
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.option_bundles import read_choices
 

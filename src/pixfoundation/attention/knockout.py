@@ -5,8 +5,9 @@
 
 The blocked weights are zero and the others of a row still sum to 1, as if the blocked tokens were
 not there. Attention between image tokens stays as it is. The model keeps its attention
-implementation; the mask that it gets is changed on the way, through the same wrapper as the capture
-of `attention.capture`, so that both can be active at once (enter the capture first).
+implementation; the mask that it gets is changed on the way, by the wrapper of
+`attention.interface`. The capture uses it too, so both can be active at once (enter the capture
+first).
 
 Method: Geva et al. (arXiv 2304.14767); for image tokens arXiv 2411.18620, with windows of layers.
 """
@@ -14,21 +15,21 @@ Method: Geva et al. (arXiv 2304.14767); for image tokens arXiv 2411.18620, with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from pixfoundation.attention.capture import (
+from pixfoundation.attention.interface import (
     AttentionCall,
     AttentionError,
     attention_implementation,
     change_masks,
     count_layers,
+    from_start,
     has_linear_attention,
-    layer_index,
     wrap_attention,
 )
 from pixfoundation.attention.rows import KeyFrame, hidden_keys
@@ -91,13 +92,17 @@ class AttentionKnockout(AbstractContextManager["AttentionKnockout"]):
         self._after = after
         self._blocks = torch.zeros(depth, len(columns), dtype=torch.bool)
         for row, choice in enumerate(choices):
-            own = range(depth) if choice is None else [layer_index(i, depth) for i in choice]
+            own = (
+                range(depth) if choice is None else [from_start(i, depth, "layer") for i in choice]
+            )
             self._blocks[list(own), row] = True
         self._seen = [past_length] * depth
 
     def __enter__(self) -> AttentionKnockout:
-        self._unwrap = wrap_attention(self._model)
-        self._restore = change_masks(self)
+        with ExitStack() as stack:
+            stack.callback(wrap_attention(self._model))
+            stack.callback(change_masks(self))
+            self._undo = stack.pop_all()
         return self
 
     def __exit__(
@@ -106,8 +111,7 @@ class AttentionKnockout(AbstractContextManager["AttentionKnockout"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._restore()
-        self._unwrap()
+        self._undo.close()
 
     def change(self, layer: int, call: AttentionCall) -> Tensor | None:
         """Return the mask of one layer with the columns blocked.

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from pixfoundation.attention.capture import AttentionCapture, AttentionError
+from pixfoundation.attention.capture import AttentionCapture
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.attention.rows import KeyFrame, apply_rows
 from pixfoundation.forward import Observer
 

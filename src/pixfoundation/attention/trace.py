@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from pixfoundation.attention.capture import AttentionError
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.geometry import GridFrame
 from pixfoundation.types import AttentionTrace
 

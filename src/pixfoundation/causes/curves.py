@@ -21,7 +21,7 @@ from typing import Protocol as Interface
 import numpy as np
 from PIL import Image
 
-from pixfoundation.attention.capture import AttentionError
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.causes.collecting import TargetItem, collect_targets
 from pixfoundation.causes.fills import Fill, filler
 from pixfoundation.causes.records import (

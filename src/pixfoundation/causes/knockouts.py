@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixfoundation.attention.capture import AttentionError
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.causes.collecting import TargetItem, collect_targets
 from pixfoundation.causes.layer_windows import windows
 from pixfoundation.causes.records import (

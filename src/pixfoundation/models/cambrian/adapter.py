@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixfoundation.attention import to_trace
-from pixfoundation.attention.capture import count_layers
+from pixfoundation.attention.interface import count_layers
 from pixfoundation.conventions import DEFAULT, AttentionGrid, ImageNewline, ModelConventions
 from pixfoundation.errors import DataError
 from pixfoundation.forward import Need

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixfoundation.attention.capture import AttentionError
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.attention.knockout import AttentionKnockout
 from pixfoundation.geometry import GridFrame
 from pixfoundation.models.cambrian.aggregator import ImageContext

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pixfoundation.attention.capture import count_layers, has_linear_attention
+from pixfoundation.attention.interface import count_layers, has_linear_attention
 from pixfoundation.conventions import DEFAULT, ModelConventions
 from pixfoundation.forward import Need
 from pixfoundation.models.base import Capability, Decoding

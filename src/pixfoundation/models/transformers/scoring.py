@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pixfoundation.attention.capture import AttentionError
 from pixfoundation.attention.image_tokens import ImageLayout
+from pixfoundation.attention.interface import AttentionError
 from pixfoundation.attention.knockout import AttentionKnockout
 from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.prefix import Prefix, prefix_length, read_prefix
