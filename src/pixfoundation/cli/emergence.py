@@ -9,6 +9,7 @@ import typer
 
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.place_by_layer import picture_table, write_pictures
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
 from pixfoundation.wording import counted
@@ -38,7 +39,7 @@ def emergence_command(
         help="Count places from the beginning of the model's thoughts, not of its answer.",
     ),
     out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
+    as_json: bool = AS_JSON,
     draws: int = typer.Option(2000, min=1, help="Number of random draws per chance level."),
     seed: int = typer.Option(2024, min=0, help="Seed of the random draws."),
 ) -> None:

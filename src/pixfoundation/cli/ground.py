@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 import typer
 
 from pixfoundation.cli.bundles import bundled
-from pixfoundation.cli.completion import (
-    grounder_names,
-    model_names,
-    segmenter_names,
-    selector_names,
-)
+from pixfoundation.cli.completion import selector_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.judging import JudgeOptions, judge_options
-from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, given, parse_options
+from pixfoundation.cli.options import (
+    DEVICE,
+    DTYPE,
+    GROUNDER,
+    GROUNDER_OPTION,
+    MODEL,
+    MODEL_OPTION,
+    SEGMENTER,
+    given,
+    parse_options,
+)
 from pixfoundation.cli.printing import notes, output, print_json, spanned
 from pixfoundation.errors import RunError
 
@@ -29,27 +34,10 @@ def ground_command(
     judge: JudgeOptions,
     image: Path = typer.Argument(help="Any image file; EXIF rotation is applied."),
     expression: str = typer.Argument(help="What to find, in words."),
-    model: str = typer.Option(
-        "tiny-llava",
-        help="A name of `pixfoundation models`, or a hub id.",
-        autocompletion=model_names,
-    ),
-    segmenter: str | None = typer.Option(
-        None,
-        help="A name of `pixfoundation segmenters`, or a hub id. "
-        "Default: tiny-sam for tiny-llava, else sam-vit-h.",
-        autocompletion=segmenter_names,
-    ),
-    grounder: str | None = typer.Option(
-        None,
-        help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
-        autocompletion=grounder_names,
-    ),
-    grounder_option: list[str] | None = typer.Option(
-        None,
-        metavar="KEY=VALUE",
-        help="Further option of the grounder, such as points=2; repeatable.",
-    ),
+    model: str = MODEL,
+    segmenter: str | None = SEGMENTER,
+    grounder: str | None = GROUNDER,
+    grounder_option: list[str] | None = GROUNDER_OPTION,
     selector: str = typer.Option(
         "similarity",
         help="What picks the mask: similarity, score, union or judge.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pixfoundation.cli.completion import model_names
+from pixfoundation.cli.completion import grounder_names, model_names, segmenter_names
 from pixfoundation.typed_options import OptionText
 
 if TYPE_CHECKING:
@@ -16,6 +16,27 @@ if TYPE_CHECKING:
     from pixfoundation.types import Protocol
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else.")
+MODEL = typer.Option(
+    "tiny-llava",
+    help="A name of `pixfoundation models`, or a hub id.",
+    autocompletion=model_names,
+)
+SEGMENTER = typer.Option(
+    None,
+    help="A name of `pixfoundation segmenters`, a hub id, or a weights file of SAM 2. "
+    "Default: tiny-sam for tiny-llava, else sam-vit-h.",
+    autocompletion=segmenter_names,
+)
+GROUNDER = typer.Option(
+    None,
+    help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
+    autocompletion=grounder_names,
+)
+GROUNDER_OPTION = typer.Option(
+    None,
+    metavar="KEY=VALUE",
+    help="Further option of the grounder, such as rank=2; repeatable.",
+)
 DATA_ROOT = typer.Option(
     None,
     help="Folder of the dataset. Default: where `pixfoundation datasets fetch` puts it: "

@@ -8,6 +8,7 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.options import given
 from pixfoundation.cli.printing import output
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -62,13 +63,14 @@ def report_command(
             options=options,
             data_root=data_root,
             galleries=not no_galleries,
-            title=title or "PixFoundation leaderboard",
+            **given(title=title),
         )
         output().print(f"The leaderboard: {page.resolve()}")
     else:
         folder = out or runs[0] / "report"
-        own = title or "PixFoundation report"
-        page = write_report(records, folder, title=own, options=options, data_root=data_root)
+        page = write_report(
+            records, folder, options=options, data_root=data_root, **given(title=title)
+        )
         output().print(f"The report: {page.resolve()}")
     names = run_names([each.run for each in records])
     exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))

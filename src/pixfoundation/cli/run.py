@@ -11,7 +11,7 @@ import typer
 from pixfoundation.cli.answer_options import AnswerOptions, answer_options, say_check
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
-from pixfoundation.cli.completion import dataset_names, grounder_names, model_names, segmenter_names
+from pixfoundation.cli.completion import dataset_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.options import (
@@ -20,9 +20,13 @@ from pixfoundation.cli.options import (
     DATA_ROOT,
     DEVICE,
     DTYPE,
+    GROUNDER,
+    GROUNDER_OPTION,
+    MODEL,
     MODEL_OPTION,
     QUANTIZATION,
     REVISION,
+    SEGMENTER,
     given,
     parse_options,
     parse_protocols,
@@ -43,38 +47,21 @@ def run_command(
     varying: VariantOptions,
     given_answers: AnswerOptions,
     engine: EngineOptions,
-    model: str = typer.Option(
-        "tiny-llava",
-        help="A name of `pixfoundation models`, or a hub id.",
-        autocompletion=model_names,
-    ),
+    model: str = MODEL,
     dataset: str = typer.Option(
         "pixscenes", help="A name of `pixfoundation datasets`.", autocompletion=dataset_names
     ),
     data_root: Path | None = DATA_ROOT,
     data_option: list[str] | None = DATA_OPTION,
     protocols: str = typer.Option("1,2,3", help="1 question, 2 letter, 3 expression."),
-    segmenter: str | None = typer.Option(
-        None,
-        help="A name of `pixfoundation segmenters`, a hub id, or a weights file of SAM 2. "
-        "Default: tiny-sam for tiny-llava, else sam-vit-h.",
-        autocompletion=segmenter_names,
-    ),
+    segmenter: str | None = SEGMENTER,
     no_segmenter: bool = typer.Option(
         False,
         "--no-segmenter",
         help="Load no segmenter: only masks that the model outputs itself are scored.",
     ),
-    grounder: str | None = typer.Option(
-        None,
-        help="A name of `pixfoundation grounders`. Default: chosen by the model's capabilities.",
-        autocompletion=grounder_names,
-    ),
-    grounder_option: list[str] | None = typer.Option(
-        None,
-        metavar="KEY=VALUE",
-        help="Further option of the grounder, such as rank=2; repeatable.",
-    ),
+    grounder: str | None = GROUNDER,
+    grounder_option: list[str] | None = GROUNDER_OPTION,
     limit: int | None = typer.Option(None, min=1, help="Run over the first N samples only."),
     batch_size: int = typer.Option(1, min=1, help="Number of samples per batch."),
     out: Path | None = typer.Option(

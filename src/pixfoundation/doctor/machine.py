@@ -190,10 +190,9 @@ def _place(device: str | None) -> tuple[str, float]:
     if device == "auto":
         place = "the GPU" if len(gpus) == 1 else "the set of GPUs"
         return place, sum(gpu["free"] for gpu in gpus)
-    index = (device or "").partition(":")[2]
-    return "the GPU", gpus[int(index) if index.isdecimal() and int(index) < len(gpus) else 0][
-        "free"
-    ]
+    number = (device or "").partition(":")[2]
+    index = int(number) if number.isdecimal() else 0
+    return "the GPU", gpus[min(index, len(gpus) - 1)]["free"]
 
 
 def _precision(model: str, options: Mapping[str, Any], place: str) -> float:
