@@ -84,7 +84,7 @@ def location_histogram(runs: Sequence[Emergence]) -> Plot:
         )
         axis.set_xticks(edges)
         axis.set_ylim(0, 1.12 * max(run.bins.max(), *(n.location.high.max() for n in run.nulls), 1))
-        _whole_numbers(axis)
+        ticks_at_integers(axis.yaxis)
         _plain(axis)
     _label(plot, panels, "place of the phrase in the answer, % of characters", "answers")
     _legend(plot, panels[0])
@@ -123,7 +123,7 @@ def concept_histogram(runs: Sequence[Emergence]) -> Plot:
     axis.set_ylabel("best phrases", fontsize=9)
     axis.margins(y=0.1)
     axis.set_ylim(0, max(axis.get_ylim()[1], 1))
-    _whole_numbers(axis)
+    ticks_at_integers(axis.yaxis)
     _plain(axis)
     judged = (
         " Chance is by the rules' labels." if any(e.labels.author != RULES for e in runs) else ""
@@ -214,10 +214,6 @@ def _stairs(edges: np.ndarray) -> np.ndarray:
 
 def _twice(values: np.ndarray) -> np.ndarray:
     return np.repeat(values, 2)
-
-
-def _whole_numbers(axis: Axes) -> None:
-    ticks_at_integers(axis.yaxis)
 
 
 def _plain(axis: Axes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from pixfoundation.images import load_image
 from pixfoundation.report.figure_files import new_plot
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
-
-if TYPE_CHECKING:
-    pass
 
 COLUMNS = 5
 CELL = (2.3, 2.5)
