@@ -13,7 +13,6 @@ Example:
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from pixfoundation.models.cambrian.pixels import check_rgb
 from pixfoundation.models.cambrian.sizes import CambrianSizes
 from pixfoundation.models.cambrian.towers import VisionTower
 from pixfoundation.models.common.given_answers import likeliest_stop
+from pixfoundation.models.common.growing_cache import growing_cache, let_grow
 
 IMAGE_TOKEN = -200  # placeholder of the image in the ids
 
@@ -168,8 +168,6 @@ class Cambrian:
         Raises:
             DataError: As for `generate`.
         """
-        from pixfoundation.models.common.growing_cache import growing_cache
-
         ids = torch.as_tensor(input_ids, dtype=torch.long).flatten()
         start = self.image_position(ids)
         if start is None:
@@ -219,8 +217,8 @@ class Cambrian:
         context = self._context(ids, start, tower_features, image_size, read)
         embedded = self.embed(ids, start, context)  # 1, length, width
         self.check_length(embedded.shape[1])
-        cache = None if read is None else copy.deepcopy(read.cache)
-        past = 0 if cache is None else cache.get_seq_length()
+        cache = growing_cache(self.llm.config) if read is None else let_grow(read.cache)
+        past = cache.get_seq_length()
         capture = None
         with ExitStack() as stack:
             if context is not None and start is not None:
@@ -290,8 +288,8 @@ class Cambrian:
         table = self.llm.get_input_embeddings()
         answer = torch.as_tensor(answer_ids, dtype=torch.long, device=table.weight.device)
         embedded = torch.cat([embedded, table(answer)[None]], dim=1)
-        cache = None if read is None else copy.deepcopy(read.cache)
-        past = 0 if cache is None else cache.get_seq_length()
+        cache = growing_cache(self.llm.config) if read is None else let_grow(read.cache)
+        past = cache.get_seq_length()
         columns = torch.arange(start, start + len(context.tokens))
         with ExitStack() as stack:
             if read is None:
@@ -417,6 +415,7 @@ class Cambrian:
                 pad_token_id=stop[0] if stop else 0,
                 return_dict_in_generate=True,
                 output_logits=logits,
+                use_cache=True,
                 disable_compile=True,
                 **sampling,
             ),

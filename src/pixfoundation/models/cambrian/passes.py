@@ -17,9 +17,9 @@ from pixfoundation.geometry import GridFrame
 from pixfoundation.models.cambrian.aggregator import ImageContext
 from pixfoundation.models.cambrian.interleaving import samplers_attached
 from pixfoundation.models.cambrian.network import IMAGE_TOKEN, Cambrian, ReadImage
+from pixfoundation.models.common.growing_cache import let_grow
 from pixfoundation.models.interventions import Block, TokenScores
 from pixfoundation.models.transformers.forced import LayeredPass
-from pixfoundation.models.transformers.prefix import copied_cache
 from pixfoundation.models.transformers.scoring import token_scores
 
 BLOCKS_AT_ONCE = 8
@@ -160,7 +160,7 @@ def blocked_scores(
             )
             output = core.llm(
                 inputs_embeds=embedded.expand(copies, -1, -1),
-                past_key_values=copied_cache(read.cache, copies),
+                past_key_values=let_grow(read.cache, copies),
                 use_cache=True,
                 logits_to_keep=len(token_ids),
             )

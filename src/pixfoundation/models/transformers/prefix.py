@@ -46,8 +46,11 @@ class Prefix:
         return any(self.cache.is_sliding)
 
     def copied_cache(self, copies: int = 1) -> Any:
-        """Return keys and values to continue from, once for each of some sequences."""
-        return copied_cache(self.cache, copies)
+        """Return keys and values to continue from, once for each of some sequences.
+
+        What continues from them is written elsewhere, so that the prefix stays as it is.
+        """
+        return let_grow(self.cache, copies)
 
     def fits(self, image: Image.Image, batches: Sequence[PromptBatch]) -> bool:
         """Return whether all prompts are about this image and begin with these tokens."""
@@ -55,14 +58,6 @@ class Prefix:
         return image is self.image and all(
             torch.equal(batch.inputs["input_ids"][0, :length], self.ids) for batch in batches
         )
-
-
-def copied_cache(cache: Any, copies: int = 1) -> Any:
-    """Return keys and values to continue from, once for each of some sequences.
-
-    What continues from them is written elsewhere, so that the cache stays as it is.
-    """
-    return let_grow(cache, copies)
 
 
 def prefix_length(batches: Sequence[PromptBatch]) -> int | None:
