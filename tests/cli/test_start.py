@@ -79,3 +79,7 @@ def test_a_report_needs_no_model_and_no_parser(run, tmp_path):
 
 def test_a_list_of_runs_needs_no_coercion_by_pydantic(run, tmp_path):
     assert "pydantic" not in imported(tmp_path, "compare", run, run)
+
+
+def test_stability_over_runs_needs_no_model(run, tmp_path):
+    assert not imported(tmp_path, "stability", run, run) & {"torch", "transformers", "accelerate"}

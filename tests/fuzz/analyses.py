@@ -154,8 +154,8 @@ def make_heads(root: Path) -> None:
 
 def read_kept_heads(root: Path, dice: random.Random) -> object:
     from pixfoundation.reading.localization_heads import stored_heads
-    from pixfoundation.where.comparing import stored_lines
     from pixfoundation.where.heads import analyse_heads
+    from pixfoundation.where.reading_lines import stored_lines
 
     run = RunDirectory(root / "run")
     results: list[object] = []

@@ -22,10 +22,11 @@ from pixfoundation.geometry import GridFrame
 from pixfoundation.reading import readings
 from pixfoundation.reading.localization_heads import stored_heads
 from pixfoundation.where import comparing, head_capture, heads
-from pixfoundation.where.comparing import MEASURES, load_readings, stored_lines
+from pixfoundation.where.comparing import MEASURES, load_readings
 from pixfoundation.where.head_capture import head_file, read_heads
 from pixfoundation.where.heads import keep_choice, place_by_layer
 from pixfoundation.where.measures import coverage, energy, hits, iou, map_iou, otsu
+from pixfoundation.where.reading_lines import stored_lines
 
 compare_readings: Any = comparing.compare_readings
 collect_heads: Any = head_capture.collect_heads

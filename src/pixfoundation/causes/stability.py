@@ -25,7 +25,7 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol
-from pixfoundation.where.comparing import ReadingLine, stored_lines
+from pixfoundation.where.reading_lines import ReadingLine, stored_lines
 
 Values = NDArray[np.float64]
 READING_MEASURES = {

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import asdict
 
 from pixfoundation.errors import DataError, RunError
@@ -26,7 +25,6 @@ from pixfoundation.models.base import GivesForwards, Model
 from pixfoundation.reading import readings
 from pixfoundation.reading.base import Maps, PhraseObserver, Reading
 from pixfoundation.runs.collect import Progress
-from pixfoundation.runs.reading import RecordKind, sample_of
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -34,54 +32,17 @@ from pixfoundation.segmenters.base import Segmenter
 from pixfoundation.selectors import AnswerCandidates, selectors
 from pixfoundation.selectors.base import SelectorSettings
 from pixfoundation.similarity import Similarity
-from pixfoundation.stored import ProtocolNumber
-from pixfoundation.typed_json import decode
 from pixfoundation.typed_options import read_options
 from pixfoundation.types import Candidate, Protocol, Selection
 from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
 from pixfoundation.where.measures import coverage, energy, hits, map_iou
+from pixfoundation.where.reading_lines import STEM, ReadingLine, stored_lines
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-STEM = "readings"
 MEASURES = ("pointing", "energy", "map_iou", "oracle", "similarity")
 """What is measured, in the order of the table."""
-
-
-class ReadingLine(Struct, frozen=True):
-    """What one reading gives for one answer.
-
-    Attributes:
-        sample: Id of the sample.
-        protocol: Protocol of the answer.
-        reading: Name of the reading.
-        settings: Its options.
-        segmenter: Name of the segmenter; None if none drew masks.
-        measures: The measures by name; None where one is not defined.
-        chance: What chance gives for each of them; None where it is not known.
-        seconds: Time of this reading's own work, without the pass that all share.
-        shared: Time of that pass, without the work of the readings.
-    """
-
-    sample: str
-    protocol: ProtocolNumber
-    reading: str
-    settings: dict[str, Any]
-    segmenter: str | None
-    measures: dict[str, float | None]
-    chance: dict[str, float | None]
-    seconds: float
-    shared: float
-
-    @property
-    def key(self) -> tuple[str, int, str, str, str | None]:
-        """What may be measured once."""
-        settings = json.dumps(self.settings, sort_keys=True)
-        return (self.sample, self.protocol, self.reading, settings, self.segmenter)
-
-
-LINES = RecordKind[ReadingLine](STEM, lambda text: decode(text, ReadingLine), sample_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,11 +187,6 @@ def compare_readings(
         directory.name, protocol, max(row.measures["pointing"].n for row in rows), name, rows,
         left_out,
     )  # fmt: skip
-
-
-def stored_lines(run: RunDirectory) -> list[ReadingLine]:
-    """Return the lines that a run holds; those that are damaged are named and left out."""
-    return list(LINES.read(run.path / f"{STEM}.jsonl", run.samples, run.damage))
 
 
 def _usable(
