@@ -248,7 +248,7 @@ def prefix_benchmark(rounds: int) -> dict[str, Any]:
     texts: dict[str, list[str]] = {}
     for _ in range(rounds):
         for name, model in ways.items():
-            model._prefix = None
+            model.forget_image()
             start = time.process_time()
             texts[name] = [
                 answer.text

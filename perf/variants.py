@@ -55,7 +55,7 @@ def ask(model: Any, image: Any, prompts: list[Any]) -> tuple[float, list[str]]:
     """Return processor time in seconds, and the answers."""
     from pixfoundation.models.base import Decoding
 
-    model._prefix = None
+    model.forget_image()
     start = time.process_time()
     texts = []
     for protocol, tokens in NEW_TOKENS.items():

@@ -34,16 +34,6 @@ class Vocabulary:
         return self.base
 
     @property
-    def phrase_open(self) -> int:
-        """Id of <p>."""
-        return self.base + 1
-
-    @property
-    def phrase_close(self) -> int:
-        """Id of </p>."""
-        return self.base + 2
-
-    @property
     def added(self) -> dict[str, int]:
         """The ids of all added tokens by their text."""
         return {token: self.base + place for place, token in enumerate(ADDED)}
