@@ -5,6 +5,7 @@
 
 import copy
 import json
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from pixfoundation.models.interventions import TokenScores
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.segmenters.base import SegmenterOutput
 from pixfoundation.types import Answer, AttentionTrace
+from tests.conftest import REPOSITORY
 from tests.tiny_checkpoints import saved
 
 WORDS = ["the", "large", "thing", "in", "the", "middle", "is", "red", "and", "round"]
@@ -297,6 +299,12 @@ def test_a_segmenter_is_tried_at_a_point_on_a_known_object(segmenter, status, wo
 
 def machine_findings(model=None):
     return {each.check: each for each in machine.examine_machine(model)}
+
+
+def test_every_extra_for_users_is_looked_for():
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(machine.EXTRAS) == set(extras) - {"demo", "docs", "dev"}
 
 
 def test_missing_packages_and_old_versions_are_named(monkeypatch):

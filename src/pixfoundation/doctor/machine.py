@@ -27,10 +27,16 @@ EXTRAS = {
     "data": ("huggingface_hub", "pyarrow"),
     "judge": ("httpx2",),
     "app": ("gradio",),
-    "pandas": ("pandas",),
+    "adapters": ("peft",),
+    "quantization": ("bitsandbytes",),
     "ray": ("ray",),
+    "pandas": ("pandas",),
+    "supervision": ("supervision",),
+    "fiftyone": ("fiftyone",),
+    "inspect": ("inspect_ai",),
+    "captions": ("nltk", "pycocoevalcap"),
 }
-"""Import names by the extra that installs them."""
+"""Import names by the extra that installs them; `demo` is `models` and `nouns`."""
 NEEDED = ("models", "nouns")
 """The extras without which no model can be run and no answer grounded."""
 
