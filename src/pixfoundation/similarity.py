@@ -126,6 +126,11 @@ _VECTORS: dict[str, type[CalibratedVectors]] = {
 }
 
 
+def is_phrase_vectors(name: str) -> bool:
+    """Return whether phrase vectors have that name."""
+    return name in _VECTORS
+
+
 def load_vectors(name: str | None = None) -> PhraseVectors:
     """Load phrase vectors by name.
 

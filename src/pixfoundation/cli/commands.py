@@ -83,6 +83,11 @@ COMMANDS = {
         "compare_command",
         "Compare two runs on the samples that they share, pair by pair.",
     ),
+    "gcg": Listed(
+        "gcg",
+        "gcg_command",
+        "Score grounded captions (GLaMM's GCG): AP50, mIoU, recall, METEOR, CIDEr.",
+    ),
     "table": Listed(
         "table",
         "table_command",

@@ -31,7 +31,8 @@ def read_grandf(folder: Path, split: Literal["val", "test"]) -> dict[int, Ground
         split: `val` or `test`.
 
     Returns:
-        The captions with their masks by image id, in the order of the file of captions.
+        The captions with their masks by image id, in the order of the ids: AP50 depends on the
+        order of the images, since all masks have one score, and the published evaluation sorts.
 
     Raises:
         DataError: If a file is missing or damaged, or labels and masks of an image do not fit.
@@ -64,7 +65,7 @@ def read_grandf(folder: Path, split: Literal["val", "test"]) -> dict[int, Ground
             truth[image] = _caption(entry, "labels", own)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-    return truth
+    return dict(sorted(truth.items()))
 
 
 def read_grounded_captions(folder: Path, images: list[int]) -> list[GroundedCaption]:

@@ -11,9 +11,15 @@ from pixfoundation.conventions.referring import (
 )
 from pixfoundation.metrics.boundary import boundary_iou, count_components
 from pixfoundation.metrics.boxes import Box, box_area, box_iou, enclosing_box
-from pixfoundation.metrics.captions import CaptionScores, score_captions
+from pixfoundation.metrics.captions import (
+    CaptionScores,
+    measure_captions,
+    score_captions,
+)
 from pixfoundation.metrics.grounded_captions import (
     GroundedCaption,
+    MaskPrecision,
+    count_matched,
     mask_ap50,
     mask_miou,
     mask_recall,
@@ -35,6 +41,7 @@ __all__ = [
     "CaptionScores",
     "GroundedCaption",
     "IgnoredPixels",
+    "MaskPrecision",
     "NothingFound",
     "ReferringConvention",
     "ReferringOverlaps",
@@ -47,11 +54,13 @@ __all__ = [
     "box_area",
     "box_iou",
     "count_components",
+    "count_matched",
     "count_regions",
     "enclosing_box",
     "mask_ap50",
     "mask_miou",
     "mask_recall",
+    "measure_captions",
     "measure_referring",
     "score_captions",
     "score_referring",

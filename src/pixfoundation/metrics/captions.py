@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixfoundation.errors import DataError, PrerequisiteError, missing_package
 
 _WORD = re.compile(r"\w")
@@ -47,6 +50,26 @@ def score_captions(
         DataError: If there are no captions, or one lacks a reference.
         PrerequisiteError: If a package is missing, or WordNet.
     """
+    by_image = measure_captions(captions, references, synonyms=synonyms)
+    return CaptionScores(float(by_image.meteor.mean()), float(by_image.cider.mean()))
+
+
+class CaptionValues(NamedTuple):
+    """Scores by image.
+
+    Attributes:
+        meteor: METEOR, float64 [images], 0..1.
+        cider: CIDEr-D with the words' weights over all images, float64 [images], 0..10.
+    """
+
+    meteor: NDArray[np.float64]
+    cider: NDArray[np.float64]
+
+
+def measure_captions(
+    captions: Sequence[str], references: Sequence[Sequence[str]], *, synonyms: bool = True
+) -> CaptionValues:
+    """Return the scores of each caption; see `score_captions`."""
     if not captions or len(captions) != len(references) or not all(references):
         raise DataError("Captions are scored against at least one reference each.")
     try:
@@ -69,11 +92,11 @@ def score_captions(
         scoring.meteor_score(own, caption, wordnet=wordnet)
         for caption, own in zip(cut, known, strict=True)
     ]
-    cider, _ = cider_of.Cider().compute_score(
+    _, cider = cider_of.Cider().compute_score(
         {i: [" ".join(reference) for reference in own] for i, own in enumerate(known)},
         {i: [" ".join(caption)] for i, caption in enumerate(cut)},
     )
-    return CaptionScores(float(sum(meteor) / len(meteor)), float(cider))
+    return CaptionValues(np.array(meteor, np.float64), np.array(cider, np.float64))
 
 
 class _NoSynonyms:
@@ -90,6 +113,6 @@ def _wordnet() -> Any:
     except LookupError as error:
         raise PrerequisiteError(
             "METEOR's synonyms need NLTK's WordNet. Download it with `python -m nltk.downloader "
-            "wordnet`, or score without them: synonyms=False."
+            "wordnet`, or score without them: --no-synonyms, in Python synonyms=False."
         ) from error
     return wordnet

@@ -104,19 +104,41 @@ def mask_recall(
     matched = phrases = 0
     for own, guess in zip(truth, predicted, strict=True):
         phrases += len(own.phrases)
-        ious = _ious(own.masks, guess.masks)
-        while ious.size:
-            row, column = np.unravel_index(ious.argmax(), ious.shape)
-            if ious[row, column] < least_iou:
-                break
-            if similarity(own.phrases[row], guess.phrases[column]) < least_similarity:
-                if not goes_on:
-                    break
-                ious[row, column] = -1
-                continue
-            matched += 1
-            ious[row, :], ious[:, column] = -1, -1
+        matched += count_matched(
+            own,
+            guess,
+            similarity,
+            least_iou=least_iou,
+            least_similarity=least_similarity,
+            goes_on=goes_on,
+        )
     return matched / phrases if phrases else 0.0
+
+
+def count_matched(
+    truth: GroundedCaption,
+    predicted: GroundedCaption,
+    similarity: Similarity,
+    *,
+    least_iou: float = 0.5,
+    least_similarity: float = 0.5,
+    goes_on: bool = False,
+) -> int:
+    """Return how many phrases of an image are found; see `mask_recall`."""
+    matched = 0
+    ious = _ious(truth.masks, predicted.masks)
+    while ious.size:
+        row, column = np.unravel_index(ious.argmax(), ious.shape)
+        if ious[row, column] < least_iou:
+            break
+        if similarity(truth.phrases[row], predicted.phrases[column]) < least_similarity:
+            if not goes_on:
+                break
+            ious[row, column] = -1
+            continue
+        matched += 1
+        ious[row, :], ious[:, column] = -1, -1
+    return matched
 
 
 def mask_ap50(truth: Sequence[Sequence[Mask]], predicted: Sequence[Sequence[Mask]]) -> float:
@@ -140,34 +162,65 @@ def mask_ap50(truth: Sequence[Sequence[Mask]], predicted: Sequence[Sequence[Mask
         >>> round(mask_ap50([[left, right]], [[left]]), 2)
         0.5
     """
-    if len(truth) != len(predicted) or not any(truth):
-        raise DataError("AP50 needs masks as truth, and as many images of the truth as predicted.")
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    return MaskPrecision(truth, predicted).ap50()
 
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints tables
-        known: Any = COCO()
-        known.dataset = {
-            "images": [
-                {"id": image, "height": size[0], "width": size[1]}
-                for image, own in enumerate(truth, start=1)
-                for size in [own[0].size if own else (1, 1)]
-            ],
-            "categories": [{"id": 1}],
-            "annotations": [
-                {**entry, "id": number, "iscrowd": 0}
-                for number, entry in enumerate(_entries(truth), start=1)
-            ],
-        }
-        known.createIndex()
+
+class MaskPrecision:
+    """AP50 of an evaluation, over all of its images or over a draw of them."""
+
+    def __init__(
+        self, truth: Sequence[Sequence[Mask]], predicted: Sequence[Sequence[Mask]]
+    ) -> None:
+        """Pair the masks of each image; see `mask_ap50`."""
+        if len(truth) != len(predicted) or not any(truth):
+            raise DataError(
+                "AP50 needs masks as truth, and as many images of the truth as predicted."
+            )
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        self._evaluation: Any = None
         guesses = [{**entry, "score": 1.0} for entry in _entries(predicted)]
         if not guesses:
+            return
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports what it does
+            known: Any = COCO()
+            known.dataset = {
+                "images": [
+                    {"id": image, "height": size[0], "width": size[1]}
+                    for image, own in enumerate(truth, start=1)
+                    for size in [own[0].size if own else (1, 1)]
+                ],
+                "categories": [{"id": 1}],
+                "annotations": [
+                    {**entry, "id": number, "iscrowd": 0}
+                    for number, entry in enumerate(_entries(truth), start=1)
+                ],
+            }
+            known.createIndex()
+            evaluation: Any = COCOeval(known, known.loadRes(guesses), "segm")
+            settings: Any = evaluation.params
+            settings.iouThrs = np.array([0.5])
+            settings.maxDets = [100]
+            settings.areaRng, settings.areaRngLbl = [[0, 1e10]], ["all"]
+            evaluation.evaluate()
+        self._evaluation, self._images = evaluation, list(evaluation.evalImgs)
+
+    def ap50(self, images: Sequence[int] | None = None) -> float:
+        """Return AP50, 0..1.
+
+        Args:
+            images: Places of as many images as there are, each as often as it was drawn; None for
+                every image once.
+        """
+        if self._evaluation is None:
             return 0.0
-        evaluation: Any = COCOeval(known, known.loadRes(guesses), "segm")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return max(float(evaluation.stats[1]), 0.0)
+        order = range(len(self._images)) if images is None else images
+        self._evaluation.evalImgs = [self._images[place] for place in order]
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._evaluation.accumulate()
+        precision = self._evaluation.eval["precision"]
+        return float(precision.mean()) if (precision > -1).any() else float("nan")
 
 
 def _entries(masks: Sequence[Sequence[Mask]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ gets its interval from the same resampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,7 +102,16 @@ class Bootstrap:
             seed: Seed of the draws; the same seed gives the same draws, also over another run of
                 the same samples.
         """
-        names = [_unit(sample) for sample in samples]
+        self._prepare([_unit(sample) for sample in samples], replicates, seed)
+
+    @classmethod
+    def of_images(cls, images: int, replicates: int = 1000, seed: int = 2024) -> Bootstrap:
+        """Return draws of that many images, each of which is a unit of its own."""
+        bootstrap = cls([], replicates, seed)
+        bootstrap._prepare(list(range(images)), replicates, seed)
+        return bootstrap
+
+    def _prepare(self, names: Sequence[Hashable], replicates: int, seed: int) -> None:
         order = {name: i for i, name in enumerate(dict.fromkeys(names))}
         self.unit = np.array([order[name] for name in names], dtype=np.intp)
         self.units = len(order)
