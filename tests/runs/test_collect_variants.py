@@ -13,7 +13,7 @@ import pytest
 from pixfoundation.evaluation import evaluate
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Shard
-from pixfoundation.runs.workload import measure_workload, speed_of
+from pixfoundation.runs.workload import Speed, Workload, measure_workload, measured_speed, speed_of
 from pixfoundation.scoring.score import score
 from pixfoundation.variants import Variant, VariantPlan
 from tests.doubles import BrightModel, ListDataset, make_samples
@@ -140,7 +140,22 @@ def test_the_workload_is_the_number_of_questions(tmp_path):
     model = Recorder()
     run(tmp_path, model=model, limit=2)
     assert work.questions + work.varied == len(model.prompts)
-    assert work.sentence(2.0).startswith("30 questions about 2 samples, 24 of them about variants")
-    assert "at 2 answers per second" in work.sentence(2.0)
-    assert speed_of(tmp_path / "run") is not None
+    text = work.sentence(Speed(2.0))
+    assert text.startswith("30 questions about 2 samples, 24 of them about variants")
+    assert "about 15 s at 2 answers per second." in text
+    assert "--limit 5" in work.sentence(None)
+
+
+def test_the_time_is_estimated_from_the_run_itself_or_from_one_of_its_model_beside_it(tmp_path):
+    name = run(tmp_path, limit=2).config.model.name
+    speed = speed_of(tmp_path / "run")
+    assert speed is not None
+    assert speed > 0
     assert speed_of(tmp_path / "nothing") is None
+    assert measured_speed(tmp_path / "run", name) == Speed(speed)
+    beside = measured_speed(tmp_path / "new", name)
+    assert beside == Speed(speed, tmp_path / "run")
+    assert measured_speed(tmp_path / "new", "another") is None
+    assert f"as measured in {tmp_path / 'run'}." in Workload(1, 3, 0, 0).sentence(beside)
+    (tmp_path / "run" / "run.json").write_text("damaged")
+    assert measured_speed(tmp_path / "new", name) is None

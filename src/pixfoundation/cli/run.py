@@ -127,7 +127,7 @@ def run_command(
     from pixfoundation.models.base import Decoding
     from pixfoundation.recipe import Recipe
     from pixfoundation.runs.shards import Shard
-    from pixfoundation.runs.workload import measure_workload, speed_of
+    from pixfoundation.runs.workload import measure_workload, measured_speed
 
     if no_segmenter and segmenter is not None:
         raise typer.BadParameter("--segmenter and --no-segmenter exclude each other.")
@@ -156,7 +156,7 @@ def run_command(
         plan = varying.plan(variants, data.samples, published=published)
     if plan is not None or dry_run:
         workload = measure_workload(data.samples[:limit], chosen_protocols, plan, data.samples)
-        notes().print_prose(workload.sentence(speed_of(folder)))
+        notes().print_prose(workload.sentence(measured_speed(folder, model)))
     if dry_run:
         return
     source = given_answers.source()

@@ -7,13 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixfoundation.errors import RunError
 from pixfoundation.prompts import PromptTemplates, build_prompt
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import VariantPlan
 from pixfoundation.variants.plan import protocols_of
 from pixfoundation.wording import counted, duration
 
 _SPEED = re.compile(r", ([0-9.]+(?:e[+-]?\d+)?) per second")
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast answers came before.
+
+    Attributes:
+        answers_per_second: Answers per second, above 0.
+        other_run: The run that it was measured in; None for an earlier part of the same run.
+    """
+
+    answers_per_second: float
+    other_run: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +47,11 @@ class Workload:
     varied: int
     skipped: int
 
-    def sentence(self, speed: float | None) -> str:
+    def sentence(self, speed: Speed | None) -> str:
         """Return the numbers as a sentence.
 
         Args:
-            speed: Answers per second of an earlier part of the run; None if there is none.
+            speed: What was measured before; None if nothing was.
         """
         total = self.questions + self.varied
         text = f"{counted(total, 'question')} about {counted(self.samples, 'sample')}"
@@ -44,9 +59,15 @@ class Workload:
             text += f", {self.varied} of them about variants"
         if self.skipped:
             text += f" ({counted(self.skipped, 'variant')} left out)"
-        if speed:
-            return f"{text}: about {duration(total / speed)} at {speed:.3g} answers per second."
-        return f"{text}. The progress bar estimates the time from the first answers on."
+        if speed is None:
+            return (
+                f"{text}. How long that takes is not known before the first answers: the progress "
+                "bar says it then, and a run of five samples (--limit 5) in a folder beside this "
+                "one measures it."
+            )
+        rate = speed.answers_per_second
+        where = "" if speed.other_run is None else f", as measured in {speed.other_run}"
+        return f"{text}: about {duration(total / rate)} at {rate:.3g} answers per second{where}."
 
 
 def measure_workload(
@@ -81,6 +102,32 @@ def measure_workload(
         else:
             skipped += 1
     return Workload(len(ids), sum(asked(s, protocols) for s in samples), varied, skipped)
+
+
+def measured_speed(run: Path, model: str) -> Speed | None:
+    """Return the speed of an earlier part of a run, or of the last run of its model beside it.
+
+    Args:
+        run: The run directory, which need not exist.
+        model: Name of the model, as `run.json` has it.
+    """
+    own = speed_of(run)
+    if own is not None:
+        return Speed(own)
+    logs = sorted(run.parent.glob("*/run.log"), key=lambda log: log.stat().st_mtime, reverse=True)
+    for folder in (log.parent for log in logs):
+        speed = speed_of(folder)
+        if speed is not None and _model_of(folder) == model:
+            return Speed(speed, folder)
+    return None
+
+
+def _model_of(run: Path) -> str | None:
+    """Return the name of a run's model; None if the run cannot be read."""
+    try:
+        return RunDirectory(run).config.model.name
+    except RunError:
+        return None
 
 
 def speed_of(run: Path) -> float | None:
