@@ -146,7 +146,7 @@ def test_the_workload_is_the_number_of_questions(tmp_path):
     assert "--limit 5" in work.sentence(None)
 
 
-def test_the_time_is_estimated_from_the_run_itself_or_from_one_of_its_model_beside_it(tmp_path):
+def test_the_time_is_estimated_from_the_run_itself_or_from_one_of_its_model_next_to_it(tmp_path):
     name = run(tmp_path, limit=2).config.model.name
     speed = speed_of(tmp_path / "run")
     assert speed is not None

@@ -62,8 +62,8 @@ class Workload:
         if speed is None:
             return (
                 f"{text}. How long that takes is not known before the first answers: the progress "
-                "bar says it then, and a run of five samples (--limit 5) in a folder beside this "
-                "one measures it."
+                "bar says it then, and a run of five samples (--limit 5) in a folder next "
+                "to this one measures it."
             )
         rate = speed.answers_per_second
         where = "" if speed.other_run is None else f", as measured in {speed.other_run}"
@@ -105,7 +105,7 @@ def measure_workload(
 
 
 def measured_speed(run: Path, model: str) -> Speed | None:
-    """Return the speed of an earlier part of a run, or of the last run of its model beside it.
+    """Return the speed of an earlier part of a run, or of the last run of its model next to it.
 
     Args:
         run: The run directory, which need not exist.
