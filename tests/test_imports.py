@@ -36,7 +36,7 @@ LAYERS = [
     {"causes"},
     {"parts"},
     {"evaluation", "report"},
-    {"single_image", "controls", "exports", "doctor"},
+    {"single_image", "controls", "exports", "doctor", "integrations"},
     {"reproduction"},
     {"api"},
     {"plugins", "app"},

@@ -319,6 +319,17 @@ def test_missing_packages_and_old_versions_are_named(monkeypatch):
     assert "transformers 4.9 (needed: <6,>=5.2)" in machine_findings()["versions"].words
 
 
+def test_versions_that_only_an_absent_extra_asks_for_do_not_count(monkeypatch):
+    asked = ["filelock<4; extra == 'lmms-eval'", "filelock>=3"]
+    monkeypatch.setattr(machine, "requires", lambda name: asked)
+    monkeypatch.setattr(machine, "version", lambda name: "4.3")
+    find = machine.find_spec
+    monkeypatch.setattr(machine, "find_spec", lambda n: None if n == "lmms_eval" else find(n))
+    assert machine_findings()["versions"].status is Status.FINE
+    monkeypatch.setattr(machine, "find_spec", lambda n: n if n == "lmms_eval" else find(n))
+    assert "filelock 4.3 (needed: <4)" in machine_findings()["versions"].words
+
+
 def test_missing_vectors_end_no_other_check(monkeypatch):
     def missing():
         raise PrerequisiteError("Phrase similarity needs the package 'wordllama'.")

@@ -34,6 +34,7 @@ EXTRAS = {
     "supervision": ("supervision",),
     "fiftyone": ("fiftyone",),
     "inspect": ("inspect_ai",),
+    "lmms-eval": ("lmms_eval",),
     "captions": ("nltk", "pycocoevalcap"),
 }
 """Import names by the extra that installs them; `demo` is `models` and `nouns`."""
@@ -71,10 +72,7 @@ def examine_machine(
 
 
 def _extras() -> Finding:
-    missing = {
-        extra: [name for name in names if find_spec(name) is None]
-        for extra, names in EXTRAS.items()
-    }
+    missing = {extra: _missing(extra) for extra in EXTRAS}
     absent = [extra for extra, names in missing.items() if names]
     needed = [extra for extra in absent if extra in NEEDED]
     if needed:
@@ -90,13 +88,21 @@ def _extras() -> Finding:
     return Finding("extras", Status.FINE, "All extras are installed.")
 
 
+def _missing(extra: str) -> list[str]:
+    return [name for name in EXTRAS[extra] if find_spec(name) is None]
+
+
 def _versions() -> Finding:
-    """Compare installed versions with what this package asks for."""
+    """Compare installed versions with what this package and its installed extras ask for."""
     from packaging.requirements import Requirement
 
     wrong: list[str] = []
+    absent = [extra for extra in EXTRAS if _missing(extra)]
     for line in requires("pixfoundation") or []:
         requirement = Requirement(line)
+        marker = requirement.marker
+        if marker is not None and any(marker.evaluate({"extra": extra}) for extra in absent):
+            continue
         try:
             own = version(requirement.name)
         except PackageNotFoundError:

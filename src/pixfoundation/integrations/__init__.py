@@ -1,0 +1,1 @@
+"""PixFoundation inside other evaluation tools, one folder per tool."""
