@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pixfoundation.causes.knockout_analysis import Knockout, analyse_knockout
     from pixfoundation.causes.knockouts import KnockoutOptions, collect_knockouts
     from pixfoundation.causes.levels import Levels, measure_levels
+    from pixfoundation.cli.reproducing import estimate_reproduction, reproduce
     from pixfoundation.controls.collect import ControlOptions, run_controls
     from pixfoundation.conventions import DEFAULT, PUBLISHED, Conventions
     from pixfoundation.datasets.base import Dataset
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from pixfoundation.reading import readings
     from pixfoundation.report.emergence_figures import concept_histogram, location_histogram
     from pixfoundation.report.page import write_report
+    from pixfoundation.reproduction.estimate import RunEstimate
+    from pixfoundation.reproduction.result import Reproduction
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.scoring.compare import Comparison, compare
     from pixfoundation.scoring.intervals import Estimate
@@ -125,8 +128,10 @@ __all__ = [
     "RayEngine",
     "ReadingComparison",
     "Recipe",
+    "Reproduction",
     "RunDirectory",
     "RunError",
+    "RunEstimate",
     "RunOptions",
     "Sample",
     "ScoreOptions",
@@ -148,6 +153,7 @@ __all__ = [
     "compare",
     "compare_readings",
     "concept_histogram",
+    "estimate_reproduction",
     "evaluate",
     "export",
     "ground",
@@ -166,6 +172,7 @@ __all__ = [
     "read_grandf",
     "read_grounded_captions",
     "readings",
+    "reproduce",
     "run_controls",
     "score",
     "to_detections",
@@ -196,6 +203,7 @@ _MODULES = {
     "causes.knockouts": ("KnockoutOptions", "collect_knockouts"),
     "causes.levels": ("Levels", "measure_levels"),
     "controls.collect": ("ControlOptions", "run_controls"),
+    "cli.reproducing": ("estimate_reproduction", "reproduce"),
     "conventions": ("DEFAULT", "PUBLISHED", "Conventions"),
     "datasets.base": ("Dataset",),
     "datasets.grandf": ("read_grandf", "read_grounded_captions"),
@@ -221,6 +229,8 @@ _MODULES = {
     "reading": ("readings",),
     "report.emergence_figures": ("concept_histogram", "location_histogram"),
     "report.page": ("write_report",),
+    "reproduction.estimate": ("RunEstimate",),
+    "reproduction.result": ("Reproduction",),
     "runs.store": ("RunDirectory",),
     "scoring.compare": ("Comparison", "compare"),
     "scoring.intervals": ("Estimate",),

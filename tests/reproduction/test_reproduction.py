@@ -189,6 +189,62 @@ def test_what_is_complete_is_not_made_again_and_what_is_missing_is(tmp_path, par
     assert answered(parts) == 12
 
 
+def test_a_smaller_limit_compares_the_first_samples_alone(tmp_path, parts):
+    file, out = write(tmp_path, n=2), tmp_path / "out"
+    rows_of(file, "--out", out)
+    first, _ = rows_of(file, "--out", out, "--limit", 2)
+    assert answered(parts) == 12
+    assert first["samples"] == 2
+    assert "not comparable" not in first["verdict"]
+
+
+def test_python_makes_and_compares_what_the_command_does(tmp_path, parts):
+    file = write(tmp_path, m=99.0)
+    result = pf.reproduce(file, out=tmp_path / "a")
+    command = reproduce(file, "--out", tmp_path / "b")
+    assert result.to_json() == rows_of(file, "--out", tmp_path / "b")
+    assert not result.problems
+    for line in str(result).splitlines():
+        assert " ".join(line.split())[:40] in " ".join(command.output.split())
+    assert [row.run for row in pf.reproduce(file, rows=["boxes"], out=tmp_path / "a").rows] == [
+        "bright-boxes",
+        "bright-boxes",
+    ]
+    with pytest.raises(UnknownNameError):
+        pf.reproduce(file, rows=["bryght"])
+    with pytest.raises(DataError, match="limit"):
+        pf.reproduce(file, limit=0)
+
+
+def test_a_run_that_fails_costs_no_other_in_python_either(tmp_path, parts):
+    more = '[[runs]]\nname = "grey"\nmodel = "bright"\ndevice = "a toaster"'
+    file = write(tmp_path, more=more)
+
+    def refuse(name, **options):
+        if options:
+            raise DataError("no such device")
+        return parts
+
+    with models.temporary():
+        models.register("bright", gives="masks")(refuse)
+        result = pf.reproduce(file, out=tmp_path / "out")
+    assert list(result.problems) == ["grey-boxes"]
+    assert "no such device" in result.problems["grey-boxes"]
+    assert [row.samples for row in result.rows] == [4, 4, 0]
+
+
+def test_python_estimates_what_the_dry_run_prints(tmp_path, parts):
+    file, out = write(tmp_path), tmp_path / "out"
+    (own,) = pf.estimate_reproduction(file, out=out, limit=3)
+    printed = reproduce(file, "--out", out, "--limit", 3, "--dry-run", "--json").stdout
+    assert [own.to_json()] == json.loads(printed)["runs"]
+    (own,) = pf.estimate_reproduction(file, out=out, limit=1, calibrate=2)
+    assert (own.samples, own.questions, own.done, answered(parts)) == (1, 3, 3, 3)
+    assert own.seconds == 0.0
+    with pytest.raises(DataError, match="calibrate"):
+        pf.estimate_reproduction(file, calibrate=0)
+
+
 def test_a_command_of_the_dry_run_makes_the_very_same_run(tmp_path, parts):
     more = 'batch-size = 2\nmax-new-tokens = 7\nseed = 5\nvariants = ["templates"]\nper-kind = 1'
     file = write(tmp_path, more=more)
@@ -258,6 +314,8 @@ def test_calibration_measures_the_speed_and_keeps_its_answers(tmp_path, parts):
     assert run["done"] == 6
     assert run["questions"] == 12
     assert run["seconds"] is not None
+    reproduce(file, "--out", tmp_path / "b", "--dry-run", "--calibrate", 4, "--limit", 2)
+    assert len((tmp_path / "b" / "bright-boxes" / "samples.jsonl").read_text().splitlines()) == 2
     with pytest.raises(AssertionError, match="belong to --dry-run"):
         reproduce(file, "--calibrate", 2)
 

@@ -150,11 +150,13 @@ def compare_rows(
 
     Args:
         plan: The plan that the run belongs to.
-        run: The run; its directory may be missing.
+        run: The run; its directory may be missing, or hold more samples than the run asks for.
         problem: Why the run could not be made or judged, as a clause; None if it was.
     """
     exists = (run.folder / "run.json").is_file()
     records = RunRecords.of(run.folder) if exists else None
+    if records is not None and run.limit is not None:
+        records = records.restricted_to(list(records.run.samples)[: run.limit])
     if records is None or not records.answers:
         why = problem or "the run was not made"
         return [_compared(plan, run, row, None, why) for row in run.rows]

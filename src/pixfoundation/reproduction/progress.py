@@ -25,14 +25,16 @@ def is_complete(plan: ReproductionPlan, run: PlannedRun) -> bool:
         return False
     try:
         records = RunRecords.of(run.folder)
-        if not _fits(plan, run, records.run.config) or not measure_completeness(records).sound:
+        if not _fits(plan, run, records.run.config):
             return False
         data = load_dataset(run.dataset, run.root, **run.entry.dataset_options)
     except PixFoundationError:
         return False  # the command says what is wrong
-    expected = {sample.id for sample in data.samples[: run.limit]}
+    expected = [sample.id for sample in data.samples[: run.limit]]
     same = records.run.config.dataset.to_json().get("fingerprint") == data.fingerprint()
-    return same and expected <= set(records.run.samples)
+    if not same or not set(expected) <= set(records.run.samples):
+        return False
+    return measure_completeness(records.restricted_to(expected)).sound
 
 
 def _fits(plan: ReproductionPlan, run: PlannedRun, config: RunConfig) -> bool:
