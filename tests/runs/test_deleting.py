@@ -13,7 +13,8 @@ from pixfoundation.runs.deleting import box_at, collect_deletions, control_for, 
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import BrightModel, make_samples
 
-CONFIG = RunConfig(model={"name": "bright"}, dataset={"name": "boxes"}, protocols=(1, 2, 3))
+MODEL = {"name": "bright", **BrightModel().fingerprint()}
+CONFIG = RunConfig(model=MODEL, dataset={"name": "boxes"}, protocols=(1, 2, 3))
 
 
 @pytest.fixture

@@ -203,10 +203,17 @@ def test_a_model_or_run_that_does_not_fit_is_refused(run):
 
     class Other:
         name = "other"
+        weights = "other weights"
 
-    with pytest.raises(RunError, match="use the model of the run"):
+        def fingerprint(self):
+            return {**directory.config.model.to_json(), "name": self.name, "weights": self.weights}
+
+    with pytest.raises(RunError, match="differs in name .*; weights .*'other weights' now"):
         compare_readings(directory, Other())
     Other.name = directory.name
+    with pytest.raises(RunError, match=r"differs in weights .* The test needs the model of the"):
+        collect_heads(directory, Other())
+    Other.weights = directory.config.model.to_json().get("weights")
     with pytest.raises(DataError, match="offers no pass"):
         collect_heads(directory, Other())
     with pytest.raises(DataError, match="not compared"):

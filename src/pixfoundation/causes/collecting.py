@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from pixfoundation.causes.targets import Target, check_model
+from pixfoundation.causes.targets import Target
 from pixfoundation.engines import Crew
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.measuring import ModelFacts, Picture
 from pixfoundation.runs.stage import Stage, run_stage
 from pixfoundation.runs.store import RunDirectory

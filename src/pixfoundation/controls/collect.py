@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pixfoundation.attention.row_convention import PRESETS
 from pixfoundation.causes.levels import FOLDER
-from pixfoundation.causes.targets import GROUNDER, check_model, decoding_of
+from pixfoundation.causes.targets import GROUNDER, decoding_of
 from pixfoundation.controls.kinds import (
     OF_WEIGHTS,
     ChangedImages,
@@ -35,6 +35,7 @@ from pixfoundation.recipe import Made, Ready, made_by, recipe_of
 from pixfoundation.runs.answering import AnsweringWorker
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.config import ModelDescription
+from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.segmenters.base import AnySegmenter
 from pixfoundation.types import Protocol, Sample

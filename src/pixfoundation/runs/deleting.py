@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.recipe import Made
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
 from pixfoundation.runs.records import DeletionRecord
 from pixfoundation.runs.stage import Stage, run_stage
@@ -82,11 +82,7 @@ def collect_deletions(
         )
     with measuring(engine, model, DeletionMeasurement(share, seed)) as crew:
         facts: ModelFacts = crew.describe()
-        if run.name not in (facts.name, Path(facts.name).name):
-            raise RunError(
-                f"{run.path} is a run of {run.name!r}, and {facts.name!r} attends to other places: "
-                "the test needs the model of the run."
-            )
+        check_model(run, facts)
 
         def load(id: str) -> DeletionItem:
             return DeletionItem(run.samples[id], *attended[id], Picture.of(run, id).packed(crew))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import GivesForwards, Model
 from pixfoundation.phrases import NounPhrases
 from pixfoundation.runs.collect import Progress
+from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.log import run_log
 from pixfoundation.runs.measuring import attempt
 from pixfoundation.runs.run_records import RunRecords
@@ -85,18 +85,14 @@ def seen_answers(records: RunRecords, protocol: Protocol, limit: int | None) -> 
     return answers
 
 
-def check_model(run: RunDirectory, model: Model) -> GivesForwards:
+def check_giving(run: RunDirectory, model: Model) -> GivesForwards:
     """Return the model of a run, if it offers passes over prompt and answer.
 
     Raises:
         RunError: If the run is one of another model.
         DataError: If the model does not offer them.
     """
-    if run.name not in (model.name, Path(model.name).name):
-        raise RunError(
-            f"{run.path} is a run of {run.name!r}, and {model.name!r} would have answered "
-            "otherwise: use the model of the run."
-        )
+    check_model(run, model)
     if not isinstance(model, GivesForwards):
         raise DataError(
             f"The model {model.name!r} offers no pass over prompt and answer, which is what is "

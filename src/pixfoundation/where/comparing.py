@@ -34,7 +34,7 @@ from pixfoundation.selectors.base import SelectorSettings
 from pixfoundation.similarity import Similarity
 from pixfoundation.typed_options import read_options
 from pixfoundation.types import Candidate, Protocol, Selection
-from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
+from pixfoundation.where.answers import SeenAnswer, check_giving, look_again, seen_answers
 from pixfoundation.where.measures import coverage, energy, hits, map_iou
 from pixfoundation.where.reading_lines import STEM, ReadingLine, stored_lines
 
@@ -166,7 +166,7 @@ def compare_readings(
         RunError: If the run is one of another model, or has no answer to look at.
     """
     directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
-    giving = check_model(directory, model)
+    giving = check_giving(directory, model)
     usable, left_out = _usable(giving, model.name, chosen)
     records = RunRecords.of(directory)
     answers = seen_answers(records, protocol, limit)

@@ -39,7 +39,7 @@ from pixfoundation.runs.store import RunDirectory
 from pixfoundation.stored import Coordinate, Side, Whole
 from pixfoundation.typed_json import decode
 from pixfoundation.types import Protocol
-from pixfoundation.where.answers import SeenAnswer, check_model, look_again, seen_answers
+from pixfoundation.where.answers import SeenAnswer, check_giving, look_again, seen_answers
 
 FOLDER = "heads"
 Floats = NDArray[np.float32]
@@ -99,7 +99,7 @@ def collect_heads(
         RunError: If the run is one of another model, or has no answer to look at.
     """
     directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
-    giving = check_model(directory, model)
+    giving = check_giving(directory, model)
     if (reason := giving.lacks(frozenset({Need.ROWS}))) is not None:
         raise DataError(f"The model {model.name!r} gives no attention of its heads: {reason}.")
     answers = seen_answers(RunRecords.of(directory), protocol, limit)
