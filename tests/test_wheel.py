@@ -104,3 +104,13 @@ def test_the_dockerfile_copies_what_is_there_and_installs_known_extras():
     assert "ARG BACKEND=cpu" in DOCKERFILE
     assert "python:3.11" in DOCKERFILE
     assert project["requires-python"] == ">=3.11"
+
+
+def test_the_installation_page_lists_every_extra_for_users():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    listed = [
+        re.findall(r"`([\w-]+)`", row.split("|")[1]) for row in page.splitlines() if "|" in row
+    ]
+    names = {name for row in listed for name in row}
+    assert names == set(project["optional-dependencies"]) - {"docs", "dev"}
