@@ -1,9 +1,12 @@
 """Two runs are compared on what they share, pair by pair."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pixfoundation.errors import DataError
 from pixfoundation.scoring.compare import compare
+from pixfoundation.scoring.conditions import differing_conditions
 from pixfoundation.scoring.score import score
 
 from .runs import grades, letters, make_sample, write_run
@@ -64,3 +67,18 @@ def test_runs_of_one_model_are_told_apart_and_differing_conditions_named(tmp_pat
     text = str(comparison)
     assert "The runs differ in grader of protocol 1: someone; rules." in text
     assert "a model (b)" in text
+
+
+def test_settings_that_only_one_grounder_has_follow_from_its_name():
+    def scores(name, **settings):
+        grounding = {f"grounding: {key}": value for key, value in settings.items()}
+        return SimpleNamespace(
+            selector_label="oracle", model="m", conditions={"grounding: name": name, **grounding}
+        )
+
+    own, first = scores("native"), scores("attention", points="1")
+    assert set(differing_conditions([own, first])) == {"grounding: name"}
+    more = scores("attention", points="3")
+    assert differing_conditions([own, first, more])["grounding: points"] == ("none", "1", "3")
+    without = scores("attention")
+    assert differing_conditions([first, without]) == {"grounding: points": ("1", "none")}

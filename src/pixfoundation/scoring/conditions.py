@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _OF_MODEL = "model: "
 """How the names of conditions begin that can only differ between two runs of one model."""
+_GROUNDER, _OF_GROUNDER = "grounding: name", "grounding: "
 _RULES = ("selection", "scoring")
 
 
@@ -69,7 +70,8 @@ def differing_conditions(runs: Sequence[Scores]) -> dict[str, tuple[str, ...]]:
     """Return the conditions in which runs differ, with the value of each run.
 
     Two models differ in much that says nothing about the figures; the settings of the model itself
-    are looked at only between runs of one model.
+    are looked at only between runs of one model. Settings that only one of two grounders has follow
+    from their names.
     """
     described = [{"selector": run.selector_label, **run.conditions} for run in runs]
     same_model = len({run.model for run in runs}) == 1
@@ -78,8 +80,21 @@ def differing_conditions(runs: Sequence[Scores]) -> dict[str, tuple[str, ...]]:
     return {
         name: each
         for name, each in values.items()
-        if len(set(each)) > 1 and (same_model or not name.startswith(_OF_MODEL))
+        if len(set(each)) > 1
+        and (same_model or not name.startswith(_OF_MODEL))
+        and not _follows_from_grounder(name, described)
     }
+
+
+def _follows_from_grounder(name: str, described: Sequence[Mapping[str, str]]) -> bool:
+    """Whether runs differ in a setting only because some of their grounders do not have it."""
+    if not name.startswith(_OF_GROUNDER) or name == _GROUNDER:
+        return False
+    having = [each for each in described if name in each]
+    lacking = {each.get(_GROUNDER) for each in described if name not in each}
+    return len({each[name] for each in having}) == 1 and lacking.isdisjoint(
+        each.get(_GROUNDER) for each in having
+    )
 
 
 def check_same_truth(first: Mapping[str, Sample], second: Mapping[str, Sample], who: str) -> None:
