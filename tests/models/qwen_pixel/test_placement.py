@@ -1,5 +1,6 @@
 """UniGR, UniPixel and Sa2VA divided between devices, quantised, and in other precisions."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pixfoundation.models.sa2va import checkpoint as sa2va
 from pixfoundation.types import Prompt
 from tests.models.qwen_pixel.against_plain import picture
 from tests.models.qwen_pixel.own_and_attention import FAMILIES, checkpoint
+from tests.models.qwen_pixel.tiny_checkpoint import UNIGR, UNIPIXEL, write
 
 UNDIVIDED = {"unigr": qwen.UNDIVIDED, "unipixel": qwen.UNDIVIDED, "sa2va": sa2va.UNDIVIDED}
 PROMPTS = [Prompt("1", 1, "What is it?"), Prompt("1", 3, "Please segment the cat in this image.")]
@@ -94,4 +96,18 @@ def test_only_the_language_model_is_quantised(made):
     state = torch.ones(1, model.network.mllm.config.get_text_config().hidden_size)
     (one,), (other,) = (m.masks_of(picture(), state) for m in (model, exact))
     assert np.mean(one[0].decode() != other[0].decode()) < 0.01
+    assert all(answer.error is None for answer in answers(model))
+
+
+@pytest.mark.parametrize("sizes", [UNIGR, UNIPIXEL], ids=lambda each: each.family)
+def test_four_bits_are_answered_with(sizes, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    # Blocks of 64 weights need layers that are a multiple of 64 wide.
+    wide = replace(sizes, width=64, mlp=64, sections=(4, 2, 2))
+    folder = write(tmp_path, wide).folder
+    made = sizes.family, folder, sizes.sam.given
+    model = load(made, quantization="4bit", dtype="float32")
+    layers = {type(module).__name__ for module in model.network.modules()}
+    assert "Linear4bit" in layers
+    assert model.fingerprint()["quantization"] == "4bit"
     assert all(answer.error is None for answer in answers(model))
