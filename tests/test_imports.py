@@ -37,6 +37,7 @@ LAYERS = [
     {"parts"},
     {"evaluation", "report"},
     {"single_image", "controls", "exports", "doctor", "integrations"},
+    {"trackers"},
     {"reproduction"},
     {"api"},
     {"plugins", "app"},

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from pixfoundation.sensitivity.analysis import Sensitivity
     from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.sensitivity.runs import measure_sensitivity
+    from pixfoundation.trackers.tracking import track
     from pixfoundation.types import Answer, Candidate, Phrase, Prompt, Sample, Selection
     from pixfoundation.variants.plan import VariantPlan
     from pixfoundation.where.comparing import ReadingComparison, compare_readings, load_readings
@@ -177,6 +178,7 @@ __all__ = [
     "score",
     "to_detections",
     "to_fiftyone",
+    "track",
     "write_report",
 ]
 
@@ -241,6 +243,7 @@ _MODULES = {
     "sensitivity.analysis": ("Sensitivity",),
     "sensitivity.rankings": ("rankings",),
     "sensitivity.runs": ("measure_sensitivity",),
+    "trackers.tracking": ("track",),
     "types": ("Answer", "Candidate", "Phrase", "Prompt", "Sample", "Selection"),
     "variants.plan": ("VariantPlan",),
     "where.comparing": ("ReadingComparison", "compare_readings", "load_readings"),

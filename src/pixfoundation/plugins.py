@@ -1,10 +1,10 @@
 """Everything that a plug-in needs, importable from one place.
 
 A plug-in is a package that adds a model, a dataset, a segmenter, a grounder, a reading, a selector,
-a judge, an exporter or a kind of variants. It registers a factory with one of the registries below,
-or announces it through the entry-point group of that registry, for instance `pixfoundation.models`.
-The names here are public; until version 1.0 they are provisional, and changes are listed in the
-changelog.
+a judge, an exporter, a tracker or a kind of variants. It registers a factory with one of the
+registries below, or announces it through the entry-point group of that registry, for instance
+`pixfoundation.models`. The names here are public; until version 1.0 they are provisional, and
+changes are listed in the changelog.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ from pixfoundation.segmenters import segmenters
 from pixfoundation.segmenters.base import Segmenter, SegmenterOutput, TextMask, TextSegmenter
 from pixfoundation.selectors import AnswerCandidates, Selector, selectors
 from pixfoundation.selectors.base import Pick, SelectorSettings
+from pixfoundation.trackers import trackers
+from pixfoundation.trackers.base import TrackedRun, Tracker
 from pixfoundation.typed_options import Count, OneOf, Seconds, Share, Within
 from pixfoundation.types import (
     Answer,
@@ -166,6 +168,8 @@ __all__ = [
     "TakesFiles",
     "TextMask",
     "TextSegmenter",
+    "TrackedRun",
+    "Tracker",
     "UnknownNameError",
     "Variant",
     "VariantKind",
@@ -186,6 +190,7 @@ __all__ = [
     "selectors",
     "takes_bundles",
     "to_trace",
+    "trackers",
     "variant_kinds",
 ]
 

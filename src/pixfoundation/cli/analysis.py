@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixfoundation.cli.printing import notes, print_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from pixfoundation.cli.figure_options import FigureOptions
+    from pixfoundation.report.figure_style import FigureStyle
 
 
 class Analysis(Protocol):
@@ -23,25 +25,25 @@ class Analysis(Protocol):
 def show_analysis(
     analysis: Analysis,
     *,
-    figures: Callable[[], Mapping[str, Figure]],
+    draw: Callable[[FigureStyle], Mapping[str, Figure]],
     tables: Callable[[], None],
-    out: Path | None,
+    figures: FigureOptions,
     as_json: bool,
 ) -> None:
     """Write the figures, and print the tables or the JSON.
 
     Args:
         analysis: The result.
-        figures: Draws the figures, by the names of their files.
+        draw: Draws the figures, by the names of their files.
         tables: Prints the tables.
-        out: Folder of the figures; None to draw none.
+        figures: Where the figures are written, and how.
         as_json: Whether JSON is printed instead of the tables.
     """
-    if out is not None:
+    if figures.out is not None:
         from pixfoundation.report.figure_files import write_plots
 
-        write_plots(figures(), out)
-        notes().print(f"Figure in {out.resolve()}")
+        write_plots(draw(figures.style), figures.out, figures.style)
+        notes().print(f"Figure in {figures.out.resolve()}")
     if as_json:
         print_json(analysis.to_json())
     else:

@@ -12,6 +12,7 @@ from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE, exit_unless_directories_sound
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
+from pixfoundation.cli.figure_options import FigureOptions, figure_options
 from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, RUN_MODEL, model_recipe
 from pixfoundation.cli.printing import emphasised, notes, output
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pixfoundation.causes.knockout_analysis import Knockout
     from pixfoundation.causes.records import CurveSettings, KnockoutSettings
     from pixfoundation.cli.printer import Printer
+    from pixfoundation.report.figure_style import FigureStyle
     from pixfoundation.runs.store import RunDirectory
     from pixfoundation.scoring.intervals import Estimate
 
@@ -36,13 +38,13 @@ ANSWER_PROTOCOL = typer.Option(
 )
 SEED = typer.Option(2024, min=0, help="Seed of what is random.")
 SHOW = typer.Option(False, "--show", help="Show what the run holds; load no model.")
-OUT = typer.Option(None, help="Write the figure (PNG and PDF) into this folder.")
 HOLM = (
     "Intervals: 95 % over pairs. p: sign test by pair, adjusted by Holm's method for the {} tests "
     "of this table."
 )
 
 
+@bundled("figures", figure_options)
 @bundled("engine", engine_options)
 def curves_command(
     engine: EngineOptions,
@@ -63,7 +65,8 @@ def curves_command(
     answer_protocol: int = ANSWER_PROTOCOL,
     seed: int = SEED,
     show: bool = SHOW,
-    out: Path | None = OUT,
+    *,
+    figures: FigureOptions,
     as_json: bool = AS_JSON,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
@@ -115,21 +118,22 @@ def curves_command(
             )
     analysis = analyse_curves(directory)
 
-    def figures() -> dict[str, Figure]:
+    def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import curve_figure
 
-        return {"curves": curve_figure(analysis, _deletion(directory))}
+        return {"curves": curve_figure(analysis, _deletion(directory), style)}
 
     show_analysis(
         analysis,
-        figures=figures,
+        draw=draw,
         tables=lambda: _print_curves(analysis, output()),
-        out=out,
+        figures=figures,
         as_json=as_json,
     )
     _exit_unless_sound(directory, failed)
 
 
+@bundled("figures", figure_options)
 @bundled("engine", engine_options)
 def knockout_command(
     engine: EngineOptions,
@@ -145,7 +149,8 @@ def knockout_command(
     answer_protocol: int = ANSWER_PROTOCOL,
     seed: int = SEED,
     show: bool = SHOW,
-    out: Path | None = OUT,
+    *,
+    figures: FigureOptions,
     as_json: bool = AS_JSON,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
@@ -194,16 +199,16 @@ def knockout_command(
             )
     analysis = analyse_knockout(directory)
 
-    def figures() -> dict[str, Figure]:
+    def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import knockout_figure
 
-        return {"knockout": knockout_figure(analysis)}
+        return {"knockout": knockout_figure(analysis, style)}
 
     show_analysis(
         analysis,
-        figures=figures,
+        draw=draw,
         tables=lambda: _print_knockout(analysis, output()),
-        out=out,
+        figures=figures,
         as_json=as_json,
     )
     _exit_unless_sound(directory, failed)

@@ -177,6 +177,11 @@ COMMANDS = {
         "export_command",
         "Write a run in the form that another tool reads: CSV, COCO results and more.",
     ),
+    "track": Listed(
+        "track",
+        "track_command",
+        "Record scores and figures of runs in Trackio, Weights & Biases, MLflow or TensorBoard.",
+    ),
     "ground": Listed(
         "ground",
         "ground_command",
@@ -223,6 +228,11 @@ COMMANDS = {
         "listing",
         "exporters_command",
         "List the exporters: the forms in which `export` writes a run.",
+    ),
+    "trackers": Listed(
+        "listing",
+        "trackers_command",
+        "List the trackers: where `track` records scores and figures.",
     ),
     "variants": Listed(
         "variants",

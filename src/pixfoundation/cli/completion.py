@@ -60,6 +60,13 @@ def exporter_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, exporters)
 
 
+def tracker_names(incomplete: str) -> list[str]:
+    """Return the trackers by name that begin like this."""
+    from pixfoundation.trackers import trackers
+
+    return _beginning(incomplete, trackers)
+
+
 def selector_names(incomplete: str) -> list[str]:
     """Return the selectors by name that begin like this."""
     from pixfoundation.selectors import selectors

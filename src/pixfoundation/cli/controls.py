@@ -10,10 +10,11 @@ import typer
 
 from pixfoundation.cli.analysis import show_analysis
 from pixfoundation.cli.bundles import bundled
-from pixfoundation.cli.causes import HOLM, LIMIT, OUT, SEED, SHOW
+from pixfoundation.cli.causes import HOLM, LIMIT, SEED, SHOW
 from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.completion import segmenter_names
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
+from pixfoundation.cli.figure_options import FigureOptions, figure_options
 from pixfoundation.cli.options import (
     AS_JSON,
     DEVICE,
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from pixfoundation.causes.effects import Effect
     from pixfoundation.causes.levels import Levels
     from pixfoundation.cli.printer import Printer
+    from pixfoundation.report.figure_style import FigureStyle
     from pixfoundation.scoring.intervals import Estimate
 
 
+@bundled("figures", figure_options)
 @bundled("engine", engine_options)
 def controls_command(
     engine: EngineOptions,
@@ -67,7 +70,8 @@ def controls_command(
     ),
     seed: int = SEED,
     show: bool = SHOW,
-    out: Path | None = OUT,
+    *,
+    figures: FigureOptions,
     as_json: bool = AS_JSON,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
@@ -128,16 +132,16 @@ def controls_command(
             )
     measured = measure_levels(directory)
 
-    def figures() -> dict[str, Figure]:
+    def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import control_figure
 
-        return {"controls": control_figure(measured)}
+        return {"controls": control_figure(measured, style)}
 
     show_analysis(
         measured,
-        figures=figures,
+        draw=draw,
         tables=lambda: _print(measured, output()),
-        out=out,
+        figures=figures,
         as_json=as_json,
     )
     exit_unless_directories_sound([directory, *control_runs(directory).values()])

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
+from pixfoundation.cli.figure_options import FigureOptions, figure_options
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.place_by_layer import picture_table, write_pictures
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pixfoundation.scoring.intervals import Estimate
 
 
+@bundled("figures", figure_options)
 def emergence_command(
     runs: list[Path] = typer.Argument(help="One run directory, or several to compare."),
     protocol: int = typer.Option(3, min=1, max=3, help="Protocol of the answers to analyse."),
@@ -38,7 +41,8 @@ def emergence_command(
         "--thoughts",
         help="Count places from the beginning of the model's thoughts, not of its answer.",
     ),
-    out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
+    *,
+    figures: FigureOptions,
     as_json: bool = AS_JSON,
     draws: int = typer.Option(2000, min=1, help="Number of random draws per chance level."),
     seed: int = typer.Option(2024, min=0, help="Seed of the random draws."),
@@ -47,6 +51,8 @@ def emergence_command(
 
     Examples:
       pixfoundation emergence runs/llava --out figures
+
+      pixfoundation emergence runs/llava --out figures --width column --figure-format pdf
 
       pixfoundation emergence runs/llava runs/cambrian --json
     """
@@ -76,11 +82,11 @@ def emergence_command(
         place_by_layer(each.run, protocol)  # type: ignore[arg-type] - the option's bounds say so
         for each in records
     ]
-    if out is not None:
+    if (out := figures.out) is not None:
         from pixfoundation.report.emergence_figures import write_figures
 
-        paths = write_figures(analyses, out)
-        paths += write_pictures(list(zip(names, pictures, strict=True)), out)
+        paths = write_figures(analyses, out, figures.style)
+        paths += write_pictures(list(zip(names, pictures, strict=True)), out, figures.style)
         notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
     if as_json:
         data = [

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.figure_options import FigureOptions, figure_options
 from pixfoundation.cli.options import (
     AS_JSON,
     DEVICE,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pixfoundation.where.head_results import HeadAnalysis
 
 
+@bundled("figures", figure_options)
 def heads_command(
     run: Path = typer.Argument(help="A run directory; its answers are looked at again."),
     model: str | None = RUN_MODEL,
@@ -37,7 +40,8 @@ def heads_command(
     top: int = typer.Option(10, min=1, help="Number of heads to choose."),
     draws: int = typer.Option(200, min=1, help="Number of shuffles of the images."),
     seed: int = typer.Option(2024, min=0, help="Seed of shuffles, halves and intervals."),
-    out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
+    *,
+    figures: FigureOptions,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -86,11 +90,11 @@ def heads_command(
     )
     path = keep_choice(directory, analysis)
     notes().print(f"The chosen heads are in {path}")
-    if out is not None:
+    if figures.out is not None:
         from pixfoundation.report.head_figures import write_head_figures
 
-        paths = write_head_figures(analysis, out)
-        notes().print(f"{len(paths)} figures in {out.resolve()}")
+        paths = write_head_figures(analysis, figures.out, figures.style)
+        notes().print(f"{len(paths)} figures in {figures.out.resolve()}")
     if as_json:
         print_json(analysis.to_json())
     else:

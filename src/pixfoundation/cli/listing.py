@@ -109,6 +109,17 @@ def exporters_command(word: str | None = WORD, as_json: bool = JSON) -> None:
     show(exporters, "exporters", word, as_json)
 
 
+def trackers_command(word: str | None = WORD, as_json: bool = JSON) -> None:
+    """List the trackers: where `track` records scores and figures.
+
+    Example:
+      pixfoundation trackers
+    """
+    from pixfoundation.trackers import trackers
+
+    show(trackers, "trackers", word, as_json)
+
+
 def show(
     registry: Registry[Any], title: str, word: str | None, as_json: bool, footer: str = ""
 ) -> None:

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pixfoundation.report.figure_style import FigureStyle
+
 Picture = Mapping[str, Any]
 """What `where.heads.place_by_layer` returns."""
 
 
-def write_pictures(named: Sequence[tuple[str, Picture | None]], out: Path) -> list[Path]:
+def write_pictures(
+    named: Sequence[tuple[str, Picture | None]], out: Path, style: FigureStyle
+) -> list[Path]:
     """Write one figure for each run that has a picture.
 
     Args:
         named: Name and picture of each run.
         out: The folder.
+        style: Formats and width.
 
     Returns:
         The files.
@@ -30,11 +35,13 @@ def write_pictures(named: Sequence[tuple[str, Picture | None]], out: Path) -> li
     from pixfoundation.report.head_figures import place_picture
 
     plots = {
-        f"place_by_layer_{number}" if number > 1 else "place_by_layer": place_picture(picture, name)
+        f"place_by_layer_{number}" if number > 1 else "place_by_layer": place_picture(
+            picture, name, style
+        )
         for number, (name, picture) in enumerate(named, start=1)
         if picture is not None
     }
-    return write_plots(plots, out) if plots else []
+    return write_plots(plots, out, style) if plots else []
 
 
 def picture_table(picture: Picture) -> Table:

@@ -9,6 +9,7 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE
+from pixfoundation.cli.figure_options import FigureOptions, figure_options
 from pixfoundation.cli.options import AS_JSON
 from pixfoundation.cli.printing import emphasised, notes, output, print_json, print_text
 from pixfoundation.cli.scoring_options import score_options
@@ -26,6 +27,7 @@ FIRST_CELLS = 3
 """Columns that name a row: run, kind and measure."""
 
 
+@bundled("figures", figure_options)
 @bundled("options", score_options)
 def sensitivity_command(
     options: ScoreOptions,
@@ -36,7 +38,8 @@ def sensitivity_command(
     format: TableFormat | None = typer.Option(
         None, help="Print one table in this format. Default: text for the terminal."
     ),
-    out: Path | None = typer.Option(None, help="Write the figures (PNG and PDF) into this folder."),
+    *,
+    figures: FigureOptions,
     as_json: bool = AS_JSON,
 ) -> None:
     """Show how much answers and masks move when only the wording or the view does.
@@ -56,11 +59,11 @@ def sensitivity_command(
 
     records = [RunRecords.of(run) for run in runs]
     summaries = [measure_sensitivity(own, options) for own in records]
-    if out is not None:
+    if figures.out is not None:
         from pixfoundation.report.sensitivity_figures import write_figures
 
-        paths = write_figures(summaries, out)
-        notes().print(f"{counted(len(paths), 'figure')} in {out.resolve()}")
+        paths = write_figures(summaries, figures.out, figures.style)
+        notes().print(f"{counted(len(paths), 'figure')} in {figures.out.resolve()}")
     if as_json:
         data = [
             {**each.to_json(), "worst_samples": [w.to_json() for w in worst_samples(each, own)]}

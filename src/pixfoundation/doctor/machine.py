@@ -35,6 +35,10 @@ EXTRAS = {
     "fiftyone": ("fiftyone",),
     "inspect": ("inspect_ai",),
     "lmms-eval": ("lmms_eval",),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
+    "tensorboard": ("tensorboard", "torch"),
     "captions": ("nltk", "pycocoevalcap"),
 }
 """Import names by the extra that installs them; `demo` is `models` and `nouns`."""

@@ -8,12 +8,13 @@ from typing import Any
 from pixfoundation.errors import missing_package
 
 
-def load_package(name: str, extra: str) -> Any:
+def load_package(name: str, extra: str, feature: str = "This export") -> Any:
     """Return a module, of any type, since it may bring no types and is often not installed.
 
     Args:
         name: Import name of the module.
         extra: The extra that installs it.
+        feature: What needs it, as the subject of a sentence.
 
     Raises:
         PrerequisiteError: If it, or a package that it needs, is not installed.
@@ -22,4 +23,4 @@ def load_package(name: str, extra: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         package = (error.name or name).split(".")[0]
-        raise missing_package(package, "This export", extra) from error
+        raise missing_package(package, feature, extra) from error

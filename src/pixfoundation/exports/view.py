@@ -83,6 +83,7 @@ class ExportedRun:
     Attributes:
         records: The records of the run.
         scores: Its scores.
+        conventions: The rules by which it is scored.
         selector: The selector whose masks are exported; None if the run has none.
     """
 
@@ -101,6 +102,7 @@ class ExportedRun:
             DataError: If it lacks the selector.
         """
         self.records = RunRecords.of(run)
+        self.conventions = (options or ScoreOptions()).conventions
         self.scores: Scores = score(self.records, options)
         self.selector: str | None = self.scores.selector
         self._root = root

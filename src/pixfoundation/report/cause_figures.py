@@ -11,7 +11,7 @@ from pixfoundation.causes.curve_analysis import Curve, Curves
 from pixfoundation.causes.knockout_analysis import Knockout
 from pixfoundation.causes.levels import MEASURES, Levels
 from pixfoundation.causes.regions import Shape
-from pixfoundation.report.figure_files import new_plot
+from pixfoundation.report.figure_style import SCREEN, FigureStyle
 from pixfoundation.runs.deleting import SHARE
 from pixfoundation.scoring.intervals import Estimate
 
@@ -19,19 +19,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Plot
 
+LEAST_PANEL, LEAST_MEASURE = 2.2, 1.3
+"""Widths in inches below which a panel cannot be read."""
 ATTENDED, RANDOM, TRUTH, LINE = "#1f5f8b", "#9a9a9a", "#a24a6b", "#1c1c1c"
 
 
-def curve_figure(curves: Curves, deletion: Mapping[str, Estimate] | None = None) -> Plot:
+def curve_figure(
+    curves: Curves,
+    deletion: Mapping[str, Estimate] | None = None,
+    style: FigureStyle = SCREEN,
+) -> Plot:
     """Draw insertion and deletion curves, one column per fill, and how many answers stay.
 
     Args:
         curves: The curves of a run.
         deletion: Result of the deletion test of the same run; it is drawn as a point where regions
             are boxes filled with the mean colour, which is what that test covers.
+        style: Width of the figure.
     """
     fills = list(dict.fromkeys(curve.fill for curve in curves.curves))
-    plot = new_plot(1.2 + 3.0 * len(fills), 7.2)
+    plot = style.plot(1.2 + 3.0 * len(fills), 7.2)
     axes = plot.subplots(3, len(fills), squeeze=False, sharex=True, sharey="row")
     percents = [100 * share for share in curves.shares]
     for column, fill in enumerate(fills):
@@ -69,11 +76,14 @@ def curve_figure(curves: Curves, deletion: Mapping[str, Estimate] | None = None)
     return plot
 
 
-def knockout_figure(knockout: Knockout) -> Plot:
+def knockout_figure(knockout: Knockout, style: FigureStyle = SCREEN) -> Plot:
     """Draw the losses by what is blocked in all layers, and over the windows of layers."""
     with_windows = bool(knockout.windows)
-    plot = new_plot(9.6 if with_windows else 4.8, 3.8)
-    axes = plot.subplots(1, 2 if with_windows else 1, squeeze=False)[0]
+    panels = 2 if with_windows else 1
+    columns = style.columns(panels, 2, LEAST_PANEL)
+    rows = panels // columns
+    plot = style.plot(4.8 * columns, 3.8 * rows)
+    axes = plot.subplots(rows, columns, squeeze=False).ravel()
     names = list(knockout.losses)
     for place, name in enumerate(names):
         loss = knockout.losses[name]
@@ -115,7 +125,7 @@ def knockout_figure(knockout: Knockout) -> Plot:
     return plot
 
 
-def control_figure(levels: Levels) -> Plot:
+def control_figure(levels: Levels, style: FigureStyle = SCREEN) -> Plot:
     """Draw a run and its controls, one panel per measure, the run in colour."""
     names = [level.name for level in levels.levels]
     measures = [
@@ -123,8 +133,13 @@ def control_figure(levels: Levels) -> Plot:
         for m in MEASURES
         if any(level.measures[m].value is not None for level in levels.levels[1:])
     ]
-    plot = new_plot(1.6 + 2.3 * len(measures), 1.3 + 0.3 * len(names))
-    axes = plot.subplots(1, len(measures), squeeze=False, sharey=True)[0]
+    columns = style.columns(len(measures), len(measures), LEAST_MEASURE)
+    rows = -(-len(measures) // columns)
+    plot = style.plot(1.6 + 2.3 * columns, rows * (1.3 + 0.3 * len(names)))
+    grid = plot.subplots(rows, columns, squeeze=False, sharey=True)
+    axes = list(grid.ravel())[: len(measures)]
+    for spare in grid.ravel()[len(measures) :]:
+        spare.set_axis_off()
     for axis, measure in zip(axes, measures, strict=True):
         for place, level in enumerate(levels.levels):
             estimate = level.measures[measure]
@@ -144,7 +159,8 @@ def control_figure(levels: Levels) -> Plot:
         axis.set_xlim(-3, 103)
         axis.set_xlabel("%", fontsize=8)
         _plain(axis)
-    axes[0].set_yticks(range(len(names)), names, fontsize=8)
+    for left in axes[::columns]:
+        left.set_yticks(range(len(names)), names, fontsize=8)
     axes[0].invert_yaxis()
     plot.suptitle(
         f"{_text(levels.name)}, protocol {levels.protocol}: the run (colour) and its controls, "

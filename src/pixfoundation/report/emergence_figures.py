@@ -14,7 +14,8 @@ import numpy as np
 
 from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
-from pixfoundation.report.figure_files import new_plot, ticks_at_integers, write_plots
+from pixfoundation.report.figure_files import ticks_at_integers, write_plots
+from pixfoundation.report.figure_style import SCREEN, FigureStyle
 from pixfoundation.runs.records import RULES
 from pixfoundation.wording import counted
 
@@ -33,17 +34,20 @@ BAND_STYLES = {
 BAND_MARKERS = {"uniform": "o", "shuffled": "D", "random": "s"}
 LINE = "#1c1c1c"
 PANEL = (4.4, 3.3)
+LEAST_PANEL = 2.2
+"""Width in inches below which a panel cannot be read."""
 COLUMNS = 3
 """Number of panels side by side; further runs go below."""
 CAUTION = "An oracle picks the best of all masks: part of every bar is chance, as the bands show."
 
 
-def write_figures(runs: Sequence[Emergence], out: Path) -> list[Path]:
-    """Write all figures as PNG and PDF.
+def write_figures(runs: Sequence[Emergence], out: Path, style: FigureStyle = SCREEN) -> list[Path]:
+    """Write all figures.
 
     Args:
         runs: One analysis per run.
         out: The folder.
+        style: Formats and width.
 
     Returns:
         The files.
@@ -52,16 +56,16 @@ def write_figures(runs: Sequence[Emergence], out: Path) -> list[Path]:
         RunError: If the folder cannot be written.
     """
     plots = {
-        "location": location_histogram(runs),
-        "concept": concept_histogram(runs),
-        "iou_by_position": iou_by_position(runs),
+        "location": location_histogram(runs, style),
+        "concept": concept_histogram(runs, style),
+        "iou_by_position": iou_by_position(runs, style),
     }
-    return write_plots(plots, out)
+    return write_plots(plots, out, style)
 
 
-def location_histogram(runs: Sequence[Emergence]) -> Plot:
+def location_histogram(runs: Sequence[Emergence], style: FigureStyle = SCREEN) -> Plot:
     """Draw a histogram of the places of the best phrases with chance bands, one panel per run."""
-    plot, panels = _panels(len(runs))
+    plot, panels, columns = _panels(len(runs), style)
     edges = np.arange(BINS + 1) * 100 / BINS
     middles = (edges[:-1] + edges[1:]) / 2
     for number, (axis, run) in enumerate(zip(panels, runs, strict=True)):
@@ -86,19 +90,20 @@ def location_histogram(runs: Sequence[Emergence]) -> Plot:
         axis.set_ylim(0, 1.12 * max(run.bins.max(), *(n.location.high.max() for n in run.nulls), 1))
         ticks_at_integers(axis.yaxis)
         _plain(axis)
-    _label(plot, panels, "place of the phrase in the answer, % of characters", "answers")
+    below = "place of the phrase in the answer, % of characters"
+    _label(plot, panels[::columns], below, "answers")
     _legend(plot, panels[0])
     return plot
 
 
-def concept_histogram(runs: Sequence[Emergence]) -> Plot:
+def concept_histogram(runs: Sequence[Emergence], style: FigureStyle = SCREEN) -> Plot:
     """Draw the concepts of the best phrases as grouped bars, one colour per run.
 
     Beside run bar is what chance gives, mean and 95 % of the draws: all nulls for one run or two,
     masks dealt out anew for more.
     """
     names = list(runs[0].concepts)
-    plot = new_plot(max(7.4, 2.6 + 1.7 * len(runs)), 3.8)
+    plot = style.plot(max(7.4, 2.6 + 1.7 * len(runs)), 3.8)
     axis = plot.subplots()
     slot = 0.88 / len(runs)
     for number, run in enumerate(runs):
@@ -133,9 +138,9 @@ def concept_histogram(runs: Sequence[Emergence]) -> Plot:
     return plot
 
 
-def iou_by_position(runs: Sequence[Emergence]) -> Plot:
+def iou_by_position(runs: Sequence[Emergence], style: FigureStyle = SCREEN) -> Plot:
     """Draw every phrase's best IoU against its place; the best phrase of run answer is filled."""
-    plot, panels = _panels(len(runs))
+    plot, panels, columns = _panels(len(runs), style)
     for number, (axis, run) in enumerate(zip(panels, runs, strict=True)):
         picks = best_indices(run.answers)
         others = [
@@ -157,26 +162,26 @@ def iou_by_position(runs: Sequence[Emergence]) -> Plot:
         axis.set_ylim(-0.02, 1.02)
         axis.set_xlim(-3, max(103.0, axis.get_xlim()[1]))
         _plain(axis)
-    _label(
-        plot, panels, "place of the phrase in the answer, % of characters", "IoU of its best mask"
-    )
+    below = "place of the phrase in the answer, % of characters"
+    _label(plot, panels[::columns], below, "IoU of its best mask")
     _legend(plot, panels[0])
     return plot
 
 
-def _panels(count: int) -> tuple[Plot, list[Axes]]:
-    columns = min(count, COLUMNS)
+def _panels(count: int, style: FigureStyle) -> tuple[Plot, list[Axes], int]:
+    """Return a figure with its panels, and how many of them stand side by side."""
+    columns = style.columns(count, COLUMNS, LEAST_PANEL)
     rows = -(-count // columns)
-    plot = new_plot(PANEL[0] * max(columns, 1.3), PANEL[1] * rows + 0.5)
+    plot = style.plot(PANEL[0] * max(columns, 1.3), PANEL[1] * rows + 0.5)
     axes = plot.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[count:]:
         axis.set_axis_off()
-    return plot, list(axes[:count])
+    return plot, list(axes[:count]), columns
 
 
-def _label(plot: Plot, panels: Sequence[Axes], below: str, beside: str) -> None:
+def _label(plot: Plot, left: Sequence[Axes], below: str, beside: str) -> None:
     plot.supxlabel(f"{below}\n{CAUTION}", fontsize=8)
-    for axis in panels[::COLUMNS]:
+    for axis in left:
         axis.set_ylabel(beside, fontsize=9)
 
 

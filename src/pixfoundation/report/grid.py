@@ -18,7 +18,7 @@ from pixfoundation.errors import RunError
 from pixfoundation.geometry import shrunk_size
 from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.figure_files import new_plot
+from pixfoundation.report.figure_files import WRITING, new_plot
 from pixfoundation.report.rich_text import (
     DPI,
     Piece,
@@ -124,10 +124,12 @@ def save_grid(plot: Plot, path: Path) -> None:
     Raises:
         RunError: If the file cannot be written.
     """
+    from matplotlib import rc_context
+
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with missing_glyphs():
+        with missing_glyphs(), rc_context(WRITING):
             plot.savefig(temporary, dpi=DPI)
         os.replace(temporary, path)
     except OSError as error:

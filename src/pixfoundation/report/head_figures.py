@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pixfoundation.report.figure_files import new_plot, ticks_at_integers, write_plots
+from pixfoundation.report.figure_files import ticks_at_integers, write_plots
+from pixfoundation.report.figure_style import SCREEN, FigureStyle
 from pixfoundation.where.head_results import Grid, HeadAnalysis
 
 if TYPE_CHECKING:
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 COLOURS = "viridis"
+LEAST_PANEL = 2.2
+"""Width in inches below which a panel with a legend cannot be read."""
 LINE, CHANCE = "#1f5f8b", "#8c8c8c"
 
 
-def write_head_figures(analysis: HeadAnalysis, out: Path) -> list[Path]:
-    """Write all figures as PNG and PDF.
+def write_head_figures(
+    analysis: HeadAnalysis, out: Path, style: FigureStyle = SCREEN
+) -> list[Path]:
+    """Write all figures.
 
     Args:
         analysis: The analysis.
         out: The folder.
+        style: Formats and width.
 
     Returns:
         The files.
@@ -34,17 +40,17 @@ def write_head_figures(analysis: HeadAnalysis, out: Path) -> list[Path]:
     """
     picture = analysis.to_json()["place_by_layer"]
     plots = {
-        "heads": head_maps(analysis),
-        "layers": layer_curves(analysis),
-        "place_by_layer": place_picture(picture, analysis.run),
+        "heads": head_maps(analysis, style),
+        "layers": layer_curves(analysis, style),
+        "place_by_layer": place_picture(picture, analysis.run, style),
     }
-    return write_plots(plots, out)
+    return write_plots(plots, out, style)
 
 
-def head_maps(analysis: HeadAnalysis) -> Plot:
+def head_maps(analysis: HeadAnalysis, style: FigureStyle = SCREEN) -> Plot:
     """Draw point accuracy and energy of every layer and head, each next to its null."""
     layers, heads = analysis.hits.value.shape
-    plot = new_plot(2 * max(2.6, 0.16 * heads + 1.4), 2 * max(2.4, 0.13 * layers + 1.2))
+    plot = style.plot(2 * max(2.6, 0.16 * heads + 1.4), 2 * max(2.4, 0.13 * layers + 1.2))
     axes = plot.subplots(2, 2, squeeze=False)
     for row, (name, grid) in enumerate((("peak in mask", analysis.hits),
                                         ("energy in mask", analysis.energy))):  # fmt: skip
@@ -69,17 +75,19 @@ def head_maps(analysis: HeadAnalysis) -> Plot:
     return plot
 
 
-def layer_curves(analysis: HeadAnalysis) -> Plot:
+def layer_curves(analysis: HeadAnalysis, style: FigureStyle = SCREEN) -> Plot:
     """Draw the curve over layers, and that over the number of heads on held-out pairs."""
-    plot = new_plot(8.4, 3.2)
-    left, right = plot.subplots(1, 2)
-    for grid, style, name in (
+    columns = style.columns(2, 2, LEAST_PANEL)
+    rows = 2 // columns
+    plot = style.plot(4.2 * columns, 3.2 * rows)
+    left, right = plot.subplots(rows, columns)
+    for grid, line, name in (
         (analysis.layer_hits, "-", "peak in mask"),
         (analysis.layer_energy, "--", "energy in mask"),
     ):
         places = range(grid.value.shape[1])
-        left.plot(places, 100 * grid.value[0], style, color=LINE, marker="o", ms=3, label=name)
-        left.plot(places, 100 * grid.null[0], style, color=CHANCE, label=f"{name}, shuffled")
+        left.plot(places, 100 * grid.value[0], line, color=LINE, marker="o", ms=3, label=name)
+        left.plot(places, 100 * grid.null[0], line, color=CHANCE, label=f"{name}, shuffled")
     left.set_xlabel("layer (mean over its heads)")
     left.set_ylabel("%")
     left.set_ylim(0, None)
@@ -103,17 +111,18 @@ def layer_curves(analysis: HeadAnalysis) -> Plot:
     return plot
 
 
-def place_picture(picture: Mapping[str, Any], name: str) -> Plot:
+def place_picture(picture: Mapping[str, Any], name: str, style: FigureStyle = SCREEN) -> Plot:
     """Draw point accuracy by place in the text and layer, next to shuffled images.
 
     Args:
         picture: The value of `place_by_layer` of the analysis.
         name: Name of the run.
+        style: Width of the figure.
     """
     values, null = (
         100 * np.array(picture[key], dtype=np.float64).T for key in ("point_accuracy", "null")
     )
-    plot = new_plot(8.4, max(2.8, 0.12 * len(values) + 1.6))
+    plot = style.plot(8.4, max(2.8, 0.12 * len(values) + 1.6))
     axes = plot.subplots(1, 2, sharey=True)
     top = max(float(np.nanmax(values)), float(np.nanmax(null)), 1e-9)
     for axis, each, title in ((axes[0], values, name), (axes[1], null, "shuffled images")):

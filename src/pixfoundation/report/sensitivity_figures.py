@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixfoundation.report.figure_files import new_plot, write_plots
+from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_style import SCREEN, FigureStyle
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ MOST_ROWS = 60
 TWO_SIGMA = 2.0
 
 
-def write_figures(runs: Sequence[Sensitivity], out: Path) -> list[Path]:
-    """Write all figures as PNG and PDF.
+def write_figures(
+    runs: Sequence[Sensitivity], out: Path, style: FigureStyle = SCREEN
+) -> list[Path]:
+    """Write all figures.
 
     Args:
         runs: One summary per run.
         out: The folder.
+        style: Formats and width.
 
     Returns:
         The files.
@@ -37,18 +41,21 @@ def write_figures(runs: Sequence[Sensitivity], out: Path) -> list[Path]:
     Raises:
         RunError: If the folder cannot be written.
     """
-    plots = {"variants": variant_strips(runs), "accuracy_and_miou": accuracy_against_miou(runs)}
+    plots = {
+        "variants": variant_strips(runs, style),
+        "accuracy_and_miou": accuracy_against_miou(runs, style),
+    }
     for number, run in enumerate(runs):
         suffix = f"_{number + 1}" if len(runs) > 1 else ""
-        plots[f"flips{suffix}"] = flip_matrix(run)
-    return write_plots(plots, out)
+        plots[f"flips{suffix}"] = flip_matrix(run, style)
+    return write_plots(plots, out, style)
 
 
-def variant_strips(runs: Sequence[Sensitivity]) -> Plot:
+def variant_strips(runs: Sequence[Sensitivity], style: FigureStyle = SCREEN) -> Plot:
     """Draw one dot per variant, and the default prompt with its interval; a panel per measure."""
     measures = list(dict.fromkeys(s.measure.name for run in runs for s in run.shown()))
     kinds = list(dict.fromkeys(s.kind for run in runs for s in run.shown()))
-    plot = new_plot(max(5.0, 1.1 * len(kinds) + 1.5), 2.6 * max(len(measures), 1) + 0.6)
+    plot = style.plot(max(5.0, 1.1 * len(kinds) + 1.5), 2.6 * max(len(measures), 1) + 0.6)
     axes = plot.subplots(max(len(measures), 1), 1, squeeze=False, sharex=True).ravel()
     slot = 0.8 / max(len(runs), 1)
     for axis, measure in zip(axes, measures, strict=False):
@@ -89,10 +96,10 @@ def _strip(axis: Axes, summary: KindSummary, place: float, slot: float, number: 
     )  # fmt: skip
 
 
-def flip_matrix(run: Sensitivity) -> Plot:
+def flip_matrix(run: Sensitivity, style: FigureStyle = SCREEN) -> Plot:
     """Draw which samples change sides under which variants; the samples that change most."""
     shown = run.shown()
-    plot = new_plot(max(4.5, 0.22 * _columns(shown) + 2.5), 5.2)
+    plot = style.plot(max(4.5, 0.22 * _columns(shown) + 2.5), 5.2)
     axis = plot.subplots()
     blocks: list[np.ndarray] = []
     ticks: list[tuple[float, str]] = []
@@ -134,9 +141,9 @@ def _columns(summaries: Sequence[KindSummary]) -> int:
     return sum(len(summary.variants) for summary in summaries)
 
 
-def accuracy_against_miou(runs: Sequence[Sensitivity]) -> Plot:
+def accuracy_against_miou(runs: Sequence[Sensitivity], style: FigureStyle = SCREEN) -> Plot:
     """Draw every variant as accuracy against mIoU, with an ellipse of two deviations per run."""
-    plot = new_plot(5.2, 4.4)
+    plot = style.plot(5.2, 4.4)
     axis = plot.subplots()
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
-from pixfoundation.report.figure_files import new_plot
+from pixfoundation.report.figure_files import WRITING, new_plot
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
 
@@ -30,6 +30,8 @@ def write_sheet(sample: Sample, variants: Sequence[VariedSample], out: Path) -> 
         DataError: If no variant changes the image, the image cannot be read, or the file cannot be
             written.
     """
+    from matplotlib import rc_context
+
     image = load_image(sample.image)
     cells = [("default", image, sample)]
     for varied in variants:
@@ -63,6 +65,7 @@ def write_sheet(sample: Sample, variants: Sequence[VariedSample], out: Path) -> 
         axis.set_title(f"{title}\n{own.size[1]} x {own.size[0]}", fontsize=8)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        plot.savefig(out, dpi=130)
+        with rc_context(WRITING):
+            plot.savefig(out, dpi=130)
     except (OSError, ValueError) as error:
         raise DataError(f"{out} cannot be written: {error}.") from error

@@ -1,0 +1,119 @@
+"""`track`: record a run by the name of a tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pixfoundation.errors import PixFoundationError, RunError
+from pixfoundation.exports.view import ExportedRun
+from pixfoundation.report.run_pictures import write_run_pictures
+from pixfoundation.report.run_settings import run_settings
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.scoring.scores import Scores
+from pixfoundation.trackers.base import TrackedRun, Tracker, trackers
+from pixfoundation.typed_options import read_options
+
+PROJECT = "pixfoundation"
+"""The project of runs for which none is named."""
+_LOCAL = ("folder", "command")
+"""Settings that name folders of this machine, and are not for others."""
+_LONGEST = 500
+"""Characters of a setting; MLflow takes no more of a parameter."""
+
+
+def load_tracker(name: str, options: Mapping[str, Any] | None = None) -> Tracker:
+    """Return a tracker by name.
+
+    Raises:
+        UnknownNameError: If there is no such tracker.
+        DataError: If it does not take one of the options.
+    """
+    factory = trackers.get(name)
+    return factory(**read_options(f"The tracker {name!r}", factory, options or {}))
+
+
+def track(
+    run: ExportedRun | RunRecords | Path | str,
+    tracker: Tracker | str,
+    project: str = PROJECT,
+    *,
+    name: str | None = None,
+    pictures: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> str:
+    """Record the scores and figures of a run in an experiment tracker, as a new run there.
+
+    Args:
+        run: The run directory; an `ExportedRun` if it is to be scored with options.
+        tracker: A tracker, or a name from `pixfoundation trackers`.
+        project: Name of the project, or of the experiment.
+        name: Name of the run in the tracker; that of the run directory by default.
+        pictures: Whether figures are drawn and recorded.
+        options: Options of the tracker, if it is given by name.
+
+    Returns:
+        Where the run is in the tracker.
+
+    Raises:
+        UnknownNameError: If there is no such tracker.
+        DataError: If it does not take one of the options.
+        PrerequisiteError: If a package is missing.
+        RunError: If the run cannot be read, or the tracker refuses it.
+    """
+    client = load_tracker(tracker, options) if isinstance(tracker, str) else tracker
+    if not isinstance(run, ExportedRun):
+        run = ExportedRun(Path(run) if isinstance(run, str) else run)
+    with TemporaryDirectory(prefix="pixfoundation-") as folder:
+        tracked = TrackedRun(
+            name or run.name,
+            _settings(run),
+            dict(numbers(run.scores)),
+            write_run_pictures(run.records, Path(folder), run.conventions.emergence)
+            if pictures
+            else {},
+        )
+        try:
+            return client.record(tracked, project)
+        except PixFoundationError:
+            raise
+        except Exception as error:  # whatever a client of any tracker raises
+            reason = str(error).strip().splitlines()
+            raise RunError(
+                f"The tracker refused {run.name}: {reason[0] if reason else repr(error)}"
+            ) from error
+
+
+def numbers(scores: Scores) -> Iterator[tuple[str, float]]:
+    """Yield every figure of a run by name, see `TrackedRun`; those without a value are left out."""
+    lead = scores.lead.to_json()
+    for name, bounds in lead["intervals"].items():
+        if lead[name] is not None:
+            yield f"score/{name}", lead[name]
+            if bounds is not None:
+                yield f"low/{name}", bounds[0]
+                yield f"high/{name}", bounds[1]
+    for selector, line in scores.paired.items():
+        own = line.to_json()
+        for name in own["intervals"]:
+            if own[name] is not None:
+                yield f"{selector}/{name}", own[name]
+    for (protocol, selector), referring in scores.referring.items():
+        for name, value in referring.to_json().items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield f"{selector}/protocol{protocol}/{name}", value
+    yield "count/samples", len(scores.samples)
+    yield "count/failed", len(scores.failed)
+
+
+def _settings(run: ExportedRun) -> dict[str, str]:
+    scored = {f"scored {k}": str(v) for k, v in run.scores.settings.to_json().items()}
+    facts = {
+        "run": run.name,
+        "selector": run.scores.selector_label,
+        **{key: value for key, value in run_settings(run.records.run) if key not in _LOCAL},
+        **scored,
+    }
+    return {key: value[:_LONGEST] for key, value in facts.items()}
