@@ -13,7 +13,15 @@ from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import EXIT_CODE, exit_unless_directories_sound
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.figure_options import FigureOptions, figure_options
-from pixfoundation.cli.options import AS_JSON, DEVICE, DTYPE, MODEL_OPTION, RUN_MODEL, model_recipe
+from pixfoundation.cli.options import (
+    AS_JSON,
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    MOVED_DATA,
+    RUN_MODEL,
+    model_recipe,
+)
 from pixfoundation.cli.printing import emphasised, notes, output
 
 if TYPE_CHECKING:
@@ -68,6 +76,7 @@ def curves_command(
     *,
     figures: FigureOptions,
     as_json: bool = AS_JSON,
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -94,7 +103,7 @@ def curves_command(
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.runs.store import RunDirectory
 
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     failed = 0
     if not show:
         options = CurveOptions(
@@ -152,6 +161,7 @@ def knockout_command(
     *,
     figures: FigureOptions,
     as_json: bool = AS_JSON,
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -176,7 +186,7 @@ def knockout_command(
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.runs.store import RunDirectory
 
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     failed = 0
     if not show:
         options = KnockoutOptions(

@@ -15,6 +15,7 @@ from pixfoundation.cli.options import (
     DEVICE,
     DTYPE,
     MODEL_OPTION,
+    MOVED_DATA,
     RUN_MODEL,
     given,
     model_recipe,
@@ -60,6 +61,7 @@ def compare_readings_command(
     ),
     protocol: int = typer.Option(3, min=1, max=3, help="Protocol of the answers: 1 or 3."),
     limit: int | None = typer.Option(None, min=1, help="Use the first N answers only."),
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -85,7 +87,7 @@ def compare_readings_command(
 
     if protocol == 2:
         raise typer.BadParameter("an answer to protocol 2 is a letter; choose 1 or 3.")
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     per_reading = options_by_reading(reading_option)
     chosen = load_readings(reading or (), per_reading) if reading or per_reading else None
     loaded = model_recipe(directory, model, device, dtype, model_option).make(api.load_model)

@@ -20,6 +20,7 @@ from pixfoundation.cli.options import (
     DEVICE,
     DTYPE,
     MODEL_OPTION,
+    MOVED_DATA,
     RUN_MODEL,
     given,
     model_recipe,
@@ -73,6 +74,7 @@ def controls_command(
     *,
     figures: FigureOptions,
     as_json: bool = AS_JSON,
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -100,7 +102,7 @@ def controls_command(
     from pixfoundation.controls.kinds import ControlKind, fitting_kinds
     from pixfoundation.runs.store import RunDirectory
 
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     if not show:
         chosen = fitting_kinds(list(directory.samples.values())[:limit])
         if kinds is not None:

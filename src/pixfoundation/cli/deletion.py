@@ -9,7 +9,14 @@ import typer
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
-from pixfoundation.cli.options import DEVICE, DTYPE, MODEL_OPTION, RUN_MODEL, model_recipe
+from pixfoundation.cli.options import (
+    DEVICE,
+    DTYPE,
+    MODEL_OPTION,
+    MOVED_DATA,
+    RUN_MODEL,
+    model_recipe,
+)
 from pixfoundation.cli.printing import output
 
 
@@ -21,6 +28,7 @@ def deletion_command(
     limit: int | None = typer.Option(None, min=1, help="Use the first N samples only."),
     share: float = typer.Option(0.1, help="Share of the image's area that is covered."),
     seed: int = typer.Option(2024, min=0, help="Seed of the random control places."),
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -46,7 +54,7 @@ def deletion_command(
     from pixfoundation.runs.run_records import RunRecords
     from pixfoundation.runs.store import RunDirectory
 
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     recipe = model_recipe(directory, model, device, dtype, model_option)
     with progress_bar("covering") as on_progress:
         collect_deletions(

@@ -9,7 +9,7 @@ import typer
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.completion import exporter_names
-from pixfoundation.cli.options import parse_options
+from pixfoundation.cli.options import MOVED_DATA, parse_options
 from pixfoundation.cli.printing import output
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -28,9 +28,7 @@ def export_command(
     option: list[str] | None = typer.Option(
         None, metavar="KEY=VALUE", help="Option of the exporter, such as masks=all; repeatable."
     ),
-    data_root: Path | None = typer.Option(
-        None, help="Folder of the dataset, if it has moved since the run."
-    ),
+    data_root: Path | None = MOVED_DATA,
 ) -> None:
     """Write a run in the form that another tool reads: CSV, COCO results and more.
 

@@ -15,6 +15,7 @@ from pixfoundation.cli.options import (
     DEVICE,
     DTYPE,
     MODEL_OPTION,
+    MOVED_DATA,
     RUN_MODEL,
     model_recipe,
 )
@@ -42,6 +43,7 @@ def heads_command(
     seed: int = typer.Option(2024, min=0, help="Seed of shuffles, halves and intervals."),
     *,
     figures: FigureOptions,
+    data_root: Path | None = MOVED_DATA,
     device: str | None = DEVICE,
     dtype: str | None = DTYPE,
     model_option: list[str] | None = MODEL_OPTION,
@@ -69,7 +71,7 @@ def heads_command(
         raise typer.BadParameter("an answer to protocol 2 is a letter; choose 1 or 3.")
     if choose not in ("labels", "localization"):
         raise typer.BadParameter(f"--choose is 'labels' or 'localization', not {choose!r}.")
-    directory = RunDirectory(run)
+    directory = RunDirectory(run, data_root)
     loaded = model_recipe(directory, model, device, dtype, model_option).make(api.load_model)
     asked = protocol
     with progress_bar("heads") as on_progress:

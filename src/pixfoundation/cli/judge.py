@@ -12,6 +12,7 @@ from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
 from pixfoundation.cli.engine_options import EngineOptions, engine_options
 from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
+from pixfoundation.cli.options import MOVED_DATA
 from pixfoundation.cli.printing import output
 from pixfoundation.wording import counted
 
@@ -35,6 +36,7 @@ def judge_command(
     ),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
+    data_root: Path | None = MOVED_DATA,
 ) -> None:
     """Have a judge grade the answers of protocol 1, pick masks, and label the concepts of phrases.
 
@@ -65,7 +67,7 @@ def judge_command(
     judging = rules.judging
     if temperature is not None:
         judging = replace(judging, temperature=temperature)
-    records = RunRecords.of(run)
+    records = RunRecords.of(run, data_root=data_root)
     with judge.opened(engine.load()) as backend, counted_bar(backend.name) as update:
 
         def show(progress: JudgingProgress) -> None:

@@ -42,6 +42,10 @@ DATA_ROOT = typer.Option(
     help="Folder of the dataset. Default: where `pixfoundation datasets fetch` puts it: "
     "data/<name>, or $PIXFOUNDATION_DATA/<name>.",
 )
+MOVED_DATA = typer.Option(
+    None, "--data-root", help="Folder of the dataset, if it has moved since the run."
+)
+"""Every command that reads the images of a run takes it."""
 DATA_OPTION = typer.Option(
     None, metavar="KEY=VALUE", help="Further option of the dataset; repeatable."
 )

@@ -8,7 +8,7 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
-from pixfoundation.cli.options import given
+from pixfoundation.cli.options import MOVED_DATA, given
 from pixfoundation.cli.printing import output
 from pixfoundation.cli.scoring_options import score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -23,9 +23,7 @@ def report_command(
         help="Folder of the page. Default: `report` in the first run; `leaderboard` here with "
         "--leaderboard.",
     ),
-    data_root: Path | None = typer.Option(
-        None, help="Folder of the dataset, if it has moved since the run."
-    ),
+    data_root: Path | None = MOVED_DATA,
     title: str | None = typer.Option(None, help="The page's title."),
     leaderboard: bool = typer.Option(
         False,
@@ -53,7 +51,7 @@ def report_command(
 
     if no_galleries and not leaderboard:
         raise typer.BadParameter("--no-galleries belongs to --leaderboard.")
-    records = [RunRecords.of(run) for run in runs]
+    records = [RunRecords.of(run, data_root=data_root) for run in runs]
     if leaderboard:
         from pixfoundation.report.leaderboard import write_leaderboard
 
@@ -61,16 +59,13 @@ def report_command(
             records,
             out or Path("leaderboard"),
             options=options,
-            data_root=data_root,
             galleries=not no_galleries,
             **given(title=title),
         )
         output().print(f"The leaderboard: {page.resolve()}")
     else:
         folder = out or runs[0] / "report"
-        page = write_report(
-            records, folder, options=options, data_root=data_root, **given(title=title)
-        )
+        page = write_report(records, folder, options=options, **given(title=title))
         output().print(f"The report: {page.resolve()}")
     names = run_names([each.run for each in records])
     exit_unless_sound(zip(names, map(measure_completeness, records), strict=True))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from pixfoundation.masks import Mask
-from pixfoundation.report.pictures import find_image
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.scoring.paired import mask_success
@@ -101,11 +100,10 @@ class ExportedRun:
             RunError: If the run cannot be read, or all of its answers failed.
             DataError: If it lacks the selector.
         """
-        self.records = RunRecords.of(run)
+        self.records = RunRecords.of(run, data_root=root)
         self.conventions = (options or ScoreOptions()).conventions
         self.scores: Scores = score(self.records, options)
         self.selector: str | None = self.scores.selector
-        self._root = root
 
     @property
     def name(self) -> str:
@@ -115,10 +113,9 @@ class ExportedRun:
     def answers(self) -> Iterator[ExportedAnswer]:
         """Yield every answer on record, by sample and then by protocol."""
         for place, sample in enumerate(self.scores.samples):
-            image = find_image(sample.image, self.records.run.path, self._root)
             for protocol in self.records.run.config.protocols:
                 if (sample.id, protocol) in self._keys:
-                    yield self._answer(place, sample, image, protocol)
+                    yield self._answer(place, sample, protocol)
 
     @cached_property
     def _keys(self) -> frozenset[tuple[str, Protocol]]:
@@ -132,9 +129,7 @@ class ExportedRun:
             if name == self.selector
         }
 
-    def _answer(
-        self, place: int, sample: Sample, image: Path, protocol: Protocol
-    ) -> ExportedAnswer:
+    def _answer(self, place: int, sample: Sample, protocol: Protocol) -> ExportedAnswer:
         answer = self.records.answers.get((sample.id, protocol))
         record = self.records.candidates.get((sample.id, protocol))
         accuracy = self.scores.accuracy.get(protocol)
@@ -147,7 +142,7 @@ class ExportedRun:
         errors = [each.error for each in (answer, record) if each is not None]
         return ExportedAnswer(
             sample,
-            image,
+            sample.image,
             protocol,
             "" if answer is None else answer.prompt,
             "" if answer is None else answer.text,

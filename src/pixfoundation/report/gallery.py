@@ -21,7 +21,7 @@ from pixfoundation.grounding.colours import PHRASE_COLOURS
 from pixfoundation.images import load_image
 from pixfoundation.report.answer_reader import AnswerReader, Block, Entry, encode_mask, grid_of
 from pixfoundation.report.embedding import pack_json
-from pixfoundation.report.pictures import find_image
+from pixfoundation.runs.image_files import MOVED
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import CHANCE, Scores
 from pixfoundation.types import Sample
@@ -56,7 +56,6 @@ def build_gallery(
     runs: Sequence[RunRecords],
     scores: Sequence[Scores],
     names: Sequence[str],
-    data_root: Path | None = None,
     summaries: Sequence[Sensitivity | None] | None = None,
 ) -> Gallery:
     """Collect the samples that all runs share, side by side.
@@ -65,7 +64,6 @@ def build_gallery(
         runs: Runs of the same dataset.
         scores: The scores of each run, in the same order.
         names: The name of each run, in the same order.
-        data_root: The dataset's folder, if it has moved since the runs; None if it has not.
         summaries: The sensitivity of each run, None for a run without variants; None if no run has
             any.
 
@@ -80,7 +78,7 @@ def build_gallery(
     ]
     if not samples:
         raise DataError("The runs have no sample in common: they cannot be shown side by side.")
-    variants = _variants(runs, summaries, data_root)
+    variants = _variants(runs, summaries)
     readers = [
         AnswerReader(records, own, prompts=variants is not None)
         for records, own in zip(runs, scores, strict=True)
@@ -90,8 +88,7 @@ def build_gallery(
     unread: list[Path] = []
     maps = False
     for sample in samples:
-        image = find_image(sample.image, runs[0].run.path, data_root)
-        entry, block = _sample(sample, image)
+        entry, block = _sample(sample)
         if not block["image"]:
             unread.append(sample.image)
         answers = [reader.answers(sample.id) for reader in readers]
@@ -111,10 +108,8 @@ def build_gallery(
     if unread:
         logging.getLogger(__name__).warning(
             "%d of %d images cannot be read, so the page shows them without a picture; the first "
-            "is %s. If the data has moved, name its folder: `data_root` (--data-root).",
-            len(unread),
-            len(samples),
-            unread[0],
+            "is %s. %s",
+            *(len(unread), len(samples), unread[0], MOVED),
         )
     index = {
         "runs": [
@@ -140,18 +135,18 @@ NOTHING = "none"
 
 
 def _variants(
-    runs: Sequence[RunRecords], summaries: Sequence[Sensitivity | None], data_root: Path | None
+    runs: Sequence[RunRecords], summaries: Sequence[Sensitivity | None]
 ) -> VariantReader | None:
     """Return the reader of the variants of all runs; None without variants."""
     if not any(summary and summary.varied for summary in summaries):
         return None
     from pixfoundation.report.variant_gallery import VariantReader
 
-    return VariantReader(runs, summaries, data_root)
+    return VariantReader(runs, summaries)
 
 
-def _sample(sample: Sample, image: Path) -> tuple[Entry, Block]:
-    source, shown = _picture(image, sample.size)
+def _sample(sample: Sample) -> tuple[Entry, Block]:
+    source, shown = _picture(sample.image, sample.size)
     entry = {
         "id": sample.id,
         "size": list(sample.size),

@@ -58,7 +58,7 @@ def write_leaderboard(
     if not runs:
         raise DataError("A leaderboard needs at least one run, but `runs` is empty.")
     refuse_other_prompts(options, "The leaderboard")
-    records = [RunRecords.of(run) for run in runs]
+    records = [RunRecords.of(run, data_root=data_root) for run in runs]
     scored = [score(each, options) for each in records]
     names = distinct_names([(own.name, own.folder) for own in scored])
     folders = [f"{number}-{own.folder}" for number, own in enumerate(scored, 1)]
@@ -73,7 +73,6 @@ def write_leaderboard(
                 title=f"{name} on {own.dataset}",
                 scores=[own],
                 options=options,
-                data_root=data_root,
             )
             link = f"runs/{quote(place)}/index.html"
         lines += [_line(own, line, name, link) for line in own.lines]

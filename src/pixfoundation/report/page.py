@@ -109,13 +109,12 @@ def write_report(
     if not runs:
         raise DataError("A report needs at least one run, but `runs` is empty.")
     refuse_other_prompts(options, "The report")
-    records = [RunRecords.of(run) for run in runs]
+    records = [RunRecords.of(run, data_root=data_root) for run in runs]
     names = run_names([each.run for each in records])
     options = options or ScoreOptions()
     scores = [score(each, options) for each in records] if scores is None else scores
     summaries, sensitivity = _sensitivity(records, names, options)
-    root = None if data_root is None else Path(data_root)
-    gallery = build_gallery(records, scores, names, root, summaries)
+    gallery = build_gallery(records, scores, names, summaries)
     template = page_environment().get_template("page.html.j2")
     page = Path(out) / "index.html"
     write_page(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -18,7 +17,6 @@ from PIL import Image
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
 from pixfoundation.report.answer_reader import AnswerReader, Block, Entry, encode_mask, grid_of
-from pixfoundation.report.pictures import find_image
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.sensitivity.analysis import Sensitivity
@@ -39,14 +37,9 @@ class VariantReader:
         variants: The variants that any run has, in order.
     """
 
-    def __init__(
-        self,
-        runs: Sequence[RunRecords],
-        summaries: Sequence[Sensitivity | None],
-        data_root: Path | None = None,
-    ) -> None:
+    def __init__(self, runs: Sequence[RunRecords], summaries: Sequence[Sensitivity | None]) -> None:
         """Take the runs with their summaries; None for a run without variants."""
-        self._runs, self._data_root = runs, data_root
+        self._runs = runs
         self._readers: list[Mapping[Variant, AnswerReader]] = [
             {}
             if summary is None
@@ -88,7 +81,7 @@ class VariantReader:
                 else {}
                 for records, readers in zip(self._runs, self._readers, strict=True)
             ]
-            entry, block = self._differences(sample, varied, shown, present[0][0])
+            entry, block = _differences(sample, varied, shown)
             entry["runs"] = [{p: text for p, (text, _) in own.items()} for own in answers]
             block["runs"] = [
                 {p: _chosen(drawn) for p, (_, drawn) in own.items()} for own in answers
@@ -96,50 +89,49 @@ class VariantReader:
             entries[str(variant)], blocks[str(variant)] = entry, block
         return entries, blocks
 
-    def _differences(
-        self, sample: Sample, varied: VariedSample, shown: Sequence[int], records: RunRecords
-    ) -> tuple[Entry, Block]:
-        """Return the fields of a variant that differ from its sample."""
-        own = varied.sample
-        entry: Entry = {
-            name: getattr(own, name)
-            for name in ("question", "answer", "expression")
-            if getattr(own, name) != getattr(sample, name)
-        }
-        if own.options != sample.options:
-            entry["options"] = list(own.options)
-        if not varied.altered:
-            entry["unaltered"] = True
-        block: Block = {}
-        if varied.change is None and own.image == sample.image:
-            return entry, block
-        change = {} if varied.change is None else varied.change.to_json()
-        entry["size"], entry["grid"] = list(own.size), list(grid_of(own.size))
-        if own.expression is not None and own.mask.is_empty:
-            entry["absent"] = True
-        block["truth"] = None if own.mask.is_empty else encode_mask(own.mask)
-        if next(iter(change), "") in DRAWN:
-            scale = shown[1] / sample.size[1]
-            entry["shown"] = [max(round(side * scale), 1) for side in own.size]
-            block["change"] = change
-        else:
-            block["image"], entry["shown"] = self._picture(varied, records)
-        return entry, block
 
-    def _picture(self, varied: VariedSample, records: RunRecords) -> tuple[str, list[int]]:
-        """Return a small picture of a variant as a data URL, and its (height, width)."""
-        path = find_image(varied.sample.image, records.run.path, self._data_root)
-        try:
-            image = load_image(path)
-        except DataError:
-            return "", list(varied.sample.size)
-        if varied.change is not None:
-            image = varied.change.apply(image)
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "webp", quality=80, method=2)
-        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return f"data:image/webp;base64,{encoded}", [image.height, image.width]
+def _differences(sample: Sample, varied: VariedSample, shown: Sequence[int]) -> tuple[Entry, Block]:
+    """Return the fields of a variant that differ from its sample."""
+    own = varied.sample
+    entry: Entry = {
+        name: getattr(own, name)
+        for name in ("question", "answer", "expression")
+        if getattr(own, name) != getattr(sample, name)
+    }
+    if own.options != sample.options:
+        entry["options"] = list(own.options)
+    if not varied.altered:
+        entry["unaltered"] = True
+    block: Block = {}
+    if varied.change is None and own.image == sample.image:
+        return entry, block
+    change = {} if varied.change is None else varied.change.to_json()
+    entry["size"], entry["grid"] = list(own.size), list(grid_of(own.size))
+    if own.expression is not None and own.mask.is_empty:
+        entry["absent"] = True
+    block["truth"] = None if own.mask.is_empty else encode_mask(own.mask)
+    if next(iter(change), "") in DRAWN:
+        scale = shown[1] / sample.size[1]
+        entry["shown"] = [max(round(side * scale), 1) for side in own.size]
+        block["change"] = change
+    else:
+        block["image"], entry["shown"] = _picture(varied)
+    return entry, block
+
+
+def _picture(varied: VariedSample) -> tuple[str, list[int]]:
+    """Return a small picture of a variant as a data URL, and its (height, width)."""
+    try:
+        image = load_image(varied.sample.image)
+    except DataError:
+        return "", list(varied.sample.size)
+    if varied.change is not None:
+        image = varied.change.apply(image)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", quality=80, method=2)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/webp;base64,{encoded}", [image.height, image.width]
 
 
 def _same(first: VariedSample | None, second: VariedSample) -> bool:

@@ -107,7 +107,8 @@ class ReproductionPlan:
         yield Step("run", run, tuple(self._run_arguments(run)))
         if run.entry.controls:
             kinds = ("--kinds", ",".join(run.entry.controls))
-            yield Step("controls", run, (str(run.folder), *kinds, *self._loading(run.entry)))
+            options = (*kinds, *self._data(run), *self._loading(run.entry))
+            yield Step("controls", run, (str(run.folder), *options))
         if judged and run.entry.tasks(self.recipe.judge):
             yield Step("judge", run, tuple(self._judge_arguments(run)))
 
@@ -136,6 +137,10 @@ class ReproductionPlan:
         yield from self._rules()
         yield from ("--out", str(run.folder))
 
+    def _data(self, run: PlannedRun) -> Iterator[str]:
+        if run.root is not None:  # it may have moved since the run
+            yield from ("--data-root", str(run.root))
+
     def _loading(self, entry: RecipeRun) -> Iterator[str]:
         for name in ("device", "dtype"):
             if (value := getattr(entry, name)) is not None:
@@ -161,6 +166,7 @@ class ReproductionPlan:
             if (value := getattr(judge, name)) is not None:
                 yield from (f"--{name.replace('_', '-')}", str(value))
         yield from _pairs("--judge-option", judge.options)
+        yield from self._data(run)
         yield from self._rules()
 
     def _rules(self) -> Iterator[str]:

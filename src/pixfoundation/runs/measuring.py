@@ -22,6 +22,7 @@ from pixfoundation.models.base import Model
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.recipe import Made, made_by
 from pixfoundation.runs.answering import content_of
+from pixfoundation.runs.image_files import MOVED
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.variants.changes import ImageChange
 
@@ -222,7 +223,8 @@ class Picture:
         """Return the image with the file's content, if the workers may be elsewhere."""
         if crew.state().workers is None:
             return self
-        return Picture(self.path, self.change, content_of(self.path))
+        content = content_of(self.path) if self.path.exists() else _missing(self.path)
+        return Picture(self.path, self.change, content)
 
     def load(self) -> Image.Image:
         """Return the RGB image.
@@ -232,5 +234,11 @@ class Picture:
         """
         if isinstance(self.content, str):
             raise DataError(self.content)
+        if self.content is None and not self.path.exists():
+            raise DataError(_missing(self.path))
         image = load_image(self.path, self.content)
         return image if self.change is None else self.change.apply(image)
+
+
+def _missing(path: Path) -> str:
+    return f"There is no image at {path}. {MOVED}"

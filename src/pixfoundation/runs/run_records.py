@@ -176,17 +176,27 @@ class RunRecords:
 
     @classmethod
     def of(
-        cls, run: RunRecords | RunDirectory | Path | str, only: Sequence[str] | None = None
+        cls,
+        run: RunRecords | RunDirectory | Path | str,
+        only: Sequence[str] | None = None,
+        *,
+        data_root: Path | str | None = None,
     ) -> RunRecords:
         """Return the records of a run; those of a `RunRecords` are shared and not parsed again.
 
         Args:
             run: The run directory, or its records.
             only: Ids of the samples to look at, in that order; None for all.
+            data_root: The dataset's folder, if it has moved since the run, for which records at
+                hand are read again; None to look for the images as `run` does.
 
         Raises:
             RunError: If there is no run directory, or its samples cannot be read.
         """
+        if data_root is not None:
+            at_hand = run.run if isinstance(run, RunRecords) else run
+            path = at_hand.path if isinstance(at_hand, RunDirectory) else at_hand
+            run = RunDirectory(path, data_root)
         if isinstance(run, RunRecords):
             records = run
         else:

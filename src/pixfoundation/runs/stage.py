@@ -60,7 +60,7 @@ def run_stage(
         Number of samples that failed: the next call measures them again.
 
     Raises:
-        RunError: If several samples in a row failed, or the directory cannot be written.
+        RunError: If all samples failed, or several in a row, or the directory cannot be written.
     """
     with run.locked(), run_log(run, stage.name) as log, run.appender(stage.stem) as file:
         loaders = missing()
@@ -101,6 +101,7 @@ class StageCount:
         self.failed = 0
         self._total, self._done, self._log = total, done, log
         self._most, self._in_a_row = most, 0
+        self._reason = ""
 
     def progress(self, crew: CrewState | None = None) -> Progress:
         """Log the progress, and return it.
@@ -128,6 +129,7 @@ class StageCount:
             self._in_a_row = 0
             return
         self.failed, self._in_a_row = self.failed + 1, self._in_a_row + 1
+        self._reason = measured.reason
         self._log.failure(sample, protocol, measured.reason)
         if measured.lost or self._in_a_row == self._most:
             raise RunError(
@@ -137,5 +139,15 @@ class StageCount:
             )
 
     def end(self) -> None:
-        """Log that the stage is over."""
+        """Log that the stage is over.
+
+        Raises:
+            RunError: If all samples failed, so that nothing was measured.
+        """
         self._log.end(self._done, self._total, self.failed)
+        if self.failed and self.failed == self._done:
+            all_of_them = "The only sample" if self.failed == 1 else f"All {self.failed} samples"
+            raise RunError(
+                f"{all_of_them} failed, the last one with: {self._reason} The same command "
+                "measures them again."
+            )

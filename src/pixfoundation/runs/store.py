@@ -29,6 +29,7 @@ from msgspec import Struct
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs import reading
 from pixfoundation.runs.config import RunConfig
+from pixfoundation.runs.image_files import find_image
 from pixfoundation.runs.jsonl import Appender, write_json
 from pixfoundation.runs.reading import DamageList, RecordKind
 from pixfoundation.runs.records import (
@@ -72,8 +73,21 @@ class RunDirectory:
         damage: The damaged lines that were skipped in the files read so far.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        data_root: Path | str | None = None,
+        *,
+        images: Mapping[str, Path] | None = None,
+    ) -> None:
         """Open an existing run directory.
+
+        Args:
+            path: The folder.
+            data_root: The dataset's folder, if it has moved since the run; None if it has not. The
+                samples then name the images that are found there.
+            images: Where the images of samples lie now, by the id of the sample; None to look for
+                all of them.
 
         Raises:
             RunError: If the folder holds no run, or one that cannot be read.
@@ -83,7 +97,9 @@ class RunDirectory:
         self.damage = DamageList()
         self.samples: dict[str, Sample] = {}
         self._known: dict[str, Sample] = {}
-        self.samples.update((sample.id, sample) for sample in self._records(reading.SAMPLES))
+        self._data_root = None if data_root is None else Path(data_root)
+        self._images = images or {}
+        self.samples.update((s.id, self._located(s)) for s in self._records(reading.SAMPLES))
         self._known = dict(self.samples)
         self.varied: Mapping[str, VariedSample] = {}
         self.skipped: Mapping[str, VariantRecord] = {}
@@ -155,7 +171,8 @@ class RunDirectory:
                 "environment": dict(environment or {}),
             }
             write_json(path / "run.json", record)
-        run = cls(path)
+        # What is asked about is looked at where it lies now, though the data may have moved.
+        run = cls(path, images={sample.id: sample.image.absolute() for sample in samples})
         missing = [sample for sample in samples if sample.id not in run.samples]
         if missing:
             with Appender(path / "samples.jsonl") as file:
@@ -178,7 +195,18 @@ class RunDirectory:
         from pixfoundation.runs.variants import VARIANTS
 
         for record in self._records(VARIANTS):
-            self._know(self._kept_variants.add(record, self.samples))
+            for varied in self._kept_variants.add(record, self.samples):
+                own = replace(varied, sample=self._located(varied.sample))
+                self._kept_variants.varied[own.sample.id] = own
+                self._know([own])
+
+    def _located(self, sample: Sample) -> Sample:
+        """Return a sample with the path at which its image lies now."""
+        if sample.id in self._images:
+            return replace(sample, image=self._images[sample.id])
+        if sample.image.is_absolute() and self._data_root is None:
+            return sample
+        return replace(sample, image=find_image(sample.image, self.path, self._data_root))
 
     def _know(self, varied: Iterable[VariedSample]) -> None:
         """Let records of variants be read like those of samples."""
@@ -260,11 +288,9 @@ class RunDirectory:
         Raises:
             DataError: If the image cannot be read.
         """
-        from pixfoundation.images import load_image
+        from pixfoundation.runs.measuring import Picture
 
-        image = load_image(self._known[id].image)
-        change = self.varied[id].change if id in self.varied else None
-        return image if change is None else change.apply(image)
+        return Picture.of(self, id).load()
 
     # ---- writing ---------------------------------------------------------------------------
 

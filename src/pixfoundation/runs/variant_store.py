@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.jsonl import Appender, write_json
 from pixfoundation.runs.variants import StoredVariant, VariantRecord, variant_line
@@ -73,7 +75,7 @@ class KeptVariants:
             samples: The samples of the run by id; variants of others are left out.
 
         Returns:
-            The new ones that exist.
+            Those that exist and are new, or whose image has moved.
 
         Raises:
             RunError: If the run holds other variants of the same name, or `run.json` is damaged.
@@ -90,12 +92,16 @@ class KeptVariants:
             if existing is None:
                 lines.append(line)
                 new += self.add(record, samples)
-            elif existing != record.line:
+            elif _without_image(existing) != _without_image(record.line) or (
+                _image_name(existing, base) != _image_name(record.line, base)
+            ):
                 raise RunError(
                     f"{self._path} holds another {record.variant} of sample {base.id}: its seed, "
                     "its generator or its files differ. Choose another folder, or repeat the first "
                     "settings."
                 )
+            elif existing.image != record.line.image:  # the same file, elsewhere
+                new += self.add(record, samples)
         if lines:
             record = self._record()  # before anything is written
             with Appender(self._path / "variants.jsonl") as file:
@@ -120,3 +126,12 @@ class KeptVariants:
         if not isinstance(record.get("variants", []), list):
             raise RunError(f"{file} is damaged: variants: expected a list.")
         return record
+
+
+def _without_image(line: StoredVariant) -> StoredVariant:
+    return replace(line, image=None)
+
+
+def _image_name(line: StoredVariant, base: Sample) -> str:
+    """Return the name of the image's file, by which it is known wherever the data lies."""
+    return base.image.name if line.image is None else Path(line.image).name

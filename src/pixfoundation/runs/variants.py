@@ -187,8 +187,8 @@ def variant_line(varied: VariedSample, base: Sample) -> dict[str, Any]:
             data[name] = getattr(sample, name)
     if sample.options != base.options:
         data["options"] = list(sample.options)
-    if sample.image != base.image:
-        data["image"] = str(sample.image)
+    if sample.image.absolute() != base.image.absolute():
+        data["image"] = str(sample.image.absolute())
     if sample.size != base.size:
         data["size"] = list(sample.size)
     if sample.mask != base.mask:

@@ -1,9 +1,12 @@
-"""Finds the image files of a run, wherever the page is written and wherever the data has moved."""
+"""Finds the image files of a run, from whatever folder and wherever the data has moved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+MOVED = "If the data has moved since the run, name its folder: `data_root` (--data-root)."
+"""What to do where an image is not at its recorded place."""
 
 
 def find_image(image: Path, run: Path, data_root: Path | None = None) -> Path:

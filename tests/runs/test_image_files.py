@@ -6,7 +6,7 @@ import shutil
 from PIL import Image
 
 from pixfoundation.report.page import write_report
-from pixfoundation.report.pictures import find_image
+from pixfoundation.runs.image_files import find_image
 from tests.doubles import make_samples
 from tests.report.test_page import block_of, make_run
 
