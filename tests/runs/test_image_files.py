@@ -2,12 +2,24 @@
 
 import logging
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
+import click
+import pytest
+import typer
 from PIL import Image
 
+from pixfoundation.cli import app
+from pixfoundation.errors import DataError
+from pixfoundation.evaluation import evaluate
 from pixfoundation.report.page import write_report
 from pixfoundation.runs.image_files import find_image
-from tests.doubles import make_samples
+from pixfoundation.runs.measuring import Picture
+from pixfoundation.runs.run_records import RunRecords
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.variants import VariantPlan
+from tests.doubles import BrightModel, ListDataset, make_samples
 from tests.report.test_page import block_of, make_run
 
 
@@ -55,3 +67,47 @@ def test_the_longest_end_of_a_path_wins(tmp_path):
     gone = tmp_path / "old" / "b" / "1.png"
     assert find_image(gone, tmp_path, tmp_path / "new") == right
     assert find_image(gone, tmp_path) == gone
+
+
+def test_what_reads_an_image_of_a_run_finds_it_where_it_lies_now(tmp_path):
+    run = make_run(tmp_path)
+    shutil.move(tmp_path / "images", tmp_path / "moved")
+    with pytest.raises(DataError, match=r"no image at .*--data-root"):
+        Picture.of(run, "0").load()
+    moved = RunDirectory(run.path, tmp_path / "moved")
+    assert moved.load_image("0").size == (32, 24)
+    assert moved.samples["0"].image == tmp_path / "moved" / "0.png"
+    assert RunRecords.of(run, data_root=tmp_path / "moved").samples == (*moved.samples.values(),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report", "export", "judge", "deletion", "curves", "knockout", "controls", "heads",
+     "compare-readings"],
+)  # fmt: skip
+def test_every_command_that_reads_images_of_a_run_takes_their_new_folder(name):
+    command = typer.main.get_command(app)
+    assert isinstance(command, click.Group)
+    own = command.get_command(click.Context(command), name)
+    assert own is not None
+    assert "--data-root" in {text for parameter in own.params for text in parameter.opts}
+
+
+def test_a_run_with_variants_goes_on_after_a_move(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = VariantPlan(("typos", "grounding"), 2)
+    make_samples(Path("images"), 2)
+
+    def run(folder, count):
+        samples = [replace(s, image=Path(folder, s.image.name)) for s in make_samples(spare, 2)]
+        data = ListDataset(samples[:count])
+        return evaluate(BrightModel(), data, out="run", variants=plan)
+
+    spare = tmp_path / "spare"
+    first = run("images", 2)
+    assert '"image"' not in (first.path / "variants.jsonl").read_text()  # the sample has it
+    shutil.move("images", "moved")
+    again = run("moved", 4)
+    answers = again.answers().values()
+    assert len(again.samples) == 4
+    assert [answer.error for answer in answers if answer.error] == []
