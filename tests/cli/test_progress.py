@@ -70,3 +70,19 @@ def test_the_option_of_run_prints_json_on_standard_error_alone(tmp_path, monkeyp
     last = json.loads(lines[-1])
     assert (last["done"], last["total"], last["failed"]) == (1, 1, 0)
     assert "{" not in result.stdout
+
+
+def test_no_bar_is_drawn_before_the_total_is_known(capsys):
+    with pytest.raises(ValueError, match="no such model"), progress_bar("a model"):
+        raise ValueError("no such model")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_last_state_of_a_bar_stays_where_the_work_stopped(capsys):
+    with pytest.raises(ValueError, match="stopped"), progress_bar("a model") as report:
+        report(Progress(1, 4, 1))
+        raise ValueError("stopped")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.split()[:2] == ["a", "model"]
+    assert "1/4" in line
+    assert "1 failed" in line

@@ -54,7 +54,9 @@ def _clock(seconds: float | None) -> str:
 
 @contextmanager
 def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
-    """Show a bar on standard error.
+    """Show a bar on standard error, from the first report on.
+
+    What fails while it is prepared leaves no bar behind.
 
     Args:
         title: What is done; printed as it is.
@@ -63,7 +65,7 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
         A function that takes how many are done, how many there are, and what went wrong so far in
         a few words (empty if nothing did).
     """
-    with Bar(
+    bar = Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -71,13 +73,20 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
         _TimeLeft(),
         TextColumn("{task.fields[failed]}", style="red", markup=False),
         console=notes(),
-    ) as bar:
-        task = bar.add_task(without_control(title), total=None, failed="")
+    )
+    task = bar.add_task(without_control(title), total=None, start=False, failed="")
 
-        def show(done: int, total: int, failed: str) -> None:
-            bar.update(task, completed=done, total=total, failed=failed)
+    def show(done: int, total: int, failed: str) -> None:
+        bar.update(task, completed=done, total=total, failed=failed)
+        if not bar.tasks[0].started:
+            bar.start_task(task)
+            bar.start()
 
+    try:
         yield show
+    finally:
+        if bar.tasks[0].started:
+            bar.stop()
 
 
 @contextmanager
