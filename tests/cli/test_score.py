@@ -61,7 +61,7 @@ def test_compare(run, tmp_path):
 
 def test_table(run):
     text = runner.invoke(app, ["table", str(run.path), "--format", "csv"]).stdout
-    assert text.startswith("method,PixGr.,A†,A,M†,M,S,source,notes\n")
+    assert text.startswith("method,PixGr.,A†,A,M†,M,S,M† picked nothing,M")
 
 
 def test_import_then_score(tmp_path):

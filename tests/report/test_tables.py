@@ -44,7 +44,9 @@ def runs(tmp_path):
 def test_markdown(runs):
     text = render_table(runs)
     lines = text.splitlines()
-    assert lines[0] == "| method | PixGr. | A† | A | M† | M | S | source |"
+    assert lines[0] == (
+        "| method | PixGr. | A† | A | M† | M | S | M† picked nothing | M picked nothing | source |"
+    )
     assert lines[2].startswith("| lisa_7b + native | yes | - | **50.0** | - | **83.3** | ")
     assert lines[3].startswith("| llava & co + similarity | no | - | **50.0** | - | 75.0 | ")
     assert lines[4].startswith("| llava & co + oracle (upper bound) | no | - | 50.0 | - | 75.0 | ")
@@ -67,6 +69,18 @@ def test_csv_has_a_row_a_line_and_intervals_on_request(runs):
     assert rows[0]["M"] == "83.3333"
     assert float(rows[0]["M low"]) <= 83.34 <= float(rows[0]["M high"]) + 0.01
     assert rows[0]["A†"] == rows[0]["A† low"] == ""
+
+
+def test_the_table_counts_where_the_selector_picked_nothing(runs):
+    *_, strict = runs
+    grounding = strict.groundings[3, "similarity"]
+    changed = {**strict.groundings, (3, "similarity"): replace(grounding, picked_nothing=3)}
+    scores = [replace(strict, groundings=changed)]
+    rows = list(csv.DictReader(io.StringIO(render_table(scores, "csv"))))
+    assert [row["M picked nothing"] for row in rows] == ["3", "0", ""]  # chance picks nothing
+    assert {row["M† picked nothing"] for row in rows} == {""}  # protocol 1 was not run
+    first, *_ = [line for line in render_table(scores).splitlines() if "+ similarity" in line]
+    assert first.endswith("| - | 3 | this run |")
 
 
 def test_published_rows_stand_beside_with_their_source(runs):

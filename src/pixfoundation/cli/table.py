@@ -43,6 +43,8 @@ def table_command(
 ) -> None:
     """Print the scores of runs in the published layout: PixGr., A†, A, M†, M, S.
 
+    Markdown and CSV add how often the selector picked none of the masks that an answer offered.
+
     Runs over datasets of referring segmentation get one line per model and one column per dataset,
     split and figure; they may be on different datasets.
 

@@ -33,6 +33,8 @@ class Line:
         intervals: 95 % intervals of the values in percent; None without an interval.
         estimates: The values with their draws; None for those of a publication.
         samples: Ids of the samples that they are over.
+        picked_nothing: Number of answers that offered masks of which the selector chose none, for
+            M† and M; None where masks are not chosen among those of the answer.
     """
 
     method: str
@@ -44,6 +46,7 @@ class Line:
     intervals: tuple[tuple[float, float] | None, ...] = (None,) * len(COLUMNS)
     estimates: tuple[Estimate | None, ...] = (None,) * len(COLUMNS)
     samples: tuple[str, ...] = ()
+    picked_nothing: tuple[int | None, int | None] = (None, None)
 
     @property
     def competes(self) -> bool:

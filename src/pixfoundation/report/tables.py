@@ -28,9 +28,13 @@ from pixfoundation.scoring.conditions import (
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import COLUMNS, Paired
-from pixfoundation.scoring.scores import BOUNDS, Scores, marked
+from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
 from pixfoundation.typed_options import as_choice
+from pixfoundation.types import Protocol
 from pixfoundation.wording import counted, decimal, interval
+
+PICKED_NOTHING = ("M† picked nothing", "M picked nothing")
+"""Titles of the columns that count the answers with masks of which the selector chose none."""
 
 
 def render_table(
@@ -46,7 +50,9 @@ def render_table(
     """Render one table of all runs.
 
     The best value of a column is bold; oracles, chance levels and incomplete runs do not compete. A
-    run that lacks answers or samples, or in which answers failed, says so in its lines.
+    run that lacks answers or samples, or in which answers failed, says so in its lines. Markdown
+    and CSV also count the answers with masks of which the selector picked none; LaTeX keeps the
+    published columns, and says it below them.
 
     Args:
         runs: Scores of runs on one dataset.
@@ -138,9 +144,15 @@ def _lines(scores: Scores, selectors: Sequence[str] | None, size: int | None) ->
                 tuple(_bounds(estimate) for estimate in estimates),
                 estimates,
                 tuple(sample.id for sample in scores.samples),
+                (_picked_nothing(scores, 1, name), _picked_nothing(scores, 3, name)),
             )
         )
     return lines
+
+
+def _picked_nothing(scores: Scores, protocol: Protocol, selector: str) -> int | None:
+    masks = scores.groundings.get((protocol, selector))
+    return None if masks is None or selector in CHANCE.values() else masks.picked_nothing
 
 
 def _case(scores: Scores) -> str | None:
@@ -244,6 +256,8 @@ def _markdown(
     lines: Sequence[Line], notes: list[str], intervals: bool, marks: Collection[tuple[int, int]]
 ) -> str:
     best = _best(lines)
+    counts = any(count is not None for line in lines for count in line.picked_nothing)
+    titles = PICKED_NOTHING if counts else ()
     rows = [
         [
             line.method,
@@ -255,12 +269,14 @@ def _markdown(
                 intervals,
                 _marked_columns(marks, place),
             ),
+            *("-" if count is None else str(count) for count in line.picked_nothing if counts),
             line.source,
         ]
         for place, line in enumerate(lines)
     ]
-    alignment = f"ll{'r' * len(COLUMNS)}l"
-    return markdown_table(["method", "PixGr.", *COLUMNS, "source"], rows, notes, alignment)
+    head = ["method", "PixGr.", *COLUMNS, *titles, "source"]
+    alignment = f"ll{'r' * (len(COLUMNS) + len(titles))}l"
+    return markdown_table(head, rows, notes, alignment)
 
 
 def _latex(
@@ -285,7 +301,8 @@ def _latex(
 
 def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
     bounds = [f"{column} {end}" for column in COLUMNS for end in ("low", "high")]
-    head = ["method", "PixGr.", *COLUMNS, *(bounds if intervals else ()), "source", "notes"]
+    shown = bounds if intervals else []
+    head = ["method", "PixGr.", *COLUMNS, *shown, *PICKED_NOTHING, "source", "notes"]
     rows: list[list[str]] = []
     for position, line in enumerate(lines):
         values = [
@@ -303,6 +320,7 @@ def _csv(lines: Sequence[Line], notes: list[str], intervals: bool) -> str:
                 "yes" if line.pixel_grounding else "no",
                 *values,
                 *(ends if intervals else ()),
+                *("" if count is None else str(count) for count in line.picked_nothing),
                 line.source,
                 " ".join(notes) if position == 0 else "",
             ]
