@@ -114,6 +114,7 @@ def test_equivalence_needs_a_mean_well_within_the_margin():
     assert equivalence_p(mean(0.05), 0.05) > 0.3
     assert equivalence_p(mean(-0.2), 0.05) > 0.9
     assert equivalence_p(Estimate(None, 0, np.zeros(0)), 0.05) == 1.0
+    assert equivalence_p(Estimate(0.0, 3, np.zeros(999), units=3), 0.05) == 0.125
 
 
 def test_the_size_of_an_effect_is_counted_over_pairs():

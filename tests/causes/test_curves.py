@@ -237,7 +237,5 @@ def test_data_without_questions_names_the_protocols_that_it_has(tmp_path):
         protocols=(2, 3),
         decoding=Decoding(24),
     )
-    with pytest.raises(
-        RunError, match=r"asked protocol 2.*choose one of 3 instead \(`answer_protocol`"
-    ):
+    with pytest.raises(RunError, match=r"asked protocol 2.*Choose 3 instead \(`answer_protocol`"):
         find_targets(RunRecords.of(run))

@@ -7,9 +7,13 @@ import pytest
 from tests.emergence.planted import planted_run
 from typer.testing import CliRunner
 
-from pixfoundation.causes.stability import measure_reading_stability, measure_stability
+from pixfoundation.causes.stability import (
+    SettingsError,
+    measure_reading_stability,
+    measure_stability,
+)
 from pixfoundation.cli import app
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.reading import readings
 
 
@@ -87,3 +91,58 @@ def test_equal_readings_gain_nothing_by_choice(tmp_path):
     assert len(peak.settings) == 4  # options tell settings of one reading apart
     assert peak.in_sample > peak.held_out
     assert abs(peak.held_out - peak.average) < 0.1
+
+
+def write_lines(run, samples_of):
+    """Write one line per sample of each reading, by its name."""
+    lines = [
+        {
+            "sample": sample, "protocol": 3, "reading": name, "settings": {}, "segmenter": None,
+            "measures": {"pointing": float(int(sample) % 2)}, "chance": {}, "seconds": 0.0,
+            "shared": 0.0,
+        }
+        for name, samples in samples_of.items()
+        for sample in samples
+    ]  # fmt: skip
+    (run.path / "readings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_reading_without_an_answer_in_common_is_named(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=8)
+    write_lines(run, {"one": "012345", "two": "12345", "gone-plug-in": "67"})
+    (peak,) = measure_reading_stability(run)
+    assert list(peak.settings) == ["one", "two"]
+    assert peak.answers == {"one": 6, "two": 5}
+    assert peak.shared == 5
+    assert peak.left_out == {"gone-plug-in": "none of its 2 answers in common with the others"}
+    shown = " ".join(CliRunner().invoke(app, ["stability", str(run.path)]).output.split())
+    assert "Left out: gone-plug-in, none of its 2 answers" in shown
+    assert "On the 5 answers that all have; one has 6." in shown
+
+
+def test_readings_that_share_nothing_are_refused(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=4)
+    write_lines(run, {"one": "01", "two": "23"})
+    with pytest.raises(SettingsError, match=r"share no answer .*one on 2, two on 2"):
+        measure_reading_stability(run)
+    other = planted_run(tmp_path / "other", lambda i: 1, samples=4)
+    done = CliRunner().invoke(app, ["stability", str(run.path), str(other.path), "--json"])
+    assert "share no answer" in done.stderr
+    assert {each["measure"] for each in json.loads(done.stdout)} >= {"place"}
+
+
+def test_one_pair_chooses_nothing(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=3)
+    write_lines(run, {"one": "0", "two": "0"})
+    (peak,) = measure_reading_stability(run)
+    assert (peak.chosen, peak.in_sample, peak.held_out) == (None, None, None)
+    assert peak.settings["one"].interval is None
+    done = CliRunner().invoke(app, ["stability", str(run.path), "--json"])
+    assert "NaN" not in done.stdout
+    assert "Too few pairs" in CliRunner().invoke(app, ["stability", str(run.path)]).output
+
+
+def test_runs_without_a_measure_in_common_are_refused(tmp_path):
+    runs = [planted_run(tmp_path / str(k), lambda i: 0, samples=3) for k in range(2)]
+    with pytest.raises(RunError, match="protocol 1 about an object in common"):
+        measure_stability(runs, protocol=1)

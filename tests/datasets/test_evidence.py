@@ -229,5 +229,5 @@ def test_a_run_with_variants_is_scored_and_summarised(tmp_path, name, write):
     assert "it has no partner" in summary.skipped["other-image"]
     assert pf.score(run, pf.ScoreOptions(prompts=PromptCase.MEAN, replicates=20)) is not None
     if name == "vistaqa":
-        with pytest.raises(RunError, match=r"has a referring expression.* `protocol=1`"):
+        with pytest.raises(RunError, match=r"has a referring expression.*Choose 1 .*`protocol`"):
             pf.analyse(run)

@@ -40,7 +40,7 @@ def planted_run(
     samples: int = 60,
     text: str = SENTENCE,
     phrases: Sequence[str] = PHRASES,
-    expression: str = "the red cup",
+    expression: str | None = "the red cup",
     verdicts: Sequence[VerdictRecord] = (),
     rest: float = 0.3,
 ) -> RunDirectory:
@@ -58,6 +58,7 @@ def planted_run(
             answer="a",
             expression=expression,
             mask=Mask.from_array(TRUTH),
+            parts=() if expression else (Mask.from_array(TRUTH),),
             pair=str(i // 2),
         )
         for i in range(samples)

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 from tests.emergence.planted import PHRASES, SENTENCE, planted_run
+from typer.testing import CliRunner
 
+from pixfoundation.cli import app
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.emergence.concepts import CONCEPTS, label_by_rules
@@ -215,3 +217,15 @@ def test_a_run_without_phrases_says_so(tmp_path):
 def test_the_expression_in_other_words_has_its_head_word(tmp_path):
     found = analyse(planted_run(tmp_path, lambda i: 0, expression="the blue cup"))
     assert (found.coincides.value, found.coincides_by_head.value) == (0.0, 1.0)
+
+
+def test_evidence_without_an_expression_is_analysed_and_nothing_is_said_of_the_expression(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 0, samples=6, expression=None)
+    found = analyse(run, draws=20)
+    assert found.bins.sum() == 6
+    assert found.coincides.value is None
+    assert found.coincides_by_head.value is None
+    assert all(null.to_json()["coincides_with_expression"] is None for null in found.nulls)
+    done = CliRunner().invoke(app, ["emergence", str(run.path)])
+    assert "referring expression itself" not in done.output
+    assert "Point in the mask" in done.output

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from tests.planted_attention import SquareSegmenter
 from tests.reading.by_eager import QUESTION, answered, eager, tiny
 
+from pixfoundation.errors import PrerequisiteError
+from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.reading import readings
-from pixfoundation.reading.base import read_maps
+from pixfoundation.reading.base import read_maps, recorded_reading
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "readings.md"
 
@@ -34,3 +38,22 @@ def test_every_built_in_reading_has_a_section_that_names_its_source():
         for number in re.findall(r"\d{4}\.\d{5}", entry.details["source"]):
             assert number in section
         assert f"| `{entry.name}` |" in page  # the table of costs
+
+
+def test_a_reading_that_is_gone_is_named_with_what_works_without_it():
+    class Mine:
+        name, needs = "mine", frozenset()
+
+        def settings(self):
+            return {}
+
+    with readings.temporary():
+        readings.register("mine")(Mine)
+        record: Any = AttendAndSegment(SquareSegmenter(), reading=Mine()).fingerprint()
+        assert record["reading_module"] == __name__
+        assert recorded_reading(record["maps"], record["reading_module"]).name == "mine"
+    message = f"'mine' of the module '{__name__}'.*pixfoundation.readings.*`score`.*`--show`"
+    with pytest.raises(PrerequisiteError, match=message):
+        recorded_reading(record["maps"], record["reading_module"])
+    with pytest.raises(PrerequisiteError, match="the reading 'mine', which no installed"):
+        recorded_reading({"reading": "mine"})

@@ -1,6 +1,7 @@
 """On a run of the planted model, readings and heads find what was planted, and nothing else."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.planted_attention import (
 from pixfoundation import evaluate
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.geometry import GridFrame
+from pixfoundation.models.base import Decoding
 from pixfoundation.reading import readings
 from pixfoundation.reading.localization_heads import stored_heads
 from pixfoundation.where import comparing, head_capture, heads
@@ -252,3 +254,35 @@ def test_the_thresholded_map_and_its_chance():
     assert otsu(np.array([0.0, 0.1, 0.9, 1.0], np.float32)) == pytest.approx(0.5, abs=0.4)
     assert iou(truth, truth) == 1
     assert iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 0
+
+
+def test_expressions_of_one_image_stay_together(tmp_path):
+    (sample,) = planted_samples(tmp_path / "images", 1, 5, "ball")[:1]
+    names = "aaabbbcccdd"
+    samples = [replace(sample, id=f"{k}", pair=None, group=name) for k, name in enumerate(names)]
+    generator = np.random.default_rng(0)
+    halves = heads._halves(samples, generator)
+    assert {len({half for half, own in zip(halves, names, strict=True) if own == name})
+            for name in "abcd"} == {1}  # fmt: skip
+    assert set(halves) == {0, 1}
+    for row in heads._derangements(samples, 30, generator):
+        assert sorted(row) == list(range(len(names)))
+        assert all(names[int(other)] != own for other, own in zip(row, names, strict=True))
+    most = [replace(sample, id=f"{k}", group="a" if k else "b") for k in range(4)]
+    for row in heads._derangements(most, 10, generator):
+        assert all(int(other) != place for place, other in enumerate(row))
+
+
+def test_a_run_without_expressions_says_why_there_is_no_phrase_to_look_at(tmp_path):
+    model = planted_model()
+    samples = planted_samples(tmp_path / "images", 1, seed=7)
+    plain = [replace(s, expression=None, parts=(s.mask,)) for s in samples]
+    dataset, segmenter = PlantedDataset(plain), SquareSegmenter()
+    run = evaluate(
+        model, dataset, segmenter, out=tmp_path / "run", protocols=(1, 3), decoding=Decoding(24)
+    )
+    with pytest.raises(RunError, match=r"asked protocol 3.*Choose 1 instead \(`protocol`"):
+        compare_readings(run, model, protocol=3)
+    for look in (compare_readings, collect_heads):
+        with pytest.raises(RunError, match="No sample of .* has a referring expression"):
+            look(run, model, protocol=1)

@@ -23,6 +23,7 @@ from pixfoundation.emergence.nulls import draw_nulls, values_at
 from pixfoundation.emergence.overlaps import answer_overlaps
 from pixfoundation.emergence.permutation import holm, two_sided_p
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -228,8 +229,18 @@ def judge_claims(
         _judged(replace(claim, p_holm=p, margin=bound, p_equivalent=same))
         for claim, p, bound, same in zip(measured, adjusted, bounds, equivalent, strict=True)
     ]
-    missing = [claim for claim in every if claim not in measured and claim.command]
+    missing = [
+        replace(claim, command=f"{claim.command}{_option(claim.command, protocol)}")
+        for claim in every
+        if claim not in measured and claim.command
+    ]
     return Claims(run.name, protocol, margins, (*judged, *missing))
+
+
+def _option(command: str, protocol: Protocol) -> str:
+    """Return the option that makes a command look at the phrases of that protocol."""
+    asks = command.split()[1] in ("curves", "knockout")
+    return f" --protocol {protocol}" if asks and protocol != 3 else ""
 
 
 def _known(claim: Claim) -> Estimate:
@@ -255,12 +266,14 @@ def _claims(records: RunRecords, protocol: Protocol, draws: int, seed: int) -> I
     yield from _controls(records, protocol, seed)
     yield from _knockout(records.run, seed)
     yield from _curves(records.run, seed)
-    yield _deletion(records, seed)
+    if protocol == 3:
+        yield _deletion(records, seed)
 
 
 def _late(records: RunRecords, protocol: Protocol, draws: int, seed: int) -> Claim:
     answers = [o for o in answer_overlaps(records, protocol) if o.best is not None]
     if not answers:
+        check_asked(records, protocol, "the phrases")
         raise RunError(
             f"{records.run.path} has no phrase with a mask on the object in protocol {protocol}: "
             "there is nothing to claim."

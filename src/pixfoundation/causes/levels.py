@@ -89,12 +89,14 @@ def control_runs(run: RunDirectory) -> dict[str, RunDirectory]:
     }
 
 
-def measure_levels(run: RunDirectory, *, protocol: Protocol = 3, seed: int = 2024) -> Levels:
+def measure_levels(
+    run: RunDirectory, *, protocol: Protocol | None = None, seed: int = 2024
+) -> Levels:
     """Measure a run and its controls on the samples that they share.
 
     Args:
         run: A run directory with controls, see `controls.collect.run_controls`.
-        protocol: Protocol of the answers with phrases.
+        protocol: Protocol of the answers with phrases; None for 3, or 1 where nothing is asked 3.
         seed: Seed of the bootstrap draws and the sign tests.
 
     Raises:
@@ -106,6 +108,8 @@ def measure_levels(run: RunDirectory, *, protocol: Protocol = 3, seed: int = 202
             f"{run.path} has no controls. The command `pixfoundation controls {run.path}` makes "
             "them."
         )
+    if protocol is None:
+        protocol = 3 if any(sample.asks(3) for sample in run.samples.values()) else 1
     shared = [id for id in run.samples if any(id in c.samples for c in controls.values())]
     bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
     own = measure_run(RunRecords(run), shared, protocol)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.causes.levels import MEASURES, measure_run
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, RunError
 from pixfoundation.reading import readings
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -26,6 +27,7 @@ from pixfoundation.runs.variants import variant_id
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol
 from pixfoundation.where.reading_lines import ReadingLine, stored_lines
+from pixfoundation.wording import counted
 
 Values = NDArray[np.float64]
 READING_MEASURES = {
@@ -51,21 +53,29 @@ class Stability:
     Attributes:
         measure: Name of the measure, see `causes.levels.MEASURES`.
         settings: The measure under each setting, on the samples that all settings share.
+        answers: Number of samples on which each setting has the measure.
+        shared: Number of samples on which all have it.
+        left_out: Why a setting is missing, by its name.
         spread: Standard deviation of the means over settings.
-        chosen: The setting that is the best on most halves.
+        chosen: The setting that is the best on most halves; None if there are too few pairs to
+            choose on one half and report on the other.
         chosen_share: Share of halves on which it is.
-        in_sample: Mean over halves of the best setting on the half that it was chosen on.
-        held_out: Mean over halves of that setting on the other half.
+        in_sample: Mean over halves of the best setting on the half that it was chosen on; None
+            likewise.
+        held_out: Mean over halves of that setting on the other half; None likewise.
         average: Mean over settings and samples: what choosing at random gives.
     """
 
     measure: str
     settings: Mapping[str, Estimate]
+    answers: Mapping[str, int]
+    shared: int
+    left_out: Mapping[str, str]
     spread: float
-    chosen: str
+    chosen: str | None
     chosen_share: float
-    in_sample: float
-    held_out: float
+    in_sample: float | None
+    held_out: float | None
     average: float
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +83,9 @@ class Stability:
         return {
             "measure": self.measure,
             "settings": {name: each.to_json() for name, each in self.settings.items()},
+            "answers": dict(self.answers),
+            "shared": self.shared,
+            "left_out": dict(self.left_out),
             "spread": self.spread,
             "chosen": self.chosen,
             "chosen_share": self.chosen_share,
@@ -98,6 +111,7 @@ def measure_stability(
     Raises:
         SettingsError: If there are fewer than two settings.
         DataError: If they share no sample.
+        RunError: If no sample is asked the protocol, or no two settings have a measure in common.
     """
     settings = _settings(runs)
     if len(settings) < 2:
@@ -106,9 +120,12 @@ def measure_stability(
             "--variants`), or one with compared readings (`compare-readings`), but got "
             f"{len(settings)}."
         )
-    shared = [id for id in runs[0].samples if all(id in run.samples for run in runs)]
-    if not shared:
-        raise DataError("The runs share no sample.")
+    shared = list(runs[0].samples)
+    for run in runs[1:]:
+        before, shared = shared, [id for id in shared if id in run.samples]
+        if before and not shared:
+            raise DataError(f"{run.path} shares no sample with the runs before it.")
+    check_asked(next(iter(settings.values()))[0], protocol, "the phrases")
     bootstrap = Bootstrap([runs[0].samples[id] for id in shared], seed=seed)
     tables = {name: _measure(records, ids, shared, protocol)
               for name, (records, ids) in settings.items()}  # fmt: skip
@@ -116,6 +133,11 @@ def measure_stability(
     for measure in MEASURES:
         rows = {name: table[measure] for name, table in tables.items()}
         results += _stability(measure, rows, bootstrap, seed)
+    if not results:
+        raise RunError(
+            f"No two of the settings {', '.join(settings)} have answers to protocol {protocol} "
+            "about an object in common: there is nothing to compare."
+        )
     return results
 
 
@@ -130,8 +152,11 @@ def measure_reading_stability(
         seed: Seed of the splits and the bootstrap draws.
 
     Returns:
-        One result for each measure that at least two readings have, on the answers that all
-        readings share; empty if fewer than two readings were compared.
+        One result for each measure that at least two readings have, on the answers that they
+        share; empty if fewer than two readings were compared.
+
+    Raises:
+        SettingsError: If no two readings share an answer.
     """
     tables: dict[str, dict[str, Mapping[str, float | None]]] = {}
     lines = [e for e in stored_lines(run) if e.protocol == protocol and e.sample in run.samples]
@@ -140,17 +165,22 @@ def measure_reading_stability(
         tables.setdefault(_setting(line, several), {})[line.sample] = line.measures
     if len(tables) < 2:
         return []
-    shared = [id for id in run.samples if all(id in own for own in tables.values())]
-    if not shared:
-        return []
-    bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
+    ids = [id for id in run.samples if any(id in own for own in tables.values())]
+    bootstrap = Bootstrap([run.samples[id] for id in ids], seed=seed)
     results: list[Stability] = []
     for measure, title in READING_MEASURES.items():
         rows = {
-            name: np.array([own[id].get(measure) for id in shared], np.float64)
+            name: np.array([own.get(id, {}).get(measure) for id in ids], np.float64)
             for name, own in tables.items()
         }
         results += _stability(title, rows, bootstrap, seed)
+    if not results:
+        numbers = ", ".join(f"{name} on {len(own)}" for name, own in tables.items())
+        raise SettingsError(
+            f"The readings that were compared in {run.path} share no answer to protocol "
+            f"{protocol} that was measured ({numbers}): there is nothing to compare. Run "
+            "`pixfoundation compare-readings` again with all of them."
+        )
     return results
 
 
@@ -162,7 +192,9 @@ def _setting(line: ReadingLine, several: bool) -> str:
         several: Whether the run holds lines of several segmenters.
     """
     options = json.dumps(line.settings, sort_keys=True)
-    default = json.dumps(readings.get(line.reading)().settings(), sort_keys=True)
+    # A plug-in may be gone; its lines are as good without it.
+    known = line.reading in readings
+    default = json.dumps(readings.get(line.reading)().settings() if known else {}, sort_keys=True)
     parts = [options] if options != default else []
     if several:
         parts.append(line.segmenter or "no segmenter")
@@ -200,7 +232,7 @@ def _stability(
         bootstrap: Draws over the pairs of these samples.
         seed: Seed of the splits.
     """
-    usable = {name: row for name, row in rows.items() if not np.isnan(row).all()}
+    usable, left_out = _in_common(rows)
     if len(usable) < 2:
         return []
     names, values = list(usable), np.array(list(usable.values()))  # (settings, samples)
@@ -220,17 +252,44 @@ def _stability(
             chosen[names[best]] += 1
             inside_half.append(float(values[best, half].mean()))
             other_half.append(float(values[best, rest].mean()))
-    means = values[:, complete].mean(axis=1) if complete.any() else np.full(len(names), np.nan)
-    name, count = chosen.most_common(1)[0] if chosen else ("", 0)
+    means = values[:, complete].mean(axis=1)
     masked = np.where(complete, values, np.nan)
+    name, count = chosen.most_common(1)[0] if chosen else (None, 0)
     result = Stability(
         measure=measure,
         settings={n: bootstrap.mean(row) for n, row in zip(names, masked, strict=True)},
+        answers={n: int((~np.isnan(row)).sum()) for n, row in usable.items()},
+        shared=int(complete.sum()),
+        left_out=left_out,
         spread=float(means.std(ddof=1)),
         chosen=name,
         chosen_share=count / max(sum(chosen.values()), 1),
-        in_sample=float(np.mean(inside_half)) if inside_half else float("nan"),
-        held_out=float(np.mean(other_half)) if other_half else float("nan"),
+        in_sample=float(np.mean(inside_half)) if inside_half else None,
+        held_out=float(np.mean(other_half)) if other_half else None,
         average=float(means.mean()),
     )
     return [result]
+
+
+def _in_common(rows: Mapping[str, Values]) -> tuple[dict[str, Values], dict[str, str]]:
+    """Return the settings that share some sample, and why each other one is left out.
+
+    A setting with many values goes before one with few, so that the latter is left out.
+
+    Args:
+        rows: By setting float64 [samples], NaN where it is not defined.
+    """
+    known = {name: ~np.isnan(row) for name, row in rows.items()}
+    kept: list[str] = []
+    left_out: dict[str, str] = {}
+    shared: NDArray[np.bool_] | None = None
+    for name in sorted(rows, key=lambda name: -int(known[name].sum())):
+        if not known[name].any():
+            left_out[name] = "not measured"
+        elif shared is None or (shared & known[name]).any():
+            kept.append(name)
+            shared = known[name] if shared is None else shared & known[name]
+        else:
+            number = int(known[name].sum())
+            left_out[name] = f"none of its {counted(number, 'answer')} in common with the others"
+    return {name: row for name, row in rows.items() if name in kept}, left_out

@@ -71,14 +71,16 @@ def equivalence_p(effect: Estimate, margin: float) -> float:
 
     Returns:
         The greater of the two one-sided p; small if the mean is within the margin. 1 if there is
-        nothing to measure.
+        nothing to measure. Never below what n pairs can show by their signs, 2 ** -n: draws of a
+        few pairs are too narrow.
     """
     draws = effect.draws[~np.isnan(effect.draws)]
     if effect.value is None or not len(draws):
         return 1.0
     above = int((draws >= margin).sum()) + 1
     below = int((draws <= -margin).sum()) + 1
-    return max(above, below) / (len(draws) + 1)
+    least = 0.0 if effect.units is None else 0.5**effect.units
+    return max(above / (len(draws) + 1), below / (len(draws) + 1), least)
 
 
 def standardised(values: Sequence[float] | Values, unit: NDArray[np.intp]) -> float | None:

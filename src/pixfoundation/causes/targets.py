@@ -21,6 +21,7 @@ from pixfoundation.grounding.base import check_forwards
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.phrases import NounPhrases
 from pixfoundation.reading.base import recorded_reading
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.records import AnswerRecord
 from pixfoundation.runs.run_records import RunRecords
@@ -107,13 +108,7 @@ def find_targets(
                 f"It has protocols {', '.join(map(str, config.protocols))}: choose one of them, or "
                 "run the others too."
             )
-        if not any(sample.asks(number) for sample in run.samples):
-            others = [p for p in config.protocols if any(s.asks(p) for s in run.samples)]
-            raise RunError(
-                f"No sample of {run.run.path} is asked protocol {number}, from which {what} are "
-                f"taken: choose one of {', '.join(map(str, others)) or 'none'} instead "
-                f"(`{'protocol' if what == 'the phrases' else 'answer_protocol'}`)."
-            )
+        check_asked(run, number, what, "protocol" if what == "the phrases" else "answer_protocol")
     targets: dict[str, Target] = {}
     for overlap in answer_overlaps(run, protocol):
         scored = run.answers.get((overlap.sample.id, answer_protocol))
@@ -222,7 +217,7 @@ def map_reader(config: RunConfig) -> AttendAndSegment:
         NounPhrases(**phrases),
         RowConvention(**row),
         config.conventions.grounding,
-        reading=recorded_reading(maps),
+        reading=recorded_reading(maps, recorded.get("reading_module")),
     )
 
 

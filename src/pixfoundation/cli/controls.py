@@ -50,7 +50,9 @@ def controls_command(
     ),
     levels: int = typer.Option(3, min=1, help="Number of levels of the cascade."),
     protocols: str | None = typer.Option(
-        None, help="Protocols to ask, by commas. Default: 2 and 3, as far as the run has them."
+        None,
+        help="Protocols to ask, by commas. Default: 2 and 3, as far as the run has them, and 1 in "
+        "the place of 3 where the samples have no referring expression.",
     ),
     read_answers: bool = typer.Option(
         False,

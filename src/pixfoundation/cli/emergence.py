@@ -116,11 +116,15 @@ def _print(analysis: Emergence, console: Printer) -> None:
     console.print_prose(_labels(analysis.labels, len(analysis.answers)))
     hits = analysis.hits
     chance = ", ".join(f"{null.name} {100 * null.coincides:.1f} %" for null in analysis.nulls)
+    named = ""
+    if analysis.coincides.value is not None:
+        named = (
+            "The best phrase is the referring expression itself in "
+            f"{_percent(analysis.coincides)} (chance: {chance}); it has the expression's head word "
+            f"in {_percent(analysis.coincides_by_head)}. "
+        )
     console.print_prose(
-        "The best phrase is the referring expression itself in "
-        f"{_percent(analysis.coincides)} (chance: {chance}); it has the expression's head word in "
-        f"{_percent(analysis.coincides_by_head)}. "
-        f"Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
+        f"{named}Point in the mask: best phrase {_percent(hits['best_phrase'])}, all phrases "
         f"{_percent(hits['all_phrases'])}, random points {_percent(hits['random_points'])}."
     )
     if analysis.deletion:

@@ -10,7 +10,7 @@ import typer
 from pixfoundation.cli.causes import PROTOCOL
 from pixfoundation.cli.completeness import exit_unless_directories_sound
 from pixfoundation.cli.options import AS_JSON
-from pixfoundation.cli.printing import output, print_json
+from pixfoundation.cli.printing import notes, output, print_json
 
 if TYPE_CHECKING:
     from pixfoundation.causes.stability import Stability
@@ -46,16 +46,20 @@ def stability_command(
 
     directories = [RunDirectory(run) for run in runs]
     number: Protocol = protocol  # type: ignore[assignment] - the option's bounds say so
-    over_readings = {
-        run.name: results
-        for run in directories
-        if (results := measure_reading_stability(run, protocol=number, seed=seed))
-    }
+    over_readings: dict[str, list[Stability]] = {}
+    refused: SettingsError | None = None
+    for run in directories:
+        try:
+            if results := measure_reading_stability(run, protocol=number, seed=seed):
+                over_readings[run.name] = results
+        except SettingsError as error:
+            refused = error
+            notes().print(f"{error}", style="yellow")
     try:
         over_runs = measure_stability(directories, protocol=number, seed=seed)
-    except SettingsError:
+    except SettingsError as error:
         if not over_readings:
-            raise
+            raise refused or error from None
         over_runs = []
     every = [*over_runs, *(each for results in over_readings.values() for each in results)]
     if as_json:
@@ -72,6 +76,7 @@ def stability_command(
 def _print(stability: Stability, title: str) -> None:
     from pixfoundation.cli.score_tables import plain_table
     from pixfoundation.report.page import percent
+    from pixfoundation.wording import counted
 
     console = output()
     table = plain_table(f"{title}, % [95 % interval]")
@@ -80,9 +85,18 @@ def _print(stability: Stability, title: str) -> None:
     for name, estimate in stability.settings.items():
         table.add_row(name, percent(estimate))
     console.print_table(table)
-    console.print_prose(
-        f"Standard deviation over settings {100 * stability.spread:.1f}. Chosen on one half of the "
-        f"pairs: {stability.chosen} on {100 * stability.chosen_share:.0f} % of halves; there "
-        f"{100 * stability.in_sample:.1f}, on the other half {100 * stability.held_out:.1f}; mean "
-        f"of all settings {100 * stability.average:.1f}."
-    )
+    text = f"Standard deviation over settings {100 * stability.spread:.1f}. "
+    if stability.in_sample is None or stability.held_out is None:
+        text += "Too few pairs to choose on one half and report on the other; "
+    else:
+        text += (
+            f"Chosen on one half of the pairs: {stability.chosen} on "
+            f"{100 * stability.chosen_share:.0f} % of halves; there "
+            f"{100 * stability.in_sample:.1f}, on the other half {100 * stability.held_out:.1f}; "
+        )
+    text += f"mean of all settings {100 * stability.average:.1f}."
+    if more := [f"{n} has {k}" for n, k in stability.answers.items() if k > stability.shared]:
+        text += f" On the {counted(stability.shared, 'answer')} that all have; {', '.join(more)}."
+    console.print_prose(text)
+    for name, reason in stability.left_out.items():
+        console.print_prose(f"Left out: {name}, {reason}.", style="yellow")

@@ -31,6 +31,7 @@ from pixfoundation.evaluation import RunOptions, evaluate
 from pixfoundation.grounding import grounders
 from pixfoundation.models.base import Model
 from pixfoundation.parts import PartsDescription, PartsFactory
+from pixfoundation.reading.base import require_reading
 from pixfoundation.recipe import Made, Ready, made_by, recipe_of
 from pixfoundation.runs.answering import AnsweringWorker
 from pixfoundation.runs.collect import Progress
@@ -50,7 +51,8 @@ class ControlOptions:
     Attributes:
         kinds: The kinds of controls.
         levels: Number of levels of a cascade, evenly spaced from the top down.
-        protocols: Protocols that are asked; None for 2 and 3, as far as the run has them.
+        protocols: Protocols that are asked; None for 2 and 3, as far as the run has them, and 1 in
+            the place of 3 where nothing is asked that.
         limit: Number of samples, from the first; None for all.
         batch_size: Number of samples per batch.
         read_answers: Whether the model reads the answers of the run under the control, so that
@@ -230,7 +232,11 @@ def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ..
     available = run.config.protocols
     requested: tuple[Protocol, ...] | None = options.protocols
     if requested is None:
-        own: tuple[Protocol, ...] = tuple(p for p in available if p != 1)
+        samples = run.samples.values()
+        asked: tuple[Protocol, ...] = tuple(
+            p for p in available if any(sample.asks(p) for sample in samples)
+        )
+        own: tuple[Protocol, ...] = tuple(p for p in asked if p != 1 or 3 not in asked)
         requested = own or available
     if missing := [number for number in requested if number not in available]:
         raise RunError(
@@ -304,6 +310,7 @@ def _attend_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     options = {key: settings[key] for key in ("prompt", "points", "rank", "threshold")}
     options |= {key: settings["phrases"][key] for key in ("pronouns", "fallback")}
     if "maps" in settings:
+        require_reading(str(settings["maps"]["reading"]), settings.get("reading_module"))
         return options | dict(settings["maps"])
     presets = [name for name, row in PRESETS.items() if _plain(asdict(row)) == settings["reading"]]
     return options | ({"preset": presets[0]} if presets else {})

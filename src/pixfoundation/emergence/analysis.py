@@ -36,6 +36,7 @@ from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
 from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
 from pixfoundation.emergence.phrase_facts import PhraseFacts
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -52,7 +53,7 @@ class Null:
         name: `uniform`, `shuffled` or `random`.
         location: Band for the location histogram.
         concept: Band for the concept histogram, with phrases labelled by the rules.
-        coincides: Share of picks that are the referring expression.
+        coincides: Share of picks that are the referring expression; NaN if no sample has one.
         miou: Mean IoU of the picks.
     """
 
@@ -66,7 +67,7 @@ class Null:
         """Return the null as plain JSON data."""
         return self.location.to_json() | {
             "concept": self.concept.to_json(),
-            "coincides_with_expression": self.coincides,
+            "coincides_with_expression": _number(self.coincides),
             "miou": self.miou,
         }
 
@@ -194,14 +195,8 @@ def analyse(
     records = RunRecords.of(run)
     run = records.run
     overlaps = answer_overlaps(records, protocol, conventions=conventions, thoughts=thoughts)
-    samples = records.samples
-    if not overlaps and samples and not any(sample.asks(protocol) for sample in samples):
-        what = "a referring expression" if protocol == 3 else "a question"
-        raise RunError(
-            f"No sample of {run.path} has {what}, so protocol {protocol} asked nothing: analyse "
-            f"the answers under another one, `protocol={1 if protocol == 3 else 3}`."
-        )
     if not overlaps:
+        check_asked(records, protocol, "the phrases")
         raise RunError(
             f"{run.path} has no masks with noun phrases in protocol {protocol}: there is nothing "
             "to analyse. Models with native masks name no phrase."
@@ -237,7 +232,7 @@ def analyse(
                 null.name,
                 location_band(null, places, count),
                 concept_band(null, concepts, len(CONCEPTS)),
-                float(values_at(same, null.picks).mean()),
+                _mean(values_at(same, null.picks)),
                 null.miou,
             )
             for null in drawn.values()
@@ -288,8 +283,13 @@ def _concept_p(
 
 
 def _is_expression(answer: AnswerOverlap) -> NDArray[np.float64]:
-    """Return 1 for each phrase that is the referring expression, articles aside, else 0."""
-    expression = normalised(answer.sample.expression or "")
+    """Return 1 for each phrase that is the referring expression, articles aside, else 0.
+
+    NaN for a sample without one.
+    """
+    if answer.sample.expression is None:
+        return np.full(len(answer.phrases), np.nan)
+    expression = normalised(answer.sample.expression)
     return np.array([float(normalised(phrase.text) == expression) for phrase in answer.phrases])
 
 
@@ -298,7 +298,9 @@ def _has_head(
 ) -> list[float]:
     indices: list[int] = picks.tolist()
     return [
-        float(answer.phrases[i].core.lower() == facts.head(answer.sample.expression or "").lower())
+        float("nan")
+        if answer.sample.expression is None
+        else float(answer.phrases[i].core.lower() == facts.head(answer.sample.expression).lower())
         for answer, i in zip(answers, indices, strict=True)
     ]
 
@@ -322,7 +324,7 @@ def _bootstrap(answers: Sequence[AnswerOverlap], seed: int) -> Bootstrap:
 
 
 def _targets(run: RunDirectory) -> int:
-    return sum(not s.mask.is_empty and s.expression is not None for s in run.samples.values())
+    return sum(not s.mask.is_empty and s.has_truth for s in run.samples.values())
 
 
 def _mean(values: NDArray[np.float64]) -> float:
@@ -344,5 +346,6 @@ def keep_phrase_facts(run: RunDirectory, protocol: Protocol = 3) -> None:
     for answer in answer_overlaps(run, protocol):
         if answer.best is not None:
             facts.labels(answer.answer.text, answer.phrases)
-            facts.head(answer.sample.expression or "")
+            if answer.sample.expression is not None:
+                facts.head(answer.sample.expression)
     facts.save()

@@ -85,7 +85,7 @@ def answer_overlaps(
     records = RunRecords.of(run)
     overlaps: list[AnswerOverlap] = []
     for sample in records.samples:
-        if sample.mask.is_empty or sample.expression is None:
+        if sample.mask.is_empty or not sample.has_truth:
             continue
         key: Key = (sample.id, protocol)
         answer, candidates = records.answers.get(key), records.candidates.get(key)

@@ -54,7 +54,7 @@ from pixfoundation.option_bundles import takes_bundles
 from pixfoundation.phrases import NounPhrases, pipeline_name
 from pixfoundation.reading import readings
 from pixfoundation.reading.attention import AttentionReading
-from pixfoundation.reading.base import Reading, ReadingFactory, read_maps
+from pixfoundation.reading.base import Reading, ReadingFactory, origin_of, read_maps
 from pixfoundation.segmenters.base import (
     AnySegmenter,
     Segmenter,
@@ -309,6 +309,7 @@ class AttendAndSegment:
                 if _is_plain(self.reading)
                 else {"maps": {"reading": self.reading.name, **self.reading.settings()}}
             ),
+            **({"reading_module": module} if (module := origin_of(self.reading.name)) else {}),
             **({"keep_maps": True} if self.keep_maps else {}),
         }
 

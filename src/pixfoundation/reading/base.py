@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError
 from pixfoundation.forward import Forward, Need, Observer
 from pixfoundation.geometry import GridFrame
 from pixfoundation.registry import Registry
@@ -76,18 +76,47 @@ ReadingFactory = Callable[..., Reading]
 readings: Registry[ReadingFactory] = Registry("reading", group="pixfoundation.readings")
 
 
-def recorded_reading(settings: Mapping[str, Any]) -> Reading:
+def origin_of(name: str) -> str | None:
+    """Return the module that brings a plug-in's reading; None for one of this package."""
+    origin = readings.entry(name).origin if name in readings else ""
+    return None if origin.partition(".")[0] in ("", "pixfoundation") else origin
+
+
+def require_reading(name: str, origin: str | None) -> ReadingFactory:
+    """Return the reading that made the maps of a run.
+
+    Args:
+        name: Its name.
+        origin: The module that brought it, as the run records it; None if it does not.
+
+    Raises:
+        PrerequisiteError: If it is not installed any more.
+    """
+    try:
+        return readings.get(name)
+    except UnknownNameError as error:
+        module = "" if origin is None else f" of the module {origin!r}"
+        raise PrerequisiteError(
+            f"The maps of this run were made by the reading {name!r}{module}, which no installed "
+            f"package announces in the entry-point group {readings.group!r}: install it again to "
+            "make maps anew. What reads the run's files alone works without it: `score`, "
+            "`emergence`, `claims`, `stability`, `report`, and `--show`."
+        ) from error
+
+
+def recorded_reading(settings: Mapping[str, Any], origin: str | None = None) -> Reading:
     """Return a reading as the record of a run describes it.
 
     Args:
         settings: Its name as `reading`, and its `settings()`.
+        origin: The module that brought it; None if it is not recorded.
 
     Raises:
         DataError: If an option is not one of the reading's.
-        UnknownNameError: If there is no such reading.
+        PrerequisiteError: If there is no such reading any more.
     """
     options = dict(settings)
-    factory = readings.get(str(options.pop("reading")))
+    factory = require_reading(str(options.pop("reading")), origin)
     return factory(**read_options("The recorded reading", factory, options))
 
 

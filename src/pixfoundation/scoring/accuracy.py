@@ -180,4 +180,4 @@ def _by_consecutive_lines(
     else:
         last = int(len(lines) % 2 == 1 and lines[-1])
         value = (2 * sum(pairs) + last) / len(lines)
-    return Estimate(value, len(pairs), pair.draws)
+    return Estimate(value, len(pairs), pair.draws, pair.units)

@@ -57,7 +57,7 @@ class Difference:
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the difference, over draws of the same pairs."""
         draws = self.second.draws - self.first.draws
-        return Estimate(self.value, self.first.n, draws).interval
+        return Estimate(self.value, self.first.n, draws, self.first.units).interval
 
     @property
     def clear(self) -> bool:

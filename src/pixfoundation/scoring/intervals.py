@@ -28,16 +28,21 @@ class Estimate:
         value: The value; None if there was nothing to measure.
         n: Number of images, questions or pairs that it is over.
         draws: The value on every bootstrap draw, float64 [replicates].
+        units: Number of pairs, groups and lone samples that it is over; None if not known. A
+            single one has no interval: every draw holds the same.
     """
 
     value: float | None
     n: int
     draws: NDArray[np.float64]
+    units: int | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval: percentiles 2.5 and 97.5 of the draws."""
-        if self.value is None or not len(self.draws) or np.isnan(self.draws).all():
+        if self.value is None or self.units == 1:
+            return None
+        if not len(self.draws) or np.isnan(self.draws).all():
             return None
         low, high = np.nanpercentile(self.draws, [2.5, 97.5])
         return (float(low), float(high))
@@ -78,7 +83,7 @@ def percent(
     return decimal(100 * estimate.value, ends, bound_digits=bound_digits)
 
 
-def _unit(sample: Sample) -> tuple[str, str]:
+def unit_of(sample: Sample) -> tuple[str, str]:
     """Return what a sample is drawn with: its pair, its group, or nothing but itself."""
     if sample.pair is not None:
         return ("pair", sample.pair)
@@ -102,7 +107,7 @@ class Bootstrap:
             seed: Seed of the draws; the same seed gives the same draws, also over another run of
                 the same samples.
         """
-        self._prepare([_unit(sample) for sample in samples], replicates, seed)
+        self._prepare([unit_of(sample) for sample in samples], replicates, seed)
 
     @classmethod
     def of_images(cls, images: int, replicates: int = 1000, seed: int = 2024) -> Bootstrap:
@@ -171,4 +176,4 @@ class Bootstrap:
         value = float(above.sum()) / total if total else None
         with np.errstate(invalid="ignore", divide="ignore"):
             draws = (self.weights @ above) / (self.weights @ below)
-        return Estimate(value, n, draws)
+        return Estimate(value, n, draws, int(np.count_nonzero(below)))

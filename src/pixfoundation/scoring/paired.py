@@ -135,8 +135,10 @@ def s_score(
     total = best_a + best_m
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(total > 0, 2 * best_a * best_m / total, 0.0)
+    known = [f.units for f in (*a, *m) if f.units is not None]
+    units = min(known, default=None)
     value = harmonic_mean(max(f.value or 0.0 for f in a), max(f.value or 0.0 for f in m))
-    return Estimate(value, min(f.n for f in (*a, *m)), draws)
+    return Estimate(value, min(f.n for f in (*a, *m)), draws, units)
 
 
 def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Bootstrap) -> Estimate:

@@ -9,6 +9,7 @@ from functools import partial
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.models.base import GivesForwards, Model
 from pixfoundation.phrases import NounPhrases
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.log import run_log
@@ -62,6 +63,13 @@ def seen_answers(records: RunRecords, protocol: Protocol, limit: int | None) -> 
     Raises:
         RunError: If there is none.
     """
+    check_asked(records, protocol, "the phrases")
+    if not any(sample.expression is not None for sample in records.samples):
+        raise RunError(
+            f"No sample of {records.run.path} has a referring expression, which says the phrase "
+            "that is looked at: the one most like it. `pixfoundation emergence` and `claims` "
+            "choose it by the masks instead."
+        )
     similarity, finder = Similarity(), NounPhrases()
     answers: list[SeenAnswer] = []
     for sample in records.samples:

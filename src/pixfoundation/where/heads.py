@@ -19,7 +19,7 @@ from pixfoundation.reading.localization_heads import HEADS_FILE, Pair, rank_head
 from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring.intervals import Bootstrap
+from pixfoundation.scoring.intervals import Bootstrap, unit_of
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.where.head_capture import FOLDER, HeadFile, read_heads
 from pixfoundation.where.head_results import Criterion, Floats, Grid, HeadAnalysis, place_json
@@ -114,8 +114,7 @@ def analyse_heads(
     directory = run if isinstance(run, RunDirectory) else RunDirectory(run)
     answers = _Answers(directory, protocol)
     generator = np.random.default_rng(seed)
-    count = len(answers.samples)
-    others = _derangements(count, draws, generator)  # (draws, count)
+    others = _derangements(answers.samples, draws, generator)  # (draws, answers)
     pictures = _Picture(draws)
     sums: dict[str, _Sums] = {}
     localising: list[list[Pair]] = []
@@ -192,7 +191,7 @@ def place_by_layer(
         answers = _Answers(run, protocol)
     except RunError:
         return None
-    others = _derangements(len(answers.samples), draws, np.random.default_rng(seed))
+    others = _derangements(answers.samples, draws, np.random.default_rng(seed))
     picture = _Picture(draws)
     for place, file in enumerate(answers.files()):
         own, _ = answers.truth(place, file)
@@ -208,18 +207,31 @@ def _add(sums: dict[str, _Sums], name: str, observed: Floats, null: NDArray[Any]
     sums[name].null += null
 
 
-def _derangements(count: int, draws: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return shuffles in which nobody keeps their own place, int64 [draws, count]."""
+def _derangements(
+    samples: Sequence[Sample], draws: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return shuffles in which every sample gets another image, int64 [draws, samples].
+
+    Expressions of one image (`Sample.group`) lie next to each other in the order that is rolled,
+    by at least as many places as the largest image has expressions. Where one image has more than
+    half of them, some keep their image, but none its own place.
+    """
+    count = len(samples)
+    names = [("sample", s.id) if s.group is None else ("group", s.group) for s in samples]
+    largest = max(Counter(names).values())
+    least = largest if 2 * largest <= count else 1
     shuffles = np.empty((draws, count), np.int64)
     for row in shuffles:
         order = generator.permutation(count)
-        row[order] = np.roll(order, int(generator.integers(1, count)))
+        first = {names[int(place)]: rank for rank, place in reversed(list(enumerate(order)))}
+        order = np.array(sorted(order, key=lambda place: first[names[int(place)]]), np.int64)
+        row[order] = np.roll(order, int(generator.integers(least, count - least + 1)))
     return shuffles
 
 
 def _halves(samples: Sequence[Sample], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return 0 or 1 for each sample; both images of a pair are in the same half."""
-    names = [("pair", s.pair) if s.pair is not None else ("sample", s.id) for s in samples]
+    """Return 0 or 1 for each sample; a pair or group is in one half as a whole."""
+    names = [unit_of(sample) for sample in samples]
     units = list(dict.fromkeys(names))
     order = generator.permutation(len(units))
     half = {units[int(unit)]: rank % 2 for rank, unit in enumerate(order)}
