@@ -49,6 +49,8 @@ def test_published_rows_have_a_column_in_common_and_say_whose_evaluation_they_fo
     assert "| 74.9 |" in rows["LISA-7B"]
     assert "52.9" in rows["LISA-7B"]
     assert "62.6" in rows["Seg-Zero [3]"]
+    assert "README of MLCD-seg" in rows["GLaMM [1]"]  # each row names its source
+    assert "tables of X2SAM and UniPixel" in rows["Seg-Zero [3]"]
     assert "[3] Seg-Zero: computed as visionreasoner evaluates it" in text
     assert "[1] GLaMM: at most three random expressions per image are evaluated." in text
     only_gref = render_referring_table(runs[1:2], published_rows=True)

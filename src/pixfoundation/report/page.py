@@ -265,7 +265,8 @@ def _claims(run: RunDirectory) -> PageTable | None:
     from pixfoundation.report.claim_table import HEADER, claim_note, claim_rows
 
     try:
-        claims = judge_claims(run)
+        protocol = 3 if any(sample.asks(3) for sample in run.samples.values()) else 1
+        claims = judge_claims(run, protocol=protocol)
     except (RunError, PrerequisiteError):
         return None  # no phrases, or no parser installed: nothing to show here
     return PageTable(claim_note(claims), HEADER, claim_rows(claims))

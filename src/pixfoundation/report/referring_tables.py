@@ -13,7 +13,7 @@ from pixfoundation.report.formats import (
     latex_text,
     markdown_table,
 )
-from pixfoundation.report.published_referring import ROWS, SOURCE, Column
+from pixfoundation.report.published_referring import ROWS, Column
 from pixfoundation.scoring.conditions import differing_conditions
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.referring import Referring
@@ -109,7 +109,7 @@ def render_referring_table(
     if published_rows:
         published, explained = _published(list(columns))
         chosen += published
-        notes += [*explained, f"Published rows: {SOURCE}."]
+        notes += explained
     if format is TableFormat.CSV:
         return _csv(chosen, list(columns), notes, intervals)
     rows = _rows(chosen, list(columns), intervals)
@@ -189,7 +189,7 @@ def _published(columns: Sequence[Column]) -> tuple[list[ReferringLine], list[str
         notes += [
             f"[{mark}] {row.method}: {text}." for mark, text in zip(marks, remarks, strict=True)
         ]
-        lines.append(ReferringLine(row.method, values, {}, SOURCE, marks))
+        lines.append(ReferringLine(row.method, values, {}, row.source, marks))
     return lines, notes
 
 

@@ -20,6 +20,7 @@ from pixfoundation.report.lines import (
     clearly_below_best,
 )
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
+from pixfoundation.report.published_referring import referring_datasets
 from pixfoundation.scoring.conditions import (
     check_same_truth,
     differing_conditions,
@@ -86,7 +87,10 @@ def render_table(
         lines += [each for each in map(chance_line, runs) if each is not None]
     if published_rows:
         if dataset not in ROWS:
-            raise DataError(f"There are no published rows for {dataset!r}, only for: {_known()}.")
+            raise DataError(
+                f"There are no published rows for {dataset!r}, only for {_known()}; and for runs "
+                f"that ask for expressions alone: {', '.join(sorted(referring_datasets()))}."
+            )
         lines += [
             Line(row.method, row.pixel_grounding, row.values, SOURCE, row.oracle)
             for row in ROWS[dataset]
