@@ -132,4 +132,8 @@ def test_thoughts_are_taken_off_and_get_room_when_they_are_cut():
     reply = asked.ask(Question("Which?", "Be brief.", max_tokens=4))
     assert (str(reply), reply.thoughts) == ("Yes", "is it open?")
     assert limits == [4, 36]
+    texts[0] = "No"
+    limits.clear()
+    assert str(asked.ask(Question("Which?", "Be brief.", max_tokens=4))) == "No"
+    assert limits == [4]  # a reply does not depend on those before it
     assert asked.name.endswith(", room 32")

@@ -127,7 +127,7 @@ class LocalJudge:
         self.name = ", ".join((f"local:{name}", *self._settings.difference))
         self._model, self._processor = model, processor
         self._turn = threading.Lock()
-        self._room = 0  # grows once a reply was cut inside its thoughts
+        self._has_thought = False  # whether the longer replies were announced
         self._takes_system = True
 
     def ask(self, question: Question) -> JudgeReply:
@@ -141,12 +141,12 @@ class LocalJudge:
             try:
                 prompt = self.prompt(question)
                 inputs = self._inputs(prompt, images)
-                reply = self._reply(prompt, inputs, question)
-                if reply.ended is Ended.LENGTH and not reply and self._room < self._settings.room:
-                    words = "%s: thoughts were cut; from now on replies get %d tokens more."
-                    logger.warning(words, self.name, self._settings.room)
-                    self._room = self._settings.room
-                    reply = self._reply(prompt, inputs, question)
+                reply = self._reply(prompt, inputs, question, question.max_tokens)
+                if reply.ended is Ended.LENGTH and not reply and self._settings.room:
+                    self._announce_thoughts()
+                    # Each question by itself, so that no reply depends on those before it.
+                    limit = question.max_tokens + self._settings.room
+                    reply = self._reply(prompt, inputs, question, limit)
             except (ValueError, TypeError, RuntimeError, TemplateError) as error:
                 raise RequestRefused(
                     f"{self.name} does not take a question with "
@@ -221,9 +221,14 @@ class LocalJudge:
             return_tensors="pt",
         ).to(self._model.device, self._model.dtype)
 
-    def _reply(self, prompt: str, inputs: Any, question: Question) -> JudgeReply:
-        """Generate, and take the thoughts off."""
-        limit = question.max_tokens + self._room
+    def _announce_thoughts(self) -> None:
+        if not self._has_thought:
+            words = "%s: thoughts were cut; replies that think get %d tokens more."
+            logger.warning(words, self.name, self._settings.room)
+        self._has_thought = True
+
+    def _reply(self, prompt: str, inputs: Any, question: Question, limit: int) -> JudgeReply:
+        """Generate up to `limit` tokens, and take the thoughts off."""
         ids: Any = self._generate(inputs, question.temperature, limit)
         new: list[int] = ids[0, inputs["input_ids"].shape[1] :].tolist()
         parts = take_apart(self._decoded(new), opened=bool(opens_thoughts(prompt)))
