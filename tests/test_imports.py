@@ -37,7 +37,7 @@ LAYERS = [
     {"parts"},
     {"evaluation", "report"},
     {"single_image", "controls", "exports", "doctor", "integrations"},
-    {"trackers"},
+    {"publishing", "trackers"},
     {"reproduction"},
     {"api"},
     {"plugins", "app"},

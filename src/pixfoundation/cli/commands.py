@@ -182,6 +182,11 @@ COMMANDS = {
         "track_command",
         "Record scores and figures of runs in Trackio, Weights & Biases, MLflow or TensorBoard.",
     ),
+    "push": Listed(
+        "push",
+        "push_command",
+        "Make a data set of a run and push it to the Hugging Face hub, private unless --public.",
+    ),
     "ground": Listed(
         "ground",
         "ground_command",

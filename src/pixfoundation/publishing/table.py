@@ -1,0 +1,100 @@
+"""The answers of a run as a Parquet file that the hub's viewer and `datasets` read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pixfoundation.exports.packages import load_package
+from pixfoundation.exports.table import answer_rows
+from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.masks import Mask
+
+FEATURE = "`push`"
+COLUMNS = {
+    "image": "the image itself (with `--images`)",
+    "image_file": "name of the image file",
+    "sample, pair": "ids of the dataset; the two images of a pair differ in one detail",
+    "protocol": "1: question with options; 2: to be answered by letter; 3: `Identify ...`",
+    "prompt, answer": "what the model got, and what it wrote",
+    "right": "whether the answer is right; empty where it is not graded",
+    "selector, iou": "what selected the mask, and its IoU with the ground truth, 0 to 1",
+    "failure": "which of answer and mask succeed: both, vqa_only, grounding_only, neither",
+    "phrase, x, y": "the noun phrase and point of the selected mask",
+    "mask": "the selected mask, as run lengths of COCO (JSON with `size` and `counts`)",
+    "truth_mask": "the ground truth in the same form (with `--images`)",
+    "tag:...": "tags of the dataset",
+}
+"""What the columns hold; the others say it by their name."""
+
+
+def write_table(run: ExportedRun, out: Path, *, images: bool) -> int:
+    """Write one row per sample and protocol.
+
+    Args:
+        run: The run.
+        out: The file.
+        images: Whether images and ground-truth masks are inside.
+
+    Returns:
+        Number of images that are missing; 0 without images.
+
+    Raises:
+        PrerequisiteError: If pyarrow is not installed.
+    """
+    arrow = load_package("pyarrow", "data", FEATURE)
+    parquet = load_package("pyarrow.parquet", "data", FEATURE)
+    rows: list[dict[str, Any]] = []
+    absent: set[str] = set()
+    for answer, row in zip(run.answers(), answer_rows(run), strict=True):
+        row = {"image_file": Path(row.pop("image")).name, **row}
+        row["mask"] = _run_lengths(answer.mask)
+        if images:
+            row = {"image": _image(answer), **row, "truth_mask": _run_lengths(answer.sample.mask)}
+            if row["image"] is None:
+                absent.add(answer.sample.id)
+        rows.append(row)
+    fields = [(name, _type(arrow, name, rows)) for name in (rows[0] if rows else ())]
+    schema = arrow.schema(fields)
+    if images:  # what makes the viewer show the column as images
+        features = {"image": {"_type": "Image"}} | {
+            name: {"dtype": _DTYPES[str(kind)], "_type": "Value"}
+            for name, kind in fields
+            if name != "image"
+        }
+        described = json.dumps({"info": {"features": features}})
+        schema = schema.with_metadata({"huggingface": described})
+    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), str(out))
+    return len(absent)
+
+
+_DTYPES = {"string": "string", "bool": "bool", "double": "float64", "int64": "int64"}
+_NUMBERS = {
+    "protocol": "int64",
+    "candidates": "int64",
+    "iou": "double",
+    "x": "double",
+    "y": "double",
+    "right": "bool",
+}
+"""Columns that hold no text."""
+
+
+def _type(arrow: Any, name: str, rows: list[dict[str, Any]]) -> Any:
+    """Return the type of a column: the same for every run, whether or not it has values."""
+    if name == "image":
+        return arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
+    return {"int64": arrow.int64(), "double": arrow.float64(), "bool": arrow.bool_()}.get(
+        _NUMBERS.get(name, ""), arrow.string()
+    )
+
+
+def _image(answer: ExportedAnswer) -> dict[str, Any] | None:
+    if not answer.image.is_file():
+        return None
+    return {"bytes": answer.image.read_bytes(), "path": answer.image.name}
+
+
+def _run_lengths(mask: Mask | None) -> str | None:
+    return None if mask is None else json.dumps(mask.to_json())
