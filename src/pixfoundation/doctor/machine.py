@@ -35,6 +35,7 @@ EXTRAS = {
     "fiftyone": ("fiftyone",),
     "inspect": ("inspect_ai",),
     "lmms-eval": ("lmms_eval",),
+    "label-studio": ("label_studio_sdk",),
     "trackio": ("trackio",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow",),
