@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import pixfoundation as pf
 from pixfoundation.cli import app
 from pixfoundation.errors import DataError, PrerequisiteError, RunError, UnknownNameError
+from pixfoundation.exports.packages import load_package
 from pixfoundation.trackers.base import trackers
 from pixfoundation.trackers.tracking import load_tracker, numbers, track
 from tests.emergence.planted import planted_run
@@ -80,6 +81,13 @@ def test_a_missing_package_is_named_with_its_extra(run, name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PrerequisiteError, match=rf"{name}.*pixfoundation\[{name}\]"):
         track(run, name, pictures=False)
+
+
+def test_a_folder_of_the_name_of_a_package_is_no_package(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "no_tracker").mkdir()
+    with pytest.raises(PrerequisiteError, match="'no_tracker', which is not installed"):
+        load_package("no_tracker", "wandb")
 
 
 def test_unknown_trackers_and_options_are_named():

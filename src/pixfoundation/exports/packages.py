@@ -20,7 +20,11 @@ def load_package(name: str, extra: str, feature: str = "This export") -> Any:
         PrerequisiteError: If it, or a package that it needs, is not installed.
     """
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         package = (error.name or name).split(".")[0]
         raise missing_package(package, feature, extra) from error
+    if hasattr(module, "__path__") and getattr(module, "__file__", None) is None:
+        # A folder of that name, such as the one that a tracker writes its runs into.
+        raise missing_package(name.partition(".")[0], feature, extra)
+    return module
