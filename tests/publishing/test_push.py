@@ -1,4 +1,4 @@
-"""A run becomes a data set that pyarrow reads, and reaches a stand-in of the hub as it is told."""
+"""A run becomes a dataset that pyarrow reads, and reaches a stand-in of the hub as it is told."""
 
 import json
 import os

@@ -185,7 +185,7 @@ COMMANDS = {
     "push": Listed(
         "push",
         "push_command",
-        "Make a data set of a run and push it to the Hugging Face hub, private unless --public.",
+        "Make a dataset of a run and push it to the Hugging Face hub, private unless --public.",
     ),
     "ground": Listed(
         "ground",

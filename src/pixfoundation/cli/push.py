@@ -1,4 +1,4 @@
-"""`pixfoundation push`: a run as a data set of the Hugging Face hub."""
+"""`pixfoundation push`: a run as a dataset of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pixfoundation.scoring.options import ScoreOptions
 def push_command(
     options: ScoreOptions,
     run: Path = RUN,
-    repo: str = typer.Option(..., help="Repository of the data set, as OWNER/NAME."),
+    repo: str = typer.Option(..., help="Repository of the dataset, as OWNER/NAME."),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Write the folder only; nothing leaves this machine."
     ),
     images: bool = typer.Option(
         False,
         "--images",
-        help="Put the images and ground-truth masks into the data set. Read their licence first.",
+        help="Put the images and ground-truth masks into the dataset. Read their licence first.",
     ),
     public: bool = typer.Option(False, "--public", help="Make a new repository public."),
     update: bool = typer.Option(
@@ -36,7 +36,7 @@ def push_command(
         ".eval_results, which the hub shows on the model's page.",
     ),
     benchmark: str | None = typer.Option(
-        None, help="Data set of the hub that the entry names. Default: that of the run's dataset."
+        None, help="Dataset of the hub that the entry names. Default: that of the run's dataset."
     ),
     task: str = typer.Option("default", help="Task of the entry, as in the benchmark's eval.yaml."),
     figure: str = typer.Option(
@@ -49,7 +49,7 @@ def push_command(
         None, help="Folder of the dataset, if it has moved since the run."
     ),
 ) -> None:
-    """Make a data set of a run and push it to the Hugging Face hub, private unless --public.
+    """Make a dataset of a run and push it to the Hugging Face hub, private unless --public.
 
     It holds a card with the figures, one row per answer as Parquet, and the scores. The token is
     that of `hf auth login`.

@@ -1,4 +1,4 @@
-"""The folder of a data set of the hub: card, rows, scores and figures."""
+"""The folder of a dataset of the hub: card, rows, scores and figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pixfoundation.publishing.table import write_table
 from pixfoundation.report.run_pictures import write_run_pictures
 
 DATASET, MODEL = "dataset", "model"
-"""Folders of what goes to the repository of the data set, and to that of the model."""
+"""Folders of what goes to the repository of the dataset, and to that of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Publication:
     """A run that is ready to be pushed.
 
     Attributes:
-        repo: Id of the data set's repository, as OWNER/NAME.
+        repo: Id of the dataset's repository, as OWNER/NAME.
         dataset: Folder of its files.
         model: Folder of what goes to the model's repository; None if nothing does.
         result: Which figure that is.
@@ -56,7 +56,7 @@ def write_publication(
 
     Args:
         run: The run.
-        repo: Id of the data set's repository, as OWNER/NAME.
+        repo: Id of the dataset's repository, as OWNER/NAME.
         out: The folder; what an earlier call wrote there is replaced.
         images: Whether images and ground-truth masks are inside.
         result: The figure for the page of a model, if any.

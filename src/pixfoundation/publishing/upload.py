@@ -29,7 +29,7 @@ def push(publication: Publication, *, public: bool = False, update: bool = False
             it is.
 
     Returns:
-        The addresses of the data set and, if the model gets a result, of the pull request there.
+        The addresses of the dataset and, if the model gets a result, of the pull request there.
 
     Raises:
         DataError: If the repository exists and `update` is false, or the hub refuses the files.

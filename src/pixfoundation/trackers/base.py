@@ -2,7 +2,8 @@
 
 A tracker is a frozen dataclass whose keyword-only fields are its options, registered under the
 name that `pixfoundation track --tracker NAME` takes. It sees a run as `TrackedRun`. The client of
-the tracker is imported inside `record`, so that listing the trackers loads nothing heavy.
+the tracker is imported when the tracker is made, so that listing the trackers loads nothing heavy
+and a missing package is told before anything is scored.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from pixfoundation.exports.packages import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
@@ -22,9 +24,13 @@ class MLflow:
 
     uri: str | None = None
 
+    def __post_init__(self) -> None:
+        """Find the package before anything is scored or drawn."""
+        _client()
+
     def record(self, run: TrackedRun, project: str) -> str:
         """Record the run; a server is authorised as always, by MLflow's environment variables."""
-        mlflow = load_package("mlflow", "mlflow", "The tracker 'mlflow'")
+        mlflow = _client()
         client = mlflow.MlflowClient(tracking_uri=self.uri)
         experiment = client.get_experiment_by_name(project)
         number = (
@@ -43,6 +49,20 @@ class MLflow:
             status = "FINISHED"
         finally:
             client.set_terminated(own, status)
-        uri = self.uri or mlflow.get_tracking_uri()
+        uri = without_login(self.uri or mlflow.get_tracking_uri())
         look = "" if uri.startswith("http") else f" Look: mlflow ui --backend-store-uri {uri}"
         return f"{run.name} is run {own} in {uri}.{look}"
+
+
+def without_login(uri: str) -> str:
+    """Return an address without the user and password that it may hold.
+
+    Example:
+        >>> without_login("https://me:secret@tracker.example/a")
+        'https://tracker.example/a'
+    """
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def _client() -> Any:
+    return load_package("mlflow", "mlflow", "The tracker 'mlflow'")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,11 +30,13 @@ class TensorBoard:
 
     folder: Path = Path("tensorboard")
 
+    def __post_init__(self) -> None:
+        """Find the packages before anything is scored or drawn."""
+        _writing()
+
     def record(self, run: TrackedRun, project: str) -> str:
         """Write scalars, figures as images, and the settings as a table."""
-        feature = "The tracker 'tensorboard'"
-        load_package("tensorboard", "tensorboard", feature)  # PyTorch's own message is unclear
-        writing = load_package("torch.utils.tensorboard", "tensorboard", feature)
+        writing = _writing()
         time = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         folder = self.folder / project / f"{run.name}-{time}"
         with writing.SummaryWriter(log_dir=str(folder)) as writer:
@@ -50,3 +53,9 @@ class TensorBoard:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _writing() -> Any:
+    feature = "The tracker 'tensorboard'"
+    load_package("tensorboard", "tensorboard", feature)  # PyTorch's own message is unclear
+    return load_package("torch.utils.tensorboard", "tensorboard", feature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pixfoundation.exports.packages import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
@@ -26,9 +27,13 @@ class Trackio:
     space: str | None = None
     private: bool = True
 
+    def __post_init__(self) -> None:
+        """Find the package before anything is scored or drawn."""
+        _client()
+
     def record(self, run: TrackedRun, project: str) -> str:
         """Record the run; a Space needs the hub's token as always (`hf auth login`)."""
-        trackio = load_package("trackio", "trackio", "The tracker 'trackio'")
+        trackio = _client()
         trackio.init(
             project=project,
             name=run.name,
@@ -47,3 +52,7 @@ class Trackio:
         if self.space is not None:
             return f"{run.name} is at https://huggingface.co/spaces/{self.space}"
         return f"{run.name} is in {trackio.TRACKIO_DIR}. Look at it with: trackio show"
+
+
+def _client() -> Any:
+    return load_package("trackio", "trackio", "The tracker 'trackio'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pixfoundation.exports.packages import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
@@ -29,9 +29,13 @@ class WeightsAndBiases:
     entity: str | None = None
     folder: Path = Path()
 
+    def __post_init__(self) -> None:
+        """Find the package before anything is scored or drawn."""
+        _client()
+
     def record(self, run: TrackedRun, project: str) -> str:
         """Record the run; the client finds its key as always (`wandb login`)."""
-        wandb = load_package("wandb", "wandb", "The tracker 'wandb'")
+        wandb = _client()
         with wandb.init(
             project=project,
             entity=self.entity,
@@ -49,3 +53,7 @@ class WeightsAndBiases:
             return f"{run.name} is at {address}"
         folder = Path(place).parent
         return f"{run.name} is in {folder}. Send it with: wandb sync {folder}"
+
+
+def _client() -> Any:
+    return load_package("wandb", "wandb", "The tracker 'wandb'")
