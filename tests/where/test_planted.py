@@ -90,6 +90,11 @@ def test_place_by_layer_shows_the_phrase_and_the_layer(analysis, run):
     assert picture is not None
     assert picture["point_accuracy"][named][BALL_HEAD[0]] == 1
     assert picture["null"][named][BALL_HEAD[0]] < 0.3
+    # the best layer of shuffled images is no lower than any layer's mean
+    assert picture["best_layer_null"][named] >= max(picture["null"][named])
+    assert picture["best_layer_p"][named] < 0.05
+    assert picture["best_layer_p"][wall] > 0.05
+    assert [p is None for p in picture["best_layer_p"]] == [n == 0 for n in picture["phrases"]]
 
 
 def test_right_and_wrong_answers_are_not_told_apart_where_all_are_right(analysis):

@@ -45,24 +45,23 @@ def write_pictures(
 
 
 def picture_table(picture: Picture) -> Table:
-    """Return the best layer at each place in the text, with what shuffled images give there."""
+    """Return the best layer at each place in the text, next to the best of shuffled images."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("peak in mask by place and layer, %", no_wrap=True)
     best: list[str] = []
-    levels: list[str] = []
+    levels = ["-" if v is None else f"{100 * v:.0f}" for v in picture["best_layer_null"]]
+    p = ["-" if v is None else f"{v:.3f}" for v in picture["best_layer_p"]]
     layers: list[str] = []
-    for bin_, (values, null) in enumerate(
-        zip(picture["point_accuracy"], picture["null"], strict=True)
-    ):
+    for bin_, values in enumerate(picture["point_accuracy"]):
         table.add_column(f"{10 * bin_}-", justify="right")
         known = [value for value in values if value is not None]
         layer = values.index(max(known)) if known else None
         layers.append("-" if layer is None else str(layer))
         best.append("-" if layer is None else f"{100 * values[layer]:.0f}")
-        levels.append("-" if layer is None else f"{100 * null[layer]:.0f}")
     table.add_row("best layer", *layers)
     table.add_row("point accuracy there", *best)
-    table.add_row("shuffled images", *levels, style="dim")
+    table.add_row("best layer of shuffled images", *levels, style="dim")
+    table.add_row("p (Holm, all places)", *p)
     return table

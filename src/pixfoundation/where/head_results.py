@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixfoundation.emergence.permutation import holm
 from pixfoundation.reading.localization_heads import Pair
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.types import Protocol
@@ -66,7 +67,7 @@ class HeadAnalysis:
         correctness: For right and wrong answers, by measure: both means, difference and p.
         place_by_layer: Point accuracy of all phrases by place in the text and layer, float64
             [places, layers]; NaN without phrases.
-        place_null: The same with shuffled images.
+        place_null: The same for each shuffle of the images, float64 [shuffles, places, layers].
         place_counts: Number of phrases by place, int64 [places].
         draws: Number of shuffles.
     """
@@ -121,9 +122,30 @@ class HeadAnalysis:
 
 
 def place_json(value: Floats, null: Floats, counts: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the picture of place and layer as lists; NaN becomes None."""
+    """Return the picture of place and layer as lists; NaN becomes None.
 
-    def plain(array: Floats) -> list[list[float | None]]:
-        return [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in array]
+    The best layer of a place is compared with the best layer of each shuffle, since the best of
+    several is high by chance alone; its p is adjusted by Holm's method for all places.
 
-    return {"point_accuracy": plain(value), "null": plain(null), "phrases": counts.tolist()}
+    Args:
+        value: Point accuracy, float64 [places, layers]; NaN without phrases.
+        null: The same for each shuffle of the images, float64 [shuffles, places, layers].
+        counts: Number of phrases by place, int64 [places].
+    """
+    known = counts > 0
+    best, drawn = value[known].max(axis=-1), null[:, known].max(axis=-1)  # (places), (shuffles, ..)
+    beaten = (1 + (drawn >= best - 1e-9).sum(axis=0)) / (len(null) + 1)
+    columns = {"best_layer_null": drawn.mean(axis=0), "best_layer_p": np.array(holm(list(beaten)))}
+    spread = {name: np.full(len(counts), np.nan) for name in columns}
+    for name, own in columns.items():
+        spread[name][known] = own
+    return {
+        "point_accuracy": [_plain(row) for row in value],
+        "null": [_plain(row) for row in null.mean(axis=0)],
+        "phrases": counts.tolist(),
+        **{name: _plain(row) for name, row in spread.items()},
+    }
+
+
+def _plain(row: Floats) -> list[float | None]:
+    return [None if np.isnan(v) else round(float(v), 6) for v in row]

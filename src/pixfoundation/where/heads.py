@@ -175,7 +175,7 @@ def keep_choice(run: RunDirectory, analysis: HeadAnalysis) -> Path:
 
 
 def place_by_layer(
-    run: RunDirectory, protocol: Protocol = 3, *, draws: int = 50, seed: int = 2024
+    run: RunDirectory, protocol: Protocol = 3, *, draws: int = 500, seed: int = 2024
 ) -> dict[str, Any] | None:
     """Return point accuracy by place in the text and layer; None if no attention was kept.
 
@@ -364,16 +364,16 @@ class _Picture:
         """Add the phrases of an answer, with its truth and shuffled ones [draws, cells]."""
         if self._hits is None or self._null is None:
             self._hits = np.zeros((PLACE_BINS, file.layers.shape[1]))
-            self._null = np.zeros_like(self._hits)
+            self._null = np.zeros((self._draws, *self._hits.shape))
         peaks = file.layers.argmax(axis=-1)  # (P, L)
         for place, cells in zip(file.places, peaks, strict=True):
             bin_ = min(int(place * PLACE_BINS), PLACE_BINS - 1)
             self._hits[bin_] += own[cells]
-            self._null[bin_] += centres[:, cells].mean(axis=0)
+            self._null[:, bin_] += centres[:, cells]
             self._counts[bin_] += 1
 
     def result(self) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """Return the means over phrases and their number."""
+        """Return the means over phrases, those of each shuffle, and the number of phrases."""
         if self._hits is None or self._null is None:
             raise RunError("There is no phrase.")
         below = np.where(self._counts > 0, self._counts, np.nan)[:, None]
