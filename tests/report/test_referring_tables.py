@@ -52,7 +52,7 @@ def test_published_rows_have_a_column_in_common_and_say_whose_evaluation_they_fo
     assert "README of MLCD-seg" in rows["GLaMM [1]"]  # each row names its source
     assert "tables of X2SAM and UniPixel" in rows["Seg-Zero [3]"]
     assert "[3] Seg-Zero: computed as visionreasoner evaluates it" in text
-    assert "[1] GLaMM: at most three random expressions per image are evaluated." in text
+    assert "[1] GLaMM: at most three random expressions per image are evaluated, and" in text
     only_gref = render_referring_table(runs[1:2], published_rows=True)
     assert "GLaMM" not in only_gref
     assert "GSVA-7B" in only_gref

@@ -1,13 +1,17 @@
 """Two runs are compared on what they share, pair by pair."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
+from pixfoundation.datasets import datasets
 from pixfoundation.errors import DataError
+from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.scoring.compare import compare
 from pixfoundation.scoring.conditions import differing_conditions
 from pixfoundation.scoring.score import score
+from tests.datasets.refer_layouts import write_grefcoco
 
 from .runs import grades, letters, make_sample, write_run
 
@@ -82,3 +86,21 @@ def test_settings_that_only_one_grounder_has_follow_from_its_name():
     assert differing_conditions([own, first, more])["grounding: points"] == ("none", "1", "3")
     without = scores("attention")
     assert differing_conditions([first, without]) == {"grounding: points": ("1", "none")}
+
+
+def test_figures_of_referring_segmentation_are_compared(tmp_path):
+    data = datasets.get("grefcoco")(write_grefcoco(tmp_path / "data"))
+    runs = []
+    for name, keep in (("all", 4), ("one", 1)):
+        masks = tmp_path / f"{name}.json"
+        kept = data.samples[:keep]
+        masks.write_text(
+            json.dumps([{"sample": s.id, "segmentation": s.mask.to_json()} for s in kept])
+        )
+        outputs = Outputs(3, masks=masks)
+        runs.append(import_outputs(data, outputs, tmp_path / name, model=name).run.path)
+    found = compare(*runs).differences
+    assert found["referring.protocol3.giou"].value == pytest.approx(-0.75)
+    assert found["referring.protocol3.n_acc"].value == -1.0
+    assert found["referring.protocol3.precision@0.5"].value == pytest.approx(-2 / 3)
+    assert found["referring.protocol3.giou"].interval is None  # one image

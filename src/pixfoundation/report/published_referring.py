@@ -82,7 +82,8 @@ ROWS: tuple[ReferringRow, ...] = (
         "GLaMM",
         _all_splits((79.5, 83.2, 76.9), (72.6, 78.7, 64.6), (74.2, 74.9)),
         MLCD,
-        note="at most three random expressions per image are evaluated",
+        note="at most three random expressions per image are evaluated, and the answer is given to "
+        "the model, not generated",
     ),
     ReferringRow("OMG-LLaVA", _refcoco(78.0, 69.1, 72.9)),
     ReferringRow(

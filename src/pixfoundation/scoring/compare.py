@@ -226,13 +226,30 @@ def _differences(first: Scores, second: Scores) -> dict[str, Difference]:
 
 
 def _estimates(scores: Scores) -> dict[str, Estimate]:
-    """Return a run's numbers by name: accuracies, the leading selector's line, then every mIoU."""
+    """Return a run's numbers by name: accuracies, the leading selector's line, then every mIoU.
+
+    Figures of referring segmentation and of boxes are those of the leading selector, too.
+    """
     estimates: dict[str, Estimate | None] = {}
     for protocol, result in scores.accuracy.items():
         estimates[f"accuracy.protocol{protocol}.question"] = result.question
         estimates[f"accuracy.protocol{protocol}.pair"] = result.pair
     lead = scores.lead
     estimates |= {"M_dagger": lead.m_dagger, "M": lead.m, "S": lead.s, "grove": lead.grove}
+    for (protocol, name), own in scores.referring.items():
+        if name == scores.selector:
+            stem = f"referring.protocol{protocol}"
+            estimates |= {
+                f"{stem}.{figure}": getattr(own, figure)
+                for figure in ("giou", "ciou", "n_acc", "t_acc", "boundary")
+            }
+            estimates |= {f"{stem}.precision@{t}": each for t, each in own.precision.items()}
+    for (protocol, name), own in scores.boxes.items():
+        if name == scores.selector:
+            estimates |= {
+                f"box.protocol{protocol}.{figure}": getattr(own, figure)
+                for figure in ("iou", "accuracy", "right_and_grounded")
+            }
     for (protocol, name), masks in scores.groundings.items():
         estimates[f"miou.protocol{protocol}.{name}"] = masks.present
     return {key: e for key, e in estimates.items() if e is not None and e.value is not None}
