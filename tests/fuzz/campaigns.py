@@ -32,6 +32,7 @@ from tests.datasets.evidence_layouts import (
     write_vizwiz,
     write_vstar,
 )
+from tests.datasets.grandf_layout import write_grandf
 from tests.datasets.layouts import write_pixcvbench, write_pixmmvp
 from tests.datasets.refer_layouts import write_grefcoco, write_reasonseg, write_refcoco
 from tests.doubles import BrightModel, DiscSegmenter, OwnMasks, make_samples
@@ -141,6 +142,13 @@ def read_mask_lists(root: Path, dice: random.Random) -> object:
     samples = datasets.get("grefcoco")(root / "data").samples
     file = dice.choice(["list.json", "lines.jsonl"])
     return read_mask_list(root / file, samples, [])
+
+
+def read_grounded(root: Path, dice: random.Random) -> object:
+    from pixfoundation.scoring.grounded_captions import CaptionOptions, score_grounded_captions
+
+    options = CaptionOptions(encoder="wordllama", captions=False, replicates=0)
+    return json.dumps(score_grounded_captions(root, root, options).to_json()).encode()
 
 
 # ---- run directories -------------------------------------------------------------------------
@@ -354,6 +362,7 @@ CAMPAIGNS = {
         Campaign("evidence", make_evidence, check_all(*EVIDENCE),
                  ("*/**/*.json", "treebench/*.parquet", "vizwiz-grounding/*.json")),
         Campaign("mask lists", make_mask_list, read_mask_lists, ("list.json", "lines.jsonl")),
+        Campaign("grounded captions", write_grandf, read_grounded, ("*.json",)),
         Campaign("imports", make_imports, read_imports,
                  ("answers.jsonl", "letters.jsonl", "meta.txt", "grades.csv", "masks/*.png")),
         Campaign("score", make_run, read_scores, ("run/*.json", "run/*.jsonl")),

@@ -102,6 +102,9 @@ def test_the_published_layout_is_read(folder):
     )
     assert read_grounded_captions(folder, [7]) == [GroundedCaption("", (), ())]
     assert mask_recall(list(truth.values()), predicted, equal) == 0.5
+    half = {"caption": "\ud800", "phrases": [], "pred_masks": []}  # half of a surrogate pair
+    (folder / "7.json").write_text(json.dumps(half))
+    assert read_grounded_captions(folder, [7])[0].caption == "\ufffd"
 
 
 @pytest.mark.parametrize(

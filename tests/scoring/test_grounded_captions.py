@@ -10,46 +10,15 @@ from typer.testing import CliRunner
 
 from pixfoundation.cli import app
 from pixfoundation.errors import DataError
-from pixfoundation.masks import Mask
 from pixfoundation.scoring.grounded_captions import CaptionOptions, score_grounded_captions
+from tests.datasets.grandf_layout import rle, write_grandf
 
 PLAIN = CaptionOptions(encoder="wordllama", captions=False, replicates=20)
 
 
-def rle(array):
-    mask = Mask.from_array(array)
-    return {"size": list(mask.size), "counts": mask.counts.decode()}
-
-
-def square(row, column):
-    array = np.zeros((30, 40), bool)
-    array[row : row + 10, column : column + 10] = True
-    return array
-
-
 @pytest.fixture
 def folder(tmp_path):
-    """Eight images whose file is not in the order of their ids, and predictions for all."""
-    random = np.random.default_rng(4)
-    images, masks, captions = [], [], []
-    for image in random.permutation(np.arange(3, 11)).tolist():
-        images.append({"id": image, "file_name": f"{image}.jpg", "height": 30, "width": 40})
-        labels, guess = [], {"caption": "a dog", "phrases": [], "pred_masks": []}
-        for word in ("a dog", "the red car", "a tree")[: random.integers(1, 4)]:
-            array = square(random.integers(0, 20), random.integers(0, 25))
-            box = {"area": 100, "bbox": [0, 0, 10, 10], "iscrowd": 0}
-            own = {"id": len(masks) + 1, "image_id": image, "category_id": 1, **box}
-            masks.append({**own, "segmentation": rle(array)})
-            labels.append(word)
-            guess["phrases"].append(word if random.random() < 0.7 else "blue water")
-            guess["pred_masks"].append(rle(np.roll(array, random.integers(0, 6), 1)))
-        captions.append({"image_id": image, "caption": "a dog and a car", "labels": labels})
-        (tmp_path / f"{image}.json").write_text(json.dumps({f"{image}.jpg": guess}))
-    truth = {"images": images, "annotations": masks, "categories": [{"id": 1}]}
-    (tmp_path / "val_gcg_coco_mask_gt.json").write_text(json.dumps(truth))
-    texts = {"images": images, "annotations": captions}
-    (tmp_path / "val_gcg_coco_caption_gt.json").write_text(json.dumps(texts))
-    return tmp_path
+    return write_grandf(tmp_path)
 
 
 def test_ap50_is_that_of_a_plain_run_of_pycocotools(folder):

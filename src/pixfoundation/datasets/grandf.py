@@ -21,6 +21,7 @@ from pixfoundation.datasets.entries import read_object
 from pixfoundation.errors import DataError
 from pixfoundation.masks import Mask
 from pixfoundation.metrics.grounded_captions import GroundedCaption
+from pixfoundation.typed_json import valid_text
 
 
 def read_grandf(folder: Path, split: Literal["val", "test"]) -> dict[int, GroundedCaption]:
@@ -107,4 +108,5 @@ def _caption(entry: dict[str, Any], key: str, masks: list[Mask]) -> GroundedCapt
     caption = entry.get("caption")
     if not isinstance(caption, str):
         raise DataError(f"'caption' must be a text, but is {caption!r}.")
-    return GroundedCaption(caption, tuple(cast("list[str]", phrases)), tuple(masks))
+    texts = tuple(valid_text(phrase) for phrase in cast("list[str]", phrases))
+    return GroundedCaption(valid_text(caption), texts, tuple(masks))
