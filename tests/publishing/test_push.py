@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +17,7 @@ from pixfoundation.exports.table import answer_rows
 from pixfoundation.publishing.eval_results import EvalResult
 from pixfoundation.publishing.folder import write_publication
 from pixfoundation.publishing.licences import licence_sentence
+from pixfoundation.publishing.table import write_table
 from pixfoundation.publishing.upload import push
 from tests.optional import needs
 from tests.publishing.hub import TOKEN, serve
@@ -23,10 +26,16 @@ from tests.report.test_page import make_run
 pytestmark = needs("huggingface_hub", "pyarrow", "yaml")
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
     """A run with images, answers and masks."""
-    return pf.ExportedRun(make_run(tmp_path).path)
+    return pf.ExportedRun(make_run(tmp_path_factory.mktemp("published")).path)
+
+
+@pytest.fixture(scope="module")
+def made(run, tmp_path_factory):
+    """The files of that run, without images."""
+    return write_publication(run, "me/run", tmp_path_factory.mktemp("hub"))
 
 
 @pytest.fixture
@@ -47,8 +56,7 @@ def table_of(folder):
     return pq.read_table(folder / "data" / "test.parquet")
 
 
-def test_the_rows_are_those_of_the_run_and_name_no_folder(run, tmp_path):
-    made = write_publication(run, "me/run", tmp_path / "hub")
+def test_the_rows_are_those_of_the_run_and_name_no_folder(run, made):
     rows = table_of(made.dataset).to_pylist()
     own = answer_rows(run)
     for name in ("sample", "protocol", "answer", "right", "iou", "failure"):
@@ -58,12 +66,15 @@ def test_the_rows_are_those_of_the_run_and_name_no_folder(run, tmp_path):
     assert not {"image", "truth_mask"} & set(rows[0])
     texts = [path for path in made.files if path.suffix in (".md", ".json", ".parquet")]
     assert len(texts) == 3
-    assert not [path for path in texts if str(tmp_path).encode() in path.read_bytes()]
+    assert not [
+        path for path in texts if str(run.records.run.path.parent).encode() in path.read_bytes()
+    ]
 
 
 def test_images_are_inside_only_when_asked_for(run, tmp_path):
-    made = write_publication(run, "me/run", tmp_path / "hub", images=True)
-    table = table_of(made.dataset)
+    (tmp_path / "data").mkdir()
+    assert write_table(run, tmp_path / "data" / "test.parquet", images=True) == 0
+    table = table_of(tmp_path)
     first, row = next(run.answers()), table.slice(0, 1).to_pylist()[0]
     assert row["image"]["bytes"] == first.image.read_bytes()
     assert json.loads(row["truth_mask"]) == first.sample.mask.to_json()
@@ -72,10 +83,9 @@ def test_images_are_inside_only_when_asked_for(run, tmp_path):
     assert set(features) == set(table.column_names)
 
 
-def test_the_card_has_metadata_figures_and_the_columns_of_the_table(run, tmp_path):
+def test_the_card_has_metadata_figures_and_the_columns_of_the_table(run, made):
     from huggingface_hub import DatasetCard
 
-    made = write_publication(run, "me/run", tmp_path / "hub")
     card = DatasetCard.load(made.dataset / "README.md")
     (file,) = card.data.configs[0]["data_files"]
     assert (made.dataset / file["path"]).is_file()
@@ -92,9 +102,8 @@ def test_the_entry_is_read_by_the_library_of_the_hub(run, tmp_path):
     from huggingface_hub import parse_eval_result_entries
 
     result = EvalResult(model="me/model", benchmark="them/bench", figure="A")
-    made = write_publication(run, "me/run", tmp_path / "hub", result=result)
-    (file,) = (made.model / ".eval_results").iterdir()
-    (entry,) = parse_eval_result_entries(yaml.safe_load(file.read_text()))
+    result.write(run, tmp_path / "entry.yaml", "me/run")
+    (entry,) = parse_eval_result_entries(yaml.safe_load((tmp_path / "entry.yaml").read_text()))
     assert (entry.dataset_id, entry.task_id) == ("them/bench", "default")
     assert entry.value == pytest.approx(100 * run.scores.lead.a.value, abs=0.005)
     assert entry.source_url == "https://huggingface.co/datasets/me/run"
@@ -110,8 +119,8 @@ def test_an_entry_without_a_figure_or_benchmark_is_refused(run, tmp_path):
         write_publication(run, "run", tmp_path / "hub")
 
 
-def test_a_push_is_private_and_holds_the_files_of_the_folder(run, tmp_path, hub):
-    made = write_publication(run, "me/run", tmp_path / "hub")
+def test_a_push_is_private_and_holds_the_files_of_the_folder(made, tmp_path, hub):
+    made = replace(made, dataset=copytree(made.dataset, tmp_path / "own"))
     (address,) = push(made)
     assert address == f"{hub.url}/datasets/me/run"
     assert hub.private == {"datasets/me/run": True}
@@ -125,21 +134,20 @@ def test_a_push_is_private_and_holds_the_files_of_the_folder(run, tmp_path, hub)
     assert hub.files["datasets/me/run"]["scores.json"] == b"{}"
 
 
-def test_a_model_gets_its_result_as_a_pull_request(run, tmp_path, hub):
+def test_a_model_gets_its_result_as_a_pull_request(run, made, tmp_path, hub):
     hub.files["models/them/model"] = {}
     result = EvalResult(model="them/model", benchmark="c/d", figure="A")
-    made = write_publication(run, "me/run", tmp_path / "hub", result=result)
-    _, request = push(made, public=True)
+    result.write(run, tmp_path / result.path(run), "me/run")
+    _, request = push(replace(made, model=tmp_path, result=result), public=True)
     assert hub.private["datasets/me/run"] is False
     assert request.endswith("them/model/discussions/1")
     assert not hub.files["models/them/model"]
     assert list(hub.requests["models/them/model"]) == [result.path(run)]
 
 
-def test_what_stands_in_the_way_is_said_in_one_sentence(run, tmp_path, hub, monkeypatch):
+def test_what_stands_in_the_way_is_said_in_one_sentence(made, hub, monkeypatch):
     from huggingface_hub import constants
 
-    made = write_publication(run, "me/run", tmp_path / "hub")
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     with pytest.raises(PrerequisiteError, match="refuses the token for me/run") as refused:
         push(made)
@@ -156,7 +164,7 @@ def test_what_stands_in_the_way_is_said_in_one_sentence(run, tmp_path, hub, monk
         push(made)
 
 
-def test_a_dry_run_writes_and_pushes_nothing(run, tmp_path, hub, monkeypatch):
+def test_a_dry_run_writes_its_files_and_pushes_nothing(run, tmp_path, hub, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     out = tmp_path / "files"
     command = ["push", str(run.records.run.path), "--repo", "me/run", "--dry-run", "--images"]
