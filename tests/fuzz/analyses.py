@@ -1,9 +1,10 @@
-"""The readers under attack that were added with the analyses: variants, causes, heads, readings."""
+"""The readers under attack that came with the analyses: variants, causes, recipes and more."""
 
 from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from pixfoundation import evaluate
 from pixfoundation.causes.claims import judge_claims
 from pixfoundation.causes.fills import Fill
+from pixfoundation.causes.levels import measure_levels
 from pixfoundation.causes.records import (
     CURVES,
     Blocked,
@@ -22,7 +24,10 @@ from pixfoundation.causes.records import (
 )
 from pixfoundation.causes.regions import Shape
 from pixfoundation.errors import PixFoundationError
+from pixfoundation.exports.base import ExportedRun
+from pixfoundation.exports.writing import export
 from pixfoundation.masks import Mask
+from pixfoundation.reproduction.checking import load_recipe
 from pixfoundation.run_lengths import fill
 from pixfoundation.runs.answer_sources import StoredAnswers
 from pixfoundation.runs.run_records import RunRecords
@@ -172,6 +177,70 @@ def read_kept_heads(root: Path, dice: random.Random) -> object:
     return results, refused
 
 
+# ---- controls, exports, recipes --------------------------------------------------------------
+
+
+def make_controls(root: Path) -> None:
+    make_run(root)
+    for name in ("blank", "other-image"):
+        folder = root / "run" / "controls" / name
+        folder.mkdir(parents=True)
+        for file in ("run.json", "samples.jsonl", "answers.jsonl", "candidates.jsonl"):
+            shutil.copy(root / "run" / file, folder / file)
+
+
+def read_controls(root: Path, dice: random.Random) -> object:
+    levels = measure_levels(RunDirectory(root / "run"), protocol=dice.choice([1, 3]))
+    return json.dumps(levels.to_json(), allow_nan=False)
+
+
+def write_export(root: Path, dice: random.Random) -> object:
+    run = ExportedRun(root / "run", ScoreOptions(replicates=0))
+    if dice.random() < 0.5:
+        return export("csv", run, root / "answers.csv")
+    return export("coco", run, root / "coco", {"masks": dice.choice(["selected", "all"])})
+
+
+RECIPE = """title = "boxes"
+source = "a sheet of paper"
+rules = "default"
+[defaults]
+dataset = "pixmmvp"
+segmenter = "none"
+limit = 4
+[[runs]]
+name = "first"
+model = "tiny-llava"
+protocols = [1, 3]
+model-options = {blind = true}
+[[runs.rows]]
+selector = "similarity"
+values = {"A†" = 100.0, M = 50}
+samples = 300
+[[runs]]
+name = "second"
+model = "lisa-7b"
+dataset = ["pixmmvp", "pixcvbench"]
+variants = ["typos"]
+per-kind = 2
+rows = [{selector = "none", published = "LISA (7B)"}]
+[judge]
+model = "small"
+tasks = ["grade"]
+[engine]
+name = "ray"
+options = {workers = 2}
+"""
+
+
+def make_recipe(root: Path) -> None:
+    (root / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+
+
+def read_recipes(root: Path, dice: random.Random) -> object:
+    return load_recipe(root / "recipe.toml")
+
+
 # ---- run lengths -----------------------------------------------------------------------------
 
 
@@ -196,6 +265,9 @@ CAMPAIGNS = campaigns.CAMPAIGNS | {
                  ("run/curves.jsonl", "run/knockouts.jsonl", "run/deletions.jsonl")),
         Campaign("heads", make_heads, read_kept_heads,
                  ("run/heads.json", "run/heads/*.npz", "run/readings.jsonl")),
+        Campaign("controls", make_controls, read_controls, ("run/controls/*/*.json*",)),
+        Campaign("exports", make_run, write_export, ("run/*.json", "run/*.jsonl")),
+        Campaign("recipes", make_recipe, read_recipes, ("recipe.toml",)),
         Campaign("run lengths", lambda root: None, read_run_lengths),
     )
 }  # fmt: skip

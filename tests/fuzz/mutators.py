@@ -23,6 +23,14 @@ RAW = [
     b"\xef\xbb\xbf", b"\r", b"\n", b"\r\n", b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",",
     b" " * 3000, "\u2028".encode(), b"null", b"true", b"{}", b"[]", b"-", b"0", b"1e5", b";", b"\t",
 ]  # fmt: skip
+TOML_VALUES = [
+    b"true", b"0", b"-1", b"1.5", b"nan", b"-inf", b"9" * 30, LONG.encode(), b'""', b'"x"',
+    b'"a/b"', rb'"\u0000"', b"[]", b"{}", b"[[1]]", b'["x", 1]', b"{x = 1}", b"[{}]", b"[nan]",
+    b'["A", "A"]', b"1979-05-27T07:32:00Z", b"1979-05-27", b"07:32:00", NESTED.encode(),
+    b"{a = " * 2000, b"[" * 400 + b"]" * 400, b'{"" = ""}', "'🙂'".encode(),
+]  # fmt: skip
+
+TOML_WORDS = [b'"none"', b'"x y"', b'"oracle"', b'"coordinates"', b'"published"', b'"../x"', b'"1"']
 
 
 def damage_bytes(data: bytes, dice: random.Random) -> bytes:
@@ -108,6 +116,23 @@ def damage_lines(data: bytes, dice: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+def damage_toml(data: bytes, dice: random.Random) -> bytes:
+    """Give entries of a TOML file other values, often of their own kind, or drop a line."""
+    lines = data.split(b"\n")
+    for _ in range(1 + (dice.random() < 0.3)):
+        place = dice.randrange(len(lines))
+        key, sign, value = lines[place].partition(b" = ")
+        if not sign or dice.random() < 0.1:
+            lines[place : place + 1] = [lines[place]] * dice.choice([0, 2])
+        elif dice.random() < 0.5 and value[-1:].isdigit():
+            lines[place] = key + sign + b"%d" % dice.choice([0, 1, 2, 3, 100, 2**40])
+        elif dice.random() < 0.5 and value.startswith(b'"'):
+            lines[place] = key + sign + dice.choice(TOML_WORDS)
+        else:
+            lines[place] = key + sign + dice.choice(TOML_VALUES)
+    return b"\n".join(lines)
+
+
 def damage(name: str, data: bytes, dice: random.Random) -> bytes:
     """Damage the content of a file in a way that fits its name."""
     if dice.random() < 0.35:
@@ -116,4 +141,6 @@ def damage(name: str, data: bytes, dice: random.Random) -> bytes:
         return damage_lines(data, dice)
     if name.endswith(".json"):
         return damage_json(data, dice)
+    if name.endswith(".toml"):
+        return damage_toml(data, dice)
     return damage_bytes(data, dice)

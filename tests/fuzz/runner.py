@@ -146,6 +146,8 @@ def run_campaign(name: str, seed: int, indices: Iterable[int]) -> Result:
                         result.failures.append((current, text))
         except EOFError:
             child.join()
+            if current == -1:
+                raise RuntimeError(f"the good files of {name!r} cannot be read") from None
             result.failures.append((current, f"crash: exit status {child.exitcode}"))
         finally:
             child.kill()

@@ -150,6 +150,15 @@ def test_what_goes_wrong_is_one_failure_and_the_campaign_goes_on(monkeypatch, mi
     assert result.read == 2
 
 
+def test_good_files_that_cannot_be_read_end_a_campaign(monkeypatch):
+    def read(root, dice):
+        raise ValueError
+
+    monkeypatch.setitem(CAMPAIGNS, "made", Campaign("made", lambda root: None, read))
+    with pytest.raises(RuntimeError, match="good files"):
+        run_campaign("made", 1, range(3))
+
+
 def test_damage_depends_on_the_dice_alone():
     data = b'{"a": [1, 2, 3], "b": "text"}\n' * 3
     for name in ("x.json", "x.jsonl", "x.csv"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +46,7 @@ from pixfoundation.conventions.rules import (
     SelectionConventions,
 )
 from pixfoundation.errors import DataError
+from pixfoundation.toml_files import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,7 @@ class Conventions:
         Raises:
             DataError: If the file cannot be read, or holds a rule or value that is not known.
         """
-        try:
-            rules = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise DataError(f"{path} is not TOML: {error}.") from error
-        return cls.from_mapping(rules, base, source=str(path))
+        return cls.from_mapping(read_toml(path), base, source=str(path))
 
     def to_json(self) -> dict[str, dict[str, str | float]]:
         """Return all rules by layer as plain JSON data, which `from_mapping` reads."""

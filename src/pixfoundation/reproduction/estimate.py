@@ -8,7 +8,6 @@ the assumptions stand in the file of rates and are printed with the estimate.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
 from pixfoundation.reproduction.recipe import NO_MASKS, RecipeJudge
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.workload import measure_workload, speed_of
+from pixfoundation.toml_files import read_toml
 from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants.plan import PER_KIND, VariantPlan
@@ -149,13 +149,9 @@ def read_rates(file: Path | None) -> Rates:
     if file is None:
         return Rates()
     try:
-        return convert(tomllib.loads(file.read_text(encoding="utf-8")), Rates)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
+        return convert(read_toml(file), Rates)
     except UnreadableError as error:
         raise DataError(f"{file}: {error}.") from error
-    except ValueError as error:
-        raise DataError(f"{file} is not TOML: {error}.") from error
 
 
 def estimate_run(

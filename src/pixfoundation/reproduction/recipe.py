@@ -7,7 +7,6 @@ error that names the file, the entry and near matches. Keys are written as the o
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
@@ -18,6 +17,7 @@ import msgspec
 
 from pixfoundation.errors import DataError, UnknownNameError
 from pixfoundation.scoring.paired import COLUMNS
+from pixfoundation.toml_files import read_toml
 from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Protocol
 
@@ -224,12 +224,7 @@ def read_recipe(file: Path) -> ReproductionRecipe:
     Raises:
         DataError: If it cannot be read, or an entry is not known or not valid.
     """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise DataError(f"{file} is not TOML: {error}.") from error
+    data = read_toml(file)
     defaults = data.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise DataError(f"{file}: defaults: expected a table of entries of a run.")

@@ -51,7 +51,15 @@ def _read(file: Path) -> VisionConfig:
         queries = content["MODEL"]["DECODER"]["NUM_OBJECT_QUERIES"]
         side = content.get("flickr", {}).get("INPUT", {}).get("IMAGE_SIZE", PUBLISHED.image_side)
         return VisionConfig(int(queries), int(side))  # the original reads the block 'flickr' too
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise CheckpointError(
             f"{file} is not a configuration of LLaVA-Grounding's segmenter with "
             f"MODEL.DECODER.NUM_OBJECT_QUERIES ({type(error).__name__}: {error}). "
