@@ -7,6 +7,7 @@ from pixfoundation.errors import DataError
 from pixfoundation.failures import (
     LONGEST_REASON,
     describe,
+    in_short,
     is_device_lost,
     is_out_of_memory,
     release_memory,
@@ -71,6 +72,19 @@ def test_a_reason_is_one_bounded_line_of_valid_text():
     assert describe(ValueError("a\udcffb\n\nc")) == "ValueError: a?b c"
     assert describe(MemoryError()) == "MemoryError"
     assert len(describe(ValueError("x" * 10_000))) == LONGEST_REASON + 4
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("No file x\nat all", "No file x."),
+        ("Broken. ", "Broken."),
+        ("\nNot one of:\n (1) a file,\n (2) a name.", "Not one of: (1) a file, (2) a name."),
+        ("", "OSError."),
+    ],
+)
+def test_the_message_of_a_loader_is_one_sentence(message, said):
+    assert in_short(OSError(message)) == said
 
 
 def test_what_the_frames_of_an_error_hold_is_freed():

@@ -53,6 +53,20 @@ def describe(error: BaseException) -> str:
     return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
 
 
+def in_short(error: BaseException) -> str:
+    """Return the first line of a loader's message as a sentence, to stand inside another message.
+
+    A first line that announces a list (it ends in a colon) is followed by what it announces.
+    """
+    lines = [line for line in _valid(str(error)).splitlines() if line.strip()]
+    if not lines:
+        return f"{type(error).__name__}."
+    text = " ".join((" ".join(lines) if lines[0].rstrip().endswith(":") else lines[0]).split())
+    if len(text) > LONGEST_REASON:
+        return f"{text[:LONGEST_REASON]} ..."
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error, or the one that caused it, says that memory ran out."""
     return any(

@@ -23,6 +23,7 @@ from pixfoundation.errors import (
     PrerequisiteError,
     missing_package,
 )
+from pixfoundation.failures import in_short
 from pixfoundation.typed_options import OneOf
 
 if TYPE_CHECKING:
@@ -366,13 +367,14 @@ def explained(source: Source) -> Generator[None]:
                 "worker (docs/worker.md)."
             ) from error
         _refuse_lone_adapter(source)
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         remedy = (
             "Check that the folder is a complete checkpoint in the layout of transformers."
             if source.folder
             else "Check the name, the network, and your access to it (`hf auth login`)."
         )
-        raise CheckpointError(f"{source.location} cannot be loaded: {first} {remedy}") from error
+        raise CheckpointError(
+            f"{source.location} cannot be loaded: {in_short(error)} {remedy}"
+        ) from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pixfoundation.errors import DataError
+from pixfoundation.failures import in_short
 
 LIMIT_VARIABLE = "PIXFOUNDATION_MAX_PIXELS"
 """Environment variable with the greatest number of pixels of an image."""
@@ -171,8 +172,8 @@ def open_image(path: Path, content: bytes | None = None) -> Generator[Image.Imag
         raise DataError(f"{path} is not an image in a format that can be read.") from error
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"{path} has too many pixels to be decoded safely: {error}. The limit is {limit}; the "
-            f"environment variable {LIMIT_VARIABLE} sets another."
+            f"{path} has too many pixels to be decoded safely: {in_short(error)} The limit is "
+            f"{limit}; the environment variable {LIMIT_VARIABLE} sets another."
         ) from error
     except MemoryError as error:
         raise DataError(f"The image {path} does not fit into memory.") from error

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from pixfoundation.errors import CheckpointError, PixFoundationError
+from pixfoundation.errors import CheckpointError
 from pixfoundation.failures import describe, is_out_of_memory
 from pixfoundation.images import grey_image
 
@@ -51,9 +51,7 @@ def step(location: str, what: str, files: str) -> Generator[None]:
                 "choose another `device` or `dtype`, or load it with `quantization` if the model "
                 "has that option."
             ) from error
-        reason = describe(error)
-        if isinstance(error, PixFoundationError):
-            reason = f"{reason.removesuffix('.')}."
+        reason = f"{describe(error).removesuffix('.')}."
         raise CheckpointError(
             f"{location}: {what} fails at a first question: {reason} Check {files} of that "
             "checkpoint."

@@ -18,6 +18,7 @@ from typing import Any
 from pixfoundation.datasets.by_hand import FETCHED_BY_HAND
 from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
+from pixfoundation.failures import in_short
 from pixfoundation.wording import counted
 
 CHECKSUMS = "checksums.json"
@@ -276,7 +277,7 @@ def _download(repository: Repository, remote: _Remote, root: Path, target: Path)
 
 
 def _unreachable(repository: Repository, root: Path, error: Exception) -> PrerequisiteError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = in_short(error).removesuffix(".")
     return PrerequisiteError(
         f"{repository.url} cannot be fetched ({reason}). Download it by hand on a machine with "
         f"network access, put its files into {root}, and run `pixfoundation datasets check`."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.failures import in_short
 from pixfoundation.models.cambrian.network import IMAGE_TOKEN
 
 START = "<|begin_of_text|>"
@@ -48,7 +49,7 @@ def load_tokenizer(folder: Path) -> Any:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"The tokenizer in {folder} cannot be opened ({str(error).splitlines()[0]}). "
+            f"The tokenizer in {folder} cannot be opened ({in_short(error).removesuffix('.')}). "
             "Download tokenizer.json and tokenizer_config.json of the checkpoint."
         ) from error
     for token in (START, END_OF_TURN, "<|start_header_id|>", "<|end_header_id|>"):

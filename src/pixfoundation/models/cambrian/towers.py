@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.failures import in_short
 from pixfoundation.models.cambrian import pixels
 from pixfoundation.models.cambrian.aggregator import resample
 from pixfoundation.models.cambrian.pixels import Preprocessing
@@ -226,7 +227,7 @@ def _from_pretrained(
         model, account = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder} cannot be loaded as {kind.__name__}: {str(error).splitlines()[0]}"
+            f"{folder} cannot be loaded as {kind.__name__}: {in_short(error)}"
         ) from error
     finally:
         logging.set_verbosity(verbosity)
