@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
     {"errors", "wording"},
-    {"typed_options", "failures", "toml_files"},
+    {"typed_options", "failures", "toml_files", "extras"},
     {"option_bundles"},
     {"conventions", "registry", "geometry", "hub"},
     {"run_lengths", "stored", "typed_json"},

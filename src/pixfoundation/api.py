@@ -5,6 +5,7 @@ from pixfoundation.engines.ray import RayEngine
 from pixfoundation.evaluation import RunOptions, evaluate
 from pixfoundation.loading import (
     check_names,
+    check_packages,
     default_segmenter,
     load_dataset,
     load_grounder,
@@ -22,6 +23,7 @@ __all__ = [
     "Recipe",
     "RunOptions",
     "check_names",
+    "check_packages",
     "default_segmenter",
     "evaluate",
     "ground",

@@ -14,6 +14,7 @@ from pixfoundation.conventions import DEFAULT, AttentionRow, GroundingConvention
 from pixfoundation.datasets import datasets
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError
+from pixfoundation.extras import check_extras
 from pixfoundation.grounding import grounders
 from pixfoundation.grounding.base import Grounder, ReadsForwards, check_forwards
 from pixfoundation.models import detection
@@ -221,6 +222,32 @@ def check_names(
         if grounder_options:
             reading = _reading_in(grounder_options)
             read_options(f"The grounder {grounder!r}", factory.load(), grounder_options, reading)
+
+
+def check_packages(
+    model: str, segmenter: str | None, grounder: str | None = None, *, revision: str | None = None
+) -> None:
+    """Check that the packages of all parts are installed, before any of them is loaded.
+
+    Args:
+        model: A name for `load_model`.
+        segmenter: A name for `load_segmenter`; None for no segmenter.
+        grounder: Name of the grounder; None for the one that fits the model.
+        revision: Branch, tag or commit of the model.
+
+    Raises:
+        PrerequisiteError: If packages are missing; it names all of them, and one command.
+        UnknownNameError: If one of the names is unknown.
+    """
+    entry = detection.find_entry(model, revision)
+    extras = list(entry.extras)
+    if segmenter is not None:
+        extras += segmenters.find_entry(segmenter).extras
+    capabilities = str(entry.details.get("gives", "")).split(", ")
+    grounder = grounder or _fitting_grounder(capabilities, segmenter is not None)
+    if grounder is not None:
+        extras += grounders.entry(grounder).extras
+    check_extras(f"Running {model}", extras)
 
 
 def _fitting_grounder(capabilities: Collection[str], has_segmenter: bool) -> str | None:

@@ -11,11 +11,11 @@ from typing import Any
 from pixfoundation.conventions import DEFAULT, Conventions
 from pixfoundation.errors import DataError
 from pixfoundation.grounding.base import asks_forward
-from pixfoundation.loading import load_grounder, load_model, load_segmenter
+from pixfoundation.loading import check_packages, load_grounder, load_model, load_segmenter
 from pixfoundation.models.base import Decoding, Model, ReadsAnswers
 from pixfoundation.models.interventions import RandomisesWeights
 from pixfoundation.prompts import PromptTemplates
-from pixfoundation.recipe import Made
+from pixfoundation.recipe import Made, Recipe
 from pixfoundation.runs.answering import AnsweringWorker
 from pixfoundation.runs.config import (
     GroundingDescription,
@@ -82,6 +82,7 @@ class PartsFactory:
             PrerequisiteError: If a package is missing.
             UnknownNameError: If a name is not known here.
         """
+        self._check_packages()
         model = self.model.make(load_model)
         segmenter = None if self.segmenter is None else self.segmenter.make(load_segmenter)
         grounder = load_grounder(
@@ -114,6 +115,14 @@ class PartsFactory:
             description,
             self.replaceable,
         )
+
+    def _check_packages(self) -> None:
+        """Check that all packages are installed that parts to be loaded by name need."""
+        made, segmenter = self.model, self.segmenter
+        if isinstance(made, Recipe):
+            drawn_by = segmenter.name if isinstance(segmenter, Recipe) else None
+            revision = made.options.get("revision")
+            check_packages(made.name, drawn_by, self.grounder, revision=revision)
 
 
 def describe_model(model: Model) -> ModelDescription:

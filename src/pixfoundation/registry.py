@@ -48,6 +48,7 @@ class Entry(Generic[T]):
         summary: One line for listings.
         details: Further facts for listings, by column name.
         origin: The module that defines the factory.
+        extras: The extras of this package that bring what the factory needs.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Entry(Generic[T]):
     summary: str = ""
     details: dict[str, str] = field(default_factory=dict[str, str])
     origin: str = ""
+    extras: tuple[str, ...] = ()
 
 
 class Registry(Generic[T]):
@@ -126,7 +128,8 @@ Known: square.
             module: The module that defines the factory.
             attribute: The name of the factory in that module.
             summary: One line for listings.
-            extra: The extra of this package that installs what the module imports.
+            extra: The extra of this package that installs what the factory needs; several by
+                commas, empty for none.
             details: Further facts for listings, by column name.
         """
         self._entries[name] = self.lazy_entry(name, module, attribute, summary, extra, **details)
@@ -152,7 +155,8 @@ Known: square.
                 feature = f"The {self.kind} {name!r}"
                 raise missing_package(package, feature, extra) from error
 
-        return Entry(name, load, summary, details, module)
+        extras = tuple(filter(None, extra.split(",")))
+        return Entry(name, load, summary, details, module, extras)
 
     def add(self, entry: Entry[T]) -> None:
         """Register an entry; a name that is taken keeps its entry."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pixfoundation import extras
 from pixfoundation.cli import app
 from pixfoundation.doctor import Status, machine
 from pixfoundation.doctor.examine import diagnose
@@ -303,15 +304,15 @@ def machine_findings(model=None):
 
 def test_every_extra_for_users_is_looked_for():
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
-        extras = tomllib.load(file)["project"]["optional-dependencies"]
-    assert set(machine.EXTRAS) == set(extras) - {"demo", "docs", "dev"}
+        named = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(extras.EXTRAS) == set(named) - {"demo", "docs", "dev"}
 
 
 def test_missing_packages_and_old_versions_are_named(monkeypatch):
-    find = machine.find_spec
-    monkeypatch.setattr(machine, "find_spec", lambda n: None if n == "spacy" else find(n))
-    extras = machine_findings()["extras"]
-    assert (extras.status, extras.remedy) == (Status.WRONG, "pip install 'pixfoundation[nouns]'")
+    find = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda n: None if n == "spacy" else find(n))
+    finding = machine_findings()["extras"]
+    assert (finding.status, finding.remedy) == (Status.WRONG, "pip install 'pixfoundation[nouns]'")
     version = machine.version
     monkeypatch.setattr(
         machine, "version", lambda name: "4.9" if name == "transformers" else version(name)
@@ -323,10 +324,10 @@ def test_versions_that_only_an_absent_extra_asks_for_do_not_count(monkeypatch):
     asked = ["filelock<4; extra == 'lmms-eval'", "filelock>=3"]
     monkeypatch.setattr(machine, "requires", lambda name: asked)
     monkeypatch.setattr(machine, "version", lambda name: "4.3")
-    find = machine.find_spec
-    monkeypatch.setattr(machine, "find_spec", lambda n: None if n == "lmms_eval" else find(n))
+    find = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda n: None if n == "lmms_eval" else find(n))
     assert machine_findings()["versions"].status is Status.FINE
-    monkeypatch.setattr(machine, "find_spec", lambda n: n if n == "lmms_eval" else find(n))
+    monkeypatch.setattr(extras, "find_spec", lambda n: n if n == "lmms_eval" else find(n))
     assert "filelock 4.3 (needed: <4)" in machine_findings()["versions"].words
 
 

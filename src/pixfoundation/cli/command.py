@@ -12,7 +12,8 @@ from typing import Any, TypeAlias, cast
 
 from typer.core import TyperCommand, TyperGroup
 
-from pixfoundation.errors import PixFoundationError
+from pixfoundation.errors import PixFoundationError, missing_package
+from pixfoundation.extras import extra_of
 
 COMMANDS = {"data": "datasets", "when": "emergence"}
 """New name of a command or a group of commands by its former name."""
@@ -56,9 +57,19 @@ class Command(_Help, TyperCommand):
     """
 
     def invoke(self, ctx: _Context) -> Any:
-        """Run the command; in an error, replace names of parameters by those of its options."""
+        """Run the command; in an error, replace names of parameters by those of its options.
+
+        Raises:
+            PrerequisiteError: If a module is missing that an extra brings.
+        """
         try:
             return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            extra = extra_of(package)
+            if extra is None:
+                raise
+            raise missing_package(package, f"`pixfoundation {ctx.info_name}`", extra) from error
         except PixFoundationError as error:
             error.args = (self._with_flags(str(error)),)
             raise

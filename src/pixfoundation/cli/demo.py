@@ -28,6 +28,9 @@ def demo_command(
       pixfoundation demo --quick
       pixfoundation demo --out my-demo --limit 40
     """
+    from pixfoundation.extras import DEMO, check_extras
+
+    check_extras("The demonstration", DEMO)
     from pixfoundation import api
     from pixfoundation.cli.progress import progress_bar
     from pixfoundation.cli.score_tables import print_scores

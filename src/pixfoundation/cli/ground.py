@@ -67,6 +67,9 @@ def ground_command(
       pixfoundation ground street.jpg "the red car" --selector judge --judge-model gpt-4o
     """
     from pixfoundation import api
+
+    segmenter_name = segmenter or api.default_segmenter(model)
+    api.check_packages(model, segmenter_name, grounder)
     from pixfoundation.cli.licence import show_licence
     from pixfoundation.report.grid import draw_grid, save_grid
     from pixfoundation.report.strip import SIDE, attention_strip, token_heat
@@ -82,7 +85,7 @@ def ground_command(
     api.check_names(
         model,
         None,
-        segmenter or api.default_segmenter(model),
+        segmenter_name,
         model_options=options,
         grounder=grounder,
         grounder_options=grounder_options,

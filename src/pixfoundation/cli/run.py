@@ -159,6 +159,7 @@ def run_command(
         notes().print_prose(workload.sentence(measured_speed(folder, model)))
     if dry_run:
         return
+    api.check_packages(model, segmenter_name, grounder, revision=revision)
     source = given_answers.source()
     show_licence(model)
     chosen_engine = engine.load()

@@ -37,6 +37,9 @@ def app_command(
 
       pixfoundation app --host 0.0.0.0 --port 7860
     """
+    from pixfoundation.extras import DEMO, check_extras
+
+    check_extras("The web page", ("app", *DEMO))
     from pixfoundation.api import check_names
     from pixfoundation.app.server import NAMES_OF_LOOPBACK, address, application, listen, serve
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.doctor.findings import Finding, Status, check
+from pixfoundation.extras import DEMO, EXTRAS, install_command, missing_from
 from pixfoundation.hub import resolve_device
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.runs.environment import describe_environment
@@ -21,30 +22,6 @@ from pixfoundation.similarity import load_vectors
 MACHINE = "this machine"
 SPARE = 1.2
 """Memory that a model takes in use, as a multiple of its weights in half precision."""
-EXTRAS = {
-    "models": ("torch", "transformers", "safetensors"),
-    "nouns": ("spacy", "wordllama"),
-    "data": ("huggingface_hub", "pyarrow"),
-    "judge": ("httpx2",),
-    "app": ("gradio",),
-    "adapters": ("peft",),
-    "quantization": ("bitsandbytes",),
-    "ray": ("ray",),
-    "pandas": ("pandas",),
-    "supervision": ("supervision",),
-    "fiftyone": ("fiftyone",),
-    "inspect": ("inspect_ai",),
-    "lmms-eval": ("lmms_eval",),
-    "label-studio": ("label_studio_sdk",),
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
-    "mlflow": ("mlflow",),
-    "tensorboard": ("tensorboard", "torch"),
-    "captions": ("nltk", "pycocoevalcap"),
-}
-"""Import names by the extra that installs them; `demo` is `models` and `nouns`."""
-NEEDED = ("models", "nouns")
-"""The extras without which no model can be run and no answer grounded."""
 
 
 def machine_facts() -> dict[str, Any]:
@@ -77,15 +54,15 @@ def examine_machine(
 
 
 def _extras() -> Finding:
-    missing = {extra: _missing(extra) for extra in EXTRAS}
+    missing = {extra: missing_from(extra) for extra in EXTRAS}
     absent = [extra for extra, names in missing.items() if names]
-    needed = [extra for extra in absent if extra in NEEDED]
+    needed = [extra for extra in absent if extra in DEMO]
     if needed:
         return Finding(
             "extras",
             Status.WRONG,
             f"No model can be run: {', '.join(n for e in needed for n in missing[e])} missing.",
-            f"pip install 'pixfoundation[{','.join(needed)}]'",
+            install_command(needed),
         )
     if absent:
         words = f"Installed as needed for models; without the extras {', '.join(absent)}."
@@ -93,16 +70,12 @@ def _extras() -> Finding:
     return Finding("extras", Status.FINE, "All extras are installed.")
 
 
-def _missing(extra: str) -> list[str]:
-    return [name for name in EXTRAS[extra] if find_spec(name) is None]
-
-
 def _versions() -> Finding:
     """Compare installed versions with what this package and its installed extras ask for."""
     from packaging.requirements import Requirement
 
     wrong: list[str] = []
-    absent = [extra for extra in EXTRAS if _missing(extra)]
+    absent = [extra for extra in EXTRAS if missing_from(extra)]
     for line in requires("pixfoundation") or []:
         requirement = Requirement(line)
         marker = requirement.marker

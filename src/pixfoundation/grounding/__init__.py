@@ -9,6 +9,7 @@ grounders.announce(
     "pixfoundation.grounding.attend_and_segment",
     "load",
     summary="the attention of each noun phrase prompts the segmenter",
+    extra="models,nouns",
     uses="attention",
 )
 grounders.announce(
@@ -16,6 +17,7 @@ grounders.announce(
     "pixfoundation.grounding.native",
     "load",
     summary="the masks that the model outputs itself",
+    extra="",
     uses="masks",
 )
 grounders.announce(
@@ -23,6 +25,7 @@ grounders.announce(
     "pixfoundation.grounding.words",
     "load",
     summary="the text of each noun phrase prompts a segmenter that accepts text",
+    extra="nouns",
     uses="text",
 )
 grounders.announce(
@@ -30,5 +33,6 @@ grounders.announce(
     "pixfoundation.grounding.coordinates",
     "load",
     summary="points and boxes in the answer prompt the segmenter",
+    extra="",
     uses="coordinates",
 )
