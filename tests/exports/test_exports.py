@@ -80,6 +80,54 @@ def test_coco_can_hold_every_candidate(run, tmp_path):
     assert "5 masks" in made.summary
 
 
+class Pages:
+    """Writes one file per answer of a protocol, in a folder of its own."""
+
+    def __init__(self, *, protocol: int = 2, fails: bool = False):
+        self.protocol, self.fails = protocol, fails
+
+    def write(self, run: ExportedRun, out):
+        (out / "pages").mkdir(parents=True, exist_ok=True)
+        for answer in run.answers():
+            if answer.protocol == self.protocol:
+                (out / "pages" / answer.sample.id).write_text(str(self.protocol))
+        if self.fails:
+            raise OSError(28, "No space left on device")
+        return Exported("pages", (out,))
+
+
+def contents(folder):
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name[0] != ".")
+    return {file.relative_to(folder).as_posix(): file.read_text() for file in files}
+
+
+def test_an_export_into_the_same_folder_replaces_the_last_one_alone(tmp_path):
+    answers = [*letters("a", "b", "a", "b"), *letters("a door", protocol=3)]
+    run = write_run(tmp_path / "run", four_samples(), answers, [attended("1", EMPTY)])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with exporters.temporary():
+        exporters.register("pages", writes="folder")(Pages)
+        pf.export("pages", run.path, out)
+        first = contents(out)
+        assert list(first) == ["mine.txt", "pages/1", "pages/2", "pages/3", "pages/4"]
+        with pytest.raises(RunError, match="No space left"):
+            pf.export("pages", run.path, out, {"protocol": 3, "fails": True})
+        assert contents(out) == first
+        pf.export("pages", run.path, out, {"protocol": 3})
+        assert contents(out) == {"mine.txt": "mine", "pages/1": "3"}
+        pf.export("pages", run.path, out, {"protocol": 1})
+        assert contents(out) == {"mine.txt": "mine"}
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+        (out / ".pixfoundation-export.json").write_text('["../run/run.json"]')
+        pf.export("pages", run.path, out)
+        assert (run.path / "run.json").is_file()
+        (out / ".pixfoundation-export.json").write_text("{")
+        with pytest.raises(DataError, match="Delete it"):
+            pf.export("pages", run.path, out)
+
+
 def test_a_run_without_masks_of_the_protocol_says_so(run):
     with pytest.raises(DataError, match="no masks of protocol 1"):
         pf.export("coco", run.path, options={"protocol": 1})

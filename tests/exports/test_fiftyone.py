@@ -38,12 +38,21 @@ def test_a_map_covers_the_image_and_not_its_padding():
 
 def test_the_package_takes_and_keeps_everything(run, tmp_path):
     fo = pytest.importorskip("fiftyone", reason="the extra fiftyone is not installed")
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "mine.txt").write_text("mine")
+    try:
+        pf.export("fiftyone", run, tmp_path / "dataset")
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
     made = pf.export("fiftyone", run, tmp_path / "dataset")
+    assert (tmp_path / "dataset" / "mine.txt").is_file()
     dataset = fo.Dataset.from_dir(str(made.files[0]), dataset_type=fo.types.FiftyOneDataset)
     view = pf.ExportedRun(run)
     answers = {(a.sample.id, a.protocol): a for a in view.answers()}
 
     assert len(dataset) == len(view.scores.samples)
+    assert len(list((tmp_path / "dataset" / "data").iterdir())) == len(dataset)
+    assert len(list((tmp_path / "dataset" / "data").iterdir())) == len(dataset)
     for sample in dataset:
         answer = answers[sample["sample"], 3]
         assert sample["answer_3"] == answer.text

@@ -44,10 +44,12 @@ def test_the_package_takes_and_draws_them(first, tmp_path):
     assert len(found[found.class_id == 1]) == 1
     assert found.area[0] == first.sample.mask.area
     made = pf.export("supervision", tmp_path / "run", tmp_path / "pictures")
-    files = sorted(made.files[0].iterdir())
+    files = sorted(made.files[0].glob("*.png"))
     assert len(files) == 4
     plain = np.asarray(Image.open(first.image).convert("RGB"))
     assert (np.asarray(Image.open(files[0]).convert("RGB")) != plain).any()
+    pf.export("supervision", tmp_path / "run", tmp_path / "pictures", {"protocol": 1})
+    assert not set(made.files[0].iterdir()) & set(files)
     for image in (tmp_path / "images").iterdir():
         image.unlink()
     with pytest.raises(DataError, match="data_root"):

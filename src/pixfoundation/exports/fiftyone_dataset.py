@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixfoundation.errors import DataError
+from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.exports.base import Exported, exporters
 from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
@@ -48,7 +48,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
 
     Raises:
         DataError: If none of the images is there.
-        PrerequisiteError: If fiftyone is not installed.
+        PrerequisiteError: If fiftyone is not installed, or has no database.
         RunError: If the run cannot be read.
     """
     fo = load_package("fiftyone", "fiftyone")
@@ -64,7 +64,10 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
             "None of the images of the run is there. If the data has moved, name its folder: "
             "`data_root` (--data-root)."
         )
-    dataset = fo.Dataset(name)
+    try:
+        dataset = fo.Dataset(name)
+    except fo.core.config.FiftyOneConfigError as error:  # it has found no MongoDB to start
+        raise PrerequisiteError(f"FiftyOne cannot keep a dataset here: {error}") from error
     dataset.info = {
         "run": run.name,
         "model": run.records.run.config.model.name,
@@ -103,7 +106,6 @@ class FiftyOneDataset:
                 export_dir=str(out),
                 dataset_type=fo.types.FiftyOneDataset,
                 export_media=self.images,
-                overwrite=True,
                 progress=False,
             )
             count, missing = len(dataset), dataset.info[WITHOUT_IMAGE]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pixfoundation.errors import RunError
 from pixfoundation.exports.base import Exported, ExportedRun, exporters
+from pixfoundation.exports.folder import replacing
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.typed_options import read_options
 
@@ -26,7 +27,8 @@ def export(
     Args:
         form: A name from `pixfoundation exporters`.
         run: The run directory; an `ExportedRun` if it is to be scored with options.
-        out: The file or folder to write; None for the folder `exports` of the run.
+        out: The file or folder to write; None for the folder `exports` of the run. What the last
+            export wrote into the folder makes way; other files in it stay.
         options: Options of the exporter.
 
     Returns:
@@ -46,7 +48,10 @@ def export(
     target = Path(out) if out is not None else _default(run, form, entry.details.get("writes", ""))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return exporter.write(run, target)
+        if entry.details.get("writes") != "folder":
+            return exporter.write(run, target)
+        with replacing(target):
+            return exporter.write(run, target)
     except OSError as error:
         raise RunError(f"{target} cannot be written: {error.strerror or error}.") from error
 
