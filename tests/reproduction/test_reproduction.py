@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -132,6 +133,18 @@ def test_a_fault_is_named_with_file_and_entry(tmp_path, parts, old, new, message
     with pytest.raises(DataError, match=message) as caught:
         load_recipe(file)
     assert str(file) in str(caught.value)
+
+
+def test_the_schema_takes_what_is_valid_and_refuses_what_is_not_known():
+    jsonschema = pytest.importorskip("jsonschema")
+    result = CliRunner().invoke(app, ["recipe", "schema"])
+    validator = jsonschema.Draft202012Validator(json.loads(result.stdout))
+    for file in shipped_recipes().values():
+        recipe = tomllib.loads(file.read_text(encoding="utf-8"))
+        validator.validate(recipe)
+        recipe["runs"][0]["modle"] = "x"
+        assert not validator.is_valid(recipe)
+    assert not validator.is_valid({"title": "no runs"})
 
 
 def test_two_runs_of_one_name_are_refused(tmp_path, parts):

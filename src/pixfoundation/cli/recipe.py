@@ -50,6 +50,18 @@ def show_command(recipe: str = RECIPE) -> None:
     print_text(find_recipe(recipe).read_text(encoding="utf-8"))
 
 
+@recipe_app.command("schema", cls=Command)
+def schema_command() -> None:
+    """Print the entries of a recipe as a JSON Schema, for editors that complete and check them.
+
+    Example:
+      pixfoundation recipe schema > recipe.schema.json
+    """
+    from pixfoundation.reproduction.recipe import recipe_schema
+
+    print_json(recipe_schema())
+
+
 @recipe_app.command("check", cls=Command)
 def check_command(recipe: str = RECIPE) -> None:
     """Look up every name of a recipe, and check every option, before anything runs.

@@ -254,6 +254,20 @@ def read_recipe(file: Path) -> ReproductionRecipe:
     return recipe
 
 
+def recipe_schema() -> dict[str, Any]:
+    """Return the entries of a recipe as a JSON Schema, for editors that complete and check them.
+
+    Names of models, datasets and the like are any text there; `check_recipe` looks them up.
+    """
+    schema = msgspec.json.schema(ReproductionRecipe)
+    tables = schema["$defs"]
+    shared = {key: value for key, value in tables["RecipeRun"].items() if key != "required"}
+    tables["Defaults"] = {**shared, "title": "Defaults", "description": "Entries of all runs."}
+    tables["RecipeRun"]["required"] = ["name"]  # all others may stand in the defaults
+    tables["ReproductionRecipe"]["properties"]["defaults"] = {"$ref": "#/$defs/Defaults"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def _place_of(place: int, run: Mapping[str, Any]) -> str:
     """Return how messages name a run: its place in the file, and its name."""
     name = run.get("name")
