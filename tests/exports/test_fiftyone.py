@@ -1,13 +1,14 @@
 """A run becomes a FiftyOne dataset with masks, points and attention where they lie."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import pixfoundation as pf
 from pixfoundation.errors import DataError, PrerequisiteError
-from pixfoundation.exports.fiftyone_dataset import _on_image
+from pixfoundation.exports.fiftyone_dataset import _on_image, _sample
 from pixfoundation.geometry import GridFrame
 from pixfoundation.kept_maps import KeptMap
 from tests.report.test_page import make_run
@@ -34,6 +35,55 @@ def test_a_map_covers_the_image_and_not_its_padding():
     assert heat.shape == (20, 40)
     assert np.unravel_index(heat.argmax(), heat.shape)[1] >= 30
     assert heat[:10, 34].mean() > 0.5 > heat[12:, 34].max()
+
+
+class Recorded(SimpleNamespace):
+    """Stands for a class of FiftyOne: keeps what it is made of."""
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+
+@pytest.fixture(params=["stand-in", "fiftyone"])
+def types(request):
+    """FiftyOne's classes of samples and labels, which need no database."""
+    if request.param == "stand-in":
+        names = ("Sample", "Detection", "Detections", "Keypoint", "Keypoints", "Heatmap")
+        return SimpleNamespace(**dict.fromkeys(names, Recorded))
+    return pytest.importorskip("fiftyone", reason="the extra fiftyone is not installed")
+
+
+def test_a_sample_has_all_that_was_measured(run, types):
+    answers = list(pf.ExportedRun(run).answers())[:3]
+    sample = _sample(types, answers)
+    asked = answers[0].sample
+    height, width = asked.size
+
+    assert sample["filepath"] == str(answers[0].image)
+    assert (sample["question"], sample["right_answer"]) == (asked.question, asked.answer)
+    (truth,) = sample["ground_truth"].detections
+    x, y, w, h = truth.bounding_box
+    assert truth.mask.shape == (round(h * height), round(w * width))
+    assert truth.mask.sum() == asked.mask.area
+    assert (
+        asked.mask.decode()[round(y * height) :, round(x * width) :][
+            : truth.mask.shape[0], : truth.mask.shape[1]
+        ].tolist()
+        == truth.mask.tolist()
+    )
+    for answer in answers:
+        number = answer.protocol
+        assert sample[f"answer_{number}"] == answer.text
+        if answer.right is not None:
+            assert sample[f"right_{number}"] is answer.right
+        if answer.candidates:
+            masks = sample[f"masks_{number}"].detections
+            assert [each["selected"] for each in masks] == [
+                candidate is answer.chosen for candidate in answer.candidates
+            ]
+            assert sample[f"iou_{number}"] == answer.iou
+            if answer.failure is not None:
+                assert sample[f"failure_{number}"] == answer.failure
 
 
 def test_the_package_takes_and_keeps_everything(run, tmp_path):
