@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_all_that_is_missing_is_named(monkeypatch, missing, words):
     monkeypatch.setattr(extras, "find_spec", without(*missing.split(",")))
     with pytest.raises(PrerequisiteError, match=words):
         api.check_packages("tiny-llava", "tiny-sam")
+
+
+def test_a_folder_of_the_name_of_a_package_is_no_package(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "inspect_ai").mkdir()
+    monkeypatch.setitem(extras.EXTRAS, "inspect", ("inspect_ai", "numpy"))
+    monkeypatch.setattr(extras, "find_spec", lambda name: PathFinder.find_spec(name, sys.path[:1]))
+    assert extras.missing_from("inspect") == ["inspect_ai", "numpy"]
 
 
 def test_what_a_model_does_not_need_is_not_asked_for(monkeypatch):

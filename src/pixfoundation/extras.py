@@ -40,7 +40,13 @@ DEMO = ("models", "nouns")
 
 def missing_from(extra: str) -> list[str]:
     """Return the packages of an extra that are not installed, by their import names."""
-    return [name for name in EXTRAS[extra] if find_spec(name) is None]
+    return [name for name in EXTRAS[extra] if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    """Return whether there is a package of a name; a folder that only has its name is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def install_command(extras: Iterable[str]) -> str:
