@@ -57,10 +57,11 @@ def _listed(out: Path) -> list[Path]:
         names = read_file(file, list[str])
     except DataError as error:
         raise DataError(f"{file} is no list of exported files: {error}. Delete it.") from error
-    inside = out.resolve()
-    paths = [Path(name) for name in names]
+    folder = out.resolve()
     return [
-        p for p in paths if (inside / p).is_file() and (inside / p).resolve().is_relative_to(inside)
+        Path(name)
+        for name in names
+        if (folder / name).is_file() and (folder / name).resolve().is_relative_to(folder)
     ]
 
 
