@@ -44,7 +44,7 @@ def missing_from(extra: str) -> list[str]:
 
 
 def _is_installed(name: str) -> bool:
-    """Return whether there is a package of a name; a folder that only has its name is none."""
+    """Return whether a package is installed; a folder that only has its name does not count."""
     spec = find_spec(name)
     return spec is not None and spec.origin is not None
 
