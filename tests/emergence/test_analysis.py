@@ -1,19 +1,26 @@
 """The analysis finds what was planted, with the right significance, and nothing elsewhere."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.emergence.planted import PHRASES, SENTENCE, planted_run
 from typer.testing import CliRunner
 
+from pixfoundation.causes.claims import judge_claims
 from pixfoundation.cli import app
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.emergence.concepts import CONCEPTS, label_by_rules
 from pixfoundation.emergence.nulls import histogram, published_histogram
 from pixfoundation.errors import RunError
+from pixfoundation.masks import Mask
+from pixfoundation.runs.config import RunConfig
+from pixfoundation.runs.deleting import collect_deletions
 from pixfoundation.runs.records import VerdictRecord
+from pixfoundation.runs.store import RunDirectory
+from pixfoundation.types import Sample
 
 
 def test_emergence_planted_in_the_last_third_is_found(tmp_path):
@@ -229,3 +236,19 @@ def test_evidence_without_an_expression_is_analysed_and_nothing_is_said_of_the_e
     done = CliRunner().invoke(app, ["emergence", str(run.path)])
     assert "referring expression itself" not in done.output
     assert "Point in the mask" in done.output
+
+
+def test_answers_alone_have_no_object_to_find(tmp_path):
+    config = RunConfig(model={"name": "m"}, dataset={"name": "x"}, protocols=(1, 2))
+    sample = Sample(
+        id="0", image=Path("0.png"), size=(4, 4), question="Is it?", options=("Yes", "No"),
+        answer="a", expression=None, mask=Mask.empty((4, 4)),
+    )  # fmt: skip
+    run = RunDirectory.create(tmp_path / "run", config, [sample])
+    for look in (analyse, judge_claims, measure_deletions):
+        with pytest.raises(RunError, match="has an object to find: there is no mask and no box"):
+            look(run)
+
+
+def measure_deletions(run):
+    return collect_deletions(run, object(), {})

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pixfoundation.causes.levels import MEASURES, measure_run
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.reading import readings
-from pixfoundation.runs.asked import check_asked
+from pixfoundation.runs.asked import check_asked, has_objects
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -125,7 +125,9 @@ def measure_stability(
         before, shared = shared, [id for id in shared if id in run.samples]
         if before and not shared:
             raise DataError(f"{run.path} shares no sample with the runs before it.")
-    check_asked(next(iter(settings.values()))[0], protocol, "the phrases")
+    records = next(iter(settings.values()))[0]
+    if has_objects(records):  # else accuracy alone is compared
+        check_asked(records, protocol, "the phrases")
     bootstrap = Bootstrap([runs[0].samples[id] for id in shared], seed=seed)
     tables = {name: _measure(records, ids, shared, protocol)
               for name, (records, ids) in settings.items()}  # fmt: skip

@@ -7,6 +7,11 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.types import Protocol
 
 
+def has_objects(run: RunRecords) -> bool:
+    """Return whether some sample has an object to find; a dataset of answers alone has none."""
+    return any(sample.has_truth and not sample.mask.is_empty for sample in run.samples)
+
+
 def check_asked(
     run: RunRecords, protocol: Protocol, what: str, option: str | None = "protocol"
 ) -> None:
@@ -19,8 +24,15 @@ def check_asked(
         option: The parameter that chooses the protocol; None if it cannot be chosen.
 
     Raises:
-        RunError: If none is; the message says why, and which protocol to choose.
+        RunError: If none is, or there are no objects to find; the message says why, and which
+            protocol to choose.
     """
+    if run.samples and not has_objects(run):
+        raise RunError(
+            f"No sample of {run.run.path} has an object to find: there is no mask and no box, so "
+            "that nothing can be said of where the model looks. `score`, `compare`, `sensitivity` "
+            "and the accuracies of `controls` and `stability` apply."
+        )
     if not run.samples or any(sample.asks(protocol) for sample in run.samples):
         return
     lacking = {1: "a question", 2: "a question with options", 3: "a referring expression"}

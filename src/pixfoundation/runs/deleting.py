@@ -20,10 +20,12 @@ from pixfoundation.models.asking import ask
 from pixfoundation.models.base import Decoding, Model
 from pixfoundation.prompts import build_prompt
 from pixfoundation.recipe import Made
+from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.identity import check_model
 from pixfoundation.runs.measuring import ModelFacts, Picture, measuring
 from pixfoundation.runs.records import DeletionRecord
+from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.stage import Stage, run_stage
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.types import Sample
@@ -76,6 +78,8 @@ def collect_deletions(
     ids = [id for id in run.samples if id in attended and run.samples[id].question is not None]
     ids = ids[:limit]
     if not ids:
+        check_asked(RunRecords.of(run), 3, "the phrases", None)
+        check_asked(RunRecords.of(run), 2, "the answers", None)
         raise RunError(
             f"{run.path} has no phrase with a point and a question to ask: there is nothing to "
             "cover. The test needs protocol 3 grounded by attend-and-segment."
