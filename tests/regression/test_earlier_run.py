@@ -18,9 +18,20 @@ from tests.regression.document import CPU, EARLIER_RUN, CommandError, call, call
 SAME = ["run", *CPU, "--max-new-tokens", 8]
 
 
+@pytest.fixture(scope="module")
+def weights() -> str:
+    return str(pf.load_model("tiny-llava", device="cpu").fingerprint()["weights"])
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(EARLIER_RUN, tmp_path / "run"))
+def run(tmp_path: Path, weights: str) -> Path:
+    """The run as if the embedded weights of today had made it, so that it can be continued."""
+    copy = Path(shutil.copytree(EARLIER_RUN, tmp_path / "run"))
+    config = copy / "run.json"
+    text = config.read_text(encoding="utf-8")
+    earlier = json.loads(text)["config"]["model"]["weights"]
+    config.write_text(text.replace(earlier, weights), encoding="utf-8")
+    return copy
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -47,7 +58,7 @@ def test_more_samples_are_added_behind_those_that_are_there(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_line_is_computed_again_as_it_was(run: Path) -> None:
+def test_a_lost_line_is_computed_again_and_no_other(run: Path, tmp_path: Path) -> None:
     file, samples = run / "answers.jsonl", run / "samples.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if '"sample":"2","protocol":3' not in line]
@@ -57,9 +68,18 @@ def test_a_lost_line_is_computed_again_as_it_was(run: Path) -> None:
     there = [sample | {"image": images[sample["id"]]} for sample in lines_of(samples)]
     samples.write_text("".join(json.dumps(sample) + "\n" for sample in there), encoding="utf-8")
     call(*SAME, "--limit", 2, "--out", run)
-    # Only why the answer ended is new: earlier versions did not record it.
-    again = file.read_text(encoding="utf-8").replace(',"ended":"length"', "")
-    assert again.splitlines(keepends=True) == lines
+    call(*SAME, "--limit", 2, "--out", tmp_path / "fresh")
+    fresh = (tmp_path / "fresh" / "answers.jsonl").read_text(encoding="utf-8")
+    (lost,) = (line for line in fresh.splitlines(True) if '"sample":"2","protocol":3' in line)
+    assert file.read_text(encoding="utf-8").splitlines(keepends=True) == [*kept, lost]
+
+
+def test_it_is_not_continued_by_other_weights(run: Path, weights: str) -> None:
+    config = run / "run.json"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace(weights, f"sha256:{64 * '0'}"), encoding="utf-8")
+    with pytest.raises(CommandError, match="weights"):
+        call(*SAME, "--limit", 2, "--out", run)
 
 
 @pytest.mark.parametrize(
