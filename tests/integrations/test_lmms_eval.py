@@ -16,6 +16,7 @@ from PIL import Image
 
 import pixfoundation as pf
 from pixfoundation.errors import DataError, PrerequisiteError
+from pixfoundation.models import models
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.types import NativeMask
 from tests.integrations import lmms_stand_in as stand_in
@@ -118,10 +119,17 @@ def same_figures(ours, figures, kept):
         assert next(lines) == next(lines)
 
 
-def test_the_figures_and_the_run_are_those_of_our_own_run(log, tmp_path, monkeypatch):
+@pytest.fixture
+def halves():
+    """Make the stand-in model known by its name."""
+    with models.temporary():
+        models.register("halves")(lambda name: Halves())
+        yield
+
+
+def test_the_figures_and_the_run_are_those_of_our_own_run(log, halves, tmp_path, monkeypatch):
     monkeypatch.setenv("PIXFOUNDATION_LMMS_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(unit("docs"), "load_dataset", lambda name, root: Two())
-    monkeypatch.setattr("pixfoundation.parts.load_model", lambda name: Halves())
     model = unit("model").PixFoundationModel("halves", "none", batch_size="2", max_batch_size=None)
     for again in ("", "-2"):
         figures, replies = stand_in.evaluate(model, "pixscenes", rows())

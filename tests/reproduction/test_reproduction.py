@@ -211,7 +211,8 @@ def test_a_smaller_limit_compares_the_first_samples_alone(tmp_path, parts):
     assert "not comparable" not in first["verdict"]
 
 
-def test_python_makes_and_compares_what_the_command_does(tmp_path, parts):
+def test_python_makes_and_compares_what_the_command_does(tmp_path, parts, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     file = write(tmp_path, m=99.0)
     result = pf.reproduce(file, out=tmp_path / "a")
     command = reproduce(file, "--out", tmp_path / "b")
