@@ -52,11 +52,12 @@
 
   function nearBest(lines) {
     if (!data.figures.includes(state.sort) || !state.down) return new Set();
-    const own = lines.filter((line) => !line.bound && !line.state && line.figures[state.sort]?.interval);
+    const own = lines.filter((line) => !line.bound && !line.state && line.figures[state.sort]);
     const datasets = new Set(own.map((line) => line.dataset));
-    if (own.length < 2 || datasets.size > 1) return new Set();
-    const low = own[0].figures[state.sort].interval[0];
-    return new Set(own.filter((line) => line.figures[state.sort].interval[1] >= low));
+    const bounds = (line) => line.figures[state.sort].interval;  // null where one pair was scored
+    if (own.length < 2 || datasets.size > 1 || !bounds(own[0])) return new Set();
+    const low = bounds(own[0])[0];
+    return new Set(own.filter((line) => bounds(line) && bounds(line)[1] >= low));
   }
 
   function figureCell(line, name, near) {
