@@ -1,9 +1,15 @@
-"""Finds the image files of a run, from whatever folder and wherever the data has moved."""
+"""Finds and reads the images of a run, from whatever folder and wherever the data has moved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixfoundation.errors import DataError
+
+if TYPE_CHECKING:  # most of what reads a run opens no image
+    from PIL import Image
 
 MOVED = "If the data has moved since the run, name its folder: `data_root` (--data-root)."
 """What to do where an image is not at its recorded place."""
@@ -23,6 +29,28 @@ def find_image(image: Path, run: Path, data_root: Path | None = None) -> Path:
         The first file that exists; the recorded path if there is none.
     """
     return next((path for path in _places(image, run, data_root) if path.is_file()), image)
+
+
+def load_recorded(path: Path, content: bytes | None = None) -> Image.Image:
+    """Return the RGB image of a sample.
+
+    Args:
+        path: Its file, see `find_image`.
+        content: The content of the file, if it was read elsewhere; None to read it here.
+
+    Raises:
+        DataError: If it cannot be read; if there is no file, the message says what to do.
+    """
+    from pixfoundation.images import load_image
+
+    if content is None and not path.exists():
+        raise DataError(without_file(path))
+    return load_image(path, content)
+
+
+def without_file(path: Path) -> str:
+    """Return what is said of an image whose file is not there."""
+    return f"There is no image at {path}. {MOVED}"
 
 
 def _places(image: Path, run: Path, data_root: Path | None) -> Iterator[Path]:

@@ -15,14 +15,13 @@ from pixfoundation.engines import Crew, Engine, InProcess, Outcome, WorkerLostEr
 from pixfoundation.engines.names import engine_of
 from pixfoundation.errors import DataError
 from pixfoundation.failures import describe, is_device_lost, release_memory
-from pixfoundation.images import load_image
 from pixfoundation.loading import load_model
 from pixfoundation.models.asking import ENDS_THE_RUN, LOST
 from pixfoundation.models.base import Model
 from pixfoundation.prompts import PromptTemplates
 from pixfoundation.recipe import Made, made_by
 from pixfoundation.runs.answering import content_of
-from pixfoundation.runs.image_files import MOVED
+from pixfoundation.runs.image_files import load_recorded, without_file
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.variants.changes import ImageChange
 
@@ -223,7 +222,7 @@ class Picture:
         """Return the image with the file's content, if the workers may be elsewhere."""
         if crew.state().workers is None:
             return self
-        content = content_of(self.path) if self.path.exists() else _missing(self.path)
+        content = content_of(self.path) if self.path.exists() else without_file(self.path)
         return Picture(self.path, self.change, content)
 
     def load(self) -> Image.Image:
@@ -234,11 +233,5 @@ class Picture:
         """
         if isinstance(self.content, str):
             raise DataError(self.content)
-        if self.content is None and not self.path.exists():
-            raise DataError(_missing(self.path))
-        image = load_image(self.path, self.content)
+        image = load_recorded(self.path, self.content)
         return image if self.change is None else self.change.apply(image)
-
-
-def _missing(path: Path) -> str:
-    return f"There is no image at {path}. {MOVED}"

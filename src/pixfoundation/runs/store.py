@@ -29,7 +29,7 @@ from msgspec import Struct
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs import reading
 from pixfoundation.runs.config import RunConfig
-from pixfoundation.runs.image_files import find_image
+from pixfoundation.runs.image_files import find_image, load_recorded
 from pixfoundation.runs.jsonl import Appender, write_json
 from pixfoundation.runs.reading import DamageList, RecordKind
 from pixfoundation.runs.records import (
@@ -93,7 +93,7 @@ class RunDirectory:
             RunError: If the folder holds no run, or one that cannot be read.
         """
         self.path = Path(path)
-        self.config, self._environment = _read_config(self.path)
+        self.config, self._environment = read_config(self.path)
         self.damage = DamageList()
         self.samples: dict[str, Sample] = {}
         self._known: dict[str, Sample] = {}
@@ -149,7 +149,7 @@ class RunDirectory:
         environment: Mapping[str, Any] | None,
     ) -> RunDirectory:
         known = (path / "run.json").exists()
-        differences = _differences(_read_config(path)[0], config) if known else []
+        differences = _differences(read_config(path)[0], config) if known else []
         if differences and not _has_answers(path) and _is_idle(path):
             _clear(path)
             logger.warning(
@@ -273,7 +273,7 @@ class RunDirectory:
         Raises:
             RunError: If another process has replaced it, since the run had no answers yet.
         """
-        if differences := _differences(self.config, _read_config(self.path)[0]):
+        if differences := _differences(self.config, read_config(self.path)[0]):
             raise RunError(
                 f"Another process has started a run of another configuration in {self.path}. It "
                 f"differs in {'; '.join(differences)}. Choose another folder."
@@ -288,9 +288,9 @@ class RunDirectory:
         Raises:
             DataError: If the image cannot be read.
         """
-        from pixfoundation.runs.measuring import Picture
-
-        return Picture.of(self, id).load()
+        image = load_recorded(self._known[id].image)
+        change = self.varied[id].change if id in self.varied else None
+        return image if change is None else change.apply(image)
 
     # ---- writing ---------------------------------------------------------------------------
 
@@ -338,7 +338,7 @@ class _Attempted(Struct):
     error: str | None = None
 
 
-def _read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration and the environment of a run.
 
     Raises:

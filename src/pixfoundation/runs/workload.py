@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixfoundation.errors import RunError
 from pixfoundation.prompts import PromptTemplates, build_prompt
-from pixfoundation.runs.store import RunDirectory
+from pixfoundation.runs.store import read_config
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import VariantPlan
 from pixfoundation.variants.plan import protocols_of
@@ -125,7 +125,7 @@ def measured_speed(run: Path, model: str) -> Speed | None:
 def _model_of(run: Path) -> str | None:
     """Return the name of a run's model; None if the run cannot be read."""
     try:
-        return RunDirectory(run).config.model.name
+        return read_config(run)[0].model.name
     except RunError:
         return None
 
