@@ -26,6 +26,7 @@ from pixfoundation.controls.kinds import (
 )
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.loading import load_model
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.store import RunDirectory
 
 
@@ -154,6 +155,15 @@ def test_what_cannot_be_controlled_is_refused(run, tmp_path):
     shutil.rmtree(bare.path / "controls", ignore_errors=True)
     with pytest.raises(RunError, match="has no controls"):
         measure_levels(bare)
+
+
+@pytest.mark.parametrize(("protocols", "shown"), [((1, 2), 1), ((1, 2, 3), 3)])
+def test_levels_are_of_a_protocol_that_the_controls_were_asked(tmp_path, protocols, shown):
+    config = RunConfig(model={"name": "m"}, dataset={"name": "x"}, protocols=protocols)
+    samples = make_samples(tmp_path, 2)
+    run = RunDirectory.create(tmp_path / "run", config, samples)
+    RunDirectory.create(run.path / "controls" / "blank", config, samples)
+    assert measure_levels(run).protocol == shown
 
 
 def test_without_pairs_the_other_image_is_no_control(tmp_path):

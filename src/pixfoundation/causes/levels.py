@@ -13,6 +13,7 @@ from pixfoundation.causes.effects import Effect, measure_effects
 from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
 from pixfoundation.errors import RunError
+from pixfoundation.runs.asked import asked_protocols
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
@@ -96,7 +97,8 @@ def measure_levels(
 
     Args:
         run: A run directory with controls, see `controls.collect.run_controls`.
-        protocol: Protocol of the answers with phrases; None for 3, or 1 where nothing is asked 3.
+        protocol: Protocol of the answers with phrases; None for 3, or 1 where no control has
+            answers to it.
         seed: Seed of the bootstrap draws and the sign tests.
 
     Raises:
@@ -109,7 +111,7 @@ def measure_levels(
             "them."
         )
     if protocol is None:
-        protocol = 3 if any(sample.asks(3) for sample in run.samples.values()) else 1
+        protocol = 3 if any(3 in _asked(control) for control in controls.values()) else 1
     shared = [id for id in run.samples if any(id in c.samples for c in controls.values())]
     bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
     own = measure_run(RunRecords(run), shared, protocol)
@@ -134,6 +136,10 @@ def measure_levels(
             )
         )
     return Levels(run.name, protocol, tuple(levels))
+
+
+def _asked(run: RunDirectory) -> tuple[Protocol, ...]:
+    return asked_protocols(run.config.protocols, run.samples.values())
 
 
 def measure_run(

@@ -34,6 +34,7 @@ from pixfoundation.parts import PartsDescription, PartsFactory
 from pixfoundation.reading.base import require_reading
 from pixfoundation.recipe import Made, Ready, made_by, recipe_of
 from pixfoundation.runs.answering import AnsweringWorker
+from pixfoundation.runs.asked import asked_protocols
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.config import ModelDescription
 from pixfoundation.runs.identity import check_model
@@ -232,10 +233,7 @@ def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ..
     available = run.config.protocols
     requested: tuple[Protocol, ...] | None = options.protocols
     if requested is None:
-        samples = run.samples.values()
-        asked: tuple[Protocol, ...] = tuple(
-            p for p in available if any(sample.asks(p) for sample in samples)
-        )
+        asked = asked_protocols(available, run.samples.values())
         own: tuple[Protocol, ...] = tuple(p for p in asked if p != 1 or 3 not in asked)
         requested = own or available
     if missing := [number for number in requested if number not in available]:

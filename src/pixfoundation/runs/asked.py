@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from pixfoundation.errors import RunError
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.types import Protocol
+from pixfoundation.types import Protocol, Sample
+
+
+def asked_protocols(
+    protocols: Sequence[Protocol], samples: Collection[Sample]
+) -> tuple[Protocol, ...]:
+    """Return those of some protocols that at least one of the samples is asked."""
+    return tuple(p for p in protocols if any(sample.asks(p) for sample in samples))
 
 
 def has_objects(run: RunRecords) -> bool:
@@ -33,14 +42,13 @@ def check_asked(
             "that nothing can be said of where the model looks. `score`, `compare`, `sensitivity` "
             "and the accuracies of `controls` and `stability` apply."
         )
-    if not run.samples or any(sample.asks(protocol) for sample in run.samples):
+    if not run.samples or asked_protocols([protocol], run.samples):
         return
     lacking = {1: "a question", 2: "a question with options", 3: "a referring expression"}
     others = [
         number
-        for number in run.run.config.protocols
-        if (number != 2 or option == "answer_protocol")  # a letter has no phrase
-        and any(sample.asks(number) for sample in run.samples)
+        for number in asked_protocols(run.run.config.protocols, run.samples)
+        if number != 2 or option == "answer_protocol"  # a letter has no phrase
     ]
     choice = ""
     if option is not None and others:
