@@ -15,6 +15,7 @@ from pixfoundation.cli import app
 from pixfoundation.emergence.permutation import holm
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.report.claim_table import HEADER, markdown
+from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 
 LATE = "the best phrase is late"
@@ -59,6 +60,19 @@ def test_all_tests_of_the_table_are_one_family(tmp_path):
     missing = [c for c in claims.claims if c.verdict is Verdict.NOT_MEASURED]
     commands = {c.command.split()[1] for c in missing}
     assert commands == {"controls", "knockout", "curves", "deletion"}
+
+
+def test_the_commands_look_at_the_phrases_of_the_same_protocol(tmp_path):
+    run = planted_run(tmp_path / "run", lambda i: 4, samples=8)
+    for name in ("answers", "candidates"):
+        file = run.path / f"{name}.jsonl"
+        file.write_text(file.read_text().replace('"protocol":3', '"protocol":1'))
+    claims = judge_claims(RunDirectory(run.path), protocol=1).claims
+    assert {claim.command for claim in claims if claim.command} == {
+        f"pixfoundation controls {run.path}",
+        f"pixfoundation knockout {run.path} --protocol 1",
+        f"pixfoundation curves {run.path} --protocol 1",
+    }
 
 
 def test_the_command_prints_text_json_and_markdown(tmp_path):

@@ -229,18 +229,8 @@ def judge_claims(
         _judged(replace(claim, p_holm=p, margin=bound, p_equivalent=same))
         for claim, p, bound, same in zip(measured, adjusted, bounds, equivalent, strict=True)
     ]
-    missing = [
-        replace(claim, command=f"{claim.command}{_option(claim.command, protocol)}")
-        for claim in every
-        if claim not in measured and claim.command
-    ]
+    missing = [claim for claim in every if claim not in measured and claim.command]
     return Claims(run.name, protocol, margins, (*judged, *missing))
-
-
-def _option(command: str, protocol: Protocol) -> str:
-    """Return the option that makes a command look at the phrases of that protocol."""
-    asks = command.split()[1] in ("curves", "knockout")
-    return f" --protocol {protocol}" if asks and protocol != 3 else ""
 
 
 def _known(claim: Claim) -> Estimate:
@@ -264,8 +254,9 @@ def _claims(records: RunRecords, protocol: Protocol, draws: int, seed: int) -> I
     yield _late(records, protocol, draws, seed)
     yield from _looks(records, protocol, seed)
     yield from _controls(records, protocol, seed)
-    yield from _knockout(records.run, seed)
-    yield from _curves(records.run, seed)
+    chosen = "" if protocol == 3 else f" --protocol {protocol}"
+    yield from _knockout(records.run, seed, chosen)
+    yield from _curves(records.run, seed, chosen)
     if protocol == 3:
         yield _deletion(records, seed)
 
@@ -349,7 +340,8 @@ def _controls(records: RunRecords, protocol: Protocol, seed: int) -> Iterator[Cl
         )
 
 
-def _knockout(run: RunDirectory, seed: int) -> Iterator[Claim]:
+def _knockout(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
+    """Yield the claims; `chosen` is the option by which the command looks at the same phrases."""
     claims = {
         "attended - shifted": (
             "the answer uses the attended place",
@@ -371,16 +363,16 @@ def _knockout(run: RunDirectory, seed: int) -> Iterator[Claim]:
         analysis = analyse_knockout(run, seed=seed)
     except RunError:
         claim, measured, control = claims["attended - shifted"]
-        yield Claim(
-            claim, measured, control, Unit.NATS, command=f"pixfoundation knockout {run.path}"
-        )
+        command = f"pixfoundation knockout {run.path}{chosen}"
+        yield Claim(claim, measured, control, Unit.NATS, command=command)
         return
     for name, (claim, measured, control) in claims.items():
         effect = analysis.effects[name]
         yield Claim(claim, measured, control, Unit.NATS, effect.estimate, effect.d, effect.p)
 
 
-def _curves(run: RunDirectory, seed: int) -> Iterator[Claim]:
+def _curves(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
+    """Yield the claims; `chosen` as for `_knockout`."""
     words = {
         "deletion": ("the answer needs the attended pixels", "removed"),
         "insertion": ("the attended pixels suffice sooner than others", "left alone"),
@@ -393,7 +385,7 @@ def _curves(run: RunDirectory, seed: int) -> Iterator[Claim]:
             "area under the curve of random regions minus that of the attended one",
             "random regions of equal area and shape",
             Unit.NATS,
-            command=f"pixfoundation curves {run.path}",
+            command=f"pixfoundation curves {run.path}{chosen}",
         )
         return
     for curve in analysis.curves:
