@@ -55,6 +55,16 @@ def test_an_image_without_a_file_counts_as_an_empty_caption(folder):
         score_grounded_captions(folder / "elsewhere", folder, PLAIN)
 
 
+def test_a_single_image_has_no_interval(folder):
+    file = folder / "val_gcg_coco_caption_gt.json"
+    truth = json.loads(file.read_text())
+    truth["annotations"] = [own for own in truth["annotations"] if own["image_id"] == 5]
+    file.write_text(json.dumps(truth))
+    figures = score_grounded_captions(folder, folder, PLAIN).figures
+    assert all(figure.value is not None for figure in figures.values())
+    assert all(figure.interval is None for figure in figures.values())
+
+
 def test_masks_of_another_size_are_named(folder):
     small = {"caption": "", "phrases": ["a dog"], "pred_masks": [rle(np.ones((3, 4), bool))]}
     (folder / "7.json").write_text(json.dumps(small))

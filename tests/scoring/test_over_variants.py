@@ -14,6 +14,9 @@ from pixfoundation.masks import Mask
 from pixfoundation.report.tables import render_table
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.compare import compare
+from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.options import PromptCase
+from pixfoundation.scoring.over_variants import combine
 from pixfoundation.scoring.paired import harmonic_mean
 from pixfoundation.scoring.score import ScoreOptions, score
 from pixfoundation.types import NativeMask
@@ -95,6 +98,12 @@ def test_intervals_of_the_mean_hold_it_and_resample_variants(run):
     fixed = np.mean([a.question.draws for a in (s.accuracy[2] for s in alone(run, "templates"))], 0)
     assert mean.draws.std() > fixed.std()
     assert of(run, "mean", replicates=0).accuracy[2].question.interval is None
+
+
+def test_the_worst_figure_over_a_single_pair_has_no_interval():
+    one, two = (Estimate(value, 2, np.full(20, value), units=1) for value in (0.5, 0.25))
+    worst = combine([one, None, two], PromptCase.WORST, 0)
+    assert (worst.value, worst.interval) == (0.25, None)
 
 
 def test_every_output_says_which_prompts_it_is_of(run):

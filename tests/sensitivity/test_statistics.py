@@ -166,6 +166,13 @@ def test_the_worst_and_the_best_variant_have_intervals():
     assert of_variant[0] <= own.means[3] <= of_variant[1]
 
 
+def test_a_single_pair_has_no_interval_under_one_prompt():
+    one = table(np.array([[1.0, 0.0], [1.0, 1.0]]))
+    found = spread(one, Resampling(one, 50, 0))
+    assert (found.default.value, found.default.interval) == (0.5, None)
+    assert found.interval_of(1) is None
+
+
 def test_a_rank_has_an_interval_over_pairs_and_variants():
     rng = np.random.default_rng(0)
     first = rng.normal(0.6, 0.05, (400, 10))

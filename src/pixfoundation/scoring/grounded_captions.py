@@ -154,7 +154,7 @@ def _figures(
         precision.ap50([int(place) for place in places.repeat(counts.astype(int))])
         for counts in bootstrap.weights
     ]
-    ap50 = Estimate(precision.ap50(), len(pairs), np.array(draws))
+    ap50 = Estimate(precision.ap50(), len(pairs), np.array(draws), bootstrap.units)
     return {
         "ap50": ap50,
         "miou": bootstrap.mean(columns["miou"]),

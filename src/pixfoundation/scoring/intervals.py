@@ -7,7 +7,7 @@ gets its interval from the same resampling.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,6 +55,11 @@ class Estimate:
             "n": self.n,
             "interval": None if interval is None else list(interval),
         }
+
+
+def least_units(estimates: Iterable[Estimate]) -> int | None:
+    """Return the least number of units that an estimate is over; None if none is known."""
+    return min((e.units for e in estimates if e.units is not None), default=None)
 
 
 def percent(

@@ -22,7 +22,7 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.grounding import MaskScores
-from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.intervals import Estimate, least_units
 from pixfoundation.scoring.iou import Overlaps
 from pixfoundation.scoring.notes import completeness_notes, prompts_note
 from pixfoundation.scoring.options import PromptCase, ScoreOptions
@@ -131,7 +131,7 @@ def combine(estimates: Sequence[Estimate | None], case: PromptCase, seed: int) -
     draws = np.stack([e.draws for e in own])  # [variants, replicates]
     n = min(e.n for e in own)
     if case is PromptCase.WORST:
-        return Estimate(float(values.min()), n, draws.min(axis=0))
+        return Estimate(float(values.min()), n, draws.min(axis=0), least_units(own))
     count, replicates = draws.shape
     weights = np.random.default_rng(seed).multinomial(count, [1 / count] * count, replicates).T
     present = ~np.isnan(draws)

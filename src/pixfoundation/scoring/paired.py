@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.scoring.accuracy import both_right
-from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.intervals import Bootstrap, Estimate, least_units
 from pixfoundation.scoring.iou import Overlaps
 from pixfoundation.types import Protocol, Sample
 
@@ -135,10 +135,8 @@ def s_score(
     total = best_a + best_m
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(total > 0, 2 * best_a * best_m / total, 0.0)
-    known = [f.units for f in (*a, *m) if f.units is not None]
-    units = min(known, default=None)
     value = harmonic_mean(max(f.value or 0.0 for f in a), max(f.value or 0.0 for f in m))
-    return Estimate(value, min(f.n for f in (*a, *m)), draws, units)
+    return Estimate(value, min(f.n for f in (*a, *m)), draws, least_units((*a, *m)))
 
 
 def grove_score(right: NDArray[np.float64], iou: NDArray[np.float64], boot: Bootstrap) -> Estimate:

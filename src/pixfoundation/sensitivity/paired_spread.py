@@ -14,7 +14,7 @@ import numpy as np
 
 from pixfoundation.runs.variants import variant_id
 from pixfoundation.scoring.accuracy import both_right
-from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.intervals import Estimate, least_units
 from pixfoundation.scoring.paired import mask_success
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.sensitivity.measures import Measure, aligned, build_table, measures_of
@@ -120,6 +120,7 @@ def _spread_of_s(
         float(value),
         min(a_default.n, m_default.n),
         _harmonic(a_default.draws, m_default.draws),
+        least_units((a_default, m_default)),
     )
     return spread_of(_harmonic(a_means, m_means), _harmonic(a_drawn, m_drawn), plain, resampling)
 
@@ -141,7 +142,8 @@ def _greatest(
         drawn = np.fmax.reduce([resampling.means for _, resampling in own])
         draws = np.fmax.reduce([each.draws for each in plain])
     value = max((each.value for each in known if each.value is not None), default=None)
-    estimate = Estimate(value, min((each.n for each in known), default=0), draws)
+    n = min((each.n for each in known), default=0)
+    estimate = Estimate(value, n, draws, least_units(known))
     return means, drawn, estimate, own[0][1]
 
 

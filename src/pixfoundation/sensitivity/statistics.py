@@ -161,7 +161,8 @@ class Spread:
 
     def interval_of(self, index: int) -> tuple[float, float] | None:
         """Return the 95 % interval of the mean of one variant, over draws of the pairs."""
-        return Estimate(float(self.means[index]), 0, self.drawn[:, index]).interval
+        mean = float(self.means[index])
+        return Estimate(mean, 0, self.drawn[:, index], self.default.units).interval
 
 
 def spread(table: VariantTable, resampling: Resampling) -> Spread:
@@ -175,9 +176,10 @@ def default_of_varied(table: VariantTable, resampling: Resampling) -> Estimate:
     """Return the mean under the default prompt, over the items that have a variant."""
     varied = ~np.isnan(table.values).all(axis=0)
     default = np.where(varied, table.default, np.nan)
-    n = int((varied & ~np.isnan(table.default)).sum())
+    counted = ~np.isnan(default)
+    units = len(np.unique(table.unit[counted]))
     draws = _mean_over_pairs(default[None], table.unit, resampling.pairs)[:, 0]
-    return Estimate(_mean(default), n, draws)
+    return Estimate(_mean(default), int(counted.sum()), draws, units)
 
 
 def spread_of(means: Values, drawn: Values, default: Estimate, resampling: Resampling) -> Spread:
