@@ -36,7 +36,7 @@ def test_one_that_fails_is_logged_and_left_out(tmp_path):
 
 def test_it_stops_where_none_works(tmp_path):
     every = {str(number): ValueError("no such cell") for number in range(10)}
-    with pytest.raises(RunError, match="2 samples in a row failed, the last one with: ValueError"):
+    with pytest.raises(RunError, match="All 2 samples failed, the last one with: ValueError"):
         look_at(tmp_path, every, pairs=1)
 
 

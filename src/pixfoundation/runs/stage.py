@@ -87,21 +87,17 @@ class StageCount:
         failed: Number of failures so far.
     """
 
-    def __init__(
-        self, total: int, done: int, log: RunLog, most: int = MAX_FAILURES_IN_A_ROW
-    ) -> None:
+    def __init__(self, total: int, done: int, log: RunLog) -> None:
         """Begin to count.
 
         Args:
             total: Number of samples.
             done: Number of those that are done already.
             log: Where progress and failures are logged.
-            most: Number of failures in a row that stops the stage.
         """
         self.failed = 0
         self._total, self._done, self._log = total, done, log
-        self._most, self._in_a_row = most, 0
-        self._reason = ""
+        self._in_a_row, self._reason = 0, ""
 
     def progress(self, crew: CrewState | None = None) -> Progress:
         """Log the progress, and return it.
@@ -131,7 +127,7 @@ class StageCount:
         self.failed, self._in_a_row = self.failed + 1, self._in_a_row + 1
         self._reason = measured.reason
         self._log.failure(sample, protocol, measured.reason)
-        if measured.lost or self._in_a_row == self._most:
+        if measured.lost or self._in_a_row == MAX_FAILURES_IN_A_ROW:
             raise RunError(
                 f"Stopped, because {counted(self._in_a_row, 'sample')} in a row failed, the last "
                 f"one with: {measured.reason} What was written is safe; the same command measures "

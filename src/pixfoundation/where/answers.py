@@ -17,7 +17,6 @@ from pixfoundation.runs.measuring import attempt
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.stage import StageCount
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.runs.streak import MAX_FAILURES_IN_A_ROW
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import Answer, Phrase, Prompt, Protocol, Sample
 
@@ -126,11 +125,10 @@ def look_again(
         stage: What is done, for the log.
 
     Raises:
-        RunError: If several answers in a row fail, or no other can follow.
+        RunError: If all answers fail, or several in a row, or no other can follow.
     """
-    most = min(MAX_FAILURES_IN_A_ROW, len(answers))
     with run_log(run, stage) as log:
-        count = StageCount(len(answers), 0, log, most)
+        count = StageCount(len(answers), 0, log)
         for answer in answers:
             count.note(answer.sample.id, answer.prompt.protocol, attempt(partial(look, answer)))
             on_progress(count.progress())
