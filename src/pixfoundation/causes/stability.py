@@ -43,7 +43,7 @@ SPLITS = 200
 
 
 class SettingsError(DataError):
-    """There are fewer than two settings."""
+    """There are fewer than two settings to compare."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

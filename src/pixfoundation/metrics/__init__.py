@@ -13,6 +13,7 @@ from pixfoundation.metrics.boundary import boundary_iou, count_components
 from pixfoundation.metrics.boxes import Box, box_area, box_iou, enclosing_box
 from pixfoundation.metrics.captions import (
     CaptionScores,
+    CaptionValues,
     measure_captions,
     score_captions,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "THRESHOLDS",
     "Box",
     "CaptionScores",
+    "CaptionValues",
     "GroundedCaption",
     "IgnoredPixels",
     "MaskPrecision",

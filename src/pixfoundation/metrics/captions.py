@@ -69,7 +69,20 @@ class CaptionValues(NamedTuple):
 def measure_captions(
     captions: Sequence[str], references: Sequence[Sequence[str]], *, synonyms: bool = True
 ) -> CaptionValues:
-    """Return the scores of each caption; see `score_captions`."""
+    """Compare each caption with its references.
+
+    Args:
+        captions: As for `score_captions`.
+        references: Likewise.
+        synonyms: Likewise.
+
+    Returns:
+        The scores of each caption, in their order; their means are those of `score_captions`.
+
+    Raises:
+        DataError: If there are no captions, or one lacks a reference.
+        PrerequisiteError: If a package is missing, or WordNet.
+    """
     if not captions or len(captions) != len(references) or not all(references):
         raise DataError("Captions are scored against at least one reference each.")
     try:

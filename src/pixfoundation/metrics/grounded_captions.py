@@ -124,7 +124,19 @@ def count_matched(
     least_similarity: float = 0.5,
     goes_on: bool = False,
 ) -> int:
-    """Return how many phrases of an image are found; see `mask_recall`."""
+    """Return how many phrases of an image are found.
+
+    Args:
+        truth: The caption of the truth.
+        predicted: The predicted caption, with masks of the same size.
+        similarity: As for `mask_recall`.
+        least_iou: Likewise.
+        least_similarity: Likewise.
+        goes_on: Likewise.
+
+    Returns:
+        The number of phrases of the truth that are found, as `mask_recall` counts them.
+    """
     matched = 0
     ious = _ious(truth.masks, predicted.masks)
     while ious.size:
@@ -171,7 +183,15 @@ class MaskPrecision:
     def __init__(
         self, truth: Sequence[Sequence[Mask]], predicted: Sequence[Sequence[Mask]]
     ) -> None:
-        """Pair the masks of each image; see `mask_ap50`."""
+        """Pair the masks of each image.
+
+        Args:
+            truth: As for `mask_ap50`.
+            predicted: Likewise.
+
+        Raises:
+            DataError: If the truth has no mask, or the numbers of images differ.
+        """
         if len(truth) != len(predicted) or not any(truth):
             raise DataError(
                 "AP50 needs masks as truth, and as many images of the truth as predicted."
@@ -207,7 +227,7 @@ class MaskPrecision:
         self._evaluation, self._images = evaluation, list(evaluation.evalImgs)
 
     def ap50(self, images: Sequence[int] | None = None) -> float:
-        """Return AP50, 0..1.
+        """Return AP50, 0..1; NaN if the drawn images hold no mask of the truth.
 
         Args:
             images: Places of as many images as there are, each as often as it was drawn; None for

@@ -83,7 +83,7 @@ def origin_of(name: str) -> str | None:
 
 
 def require_reading(name: str, origin: str | None) -> ReadingFactory:
-    """Return the reading that made the maps of a run.
+    """Return the factory of the reading that made the maps of a run.
 
     Args:
         name: Its name.
