@@ -5,8 +5,10 @@ A feature that needs several extras names all that are missing at once, with one
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from importlib.util import find_spec
+from typing import Any
 
 from pixfoundation.errors import PrerequisiteError, missing_package
 
@@ -47,6 +49,28 @@ def _is_installed(name: str) -> bool:
     """Return whether a package is installed; a folder that only has its name does not count."""
     spec = find_spec(name)
     return spec is not None and spec.origin is not None
+
+
+def load_package(name: str, extra: str, feature: str) -> Any:
+    """Return a module, of any type, since it may bring no types and is often not installed.
+
+    Args:
+        name: Import name of the module.
+        extra: The extra that installs it.
+        feature: What needs it, as the subject of a sentence.
+
+    Raises:
+        PrerequisiteError: If it, or a package that it needs, is not installed.
+    """
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package = (error.name or name).split(".")[0]
+        raise missing_package(package, feature, extra) from error
+    if hasattr(module, "__path__") and getattr(module, "__file__", None) is None:
+        # A folder of that name, such as the one that a tracker writes its runs into.
+        raise missing_package(name.partition(".")[0], feature, extra)
+    return module
 
 
 def install_command(extras: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import pixfoundation as pf
 from pixfoundation.cli import app
 from pixfoundation.errors import DataError, PrerequisiteError, RunError, UnknownNameError
-from pixfoundation.exports.packages import load_package
+from pixfoundation.extras import load_package
 from pixfoundation.trackers.base import trackers
 from pixfoundation.trackers.tracking import load_tracker, numbers, track
 from tests.emergence.planted import planted_run
@@ -87,7 +87,7 @@ def test_a_folder_of_the_name_of_a_package_is_no_package(run, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "no_tracker").mkdir()
     with pytest.raises(PrerequisiteError, match="'no_tracker', which is not installed"):
-        load_package("no_tracker", "wandb")
+        load_package("no_tracker", "wandb", "The tracker")
 
 
 def test_unknown_trackers_and_options_are_named():

@@ -18,6 +18,9 @@ from pixfoundation.registry import Registry
 
 __all__ = ["Exported", "ExportedAnswer", "ExportedRun", "Exporter", "ExporterFactory", "exporters"]
 
+FEATURE = "This export"
+"""What needs a package, as the subject of the message that it is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from pixfoundation.errors import DataError, PrerequisiteError
-from pixfoundation.exports.base import Exported, exporters
-from pixfoundation.exports.packages import load_package
+from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import Mask
 from pixfoundation.types import Sample
@@ -51,7 +51,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         PrerequisiteError: If fiftyone is not installed, or has no database.
         RunError: If the run cannot be read.
     """
-    fo = load_package("fiftyone", "fiftyone")
+    fo = load_package("fiftyone", "fiftyone", FEATURE)
     if not isinstance(run, ExportedRun):
         run = ExportedRun(Path(run))
     samples = [
@@ -99,7 +99,7 @@ class FiftyOneDataset:
             DataError: If none of the images is there.
             PrerequisiteError: If fiftyone is not installed.
         """
-        fo = load_package("fiftyone", "fiftyone")
+        fo = load_package("fiftyone", "fiftyone", FEATURE)
         dataset = to_fiftyone(run)
         try:
             dataset.export(

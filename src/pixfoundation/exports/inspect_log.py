@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pixfoundation
-from pixfoundation.exports.base import Exported, exporters
-from pixfoundation.exports.packages import load_package
+from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.wording import counted
 
 RIGHT, WRONG = "C", "I"
@@ -44,7 +44,8 @@ class InspectLog:
             PrerequisiteError: If inspect-ai is not installed.
         """
         log, model, scorer = (
-            load_package(f"inspect_ai.{name}", "inspect") for name in ("log", "model", "scorer")
+            load_package(f"inspect_ai.{name}", "inspect", FEATURE)
+            for name in ("log", "model", "scorer")
         )
         answers = list(run.answers())
         samples = [self._sample(each, run, log, model, scorer) for each in answers]

@@ -18,9 +18,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from pixfoundation.errors import DataError
-from pixfoundation.exports.base import Exported, exporters
-from pixfoundation.exports.packages import load_package
+from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.masks import Mask
 from pixfoundation.types import Candidate
 from pixfoundation.wording import counted
@@ -54,7 +54,7 @@ class LabelStudioTasks:
             DataError: If images are to be embedded, and none is there.
             PrerequisiteError: If label-studio-sdk is not installed.
         """
-        brush = load_package("label_studio_sdk.converter.brush", "label-studio")
+        brush = load_package("label_studio_sdk.converter.brush", "label-studio", FEATURE)
         tasks: list[dict[str, Any]] = []
         absent = 0
         for _, group in groupby(run.answers(), key=lambda answer: answer.sample.id):

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from pixfoundation.errors import DataError
-from pixfoundation.exports.base import Exported, exporters
-from pixfoundation.exports.packages import load_package
+from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.images import load_image
 from pixfoundation.masks import Mask
 from pixfoundation.typed_options import Within
@@ -44,7 +44,7 @@ def to_detections(
     Raises:
         PrerequisiteError: If supervision is not installed.
     """
-    module = load_package("supervision", "supervision")
+    module = load_package("supervision", "supervision", FEATURE)
     rows: list[tuple[Mask, float, int, str]] = []
     if truth:
         rows.append((answer.sample.mask, 1.0, TRUTH, answer.sample.expression or ""))
@@ -101,7 +101,7 @@ class Pictures:
             DataError: If no answer has.
             PrerequisiteError: If supervision is not installed.
         """
-        module = load_package("supervision", "supervision")
+        module = load_package("supervision", "supervision", FEATURE)
         drawn: list[Path] = []
         asked = 0
         for place, answer in enumerate(run.answers()):

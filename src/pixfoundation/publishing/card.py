@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pixfoundation
-from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.publishing.licences import licence_of, licence_sentence
 from pixfoundation.publishing.table import COLUMNS, FEATURE
 from pixfoundation.report.formats import TableFormat

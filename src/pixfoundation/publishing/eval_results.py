@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pixfoundation.datasets.fetch import FETCHABLE
 from pixfoundation.errors import DataError
-from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.view import ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.publishing.table import FEATURE
 
 FOLDER = ".eval_results"

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pixfoundation.exports.packages import load_package
 from pixfoundation.exports.table import answer_rows
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.extras import load_package
 from pixfoundation.masks import Mask
 
 FEATURE = "`push`"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pixfoundation.errors import DataError, PixFoundationError, PrerequisiteError
-from pixfoundation.exports.packages import load_package
+from pixfoundation.extras import load_package
 from pixfoundation.publishing.folder import Publication
 from pixfoundation.publishing.table import FEATURE
 

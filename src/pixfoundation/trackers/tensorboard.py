@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixfoundation.exports.packages import load_package
+from pixfoundation.extras import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pixfoundation.exports.packages import load_package
+from pixfoundation.extras import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pixfoundation.exports.packages import load_package
+from pixfoundation.extras import load_package
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from pixfoundation.errors import missing_package
+from pixfoundation.extras import load_package
 
 
 def load_module(name: str) -> Any:
-    """Return a module, of any type, since it may bring no types and is often not installed.
+    """Return a module, of any type.
 
     Args:
         name: Import name of the module.
@@ -17,8 +16,4 @@ def load_module(name: str) -> Any:
     Raises:
         PrerequisiteError: If it, or a package that it needs, is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        package = (error.name or name).split(".")[0]
-        raise missing_package(package, "Running in lmms-eval", "lmms-eval") from error
+    return load_package(name, "lmms-eval", "Running in lmms-eval")
