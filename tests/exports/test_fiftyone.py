@@ -102,7 +102,6 @@ def test_the_package_takes_and_keeps_everything(run, tmp_path):
 
     assert len(dataset) == len(view.scores.samples)
     assert len(list((tmp_path / "dataset" / "data").iterdir())) == len(dataset)
-    assert len(list((tmp_path / "dataset" / "data").iterdir())) == len(dataset)
     for sample in dataset:
         answer = answers[sample["sample"], 3]
         assert sample["answer_3"] == answer.text

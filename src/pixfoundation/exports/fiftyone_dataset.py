@@ -52,8 +52,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         RunError: If the run cannot be read.
     """
     fo = load_package("fiftyone", "fiftyone", FEATURE)
-    if not isinstance(run, ExportedRun):
-        run = ExportedRun(Path(run))
+    run = ExportedRun.of(run)
     samples = [
         _sample(fo, list(answers))
         for _, answers in groupby(run.answers(), key=lambda answer: answer.sample.id)

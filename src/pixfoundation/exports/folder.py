@@ -65,7 +65,7 @@ def _listed(out: Path) -> list[Path]:
     ]
 
 
-def _files(out: Path) -> Iterable[Path]:
+def _files(out: Path) -> list[Path]:
     """Return all files below a folder, relative to it, without the list."""
     files = (path.relative_to(out) for path in out.rglob("*") if not path.is_dir())
     return [file for file in files if file != Path(LIST)]

@@ -6,8 +6,6 @@ package's own types and written by its own function.
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,10 +120,7 @@ class InspectLog:
 
     def _image(self, answer: ExportedAnswer) -> str:
         """Return an image as data, or the name of its file where it is not embedded or missing."""
-        if not self.images or not answer.image.is_file():
-            return str(answer.image)
-        kind = mimetypes.guess_type(answer.image.name)[0] or "image/png"
-        return f"data:{kind};base64,{base64.b64encode(answer.image.read_bytes()).decode()}"
+        return (answer.image_url() if self.images else None) or str(answer.image)
 
 
 def _target(answer: ExportedAnswer) -> str:

@@ -6,9 +6,7 @@ brush, written by its own package.
 
 from __future__ import annotations
 
-import base64
 import json
-import mimetypes
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -83,10 +81,7 @@ class LabelStudioTasks:
     def _image(self, answer: ExportedAnswer) -> str | None:
         if self.prefix is not None:
             return f"{self.prefix}{answer.image.name}"
-        if not answer.image.is_file():
-            return None
-        kind = mimetypes.guess_type(answer.image.name)[0] or "image/png"
-        return f"data:{kind};base64,{base64.b64encode(answer.image.read_bytes()).decode()}"
+        return answer.image_url()
 
     def _task(
         self, run: ExportedRun, answers: list[ExportedAnswer], image: str, brush: Any

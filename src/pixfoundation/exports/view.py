@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +27,6 @@ class ExportedAnswer:
 
     Attributes:
         sample: The sample.
-        image: Its image file, wherever the data lies now; it may be missing.
         protocol: 1, 2 or 3.
         prompt: The text that the model got.
         text: The answer; empty if it failed.
@@ -40,7 +41,6 @@ class ExportedAnswer:
     """
 
     sample: Sample
-    image: Path
     protocol: Protocol
     prompt: str
     text: str
@@ -50,6 +50,18 @@ class ExportedAnswer:
     selection: Selection | None
     iou: float | None
     shown: bool | None
+
+    @property
+    def image(self) -> Path:
+        """The image file, wherever the data lies now; it may be missing."""
+        return self.sample.image
+
+    def image_url(self) -> str | None:
+        """Return the image file as a data URL; None if it is missing."""
+        if not self.image.is_file():
+            return None
+        kind = mimetypes.guess_type(self.image.name)[0] or "image/png"
+        return f"data:{kind};base64,{base64.b64encode(self.image.read_bytes()).decode()}"
 
     @property
     def chosen(self) -> Candidate | None:
@@ -87,7 +99,10 @@ class ExportedRun:
     """
 
     def __init__(
-        self, run: RunRecords | Path, options: ScoreOptions | None = None, root: Path | None = None
+        self,
+        run: RunRecords | Path | str,
+        options: ScoreOptions | None = None,
+        root: Path | None = None,
     ) -> None:
         """Score a run.
 
@@ -104,6 +119,15 @@ class ExportedRun:
         self.conventions = (options or ScoreOptions()).conventions
         self.scores: Scores = score(self.records, options)
         self.selector: str | None = self.scores.selector
+
+    @classmethod
+    def of(cls, run: ExportedRun | RunRecords | Path | str) -> ExportedRun:
+        """Return a run with its scores; an `ExportedRun` is not scored again.
+
+        Raises:
+            RunError: If the run cannot be read, or all of its answers failed.
+        """
+        return run if isinstance(run, ExportedRun) else cls(run)
 
     @property
     def name(self) -> str:
@@ -142,7 +166,6 @@ class ExportedRun:
         errors = [each.error for each in (answer, record) if each is not None]
         return ExportedAnswer(
             sample,
-            sample.image,
             protocol,
             "" if answer is None else answer.prompt,
             "" if answer is None else answer.text,

@@ -43,8 +43,7 @@ def export(
     entry = exporters.entry(form)
     factory = entry.load()
     exporter = factory(**read_options(f"The exporter {form!r}", factory, options or {}))
-    if not isinstance(run, ExportedRun):
-        run = ExportedRun(Path(run) if isinstance(run, str) else run)
+    run = ExportedRun.of(run)
     target = Path(out) if out is not None else _default(run, form, entry.details.get("writes", ""))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

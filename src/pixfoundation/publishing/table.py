@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from pixfoundation.exports.table import answer_rows
-from pixfoundation.exports.view import ExportedAnswer, ExportedRun
+from pixfoundation.exports.view import ExportedRun
 from pixfoundation.extras import load_package
 from pixfoundation.masks import Mask
 
@@ -46,16 +47,20 @@ def write_table(run: ExportedRun, out: Path, *, images: bool) -> int:
     arrow = load_package("pyarrow", "data", FEATURE)
     parquet = load_package("pyarrow.parquet", "data", FEATURE)
     rows: list[dict[str, Any]] = []
-    absent: set[str] = set()
-    for answer, row in zip(run.answers(), answer_rows(run), strict=True):
-        row = {"image_file": Path(row.pop("image")).name, **row}
-        row["mask"] = _run_lengths(answer.mask)
-        if images:
-            row = {"image": _image(answer), **row, "truth_mask": _run_lengths(answer.sample.mask)}
-            if row["image"] is None:
-                absent.add(answer.sample.id)
-        rows.append(row)
-    fields = [(name, _type(arrow, name, rows)) for name in (rows[0] if rows else ())]
+    absent = 0
+    pairs = zip(run.answers(), answer_rows(run), strict=True)
+    for _, group in groupby(pairs, key=lambda pair: pair[0].sample.id):
+        own = list(group)
+        sample = own[0][0].sample
+        image = _image(sample.image) if images else None
+        truth = _run_lengths(sample.mask) if images else None
+        if images and image is None:
+            absent += 1
+        for answer, row in own:
+            row = {"image_file": Path(row.pop("image")).name, **row}
+            row["mask"] = _run_lengths(answer.mask)
+            rows.append({"image": image, **row, "truth_mask": truth} if images else row)
+    fields = [(name, _type(arrow, name)) for name in (rows[0] if rows else ())]
     schema = arrow.schema(fields)
     if images:  # what makes the viewer show the column as images
         features = {"image": {"_type": "Image"}} | {
@@ -66,7 +71,7 @@ def write_table(run: ExportedRun, out: Path, *, images: bool) -> int:
         described = json.dumps({"info": {"features": features}})
         schema = schema.with_metadata({"huggingface": described})
     parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), str(out))
-    return len(absent)
+    return absent
 
 
 _DTYPES = {"string": "string", "bool": "bool", "double": "float64", "int64": "int64"}
@@ -81,7 +86,7 @@ _NUMBERS = {
 """Columns that hold no text."""
 
 
-def _type(arrow: Any, name: str, rows: list[dict[str, Any]]) -> Any:
+def _type(arrow: Any, name: str) -> Any:
     """Return the type of a column: the same for every run, whether or not it has values."""
     if name == "image":
         return arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
@@ -90,10 +95,9 @@ def _type(arrow: Any, name: str, rows: list[dict[str, Any]]) -> Any:
     )
 
 
-def _image(answer: ExportedAnswer) -> dict[str, Any] | None:
-    if not answer.image.is_file():
-        return None
-    return {"bytes": answer.image.read_bytes(), "path": answer.image.name}
+def _image(file: Path) -> dict[str, Any] | None:
+    """Return an image as the hub stores it; None if it is missing."""
+    return {"bytes": file.read_bytes(), "path": file.name} if file.is_file() else None
 
 
 def _run_lengths(mask: Mask | None) -> str | None:

@@ -64,8 +64,7 @@ def track(
         RunError: If the run cannot be read, or the tracker refuses it.
     """
     client = load_tracker(tracker, options) if isinstance(tracker, str) else tracker
-    if not isinstance(run, ExportedRun):
-        run = ExportedRun(Path(run) if isinstance(run, str) else run)
+    run = ExportedRun.of(run)
     with TemporaryDirectory(prefix="pixfoundation-") as folder:
         tracked = TrackedRun(
             name or run.name,
