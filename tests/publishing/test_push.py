@@ -119,8 +119,27 @@ def test_an_entry_without_a_figure_or_benchmark_is_refused(run, tmp_path):
         write_publication(run, "run", tmp_path / "hub")
 
 
-def test_a_push_is_private_and_holds_the_files_of_the_folder(made, tmp_path, hub):
-    made = replace(made, dataset=copytree(made.dataset, tmp_path / "own"))
+def test_only_what_an_earlier_call_wrote_is_replaced(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("pixfoundation.publishing.folder.write_run_pictures", lambda *args: {})
+    for mine in ("model/weights.bin", "dataset/mine.txt"):
+        (tmp_path / mine).parent.mkdir()
+        (tmp_path / mine).write_text("mine")
+    result = EvalResult(model="me/model", benchmark="them/bench", figure="A")
+    first = write_publication(run, "me/run", tmp_path, result=result)
+    assert all(path.is_file() for path in first.files)
+    second = write_publication(run, "me/run", tmp_path)
+    assert not (tmp_path / "model" / result.path(run)).exists()
+    assert set(first.files) - set(second.files) == {tmp_path / "model" / result.path(run)}
+    for mine in ("model/weights.bin", "dataset/mine.txt"):
+        assert (tmp_path / mine).read_text() == "mine"
+        assert tmp_path / mine not in second.files
+
+
+def test_a_push_is_private_and_holds_what_was_written(made, tmp_path, hub):
+    own = copytree(made.dataset, tmp_path / "own")
+    files = tuple(own / path.relative_to(made.dataset) for path in made.files)
+    made = replace(made, dataset=own, files=files)
+    (own / "mine.txt").write_text("not for others")
     (address,) = push(made)
     assert address == f"{hub.url}/datasets/me/run"
     assert hub.private == {"datasets/me/run": True}
@@ -138,7 +157,8 @@ def test_a_model_gets_its_result_as_a_pull_request(run, made, tmp_path, hub):
     hub.files["models/them/model"] = {}
     result = EvalResult(model="them/model", benchmark="c/d", figure="A")
     result.write(run, tmp_path / result.path(run), "me/run")
-    _, request = push(replace(made, model=tmp_path, result=result), public=True)
+    files = (*made.files, tmp_path / result.path(run))
+    _, request = push(replace(made, model=tmp_path, result=result, files=files), public=True)
     assert hub.private["datasets/me/run"] is False
     assert request.endswith("them/model/discussions/1")
     assert not hub.files["models/them/model"]

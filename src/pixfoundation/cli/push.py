@@ -8,6 +8,7 @@ import typer
 
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
+from pixfoundation.cli.options import MOVED_DATA
 from pixfoundation.cli.printing import notes, output
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
@@ -45,9 +46,7 @@ def push_command(
     out: Path | None = typer.Option(
         None, help="Folder of the files. Default: exports/hub in the run."
     ),
-    data_root: Path | None = typer.Option(
-        None, help="Folder of the dataset, if it has moved since the run."
-    ),
+    data_root: Path | None = MOVED_DATA,
 ) -> None:
     """Make a dataset of a run and push it to the Hugging Face hub, private unless --public.
 
@@ -62,17 +61,19 @@ def push_command(
     from pixfoundation.exports.view import ExportedRun
     from pixfoundation.exports.writing import FOLDER
     from pixfoundation.publishing.eval_results import EvalResult
-    from pixfoundation.publishing.folder import write_publication
+    from pixfoundation.publishing.folder import check_repository, write_publication
     from pixfoundation.publishing.licences import licence_sentence
     from pixfoundation.publishing.upload import push
     from pixfoundation.wording import counted
 
-    view = ExportedRun(run, options, data_root)
+    check_repository(repo)
     result = None
     if model_repo is not None:
+        check_repository(model_repo)
         result = EvalResult(model=model_repo, benchmark=benchmark, task=task, figure=figure)
     elif benchmark is not None or task != "default" or figure != "S":
         raise typer.BadParameter("--benchmark, --task and --figure belong to --model-repo.")
+    view = ExportedRun(run, options, data_root)
     folder = out or view.records.run.path / FOLDER / "hub"
     made = write_publication(view, repo, folder, images=images, result=result)
     console = output()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.exports.folder import replacing
 from pixfoundation.exports.view import ExportedRun
 from pixfoundation.publishing.card import TABLE, write_card
 from pixfoundation.publishing.eval_results import EvalResult
@@ -29,6 +29,7 @@ class Publication:
         model: Folder of what goes to the model's repository; None if nothing does.
         result: Which figure that is.
         missing: Number of images that are not there; 0 if none are asked for.
+        files: The files that were written; others in the folders are not pushed.
     """
 
     repo: str
@@ -36,12 +37,7 @@ class Publication:
     model: Path | None
     result: EvalResult | None
     missing: int
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All files."""
-        folders = [self.dataset, *([self.model] if self.model is not None else [])]
-        return tuple(sorted(f for each in folders for f in each.rglob("*") if f.is_file()))
+    files: tuple[Path, ...]
 
 
 def write_publication(
@@ -57,7 +53,7 @@ def write_publication(
     Args:
         run: The run.
         repo: Id of the dataset's repository, as OWNER/NAME.
-        out: The folder; what an earlier call wrote there is replaced.
+        out: The folder; what an earlier call wrote there is replaced, other files stay.
         images: Whether images and ground-truth masks are inside.
         result: The figure for the page of a model, if any.
 
@@ -70,26 +66,35 @@ def write_publication(
         RunError: If the folder cannot be written.
     """
     for each in (repo, *([result.model] if result is not None else ())):
-        _check(each)
+        check_repository(each)
     dataset, model = out / DATASET, out / MODEL
+    card, scores, table = dataset / "README.md", dataset / "scores.json", dataset / TABLE
+    entry = None if result is None else model / result.path(run)
     try:
-        for old in (dataset, model):
-            if old.is_dir():
-                shutil.rmtree(old)
-        (dataset / "data").mkdir(parents=True)
-        missing = write_table(run, dataset / TABLE, images=images)
-        pictures = write_run_pictures(run.records, dataset / "figures", run.conventions.emergence)
-        scores = json.dumps(run.scores.to_json(False), indent=1, ensure_ascii=False)
-        (dataset / "scores.json").write_text(scores, encoding="utf-8")
-        paths = {name: f"figures/{path.name}" for name, path in pictures.items()}
-        write_card(run, dataset / "README.md", paths, repo=repo, images=images)
-        if result is not None:
-            result.write(run, model / result.path(run), repo)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(out):
+            if result is not None and entry is not None:
+                result.write(run, entry, repo)
+            table.parent.mkdir(parents=True, exist_ok=True)
+            missing = write_table(run, table, images=images)
+            pictures = write_run_pictures(
+                run.records, dataset / "figures", run.conventions.emergence
+            )
+            figures = json.dumps(run.scores.to_json(False), indent=1, ensure_ascii=False)
+            scores.write_text(figures, encoding="utf-8")
+            paths = {name: f"figures/{path.name}" for name, path in pictures.items()}
+            write_card(run, card, paths, repo=repo, images=images)
     except OSError as error:
         raise RunError(f"{out} cannot be written: {error.strerror or error}.") from error
-    return Publication(repo, dataset, None if result is None else model, result, missing)
+    files = (card, table, *pictures.values(), scores, *(() if entry is None else (entry,)))
+    return Publication(repo, dataset, None if entry is None else model, result, missing, files)
 
 
-def _check(repo: str) -> None:
+def check_repository(repo: str) -> None:
+    """Check the form of the id of a repository.
+
+    Raises:
+        DataError: If it is not OWNER/NAME.
+    """
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo, re.ASCII):
         raise DataError(f"{repo!r} is no id of a repository. Give OWNER/NAME, such as me/my-run.")

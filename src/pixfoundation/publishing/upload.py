@@ -6,11 +6,12 @@ here. HF_ENDPOINT names another hub.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from pixfoundation.errors import DataError, PixFoundationError, PrerequisiteError
+from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.extras import load_package
 from pixfoundation.publishing.folder import Publication
 from pixfoundation.publishing.table import FEATURE
@@ -43,24 +44,22 @@ def push(publication: Publication, *, public: bool = False, update: bool = False
         )
     api = hub.HfApi()
     with _explained(publication.repo, hub):
-        url = api.create_repo(
-            publication.repo, repo_type="dataset", private=not public, exist_ok=update
-        )
+        url = _create(api, publication.repo, public=public, update=update)
         api.upload_folder(
             repo_id=publication.repo,
             repo_type="dataset",
             folder_path=str(publication.dataset),
+            allow_patterns=list(_places(publication.files, publication.dataset)),
             commit_message=MESSAGE,
         )
-    addresses = [str(url)]
+    addresses = [url]
     if publication.model is not None and publication.result is not None:
         with _explained(publication.result.model, hub):
-            files = [path for path in publication.files if path.is_relative_to(publication.model)]
             commit = api.create_commit(
                 repo_id=publication.result.model,
                 operations=[
-                    hub.CommitOperationAdd(path.relative_to(publication.model).as_posix(), path)
-                    for path in files
+                    hub.CommitOperationAdd(place, file)
+                    for place, file in _places(publication.files, publication.model).items()
                 ],
                 commit_message=f"{MESSAGE}: {publication.result.figure}",
                 create_pr=True,  # whose model it is decides
@@ -69,25 +68,39 @@ def push(publication: Publication, *, public: bool = False, update: bool = False
     return addresses
 
 
+def _create(api: Any, repo: str, *, public: bool, update: bool) -> str:
+    """Make a repository, or find it if `update` says that it may exist; return its address."""
+    errors = load_package("huggingface_hub.errors", "data", FEATURE)
+    try:
+        return str(api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=update))
+    except errors.HfHubHTTPError as error:
+        if _status(error) != 409:
+            raise
+        raise DataError(
+            f"{repo} exists already. Choose another name, or add to it with --update."
+        ) from error
+
+
+def _places(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Return the files that lie in a folder, by their place in it."""
+    return {
+        file.relative_to(folder).as_posix(): file for file in files if file.is_relative_to(folder)
+    }
+
+
 @contextmanager
 def _explained(repo: str, hub: Any) -> Generator[None]:
     """Turn what the client raises into one sentence that names the repository."""
     errors = load_package("huggingface_hub.errors", "data", FEATURE)
     try:
         yield
-    except PixFoundationError:
-        raise
     except errors.OfflineModeIsEnabled as error:
         raise PrerequisiteError(
             "HF_HUB_OFFLINE is set, so nothing can be pushed. Unset it, or use --dry-run."
         ) from error
     except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
+        status = _status(error)
         reason = error.server_message or str(error).splitlines()[0]
-        if status == 409:
-            raise DataError(
-                f"{repo} exists already. Choose another name, or add to it with --update."
-            ) from error
         if status in (401, 403):
             raise PrerequisiteError(
                 f"The hub refuses the token for {repo} ({status}: {reason}). It needs write access "
@@ -102,6 +115,10 @@ def _explained(repo: str, hub: Any) -> Generator[None]:
             f"{place} cannot be reached ({type(error).__name__}: {error}). The files are written; "
             "the same command pushes them."
         ) from error
+
+
+def _status(error: Any) -> int | None:
+    return getattr(error.response, "status_code", None)
 
 
 def _of_the_network(error: Exception) -> bool:
