@@ -11,16 +11,14 @@ from pixfoundation.exports.view import ExportedRun
 from pixfoundation.extras import load_package
 from pixfoundation.publishing.licences import licence_of, licence_sentence
 from pixfoundation.publishing.table import COLUMNS, FEATURE
-from pixfoundation.report.formats import TableFormat
+from pixfoundation.report.formats import TableFormat, markdown_table
 from pixfoundation.report.referring_tables import render_referring_table
 from pixfoundation.report.run_pictures import CAPTIONS
-from pixfoundation.report.run_settings import run_settings
+from pixfoundation.report.run_settings import settings_for_others
 from pixfoundation.report.tables import render_table
 
 TABLE = "data/test.parquet"
 """Where the rows lie in the repository."""
-_LOCAL = ("folder", "command")
-"""Settings that name folders of this machine."""
 
 
 def write_card(
@@ -68,19 +66,15 @@ def write_card(
     lines += ["## Rows", "", "One row per sample and protocol.", ""]
     lines += ["```python", "from datasets import load_dataset", ""]
     lines += [f'rows = load_dataset("{repo}", split="test")', "```", ""]
-    lines += ["| column | holds |", "|---|---|"]
-    lines += [
-        f"| {name} | {what} |"
+    columns = [
+        (name, what)
         for name, what in COLUMNS.items()
         if images or name not in ("image", "truth_mask")
     ]
-    lines += ["", "## How it was made", "", "| setting | value |", "|---|---|"]
-    lines += [
-        f"| {key} | {_cell(value)} |"
-        for key, value in run_settings(run.records.run)
-        if key not in _LOCAL
-    ]
-    lines += ["", "## Licence", "", licence_sentence(scores.dataset)]
+    lines += [markdown_table(["column", "holds"], columns, [], "ll"), "## How it was made", ""]
+    settings = settings_for_others(run.records.run)
+    lines += [markdown_table(["setting", "value"], settings, [], "ll")]
+    lines += ["## Licence", "", licence_sentence(scores.dataset)]
     if not images:
         lines[-1] += " No images and no ground-truth masks are in this repository."
     card = hub.DatasetCard(
@@ -94,7 +88,3 @@ def _figures(run: ExportedRun) -> str:
     if run.scores.referring:
         return render_referring_table([run.scores], TableFormat.MARKDOWN, intervals=True)
     return render_table([run.scores], TableFormat.MARKDOWN, intervals=True, chance=True)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

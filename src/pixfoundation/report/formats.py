@@ -36,12 +36,12 @@ def markdown_table(
 
     Args:
         head: The titles of the columns.
-        rows: The cells; a vertical bar in them is escaped.
+        rows: The cells; a vertical bar in them is escaped, and a line break becomes a space.
         notes: The lines below the table.
         alignment: A letter for each column, `r` for numbers, anything else for texts.
     """
     rule = "|" + "".join("---:|" if letter == "r" else "---|" for letter in alignment)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = ["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(c) + " |" for c in cells)]
     return "\n".join([*lines, "", *notes]) + "\n"
 

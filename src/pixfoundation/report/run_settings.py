@@ -9,6 +9,8 @@ from pixfoundation.runs.store import RunDirectory
 
 _SHOWN_ONCE = ("conventions",)
 """Parts of the configuration that are too long for a list; only their changes are told."""
+_LOCAL = ("folder", "command")
+"""Settings that name folders of this machine."""
 
 
 def run_settings(run: RunDirectory) -> list[tuple[str, str]]:
@@ -34,6 +36,11 @@ def run_settings(run: RunDirectory) -> list[tuple[str, str]]:
         "versions": ", ".join(f"{name} {number}" for name, number in packages.items()),
     }
     return list(_flat(facts))
+
+
+def settings_for_others(run: RunDirectory) -> list[tuple[str, str]]:
+    """Return the settings of `run_settings` that hold on any machine."""
+    return [(name, value) for name, value in run_settings(run) if name not in _LOCAL]
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

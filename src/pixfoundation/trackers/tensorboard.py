@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from pixfoundation.extras import load_package
+from pixfoundation.report.formats import markdown_table
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 
@@ -46,13 +47,9 @@ class TensorBoard:
                 with Image.open(path) as picture:
                     pixels = np.asarray(picture.convert("RGB"))
                 writer.add_image(f"figure/{name}", pixels, 0, dataformats="HWC")
-            rows = [f"| {key} | {_cell(value)} |" for key, value in run.settings.items()]
-            writer.add_text("settings", "\n".join(["| setting | value |", "|---|---|", *rows]), 0)
+            settings = markdown_table(["setting", "value"], list(run.settings.items()), [], "ll")
+            writer.add_text("settings", settings, 0)
         return f"{run.name} is in {folder}. Look at it with: tensorboard --logdir {self.folder}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _writing() -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from pixfoundation.errors import PixFoundationError, RunError
 from pixfoundation.exports.view import ExportedRun
 from pixfoundation.report.run_pictures import write_run_pictures
-from pixfoundation.report.run_settings import run_settings
+from pixfoundation.report.run_settings import settings_for_others
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.scores import Scores
 from pixfoundation.trackers.base import TrackedRun, Tracker, trackers
@@ -18,8 +18,6 @@ from pixfoundation.typed_options import read_options
 
 PROJECT = "pixfoundation"
 """The project of runs for which none is named."""
-_LOCAL = ("folder", "command")
-"""Settings that name folders of this machine, and are not for others."""
 _LONGEST = 500
 """Characters of a setting; MLflow takes no more of a parameter."""
 
@@ -112,7 +110,7 @@ def _settings(run: ExportedRun) -> dict[str, str]:
     facts = {
         "run": run.name,
         "selector": run.scores.selector_label,
-        **{key: value for key, value in run_settings(run.records.run) if key not in _LOCAL},
+        **dict(settings_for_others(run.records.run)),
         **scored,
     }
     return {key: value[:_LONGEST] for key, value in facts.items()}
