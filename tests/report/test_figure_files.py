@@ -10,8 +10,8 @@ import pytest
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError
 from pixfoundation.report import cause_figures, emergence_figures, sensitivity_figures
-from pixfoundation.report.figure_files import new_plot, write_plots
-from pixfoundation.report.figure_style import FigureStyle, read_kinds, read_width
+from pixfoundation.report.figure_files import write_plots
+from pixfoundation.report.figure_style import FigureStyle, new_plot, read_kinds, read_width
 from pixfoundation.report.grid import save_grid
 from tests.emergence.planted import planted_run
 

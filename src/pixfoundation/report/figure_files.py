@@ -27,13 +27,6 @@ SCREEN_DPI, PAPER_DPI = 160, 300
 _UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
-def new_plot(width: float, height: float) -> Plot:
-    """Return an empty figure of a size in inches, whose parts Matplotlib keeps apart."""
-    from matplotlib.figure import Figure as Plot
-
-    return Plot(figsize=(width, height), layout="constrained")
-
-
 def ticks_at_integers(axis: Axis) -> None:
     """Put the ticks of an axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator

@@ -18,6 +18,7 @@ from pixfoundation.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
     from matplotlib.text import Text
     from matplotlib.transforms import BboxBase
@@ -36,6 +37,13 @@ LEAST_HEIGHT = 0.62
 """Smallest factor by which a panel loses height where it loses width."""
 LEAST_PANEL_HEIGHT = 1.2
 """Inches that legends and labels leave to a panel."""
+
+
+def new_plot(width: float, height: float) -> Plot:
+    """Return an empty figure of a size in inches, whose parts Matplotlib keeps apart."""
+    from matplotlib.figure import Figure as Plot
+
+    return Plot(figsize=(width, height), layout="constrained")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,6 @@ class FigureStyle:
             width: Width in inches if the style has none.
             height: The height that belongs to it; a narrower figure loses less height than width.
         """
-        from pixfoundation.report.figure_files import new_plot
-
         if self.width is None:
             return new_plot(width, height)
         factor = min(1.0, max(LEAST_HEIGHT, self.width / width))
@@ -173,9 +179,9 @@ def _room(axis: Axes, plot: Plot) -> BboxBase:
     return Bbox.from_bounds(0, 0, min(width - 12, 1.25 * axis.bbox.width), plot.bbox.height)
 
 
-def _wrap(text: Text, place: BboxBase, canvas: object) -> None:
+def _wrap(text: Text, place: BboxBase, canvas: FigureCanvasAgg) -> None:
     words = text.get_text()
-    width = text.get_window_extent(canvas.get_renderer()).width  # type: ignore[attr-defined]
+    width = text.get_window_extent(canvas.get_renderer()).width
     if not words.strip() or width <= place.width:
         return
     longest = max(map(len, words.splitlines()))
@@ -191,12 +197,12 @@ def _lines(words: str, room: int) -> Sequence[str]:
     ]
 
 
-def _turn_labels(axis: Axes, canvas: object) -> None:
+def _turn_labels(axis: Axes, canvas: FigureCanvasAgg) -> None:
     """Turn the labels of the horizontal axis where neighbours touch."""
     labels = [t for t in axis.get_xticklabels() if t.get_text() and t.get_visible()]
     if any(label.get_rotation() for label in labels):
         return
-    boxes = [t.get_window_extent(canvas.get_renderer()) for t in labels]  # type: ignore[attr-defined]
+    boxes = [t.get_window_extent(canvas.get_renderer()) for t in labels]
     if any(a.x1 + 1 > b.x0 for a, b in pairwise(boxes)):
         for label in labels:
             label.set_rotation(35)

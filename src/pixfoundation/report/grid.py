@@ -18,7 +18,8 @@ from pixfoundation.errors import RunError
 from pixfoundation.geometry import shrunk_size
 from pixfoundation.grounding.colours import phrase_colour
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.figure_files import WRITING, new_plot
+from pixfoundation.report.figure_files import WRITING
+from pixfoundation.report.figure_style import new_plot
 from pixfoundation.report.rich_text import (
     DPI,
     Piece,

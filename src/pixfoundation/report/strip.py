@@ -15,7 +15,7 @@ from pixfoundation.grounding.attend_and_segment import AttendAndSegment
 from pixfoundation.grounding.base import Grounder
 from pixfoundation.grounding.colours import token_colours
 from pixfoundation.grounding.one_image import GroundedImage
-from pixfoundation.report.figure_files import new_plot
+from pixfoundation.report.figure_style import new_plot
 from pixfoundation.report.grid import shrunk
 from pixfoundation.report.rich_text import fitted, highlight
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
-from pixfoundation.report.figure_files import WRITING, new_plot
+from pixfoundation.report.figure_files import WRITING
+from pixfoundation.report.figure_style import new_plot
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
 
