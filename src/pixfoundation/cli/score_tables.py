@@ -137,13 +137,13 @@ def _grounding_table(scores: Scores) -> Table:
     names = {1: "1 (M†)", 2: "2", 3: "3 (M)"}
     ordered = sorted(scores.groundings.items(), key=lambda item: item[0][0])
     for (protocol, name), masks in ordered:
-        baseline = scores.groundings.get((protocol, CHANCE.get(name, "")))
+        baseline = scores.chance(protocol, name)
         table.add_row(
             names[protocol],
             name,
             percent(masks.present),
             str(masks.present.n),
-            percent(baseline.present, interval=False) if baseline else "",
+            "" if baseline is None else percent(baseline, interval=False),
             percent(masks.all_asked, interval=False),
             str(masks.all_asked.n),
             percent(masks.ciou, interval=False),

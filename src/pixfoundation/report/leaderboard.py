@@ -23,7 +23,7 @@ from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ScoreOptions, refuse_other_prompts
 from pixfoundation.scoring.paired import Paired
 from pixfoundation.scoring.score import score
-from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
+from pixfoundation.scoring.scores import BOUNDS, Scores, marked
 
 FIGURES = ("S", "A†", "A", "M†", "M", "Grove")
 """The figures of a line, in the order of the columns."""
@@ -132,6 +132,5 @@ def _figure(estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 def _chance(scores: Scores, selector: str | None, protocol: Any) -> float | None:
-    masks = scores.groundings.get((protocol, CHANCE.get(selector or "", "")))
-    value = None if masks is None else masks.present.value
-    return None if value is None else round(100 * value, 2)
+    chance = scores.chance(protocol, selector)
+    return None if chance is None or chance.value is None else round(100 * chance.value, 2)

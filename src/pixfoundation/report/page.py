@@ -37,7 +37,7 @@ from pixfoundation.scoring.notes import completeness_notes
 from pixfoundation.scoring.options import ScoreOptions, refuse_other_prompts
 from pixfoundation.scoring.paired import COLUMNS
 from pixfoundation.scoring.score import score
-from pixfoundation.scoring.scores import BOUNDS, CHANCE, Scores, marked
+from pixfoundation.scoring.scores import BOUNDS, Scores, marked
 from pixfoundation.scoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ def _lead(scores: Scores) -> list[dict[str, str]]:
 def _chance_of_lead(scores: Scores, symbol: str) -> str:
     """Return the chance level of a headline figure of masks; empty for any other figure."""
     protocol = {"M†": 1, "M": 3}.get(symbol.partition(" ")[0])
-    return _chance(scores, protocol, scores.selector or "").partition(" ")[0] if protocol else ""
+    return _chance(scores, protocol, scores.selector).partition(" ")[0] if protocol else ""
 
 
 def _bound(scores: Scores, symbol: str) -> str:
@@ -327,7 +327,7 @@ def _tables(scores: Scores) -> list[PageTable]:
         [
             marked(line.selector) if line.selector else "",
             *(percent(e) for e in (*line.figures.values(), line.grove)),
-            *(_chance(scores, p, line.selector or "").partition(" ")[0] for p in (1, 3)),
+            *(_chance(scores, p, line.selector).partition(" ")[0] for p in (1, 3)),
         ]
         for line in scores.lines
     ]
@@ -398,9 +398,9 @@ def _tables(scores: Scores) -> list[PageTable]:
     ]
 
 
-def _chance(scores: Scores, protocol: Any, selector: str) -> str:
-    chance = scores.groundings.get((protocol, CHANCE.get(selector, "")))
-    return percent(chance.present) if chance else ""
+def _chance(scores: Scores, protocol: Any, selector: str | None) -> str:
+    chance = scores.chance(protocol, selector)
+    return "" if chance is None else percent(chance)
 
 
 def percent(estimate: Estimate | None) -> str:

@@ -144,6 +144,19 @@ class Scores:
         """The lines of all selectors; the accuracies alone if the run has no masks."""
         return tuple(self.paired.values()) or (self.lead,)
 
+    def chance(self, protocol: Protocol, selector: str | None) -> Estimate | None:
+        """Return the mIoU, 0..1, of the chance level of a selector.
+
+        Args:
+            protocol: 1, 2 or 3.
+            selector: The selector that is compared with it; None for none.
+
+        Returns:
+            The mIoU over the samples with an expression; None if the run has no such level.
+        """
+        masks = self.groundings.get((protocol, CHANCE.get(selector or "", "")))
+        return None if masks is None else masks.present
+
     def tags(self) -> dict[str, tuple[str, ...]]:
         """Return the tags by which the scores can be split, with their values in order.
 

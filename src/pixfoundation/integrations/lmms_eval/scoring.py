@@ -30,7 +30,7 @@ from pixfoundation.scoring.grading import grade_by_rules
 from pixfoundation.scoring.intervals import Estimate
 from pixfoundation.scoring.options import ParserName
 from pixfoundation.scoring.score import score
-from pixfoundation.scoring.scores import CHANCE, Scores
+from pixfoundation.scoring.scores import Scores
 from pixfoundation.types import PROTOCOLS, Protocol, Sample
 
 RUNS = "PIXFOUNDATION_LMMS_RUNS"
@@ -130,22 +130,19 @@ def s(replies: Sequence[Replied]) -> float:
 
 def m_dagger_chance(replies: Sequence[Replied]) -> float:
     """Return the level that chance reaches next to M†, 0..1."""
-    return _chance(_scored(replies), 1)
+    scores = _scored(replies)
+    return _value(scores.chance(1, scores.selector))
 
 
 def m_chance(replies: Sequence[Replied]) -> float:
     """Return the level that chance reaches next to M, 0..1."""
-    return _chance(_scored(replies), 3)
+    scores = _scored(replies)
+    return _value(scores.chance(3, scores.selector))
 
 
 def _value(figure: Estimate | None) -> float:
     """Return a figure; NaN where there is none, such as the mIoU of a model without masks."""
     return float("nan") if figure is None or figure.value is None else figure.value
-
-
-def _chance(scores: Scores, protocol: Protocol) -> float:
-    masks = scores.groundings.get((protocol, CHANCE.get(scores.selector or "", "")))
-    return _value(None if masks is None else masks.present)
 
 
 def _scored(replies: Sequence[Replied]) -> Scores:
