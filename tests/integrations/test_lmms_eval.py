@@ -145,6 +145,21 @@ def test_the_figures_and_the_run_are_those_of_our_own_run(log, halves, tmp_path,
         model.generate_until([])
 
 
+def test_samples_of_one_id_in_two_datasets_are_told_apart(log, halves):
+    model = unit("model").PixFoundationModel("halves", "none", batch_size=8)
+    settings = stand_in.task("pixscenes_protocol_1")
+    requests = []
+    for style in ("plain", "photo"):
+        docs = settings["process_docs"](rows(options={"style": style, "pairs": 1}))
+        model.task_dict[style] = {"test": docs}
+        requests += [
+            stand_in.request({**settings, "task": style}, i, doc) for i, doc in enumerate(docs)
+        ]
+    replies = model.generate_until(requests)
+    assert replies == [model.generate_until([each])[0] for each in requests]
+    assert all(replies)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Our own run of tiny-llava over the two pairs."""

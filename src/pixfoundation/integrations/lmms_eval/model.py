@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -41,11 +41,13 @@ class _Question:
     """What the own tasks ask about one sample.
 
     Attributes:
+        source: The dataset of the sample, as its documents name it.
         sample: The sample.
         decoding: How the answers are decoded.
         places: Places of the requests by protocol; several where tasks ask the same.
     """
 
+    source: str
     sample: Sample
     decoding: Decoding
     places: dict[Protocol, list[int]] = field(default_factory=dict[Protocol, list[int]])
@@ -124,11 +126,11 @@ class PixFoundationModel(_BASE):
                 continue
             decoding = _decoding(settings, self._decoding)
             question = questions.setdefault(
-                (doc[KEY], doc["sample"], decoding), _Question(sample_of(doc), decoding)
+                (doc[KEY], doc["sample"], decoding), _Question(doc[KEY], sample_of(doc), decoding)
             )
             question.places.setdefault(doc["protocol"], []).append(place)
         with load_module("tqdm").tqdm(total=len(requests), disable=self.rank != 0) as bar:
-            for batch in _batches(list(questions.values()), self._batch_size, _decoding_of):
+            for batch in _batches(list(questions.values()), self._batch_size, _asked_alike):
                 for place, reply in self._answer(worker, batch):
                     replies[place] = reply
                     bar.update()
@@ -217,15 +219,16 @@ class PixFoundationModel(_BASE):
         _BASE.clean(self)
 
 
-def _decoding_of(question: _Question) -> Decoding:
-    return question.decoding
+def _asked_alike(question: _Question) -> tuple[str, Decoding]:
+    """Return what the questions of a batch share: by the dataset, ids of samples are unique."""
+    return question.source, question.decoding
 
 
-def _batches(items: Sequence[T], size: int, decoding_of: Callable[[T], Decoding]) -> list[list[T]]:
-    """Return neighbours in batches of at most a size, each with one way to decode."""
+def _batches(items: Sequence[T], size: int, alike: Callable[[T], Hashable]) -> list[list[T]]:
+    """Return neighbours in batches of at most a size, each of items that are asked alike."""
     batches: list[list[T]] = []
     for item in items:
-        if batches and len(batches[-1]) < size and decoding_of(batches[-1][0]) == decoding_of(item):
+        if batches and len(batches[-1]) < size and alike(batches[-1][0]) == alike(item):
             batches[-1].append(item)
         else:
             batches.append([item])
