@@ -327,6 +327,10 @@ def test_versions_that_only_an_absent_extra_asks_for_do_not_count(monkeypatch):
     find = extras.find_spec
     monkeypatch.setattr(extras, "find_spec", lambda n: None if n == "lmms_eval" else find(n))
     assert machine_findings()["versions"].status is Status.FINE
+    always = ["filelock<4; python_version >= '3'"]  # a marker without an extra
+    monkeypatch.setattr(machine, "requires", lambda name: always)
+    assert "filelock 4.3 (needed: <4)" in machine_findings()["versions"].words
+    monkeypatch.setattr(machine, "requires", lambda name: asked)
     monkeypatch.setattr(extras, "find_spec", lambda n: find(n if n != "lmms_eval" else "numpy"))
     assert "filelock 4.3 (needed: <4)" in machine_findings()["versions"].words
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pixfoundation.doctor.findings import Finding, Status, check
 from pixfoundation.extras import DEMO, EXTRAS, install_command, missing_from
@@ -18,6 +18,9 @@ from pixfoundation.hub import resolve_device
 from pixfoundation.models.card import find_checkpoint
 from pixfoundation.runs.environment import describe_environment
 from pixfoundation.similarity import load_vectors
+
+if TYPE_CHECKING:
+    from packaging.markers import Marker
 
 MACHINE = "this machine"
 SPARE = 1.2
@@ -78,8 +81,7 @@ def _versions() -> Finding:
     absent = [extra for extra in EXTRAS if missing_from(extra)]
     for line in requires("pixfoundation") or []:
         requirement = Requirement(line)
-        marker = requirement.marker
-        if marker is not None and any(marker.evaluate({"extra": extra}) for extra in absent):
+        if requirement.marker is not None and _asked_by(requirement.marker, absent):
             continue
         try:
             own = version(requirement.name)
@@ -92,6 +94,13 @@ def _versions() -> Finding:
         remedy = "pip install --upgrade pixfoundation with the constraints.txt of its repository."
         return Finding("versions", Status.WRONG, words, remedy)
     return Finding("versions", Status.FINE, "All installed packages have versions that fit.")
+
+
+def _asked_by(marker: Marker, extras: Sequence[str]) -> bool:
+    """Return whether a requirement is one of these extras, and not of the package itself."""
+    return not marker.evaluate({"extra": ""}) and any(
+        marker.evaluate({"extra": extra}) for extra in extras
+    )
 
 
 def _gpus() -> Iterator[dict[str, Any]]:
