@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -96,3 +97,14 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def without_folder(name: str) -> str:
+    """Return the last part of an absolute path, and any other text as it is.
+
+    Example:
+        >>> without_folder("/home/me/checkpoints/my-llava"), without_folder("llava-hf/llava-1.5-7b")
+        ('my-llava', 'llava-hf/llava-1.5-7b')
+    """
+    path = PurePath(name)
+    return path.name if path.is_absolute() and path.name else name

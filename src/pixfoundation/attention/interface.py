@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ _UNKNOWN_EXTRAS = {
     "position_bias": "a position bias",
     "cache": "a paged cache",
 }
+T = TypeVar("T")
+
 _recorder: ContextVar[RowRecorder | None] = ContextVar("attention_recorder", default=None)
 _changer: ContextVar[MaskChanger | None] = ContextVar("attention_mask_changer", default=None)
 
@@ -200,10 +202,7 @@ def record_rows(recorder: RowRecorder) -> Callable[[], None]:
     Raises:
         AttentionError: If there is one already.
     """
-    if _recorder.get() is not None:
-        raise AttentionError("Another attention capture is running in this thread.")
-    token = _recorder.set(recorder)
-    return lambda: _recorder.reset(token)
+    return _set_once(_recorder, recorder, "attention capture")
 
 
 def change_masks(changer: MaskChanger) -> Callable[[], None]:
@@ -215,10 +214,14 @@ def change_masks(changer: MaskChanger) -> Callable[[], None]:
     Raises:
         AttentionError: If there is one already.
     """
-    if _changer.get() is not None:
-        raise AttentionError("Another knockout of attention is running in this thread.")
-    token = _changer.set(changer)
-    return lambda: _changer.reset(token)
+    return _set_once(_changer, changer, "knockout of attention")
+
+
+def _set_once(variable: ContextVar[T | None], value: T, what: str) -> Callable[[], None]:
+    if variable.get() is not None:
+        raise AttentionError(f"Another {what} is running in this thread.")
+    token = variable.set(value)
+    return lambda: variable.reset(token)
 
 
 def attention_implementation(model: PreTrainedModel) -> str:

@@ -133,6 +133,6 @@ def model_recipe(
     from pixfoundation import api
 
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
-    name = model or run.name
+    name = model or run.config.model.name or run.name
     api.check_names(name, None, None, model_options=options)
     return api.Recipe(name, options)

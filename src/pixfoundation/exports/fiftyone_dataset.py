@@ -69,7 +69,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         raise PrerequisiteError(f"FiftyOne cannot keep a dataset here: {error}") from error
     dataset.info = {
         "run": run.name,
-        "model": run.records.run.config.model.name,
+        "model": run.records.run.name,
         "dataset": run.records.run.config.dataset.name,
         "selector": run.selector,
         WITHOUT_IMAGE: len(samples) - len(present),

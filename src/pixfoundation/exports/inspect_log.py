@@ -54,7 +54,7 @@ class InspectLog:
                 created=time,
                 task=config.dataset.name,
                 dataset=log.EvalDataset(name=config.dataset.name, samples=len(samples)),
-                model=f"pixfoundation/{config.model.name}",
+                model=f"pixfoundation/{run.records.run.name}",
                 config=log.EvalConfig(),
                 packages={"pixfoundation": pixfoundation.__version__},
                 metadata={"run": run.name, "selector": run.selector, "notes": run.scores.notes},
@@ -88,7 +88,7 @@ class InspectLog:
         image = self._image(answer)
         prompt = [model.ContentImage(image=image), model.ContentText(text=answer.prompt)]
         asked = model.ChatMessageUser(content=prompt)
-        output = model.ModelOutput.from_content(run.records.run.config.model.name, answer.text)
+        output = model.ModelOutput.from_content(run.records.run.name, answer.text)
         sample = answer.sample
         scores: dict[str, Any] = {}
         if answer.right is not None:

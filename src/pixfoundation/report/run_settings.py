@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pixfoundation.runs.store import RunDirectory
+from pixfoundation.wording import without_folder
 
 _SHOWN_ONCE = ("conventions",)
 """Parts of the configuration that are too long for a list; only their changes are told."""
@@ -39,8 +40,10 @@ def run_settings(run: RunDirectory) -> list[tuple[str, str]]:
 
 
 def settings_for_others(run: RunDirectory) -> list[tuple[str, str]]:
-    """Return the settings of `run_settings` that hold on any machine."""
-    return [(name, value) for name, value in run_settings(run) if name not in _LOCAL]
+    """Return the settings of `run_settings` that hold on any machine, without its folders."""
+    return [
+        (name, without_folder(value)) for name, value in run_settings(run) if name not in _LOCAL
+    ]
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -120,7 +120,9 @@ class StoredAnswers:
         }
         config = json.dumps(run.config.to_json(), sort_keys=True).encode()
         description = AnswersDescription(
-            name=run.name, kind="run", sha256=hashlib.sha256(config).hexdigest()
+            name=run.config.model.name or run.name,
+            kind="run",
+            sha256=hashlib.sha256(config).hexdigest(),
         )
         return cls(path, description, lines, run.config.dataset, run.config.decoding)
 

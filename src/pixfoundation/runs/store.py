@@ -41,7 +41,7 @@ from pixfoundation.runs.records import (
 )
 from pixfoundation.typed_json import UnreadableError, decode, read_file
 from pixfoundation.types import Sample
-from pixfoundation.wording import counted, listed
+from pixfoundation.wording import counted, listed, without_folder
 
 logger = logging.getLogger(__name__)
 
@@ -214,8 +214,11 @@ class RunDirectory:
 
     @property
     def name(self) -> str:
-        """Name of the run: that of its model, or of its folder if the model has none."""
-        return self.config.model.name or self.path.name
+        """Name of the run: that of its model, or of its folder if the model has none.
+
+        A model that was given as a folder is called by the last part of its path.
+        """
+        return without_folder(self.config.model.name or self.path.name)
 
     def __str__(self) -> str:
         from pixfoundation.runs.completeness import measure_completeness
