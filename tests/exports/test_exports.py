@@ -185,6 +185,13 @@ def test_the_command_writes_and_says_where(run, tmp_path):
     assert "loadRes" in result.output
 
 
+def test_a_wrong_option_is_said_before_the_run_is_scored(tmp_path):
+    command = ["export", "coco", str(tmp_path / "no-run"), "--option", "mask=all"]
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, DataError), result.output
+    assert "'mask'" in str(result.exception)
+
+
 @pytest.mark.parametrize("selector", ["random", "oracle_random", "oracle"])
 def test_the_chosen_candidate_has_the_mask_that_was_selected(tmp_path, selector):
     at_random = (columns(7, 9), columns(0, 4))  # one more than the answer has

@@ -4,6 +4,7 @@ import base64
 import json
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -71,3 +72,15 @@ def test_every_label_is_in_the_interface(tmp_path):
     }
     with pytest.raises(DataError, match="None of the images"):
         pf.export("label-studio", run, tmp_path / "none")
+
+
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path):
+    pytest.importorskip("label_studio_sdk.converter.brush", reason=REASON)
+    samples = [
+        replace(sample, image=tmp_path / folder / "image.png")
+        for sample, folder in zip(four_samples(), ("a", "a/b", "c", "c/d"), strict=True)
+    ]
+    run = write_run(tmp_path / "run", samples, letters("a", "b", "c", "d", protocol=3)).path
+    made = pf.export("label-studio", run, tmp_path / "tasks", {"prefix": "photos/"})
+    named = [task["data"]["image"] for task in json.loads(made.files[0].read_text())]
+    assert named == [f"photos/{folder}/image.png" for folder in ("a", "a/b", "c", "c/d")]

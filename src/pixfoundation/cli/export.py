@@ -43,10 +43,12 @@ def export_command(
       pixfoundation export coco runs/llava --published --selector similarity
     """
     from pixfoundation.exports.base import ExportedRun
-    from pixfoundation.exports.writing import export
+    from pixfoundation.exports.writing import export, load_exporter
 
+    form_options = parse_options(option)
+    load_exporter(form, form_options)  # what is wrong is said before the run is scored
     exported = ExportedRun(run, options, data_root)
-    made = export(form, exported, out, parse_options(option))
+    made = export(form, exported, out, form_options)
     console = output()
     console.print_prose(made.summary)
     for file in made.files:

@@ -7,6 +7,7 @@ brush, written by its own package.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -38,8 +39,8 @@ class LabelStudioTasks:
 
     Attributes:
         masks: `selected` for the mask that the selector chose, `all` for every candidate too.
-        prefix: What stands before the name of an image file, such as
-            `/data/local-files/?d=photos/`; by default images are embedded.
+        prefix: What stands before the path of an image file below the folder that all of them
+            share, such as `/data/local-files/?d=photos/`; by default images are embedded.
     """
 
     masks: Literal["selected", "all"] = "selected"
@@ -55,9 +56,10 @@ class LabelStudioTasks:
         brush = load_package("label_studio_sdk.converter.brush", "label-studio", FEATURE)
         tasks: list[dict[str, Any]] = []
         absent = 0
+        shared = _shared_folder(run)
         for _, group in groupby(run.answers(), key=lambda answer: answer.sample.id):
             answers = list(group)
-            image = self._image(answers[0])
+            image = self._image(answers[0], shared)
             if image is None:
                 absent += 1
                 continue
@@ -78,9 +80,9 @@ class LabelStudioTasks:
             files,
         )
 
-    def _image(self, answer: ExportedAnswer) -> str | None:
+    def _image(self, answer: ExportedAnswer, shared: Path) -> str | None:
         if self.prefix is not None:
-            return f"{self.prefix}{answer.image.name}"
+            return f"{self.prefix}{answer.image.relative_to(shared).as_posix()}"
         return answer.image_url()
 
     def _task(
@@ -117,6 +119,11 @@ class LabelStudioTasks:
                 if candidate is not answer.chosen
             ]
         return regions
+
+
+def _shared_folder(run: ExportedRun) -> Path:
+    """Return the deepest folder that all images of a run lie in."""
+    return Path(os.path.commonpath([sample.image.parent for sample in run.scores.samples]))
 
 
 def _prediction(

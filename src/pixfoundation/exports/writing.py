@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.errors import RunError
-from pixfoundation.exports.base import Exported, ExportedRun, exporters
+from pixfoundation.exports.base import Exported, ExportedRun, Exporter, exporters
 from pixfoundation.exports.folder import replacing
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.typed_options import read_options
 
 FOLDER = "exports"
 """Folder of a run directory in which exports lie unless another place is named."""
+
+
+def load_exporter(form: str, options: Mapping[str, Any] | None = None) -> Exporter:
+    """Return an exporter by name.
+
+    Raises:
+        UnknownNameError: If there is no such exporter.
+        DataError: If it does not take one of the options.
+    """
+    factory = exporters.get(form)
+    return factory(**read_options(f"The exporter {form!r}", factory, options or {}))
 
 
 def export(
@@ -41,8 +52,7 @@ def export(
         RunError: If the run cannot be read, or the target not be written.
     """
     entry = exporters.entry(form)
-    factory = entry.load()
-    exporter = factory(**read_options(f"The exporter {form!r}", factory, options or {}))
+    exporter = load_exporter(form, options)
     run = ExportedRun.of(run)
     target = Path(out) if out is not None else _default(run, form, entry.details.get("writes", ""))
     try:
