@@ -53,6 +53,7 @@ def sensitivity_command(
     """
     from pixfoundation.report.sensitivity_tables import render
     from pixfoundation.runs.run_records import RunRecords
+    from pixfoundation.sensitivity.families import adjusted_p
     from pixfoundation.sensitivity.rankings import rankings
     from pixfoundation.sensitivity.runs import measure_sensitivity
     from pixfoundation.sensitivity.worst import worst_samples
@@ -65,8 +66,9 @@ def sensitivity_command(
         paths = write_figures(summaries, figures.out, figures.style)
         notes().print(f"{counted(len(paths), 'figure')} in {figures.out.resolve()}")
     if as_json:
+        p = adjusted_p(summary for each in summaries for summary in each.summaries)
         data = [
-            {**each.to_json(), "worst_samples": [w.to_json() for w in worst_samples(each, own)]}
+            {**each.to_json(p), "worst_samples": [w.to_json() for w in worst_samples(each, own)]}
             for each, own in zip(summaries, records, strict=True)
         ]
         ranks = [ranking.to_json() for ranking in rankings(summaries)]
@@ -95,7 +97,7 @@ def _exit_unless_sound(summaries: list[Sensitivity]) -> None:
 
 def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     from pixfoundation.cli.score_tables import plain_table
-    from pixfoundation.report.sensitivity_tables import COLUMNS, NOTE, rows
+    from pixfoundation.report.sensitivity_tables import COLUMNS, note, rows
     from pixfoundation.scoring.intervals import percent
     from pixfoundation.sensitivity.rankings import rankings
 
@@ -107,7 +109,7 @@ def _print(summaries: list[Sensitivity], every: bool, console: Printer) -> None:
     for row in rows(summaries, every):
         table.add_row(*row)
     console.print_table(table)
-    console.print_prose(NOTE, style="dim")
+    console.print_prose(note(summaries, every), style="dim")
     for summary in summaries:
         for remark in summary.remarks():
             console.print_prose(remark, style="dim")

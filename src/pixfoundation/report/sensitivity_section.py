@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixfoundation.report import sensitivity_figures as figures
-from pixfoundation.report.sensitivity_tables import COLUMNS, NOTE, rows
+from pixfoundation.report.sensitivity_tables import COLUMNS, note, rows
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.options import ScoreOptions
 from pixfoundation.sensitivity.analysis import Sensitivity
@@ -81,8 +81,8 @@ def build_section(
         figures=tuple(_figures(varied)),
         header=COLUMNS,
         rows=tuple(rows(varied)),
-        caption=NOTE,
-        notes=tuple(note for summary in varied for note in summary.remarks()),
+        caption=note(varied),
+        notes=tuple(remark for summary in varied for remark in summary.remarks()),
         worst=tuple(
             (summary.name, tuple(worst_samples(summary, records))) for records, summary in own
         ),

@@ -15,10 +15,11 @@ from pixfoundation.report.formats import (
 )
 from pixfoundation.scoring.intervals import Estimate, percent
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
+from pixfoundation.sensitivity.families import adjusted_p
 from pixfoundation.sensitivity.paired_spread import PairedSummary
 from pixfoundation.sensitivity.statistics import Spread
 from pixfoundation.typed_options import as_choice
-from pixfoundation.wording import decimal
+from pixfoundation.wording import counted, decimal
 
 COLUMNS = (
     "run",
@@ -29,17 +30,23 @@ COLUMNS = (
     "SD",
     "range",
     "worst",
-    "p",
+    "p (Holm)",
     "best",
     "flips",
     "alpha",
     "variance: variant / sample / both",
 )
-NOTE = (
-    "Percent, with 95 % intervals that resample pairs and variants. Flips: answers that turn right "
-    "or wrong, masks whose IoU crosses 0.5. Alpha: Krippendorff's. p: the worst variant against "
-    "the default prompt, corrected for having looked at all."
-)
+
+
+def note(runs: Sequence[Sensitivity], every: bool = False) -> str:
+    """Return what has to be said below the table of `rows`."""
+    tests = len(adjusted_p(_shown(runs, every)))
+    return (
+        "Percent, with 95 % intervals that resample pairs and variants. Flips: answers that turn "
+        "right or wrong, masks whose IoU crosses 0.5. Alpha: Krippendorff's. p: the worst variant "
+        "against the default prompt, corrected for having looked at all variants of its kind, and "
+        f"adjusted by Holm's method for {counted(tests, 'such test')} of this table."
+    )
 
 
 def rows(runs: Sequence[Sensitivity], every: bool = False) -> list[tuple[str, ...]]:
@@ -49,11 +56,16 @@ def rows(runs: Sequence[Sensitivity], every: bool = False) -> list[tuple[str, ..
         runs: The summaries.
         every: Whether to show every measure, and not only those of the published table.
     """
+    p = adjusted_p(_shown(runs, every))
     table: list[tuple[str, ...]] = []
     for run in runs:
-        table += [_row(run.name, summary) for summary in (run.summaries if every else run.shown())]
+        table += [_row(run.name, summary, p.get(summary)) for summary in _shown([run], every)]
         table += [_paired_row(run.name, one) for one in run.paired if every or one.figure == "S"]
     return table
+
+
+def _shown(runs: Sequence[Sensitivity], every: bool) -> list[KindSummary]:
+    return [each for run in runs for each in (run.summaries if every else run.shown())]
 
 
 def _paired_row(name: str, summary: PairedSummary) -> tuple[str, ...]:
@@ -84,9 +96,8 @@ def _spread_cells(spread: Spread, p: str, worst: int, best: int) -> tuple[str, .
     )
 
 
-def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
+def _row(name: str, summary: KindSummary, p: float | None) -> tuple[str, ...]:
     spread, shares = summary.spread, summary.shares
-    test = summary.tests[spread.worst]
     selector = summary.measure.selector
     unit = " by question" if selector is None and not summary.measure.by_pair else ""
     return (
@@ -95,7 +106,7 @@ def _row(name: str, summary: KindSummary) -> tuple[str, ...]:
         f"{summary.measure.symbol} {selector}" if selector else f"{summary.measure.symbol}{unit}",
         *_spread_cells(
             spread,
-            "-" if test is None else decimal(test.p_corrected, digits=3),
+            "-" if p is None else decimal(p, digits=3),
             summary.worst.index,
             summary.best.index,
         ),
@@ -128,10 +139,10 @@ def render(runs: Sequence[Sensitivity], format: TableFormat | str, every: bool =
         DataError: If the format is not known.
     """
     format = as_choice(TableFormat, "format", format)
-    cells = rows(runs, every)
+    cells, notes = rows(runs, every), [note(runs, every)]
     if format is TableFormat.CSV:
         return csv_table(COLUMNS, cells)
     if format is TableFormat.MARKDOWN:
-        return markdown_table(COLUMNS, cells, [NOTE], "l" * len(COLUMNS))
+        return markdown_table(COLUMNS, cells, notes, "l" * len(COLUMNS))
     head, body = map(latex_text, COLUMNS), [list(map(latex_text, row)) for row in cells]
-    return latex_table(list(head), body, [NOTE], "lll" + "r" * (len(COLUMNS) - 3), format)
+    return latex_table(list(head), body, notes, "lll" + "r" * (len(COLUMNS) - 3), format)

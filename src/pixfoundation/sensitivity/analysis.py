@@ -18,6 +18,7 @@ from pixfoundation.sensitivity.agreement import (
     nominal_alpha,
     variance_shares,
 )
+from pixfoundation.sensitivity.families import adjusted_p
 from pixfoundation.sensitivity.measures import Measure, build_table, measures_of
 from pixfoundation.sensitivity.paired_spread import PairedSummary, paired_summaries
 from pixfoundation.sensitivity.statistics import (
@@ -75,8 +76,12 @@ class KindSummary:
         """The variant with the greatest mean."""
         return self.variants[self.spread.best]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the summary as plain JSON data; fractions run from 0 to 1."""
+    def to_json(self, p_holm: float | None = None) -> dict[str, Any]:
+        """Return the summary as plain JSON data; fractions run from 0 to 1.
+
+        Args:
+            p_holm: p of the worst variant, adjusted for all tests that are shown with it.
+        """
         return {
             "kind": self.kind,
             "measure": self.measure.name,
@@ -88,6 +93,7 @@ class KindSummary:
             "worst": {
                 **_case(self, self.spread.worst),
                 "interval": self.spread.least.to_json()["interval"],
+                **({} if p_holm is None else {"p_holm": p_holm}),
             },
             "best": {
                 **_case(self, self.spread.best),
@@ -272,14 +278,20 @@ class Sensitivity:
             and not getattr(kinds.get(summary.kind), "control", False)
         ]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all numbers as plain JSON data; fractions run from 0 to 1."""
+    def to_json(self, p_holm: Mapping[KindSummary, float] | None = None) -> dict[str, Any]:
+        """Return all numbers as plain JSON data; fractions run from 0 to 1.
+
+        Args:
+            p_holm: p of each summary's worst variant, adjusted for all tests that are shown
+                together; None adjusts for those of this run.
+        """
+        p_holm = adjusted_p(self.summaries) if p_holm is None else p_holm
         return {
             "run": self.name,
             "dataset": self.dataset,
             "n_samples": len(self.default.samples),
             "settings": self.default.settings.to_json(),
-            "summaries": [summary.to_json() for summary in self.summaries],
+            "summaries": [each.to_json(p_holm.get(each)) for each in self.summaries],
             "paired": [summary.to_json() for summary in self.paired],
             "lines": [line.to_json() for line in self.lines],
             "skipped": {kind: dict(reasons) for kind, reasons in self.skipped.items()},

@@ -9,6 +9,7 @@ import numpy as np
 
 from pixfoundation.scoring.frames import load_pandas
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.sensitivity.families import adjusted_p
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -27,13 +28,14 @@ def summaries_frame(sensitivity: Sensitivity) -> pd.DataFrame:
         `standard_deviation`, `range`, `worst` and `best`, and for figures of answers or masks alone
         `flips`, `agreement` and the shares of variance `variant`, `sample` and `interaction`, each
         followed by its 95 % interval, `..._low` and `..._high`; the names `worst_variant` and
-        `best_variant`, and `p` and `p_corrected` of the worst variant. Cells that do not apply are
-        missing values.
+        `best_variant`, and `p`, `p_corrected` and `p_holm` (adjusted for all rows) of the worst
+        variant. Cells that do not apply are missing values.
 
     Raises:
         PrerequisiteError: If pandas is not installed.
     """
     names = {"run": sensitivity.name, "dataset": sensitivity.dataset}
+    p_holm = adjusted_p(sensitivity.summaries)
     rows: list[dict[str, Any]] = []
     for summary in sensitivity.summaries:
         test, shares = summary.tests[summary.spread.worst], summary.shares
@@ -54,6 +56,7 @@ def summaries_frame(sensitivity: Sensitivity) -> pd.DataFrame:
                 "best_variant": str(summary.best),
                 "p": None if test is None else test.p,
                 "p_corrected": None if test is None else test.p_corrected,
+                "p_holm": p_holm.get(summary),
             }
         )
     for paired in sensitivity.paired:
