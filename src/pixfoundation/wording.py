@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -97,6 +98,16 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def pixfoundation_command(name: str, *arguments: object) -> str:
+    """Return a command as a shell takes it, to be named in a message.
+
+    Example:
+        >>> print(pixfoundation_command("controls", "my runs/first", "--protocols", 1))
+        pixfoundation controls 'my runs/first' --protocols 1
+    """
+    return shlex.join(["pixfoundation", name, *map(str, arguments)])
 
 
 def without_folder(name: str) -> str:

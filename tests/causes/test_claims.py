@@ -1,6 +1,7 @@
 """Verdicts find what was planted, refute its opposite, and say no more than the numbers."""
 
 import json
+import shlex
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,7 @@ from pixfoundation.cli import app
 from pixfoundation.emergence.permutation import holm
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.report.claim_table import HEADER, markdown
+from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 
@@ -69,10 +71,23 @@ def test_the_commands_look_at_the_phrases_of_the_same_protocol(tmp_path):
         file.write_text(file.read_text().replace('"protocol":3', '"protocol":1'))
     claims = judge_claims(RunDirectory(run.path), protocol=1).claims
     assert {claim.command for claim in claims if claim.command} == {
-        f"pixfoundation controls {run.path}",
+        f"pixfoundation controls {run.path} --protocols 1",
         f"pixfoundation knockout {run.path} --protocol 1",
         f"pixfoundation curves {run.path} --protocol 1",
     }
+
+
+def test_controls_of_another_protocol_are_not_those_of_the_claim(tmp_path):
+    run = planted_run(tmp_path / "my run", lambda i: 4, samples=8)
+    samples = list(run.samples.values())
+    config = RunConfig(model={"name": "m"}, dataset={"name": "x"}, protocols=(2,))
+    RunDirectory.create(run.path / "controls" / "blank", config, samples)
+    missing = [c for c in judge_claims(run).claims if c.command.split()[1:2] == ["controls"]]
+    assert [shlex.split(claim.command)[2:] for claim in missing] == [[str(run.path)]]
+    asked = RunConfig(model={"name": "m"}, dataset={"name": "x"}, protocols=(3,))
+    RunDirectory.create(run.path / "controls" / "shuffled-patches", asked, samples)
+    commands = {c.command.split()[1] for c in judge_claims(run).claims if c.command}
+    assert commands == {"knockout", "curves", "deletion"}
 
 
 def test_the_command_prints_text_json_and_markdown(tmp_path):

@@ -147,3 +147,12 @@ def test_what_cannot_be_measured_is_refused(runs):
         KnockoutOptions(window=-1)
     with pytest.raises(RunError, match="has no knockouts.jsonl"):
         analysed(run)
+
+
+def test_knockouts_of_another_protocol_do_not_count(measured):
+    run = measured["ball"]
+    assert analyse_knockout(run, protocol=3).samples == analysed(run).samples
+    with pytest.raises(
+        RunError, match=r"of protocol 1\. .* `pixfoundation knockout .* --protocol 1`"
+    ):
+        analyse_knockout(run, protocol=1)

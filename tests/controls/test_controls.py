@@ -13,7 +13,7 @@ from tests.doubles import BrightModel, make_samples
 from tests.planted_attention import SquareSegmenter, planted_model, planted_samples
 from tests.tiny_checkpoints import saved
 
-from pixfoundation.causes.levels import measure_levels
+from pixfoundation.causes.levels import control_runs, measure_levels
 from pixfoundation.controls.collect import ControlOptions, run_controls
 from pixfoundation.controls.kinds import (
     ChangedImages,
@@ -164,6 +164,20 @@ def test_levels_are_of_a_protocol_that_the_controls_were_asked(tmp_path, protoco
     run = RunDirectory.create(tmp_path / "run", config, samples)
     RunDirectory.create(run.path / "controls" / "blank", config, samples)
     assert measure_levels(run).protocol == shown
+
+
+def test_controls_over_other_protocols_are_told_apart(run, tmp_path):
+    own = RunDirectory(shutil.copytree(run.path, tmp_path / "run"))
+    blank, alone = (ControlKind.BLANK,), (3,)
+    for protocols in (None, alone):
+        options = ControlOptions(blank, protocols=protocols, limit=1)
+        run_controls(own, planted_model("ball"), SquareSegmenter(), options)
+    assert list(control_runs(own)) == ["blank", "blank-protocol-3"]
+    assert list(control_runs(own, 2)) == ["blank"]
+    assert [level.name for level in measure_levels(own, protocol=3).levels][2:] == [
+        "blank",
+        "blank-protocol-3",
+    ]
 
 
 def test_without_pairs_the_other_image_is_no_control(tmp_path):

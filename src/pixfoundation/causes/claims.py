@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from pixfoundation.causes.curve_analysis import analyse_curves
 from pixfoundation.causes.knockout_analysis import analyse_knockout
-from pixfoundation.causes.levels import chance_of, control_runs, measure_run
+from pixfoundation.causes.levels import chance_of, control_runs, measure_run, usual_protocols
+from pixfoundation.causes.records import command_for
 from pixfoundation.causes.statistics import equivalence_p, sign_flip_p, standardised
 from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.emergence.nulls import draw_nulls, values_at
@@ -28,6 +29,7 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol, Sample
+from pixfoundation.wording import pixfoundation_command
 
 Values = NDArray[np.float64]
 ALPHA = 0.05
@@ -254,9 +256,8 @@ def _claims(records: RunRecords, protocol: Protocol, draws: int, seed: int) -> I
     yield _late(records, protocol, draws, seed)
     yield from _looks(records, protocol, seed)
     yield from _controls(records, protocol, seed)
-    chosen = "" if protocol == 3 else f" --protocol {protocol}"
-    yield from _knockout(records.run, seed, chosen)
-    yield from _curves(records.run, seed, chosen)
+    yield from _knockout(records.run, protocol, seed)
+    yield from _curves(records.run, protocol, seed)
     if protocol == 3:
         yield _deletion(records, seed)
 
@@ -313,14 +314,16 @@ def _looks(records: RunRecords, protocol: Protocol, seed: int) -> Iterator[Claim
 
 
 def _controls(records: RunRecords, protocol: Protocol, seed: int) -> Iterator[Claim]:
-    controls = control_runs(records.run)
+    controls = control_runs(records.run, protocol)
     if not controls:
+        usual = protocol in usual_protocols(records.run)
+        chosen = () if usual else ("--protocols", protocol)
         yield Claim(
             "attention finds the object by what the model learned and sees",
             "point accuracy minus that of controls",
             "random weights, a blank image, the pair's other image, shuffled patches",
             Unit.SHARE,
-            command=f"pixfoundation controls {records.run.path}",
+            command=pixfoundation_command("controls", records.run.path, *chosen),
         )
     for name, control in controls.items():
         samples = [sample for sample in records.samples if sample.id in control.samples]
@@ -340,8 +343,7 @@ def _controls(records: RunRecords, protocol: Protocol, seed: int) -> Iterator[Cl
         )
 
 
-def _knockout(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
-    """Yield the claims; `chosen` is the option by which the command looks at the same phrases."""
+def _knockout(run: RunDirectory, protocol: Protocol, seed: int) -> Iterator[Claim]:
     claims = {
         "attended - shifted": (
             "the answer uses the attended place",
@@ -360,10 +362,10 @@ def _knockout(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
         ),
     }
     try:
-        analysis = analyse_knockout(run, seed=seed)
+        analysis = analyse_knockout(run, protocol=protocol, seed=seed)
     except RunError:
         claim, measured, control = claims["attended - shifted"]
-        command = f"pixfoundation knockout {run.path}{chosen}"
+        command = command_for(run, "knockout", protocol)
         yield Claim(claim, measured, control, Unit.NATS, command=command)
         return
     for name, (claim, measured, control) in claims.items():
@@ -371,21 +373,20 @@ def _knockout(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
         yield Claim(claim, measured, control, Unit.NATS, effect.estimate, effect.d, effect.p)
 
 
-def _curves(run: RunDirectory, seed: int, chosen: str) -> Iterator[Claim]:
-    """Yield the claims; `chosen` as for `_knockout`."""
+def _curves(run: RunDirectory, protocol: Protocol, seed: int) -> Iterator[Claim]:
     words = {
         "deletion": ("the answer needs the attended pixels", "removed"),
         "insertion": ("the attended pixels suffice sooner than others", "left alone"),
     }
     try:
-        analysis = analyse_curves(run, seed=seed)
+        analysis = analyse_curves(run, protocol=protocol, seed=seed)
     except RunError:
         yield Claim(
             words["deletion"][0],
             "area under the curve of random regions minus that of the attended one",
             "random regions of equal area and shape",
             Unit.NATS,
-            command=f"pixfoundation curves {run.path}{chosen}",
+            command=command_for(run, "curves", protocol),
         )
         return
     for curve in analysis.curves:
@@ -410,7 +411,7 @@ def _deletion(records: RunRecords, seed: int) -> Claim:
     )
     lines = [line for id, line in records.deletions.items() if id in records.run.samples]
     if not lines:
-        return replace(claim, command=f"pixfoundation deletion {records.run.path}")
+        return replace(claim, command=pixfoundation_command("deletion", records.run.path))
     samples = [records.run.samples[line.sample] for line in lines]
     changed: list[float] = []
     for line, sample in zip(lines, samples, strict=True):

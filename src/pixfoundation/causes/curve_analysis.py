@@ -16,6 +16,7 @@ from pixfoundation.causes.records import CURVES, CurveRecord, CurveSettings, req
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.types import Protocol
 
 Values = NDArray[np.float64]
 KINDS = ("deletion", "insertion")
@@ -100,7 +101,13 @@ class Curves:
         }
 
 
-def analyse_curves(run: RunDirectory, *, name: str | None = None, seed: int = 2024) -> Curves:
+def analyse_curves(
+    run: RunDirectory,
+    *,
+    name: str | None = None,
+    protocol: Protocol | None = None,
+    seed: int = 2024,
+) -> Curves:
     """Return the curves of a run with the last settings that it was measured with.
 
     The differences in area of all fills and both kinds are one family for Holm's method.
@@ -108,12 +115,13 @@ def analyse_curves(run: RunDirectory, *, name: str | None = None, seed: int = 20
     Args:
         run: A run directory with curves, see `causes.curves.collect_curves`.
         name: Name of the run; the name of its model by default.
+        protocol: Protocol of the answers with the phrases; None for that of the last settings.
         seed: Seed of the bootstrap draws and the sign tests.
 
     Raises:
-        RunError: If the run has no curves.
+        RunError: If the run has no curves, or none of the protocol.
     """
-    records = required(run, CURVES, "curves")
+    records = required(run, CURVES, "curves", protocol)
     by_fill: dict[Fill, list[CurveRecord]] = {}
     for record in records:
         by_fill.setdefault(record.fill, []).append(record)

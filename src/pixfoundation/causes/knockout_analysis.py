@@ -22,6 +22,7 @@ from pixfoundation.causes.records import (
 from pixfoundation.runs.names import run_names
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.types import Protocol
 
 Values = NDArray[np.float64]
 COMPARISONS = {
@@ -106,18 +107,25 @@ class Knockout:
         }
 
 
-def analyse_knockout(run: RunDirectory, *, name: str | None = None, seed: int = 2024) -> Knockout:
+def analyse_knockout(
+    run: RunDirectory,
+    *,
+    name: str | None = None,
+    protocol: Protocol | None = None,
+    seed: int = 2024,
+) -> Knockout:
     """Return the knockouts of a run with the last settings that it was measured with.
 
     Args:
         run: A run directory with knockouts, see `causes.knockouts.collect_knockouts`.
         name: Name of the run; the name of its model by default.
+        protocol: Protocol of the answers with the phrases; None for that of the last settings.
         seed: Seed of the bootstrap draws and the sign tests.
 
     Raises:
-        RunError: If the run has no knockouts.
+        RunError: If the run has no knockouts, or none of the protocol.
     """
-    records = required(run, KNOCKOUTS, "knockout")
+    records = required(run, KNOCKOUTS, "knockout", protocol)
     bootstrap = Bootstrap([run.samples[record.sample] for record in records], seed=seed)
     settings = records[-1].settings
     every = _losses([record.layers for record in records], records)

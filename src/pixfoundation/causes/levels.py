@@ -18,6 +18,7 @@ from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.types import Protocol
+from pixfoundation.wording import pixfoundation_command
 
 Values = NDArray[np.float64]
 FOLDER = "controls"
@@ -80,14 +81,32 @@ class Levels:
         }
 
 
-def control_runs(run: RunDirectory) -> dict[str, RunDirectory]:
-    """Return the controls that a run holds, by name."""
+def control_runs(run: RunDirectory, protocol: Protocol | None = None) -> dict[str, RunDirectory]:
+    """Return the controls that a run holds, by name.
+
+    Args:
+        run: The run directory.
+        protocol: Only those that were asked this protocol; None for all.
+    """
     folder = run.path / FOLDER
-    return {
+    controls = {
         each.name: RunDirectory(each)
         for each in sorted(folder.iterdir() if folder.is_dir() else ())
         if (each / "run.json").exists()
     }
+    if protocol is None:
+        return controls
+    return {name: each for name, each in controls.items() if protocol in _asked(each)}
+
+
+def usual_protocols(run: RunDirectory) -> tuple[Protocol, ...]:
+    """Return the protocols that controls of a run are asked unless others are chosen.
+
+    They are 2 and 3, as far as the run has them, and 1 in the place of 3 where nothing is asked
+    that.
+    """
+    asked = _asked(run)
+    return tuple(p for p in asked if p != 1 or 3 not in asked) or run.config.protocols
 
 
 def measure_levels(
@@ -97,8 +116,8 @@ def measure_levels(
 
     Args:
         run: A run directory with controls, see `controls.collect.run_controls`.
-        protocol: Protocol of the answers with phrases; None for 3, or 1 where no control has
-            answers to it.
+        protocol: Protocol of the answers with phrases; None for 3, or 1 where no control was
+            asked that. Controls that were not asked it are left out, unless none was.
         seed: Seed of the bootstrap draws and the sign tests.
 
     Raises:
@@ -106,12 +125,11 @@ def measure_levels(
     """
     controls = control_runs(run)
     if not controls:
-        raise RunError(
-            f"{run.path} has no controls. The command `pixfoundation controls {run.path}` makes "
-            "them."
-        )
+        command = pixfoundation_command("controls", run.path)
+        raise RunError(f"{run.path} has no controls. The command `{command}` makes them.")
     if protocol is None:
-        protocol = 3 if any(3 in _asked(control) for control in controls.values()) else 1
+        protocol = 3 if control_runs(run, 3) else 1
+    controls = control_runs(run, protocol) or controls
     shared = [id for id in run.samples if any(id in c.samples for c in controls.values())]
     bootstrap = Bootstrap([run.samples[id] for id in shared], seed=seed)
     own = measure_run(RunRecords(run), shared, protocol)

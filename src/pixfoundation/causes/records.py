@@ -19,7 +19,8 @@ from pixfoundation.runs.reading import RecordKind
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.stored import ProtocolNumber, Whole
 from pixfoundation.typed_json import decode
-from pixfoundation.types import Sample
+from pixfoundation.types import Protocol, Sample
+from pixfoundation.wording import pixfoundation_command
 
 Shares = tuple[float, ...]
 
@@ -195,9 +196,14 @@ def read_records(run: RunDirectory, kind: RecordKind[R]) -> list[R]:
     return list(kind.read(run.path / f"{kind.stem}.jsonl", run.samples, run.damage))
 
 
-def last_settings(records: Iterable[R]) -> list[R]:
-    """Return the lines with the settings of the last line, each sample (and fill) once."""
-    every = list(records)
+def last_settings(records: Iterable[R], protocol: Protocol | None = None) -> list[R]:
+    """Return the lines with the settings of the last line, each sample (and fill) once.
+
+    Args:
+        records: The lines.
+        protocol: Protocol of the answer with the phrase; None for any.
+    """
+    every = [r for r in records if protocol is None or r.settings.protocol == protocol]
     if not every:
         return []
     chosen = [record for record in every if record.settings == every[-1].settings]
@@ -205,21 +211,31 @@ def last_settings(records: Iterable[R]) -> list[R]:
     return list(latest.values())
 
 
-def required(run: RunDirectory, kind: RecordKind[R], command: str) -> list[R]:
+def required(
+    run: RunDirectory, kind: RecordKind[R], command: str, protocol: Protocol | None = None
+) -> list[R]:
     """Return the lines with the last settings.
 
     Args:
         run: The run directory.
         kind: The kind of lines.
         command: The command that writes them.
+        protocol: Protocol of the answer with the phrase; None for any.
 
     Raises:
         RunError: If the run has none.
     """
-    records = last_settings(read_records(run, kind))
+    records = last_settings(read_records(run, kind), protocol)
     if not records:
+        about = "" if protocol is None else f" about phrases of protocol {protocol}"
         raise RunError(
-            f"{run.path} has no {kind.stem}.jsonl with a readable line. The command `pixfoundation "
-            f"{command} {run.path}` makes it."
+            f"{run.path} has no {kind.stem}.jsonl with a readable line{about}. The command "
+            f"`{command_for(run, command, protocol)}` makes it."
         )
     return records
+
+
+def command_for(run: RunDirectory, command: str, protocol: Protocol | None = None) -> str:
+    """Return the command that measures a run by the phrases of a protocol."""
+    chosen = () if protocol in (None, 3) else ("--protocol", protocol)
+    return pixfoundation_command(command, run.path, *chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -105,6 +105,7 @@ def curves_command(
 
     directory = RunDirectory(run, data_root)
     failed = 0
+    shown: Any = None if show else protocol  # of what is there, the last is shown
     if not show:
         options = CurveOptions(
             fills=chosen_values(fill, Fill, "--fill"),
@@ -125,7 +126,7 @@ def curves_command(
                 on_progress=on_progress,
                 engine=engine.load(),
             )
-    analysis = analyse_curves(directory)
+    analysis = analyse_curves(directory, protocol=shown)
 
     def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import curve_figure
@@ -188,6 +189,7 @@ def knockout_command(
 
     directory = RunDirectory(run, data_root)
     failed = 0
+    shown: Any = None if show else protocol  # of what is there, the last is shown
     if not show:
         options = KnockoutOptions(
             share=share,
@@ -207,7 +209,7 @@ def knockout_command(
                 on_progress=on_progress,
                 engine=engine.load(),
             )
-    analysis = analyse_knockout(directory)
+    analysis = analyse_knockout(directory, protocol=shown)
 
     def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import knockout_figure

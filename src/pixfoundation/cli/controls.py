@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pixfoundation.cli.printer import Printer
     from pixfoundation.report.figure_style import FigureStyle
     from pixfoundation.scoring.intervals import Estimate
+    from pixfoundation.types import Protocol
 
 
 @bundled("figures", figure_options)
@@ -91,6 +93,8 @@ def controls_command(
 
       pixfoundation controls runs/first --kinds blank,other-image --read-answers
 
+      pixfoundation controls runs/first --protocols 1
+
       pixfoundation controls runs/llava --engine ray --workers 4
 
       pixfoundation controls runs/first --show --json
@@ -105,6 +109,7 @@ def controls_command(
     from pixfoundation.runs.store import RunDirectory
 
     directory = RunDirectory(run, data_root)
+    asked = None if protocols is None else parse_protocols(protocols)
     if not show:
         chosen = fitting_kinds(list(directory.samples.values())[:limit])
         if kinds is not None:
@@ -114,7 +119,7 @@ def controls_command(
         options = ControlOptions(
             kinds=chosen,
             levels=levels,
-            protocols=None if protocols is None else parse_protocols(protocols),
+            protocols=asked,
             limit=limit,
             batch_size=batch_size,
             read_answers=read_answers,
@@ -134,7 +139,7 @@ def controls_command(
                 on_start=lambda name: stack.enter_context(progress_bar(name)),
                 engine=engine.load(),
             )
-    measured = measure_levels(directory)
+    measured = measure_levels(directory, protocol=_with_phrases(asked))
 
     def draw(style: FigureStyle) -> dict[str, Figure]:
         from pixfoundation.report.cause_figures import control_figure
@@ -149,6 +154,11 @@ def controls_command(
         as_json=as_json,
     )
     exit_unless_directories_sound([directory, *control_runs(directory).values()])
+
+
+def _with_phrases(asked: Sequence[Protocol] | None) -> Protocol | None:
+    """Return which of the protocols that were chosen has phrases; None to leave it open."""
+    return next((p for p in (3, 1) if p in (asked or ())), None)
 
 
 def _print(measured: Levels, console: Printer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from pixfoundation.cli.command import Command, ListingGroup
 from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import AS_JSON, DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import emphasised, notes, output, print_json
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, pixfoundation_command
 
 if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
@@ -118,10 +117,8 @@ def fetch_command(
     )
     for line in done.by_hand:
         console.print(f"To do by hand: {line}")
-    where = (
-        "" if done.root == fetched_root(dataset) else f" --data-root {shlex.quote(str(done.root))}"
-    )
-    console.print(f"Next: pixfoundation datasets check {dataset}{where}")
+    where = () if done.root == fetched_root(dataset) else ("--data-root", done.root)
+    console.print(f"Next: {pixfoundation_command('datasets', 'check', dataset, *where)}")
 
 
 def _with_flags(message: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ from pixfoundation.cli.options import (
 )
 from pixfoundation.cli.printing import notes
 from pixfoundation.cli.variant_options import VariantOptions, variant_options
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, pixfoundation_command
 
 if TYPE_CHECKING:
     from pixfoundation.runs.shards import Shard
@@ -203,8 +202,11 @@ def _end(run: RunDirectory, shard: Shard | None) -> None:
     from pixfoundation.runs.run_records import RunRecords
 
     state = measure_completeness(RunRecords.of(run))
-    quoted = shlex.quote(str(run.path))
-    next_steps = f"pixfoundation score {quoted}, or pixfoundation report {quoted} --out page"
+    score, report = (
+        pixfoundation_command("score", run.path),
+        pixfoundation_command("report", run.path, "--out", "page"),
+    )
+    next_steps = f"{score}, or {report}"
     if shard is not None and not state.complete:
         text = (
             f"Shard {shard.number}/{shard.count} of {run.path} is complete, the run is "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pixfoundation.attention.row_convention import PRESETS
-from pixfoundation.causes.levels import FOLDER
+from pixfoundation.causes.levels import FOLDER, usual_protocols
 from pixfoundation.causes.targets import GROUNDER, decoding_of
 from pixfoundation.controls.kinds import (
     OF_WEIGHTS,
@@ -34,7 +34,6 @@ from pixfoundation.parts import PartsDescription, PartsFactory
 from pixfoundation.reading.base import require_reading
 from pixfoundation.recipe import Made, Ready, made_by, recipe_of
 from pixfoundation.runs.answering import AnsweringWorker
-from pixfoundation.runs.asked import asked_protocols
 from pixfoundation.runs.collect import Progress
 from pixfoundation.runs.config import ModelDescription
 from pixfoundation.runs.identity import check_model
@@ -140,6 +139,7 @@ def run_controls(
             "a run that `pixfoundation run` made."
         )
     protocols = _protocols(run, options)
+    usual = protocols == usual_protocols(run)
     _check_what_is_there(run, recipe_of(model), None if segmenter is None else recipe_of(segmenter))
     pipeline = _pipeline(run, model, segmenter, own_engine)
     with own_engine.open(pipeline) as crew:
@@ -165,7 +165,7 @@ def run_controls(
             answers=run.path if options.read_answers else None,
             engine=own_engine,
         )
-        folder = f"{control.name}{'-read' if options.read_answers else ''}"
+        folder = _folder(control, options.read_answers, None if usual else protocols)
         data, out = _samples_of(run, samples), run.path / FOLDER / folder
         on_progress = on_start(control.name)
         if isinstance(here, AnsweringWorker):  # the parts are there: they are loaded once
@@ -180,6 +180,14 @@ def run_controls(
                 recipe, data, pipeline.segmenter, out=out, on_progress=on_progress, **settings
             )
     return made
+
+
+def _folder(control: Control, reads: bool, protocols: tuple[Protocol, ...] | None) -> str:
+    """Return the name of a control's folder; protocols are named unless they are the usual ones."""
+    parts = [control.name, *(["read"] if reads else ())]
+    if protocols is not None:
+        parts += ["protocols" if len(protocols) > 1 else "protocol", *map(str, protocols)]
+    return "-".join(parts)
 
 
 def _pipeline(
@@ -231,11 +239,7 @@ def _controls(parts: PartsDescription, options: ControlOptions) -> list[Control]
 
 def _protocols(run: RunDirectory, options: ControlOptions) -> tuple[Protocol, ...]:
     available = run.config.protocols
-    requested: tuple[Protocol, ...] | None = options.protocols
-    if requested is None:
-        asked = asked_protocols(available, run.samples.values())
-        own: tuple[Protocol, ...] = tuple(p for p in asked if p != 1 or 3 not in asked)
-        requested = own or available
+    requested = usual_protocols(run) if options.protocols is None else options.protocols
     if missing := [number for number in requested if number not in available]:
         raise RunError(
             f"{run.path} has no answers to protocol {missing[0]} to compare with. It has protocols "

@@ -12,7 +12,7 @@ from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
 from pixfoundation.images import read_image
 from pixfoundation.types import LETTERS, Sample
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, pixfoundation_command
 
 ImageAdvice = Callable[[Sample], str]
 """A function that returns a sentence that says where to get a missing image."""
@@ -72,10 +72,10 @@ class FileDataset:
         errors = [problem for problem in self._problems if problem.severity == "error"]
         if errors:
             more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+            command = ("datasets", "check", self.name, "--data-root", self.root)
             raise DataError(
                 f"{self.name} cannot be used: {str(errors[0]).removesuffix('.')}{more}. "
-                f"`pixfoundation datasets check {self.name} --data-root {self.root}` lists all "
-                "problems."
+                f"`{pixfoundation_command(*command)}` lists all problems."
             )
         if not self._samples:
             raise DataError(f"{self.name} at {self.root} holds no samples.")

@@ -24,6 +24,7 @@ from pixfoundation.types import Protocol, Sample
 from pixfoundation.where.head_capture import FOLDER, HeadFile, read_heads
 from pixfoundation.where.head_results import Criterion, Floats, Grid, HeadAnalysis, place_json
 from pixfoundation.where.measures import centres_in, coverage, energy
+from pixfoundation.wording import pixfoundation_command
 
 PLACE_BINS = 10
 LABELLED_DRAWS = 2000
@@ -40,9 +41,11 @@ class _Answers:
             if (read_heads(run, sample.id, protocol)) is not None
         ]  # fmt: skip
         if len(self.samples) < 2:
+            chosen = () if protocol == 3 else ("--protocol", protocol)
+            command = pixfoundation_command("heads", run.path, *chosen)
             raise RunError(
                 f"{run.path} holds the attention of {len(self.samples)} answers to protocol "
-                f"{protocol}; at least two are needed. `pixfoundation heads {run.path}` keeps it."
+                f"{protocol}; at least two are needed. `{command}` keeps it."
             )
         self._kept: dict[Any, tuple[NDArray[np.bool_], Floats]] = {}
 
