@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from pixfoundation.causes.claims import Margins, Verdict, judge_claims
 from pixfoundation.causes.statistics import equivalence_p, sign_flip_p, standardised
 from pixfoundation.cli import app
-from pixfoundation.emergence.permutation import holm
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.report.claim_table import HEADER, markdown
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.multiple_tests import holm
 
 LATE = "the best phrase is late"
 FINDS = "attention finds the object"

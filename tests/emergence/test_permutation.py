@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
+from pixfoundation.emergence.permutation import shape_p, two_sided_p
+from pixfoundation.scoring.multiple_tests import holm
 
 
 def test_the_p_of_pure_chance_is_uniform():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pixfoundation.emergence.permutation import holm
 from pixfoundation.report.sensitivity_tables import COLUMNS, note, rows
+from pixfoundation.scoring.multiple_tests import holm
 from pixfoundation.sensitivity.families import adjusted_p
 from tests.sensitivity.test_planted import Fragile, summary_of
 

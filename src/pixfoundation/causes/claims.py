@@ -22,12 +22,13 @@ from pixfoundation.causes.statistics import equivalence_p, sign_flip_p, standard
 from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.emergence.nulls import draw_nulls, values_at
 from pixfoundation.emergence.overlaps import answer_overlaps
-from pixfoundation.emergence.permutation import holm, two_sided_p
+from pixfoundation.emergence.permutation import two_sided_p
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.asked import check_asked
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.multiple_tests import holm
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.wording import pixfoundation_command
 

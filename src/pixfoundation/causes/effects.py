@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.causes.statistics import sign_flip_p, standardised
-from pixfoundation.emergence.permutation import holm
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.multiple_tests import holm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -137,7 +137,7 @@ def _print(analysis: Emergence, console: Printer) -> None:
 
 
 def _both(analysis: Emergence) -> str:
-    from pixfoundation.emergence.permutation import holm
+    from pixfoundation.scoring.multiple_tests import holm
 
     return " and ".join(f"{p:.4f}" for p in holm([analysis.location_p, analysis.shape_p]))
 

@@ -33,7 +33,7 @@ from pixfoundation.emergence.nulls import (
     values_at,
 )
 from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
-from pixfoundation.emergence.permutation import holm, shape_p, two_sided_p
+from pixfoundation.emergence.permutation import shape_p, two_sided_p
 from pixfoundation.emergence.phrase_facts import PhraseFacts
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.asked import check_asked
@@ -41,6 +41,7 @@ from pixfoundation.runs.names import run_names
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
+from pixfoundation.scoring.multiple_tests import holm
 from pixfoundation.similarity import normalised
 from pixfoundation.types import Protocol
 

@@ -7,8 +7,6 @@ among the phrases of the answer, they would be as good. The picks under it are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,17 +49,3 @@ def shape_p(observed: NDArray[np.int64], drawn: NDArray[np.int64]) -> float:
     distances = ((counts[:, used] - expected[used]) ** 2 / expected[used]).sum(axis=1)
     extreme = int((distances[1:] >= distances[0] - TOLERANCE).sum())
     return (extreme + 1) / (len(drawn) + 1)
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Adjust the p of several tests, so that under the null any is below 0.05 in 5 % of cases only.
-
-    Holm, Scandinavian Journal of Statistics 6 (1979).
-    """
-    order: list[int] = np.argsort(values, kind="stable").tolist()
-    adjusted = np.zeros(len(values))
-    highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, (len(values) - rank) * values[index])
-        adjusted[index] = min(highest, 1.0)
-    return adjusted.tolist()

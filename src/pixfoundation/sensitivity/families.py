@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pixfoundation.emergence.permutation import holm
+from pixfoundation.scoring.multiple_tests import holm
 
 if TYPE_CHECKING:
     from pixfoundation.sensitivity.analysis import KindSummary

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixfoundation.emergence.permutation import holm
 from pixfoundation.reading.localization_heads import Pair
 from pixfoundation.scoring.intervals import Estimate
+from pixfoundation.scoring.multiple_tests import holm
 from pixfoundation.types import Protocol
 
 Floats = NDArray[np.float64]

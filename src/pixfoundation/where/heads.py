@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixfoundation.choice_parsing import parse_tolerant
-from pixfoundation.emergence.permutation import holm, two_sided_p
+from pixfoundation.emergence.permutation import two_sided_p
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.masks import Mask
 from pixfoundation.reading.localization_heads import HEADS_FILE, Pair, rank_heads
@@ -20,6 +20,7 @@ from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
 from pixfoundation.scoring.intervals import Bootstrap, unit_of
+from pixfoundation.scoring.multiple_tests import holm
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.where.head_capture import FOLDER, HeadFile, read_heads
 from pixfoundation.where.head_results import Criterion, Floats, Grid, HeadAnalysis, place_json
