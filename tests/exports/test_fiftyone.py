@@ -44,12 +44,15 @@ class Recorded(SimpleNamespace):
         return getattr(self, name)
 
 
+NAMES = ("Sample", "Detection", "Detections", "Keypoint", "Keypoints", "Heatmap")
+STAND_IN = dict.fromkeys(NAMES, Recorded)
+
+
 @pytest.fixture(params=["stand-in", "fiftyone"])
 def types(request):
     """FiftyOne's classes of samples and labels, which need no database."""
     if request.param == "stand-in":
-        names = ("Sample", "Detection", "Detections", "Keypoint", "Keypoints", "Heatmap")
-        return SimpleNamespace(**dict.fromkeys(names, Recorded))
+        return SimpleNamespace(**STAND_IN)
     return pytest.importorskip("fiftyone", reason="the extra fiftyone is not installed")
 
 
@@ -82,6 +85,8 @@ def test_a_sample_has_all_that_was_measured(run, types):
                 candidate is answer.chosen for candidate in answer.candidates
             ]
             assert sample[f"iou_{number}"] == answer.iou
+            assert sample[f"selected_{number}"]["iou"] == answer.iou
+            assert sample[f"selected_{number}"].mask.sum() == answer.mask.area
             if answer.failure is not None:
                 assert sample[f"failure_{number}"] == answer.failure
 
@@ -111,7 +116,26 @@ def test_the_package_takes_and_keeps_everything(run, tmp_path):
         assert truth.mask.sum() == answer.sample.mask.area
         (selected,) = (each for each in sample["masks_3"].detections if each["selected"])
         assert selected["iou"] == answer.iou
+    if hasattr(fo, "ActiveFields"):
+        assert dataset.app_config.active_fields.paths == ["ground_truth", "selected_3"]
     dataset.delete()
+
+
+class NoDatabase(Exception):
+    """Stands for what FiftyOne raises when it has no MongoDB to start."""
+
+
+@pytest.mark.parametrize("error", [NoDatabase("No MongoDB\nhere"), ConnectionError("No mongod.")])
+def test_a_missing_database_is_named_with_its_remedy(error, run, tmp_path, monkeypatch):
+    def refuse(name):
+        raise error
+
+    config = SimpleNamespace(FiftyOneConfigError=NoDatabase)
+    package = SimpleNamespace(Dataset=refuse, core=SimpleNamespace(config=config), **STAND_IN)
+    monkeypatch.setitem(sys.modules, "fiftyone", package)
+    with pytest.raises(PrerequisiteError, match=r"MongoDB.*\(No .*\).*FIFTYONE_DATABASE_URI="):
+        pf.export("fiftyone", run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_images_that_have_moved_are_named(run, tmp_path):

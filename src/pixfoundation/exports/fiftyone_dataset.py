@@ -21,7 +21,7 @@ from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.extras import load_package
 from pixfoundation.kept_maps import KeptMap
 from pixfoundation.masks import Mask
-from pixfoundation.types import Sample
+from pixfoundation.types import Candidate, Sample
 from pixfoundation.wording import counted
 
 WITHOUT_IMAGE = "samples without an image"
@@ -34,9 +34,10 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
     Each sample holds the question, options, expression, tags and ground truth. For each protocol N
     it holds `answer_N`, `right_N`, `iou_N`, `failure_N` and `error_N`, the candidate masks as
     `masks_N` (labelled by phrase, with `score`, `iou` and `selected`; a selected mask that is no
-    single candidate, such as a union, by its selector), the points that prompted the segmenter as
-    `points_N`, and where maps are kept the attention of the selected phrase as
-    `attention_N`.
+    single candidate, such as a union, by its selector), the selected one alone as `selected_N`, the
+    points that prompted the segmenter as `points_N`, and where maps are kept the attention of the
+    selected phrase as `attention_N`. FiftyOne first shows the ground truth and the selected mask of
+    the last protocol, because candidates cover each other.
 
     Args:
         run: The run directory, or the run as exporters see it.
@@ -63,10 +64,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
             "None of the images of the run is there. If the data has moved, name its folder: "
             "`data_root` (--data-root)."
         )
-    try:
-        dataset = fo.Dataset(name)
-    except fo.core.config.FiftyOneConfigError as error:  # it has found no MongoDB to start
-        raise PrerequisiteError(f"FiftyOne cannot keep a dataset here: {error}") from error
+    dataset = _new_dataset(fo, name)
     dataset.info = {
         "run": run.name,
         "model": run.records.run.name,
@@ -75,6 +73,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         WITHOUT_IMAGE: len(samples) - len(present),
     }
     dataset.add_samples(present, progress=False)
+    _show_first(fo, dataset)
     return dataset
 
 
@@ -118,6 +117,27 @@ class FiftyOneDataset:
         )
 
 
+def _new_dataset(fo: Any, name: str | None) -> Any:
+    """Return an empty dataset, which is the first to need FiftyOne's database."""
+    try:
+        return fo.Dataset(name)
+    except (fo.core.config.FiftyOneConfigError, ConnectionError) as error:
+        reason = " ".join(str(error).split())
+        raise PrerequisiteError(
+            "FiftyOne keeps datasets in MongoDB, and found none that it could start or reach "
+            f"({reason.rstrip('.')}). Name a running one: FIFTYONE_DATABASE_URI="
+            "mongodb://localhost:27017."
+        ) from error
+
+
+def _show_first(fo: Any, dataset: Any) -> None:
+    """Choose what the app of FiftyOne shows when the dataset is opened."""
+    selected = sorted(name for name in dataset.get_field_schema() if name.startswith("selected_"))
+    if hasattr(fo, "ActiveFields"):  # earlier versions show all labels
+        dataset.app_config.active_fields = fo.ActiveFields(paths=["ground_truth", *selected[-1:]])
+        dataset.save()
+
+
 def _sample(fo: Any, answers: list[ExportedAnswer]) -> Any:
     """Return the answers to one sample as one sample of FiftyOne."""
     sample = answers[0].sample
@@ -150,24 +170,22 @@ def _fields(fo: Any, answer: ExportedAnswer) -> dict[str, Any]:
             fo,
             candidate.mask,
             sample.size,
-            label="mask" if candidate.phrase is None else candidate.phrase.text,
+            label=_phrase(candidate),
             confidence=candidate.score,
             iou=candidate.mask.iou(sample.mask),
             selected=candidate is chosen,
         )
         for candidate in answer.candidates
     ]
-    if chosen is None and answer.mask is not None:  # of several candidates, such as their union
-        detections.append(
-            _detection(
-                fo,
-                answer.mask,
-                sample.size,
-                label=answer.selection.selector if answer.selection is not None else "mask",
-                iou=answer.iou,
-                selected=True,
+    selected = None
+    if answer.mask is not None:
+        by = "mask" if answer.selection is None else answer.selection.selector
+        label = by if chosen is None else _phrase(chosen)  # no single candidate: such as a union
+        selected = _detection(fo, answer.mask, sample.size, label=label, iou=answer.iou)
+        if chosen is None:
+            detections.append(
+                _detection(fo, answer.mask, sample.size, label=label, iou=answer.iou, selected=True)
             )
-        )
     points = {
         candidate.point: "" if candidate.phrase is None else candidate.phrase.text
         for candidate in answer.candidates
@@ -183,6 +201,8 @@ def _fields(fo: Any, answer: ExportedAnswer) -> dict[str, Any]:
     }
     if masks := [each for each in detections if each is not None]:
         fields["masks"] = fo.Detections(detections=masks)
+    if selected is not None:
+        fields["selected"] = selected
     if points:
         fields["points"] = fo.Keypoints(keypoints=_keypoints(fo, points.items(), sample))
     kept = _map_of(answer)
@@ -205,6 +225,10 @@ def _detection(
         mask=mask.decode()[y0:y1, x0:x1],
         **{key: value for key, value in attributes.items() if value is not None},
     )
+
+
+def _phrase(candidate: Candidate) -> str:
+    return "mask" if candidate.phrase is None else candidate.phrase.text
 
 
 def _keypoints(
