@@ -4,16 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 import pixfoundation as pf
 from pixfoundation.cli import app
+from pixfoundation.datasets import datasets
 from pixfoundation.errors import DataError, PrerequisiteError, RunError, UnknownNameError
 from pixfoundation.extras import load_package
+from pixfoundation.runs.importing import Outputs, import_outputs
 from pixfoundation.trackers.base import trackers
 from pixfoundation.trackers.tracking import load_tracker, numbers, track
+from tests.datasets.refer_layouts import write_refcoco
 from tests.emergence.planted import planted_run
 from tests.optional import needs
 
@@ -38,6 +44,24 @@ def test_every_figure_of_score_has_a_name(run, scores):
     assert (scores["low/M"], scores["high/M"]) == (low, high)
     assert scores["oracle/M"] == figures["by_selector"]["oracle"]["M"]
     assert scores["count/samples"] == 4
+
+
+def test_figures_of_referring_segmentation_have_names(tmp_path):
+    data = datasets.get("refcoco")(write_refcoco(tmp_path / "data"))
+    masks = tmp_path / "masks.json"
+    masks.write_text(
+        json.dumps([{"sample": s.id, "segmentation": s.mask.to_json()} for s in data.samples])
+    )
+    run = import_outputs(data, Outputs(3, masks=masks), tmp_path / "run", model="mine").run
+    scores = pf.score(run)
+    read = dict(numbers(scores))
+    own = scores.referring[3, scores.selector]
+    for prefix in ("score", scores.selector):
+        assert read[f"{prefix}/protocol3/giou"] == own.giou.value
+        assert read[f"{prefix}/protocol3/precision/0.5"] == own.precision[0.5].value
+    if own.ciou.interval is not None:
+        assert read["low/protocol3/ciou"] == own.ciou.interval[0]
+    assert all(isinstance(value, float | int) for value in read.values())
 
 
 def test_a_tracker_of_a_plug_in_is_one_class(run, scores):
@@ -116,11 +140,14 @@ def test_mlflow_reads_its_database(run, scores, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/track.db"
+    before = time.time()
     track(run, "mlflow", "doors", options={"uri": uri})
     client = MlflowClient(tracking_uri=uri)
     (read,) = client.search_runs([client.get_experiment_by_name("doors").experiment_id])
     assert read.data.metrics == pytest.approx(scores)
     assert read.info.status == "FINISHED"
+    (entry,) = client.get_metric_history(read.info.run_id, "score/M")
+    assert before - 1 < entry.timestamp / 1000 < time.time() + 1
     assert read.data.params["scored seed"] == "2024"
     figures = [each.path for each in client.list_artifacts(read.info.run_id, "figures")]
     assert "figures/location.png" in figures
@@ -169,6 +196,64 @@ from trackio.sqlite_storage import SQLiteStorage
 own = ("doors", "run")
 print(json.dumps([SQLiteStorage.get_logs(*own), SQLiteStorage.get_run_config(*own)]))
 """
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "private", "place"),
+    [
+        ({}, {}, None, "FOLDER"),
+        ({}, {"space": "me/own"}, True, "spaces/me/own"),
+        ({"TRACKIO_SPACE_ID": "me/told"}, {}, True, "spaces/me/told"),
+        ({"TRACKIO_SPACE_ID": "me/told"}, {"private": "false"}, False, "spaces/me/told"),
+        ({"TRACKIO_SERVER_URL": "http://a:b@lab:1/?write_token=t"}, {}, None, "http://lab:1/"),
+    ],
+)
+def test_trackio_is_told_of_the_place_that_its_environment_names(
+    run, monkeypatch, environment, options, private, place
+):
+    told, done = {}, []
+    client = SimpleNamespace(
+        TRACKIO_DIR="FOLDER",
+        init=lambda **words: told.update(words),
+        log=lambda figures, step: done.append(len(figures)),
+        finish=lambda: done.append("finished"),
+    )
+    monkeypatch.setattr("pixfoundation.trackers.trackio.load_package", lambda *names: client)
+    for name in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    said = track(run, "trackio", "doors", pictures=False, options=options)
+    assert told["private"] is private
+    assert place in said.removesuffix(".")
+    assert "write_token" not in said
+    assert done[-1] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("disabled", "offline", "said"),
+    [
+        (True, True, "Nothing is recorded of run"),
+        (False, True, "wandb sync runs/one"),
+        (False, False, "run is at https://wandb.example/one"),
+    ],
+)
+def test_weights_and_biases_says_where_the_run_is(run, monkeypatch, disabled, offline, said):
+    own = SimpleNamespace(
+        disabled=disabled,
+        offline=offline,
+        url="https://wandb.example/one",
+        dir="runs/one/files",
+        log=lambda figures: None,
+    )
+    told = {}
+    client = SimpleNamespace(
+        init=lambda **words: told.update(words) or nullcontext(own), Settings=dict
+    )
+    monkeypatch.setattr("pixfoundation.trackers.wandb.load_package", lambda *names: client)
+    assert said in track(run, "wandb", "doors", pictures=False, options={"entity": "lab"})
+    assert (told["project"], told["entity"], told["name"]) == ("doors", "lab", "run")
+    assert told["mode"] is None, "left to WANDB_MODE"
 
 
 @needs("trackio")

@@ -24,7 +24,8 @@ class TrackedRun:
         name: Name of the run.
         settings: How it was made and scored, as short texts by name. No folder of this machine.
         scores: Every figure by name, fractions from 0 to 1: `score/S` of the leading selector, its
-            95 % interval as `low/S` and `high/S`, `oracle/M` of a selector, `count/samples`.
+            95 % interval as `low/S` and `high/S`, `oracle/M` of a selector, `count/samples`;
+            `score/protocol3/giou` and the like in referring segmentation and for boxes.
         pictures: Figures as PNG files by name; they are there only while the run is recorded.
     """
 

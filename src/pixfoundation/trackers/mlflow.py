@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 from pixfoundation.extras import load_package
+from pixfoundation.trackers.addresses import without_login
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 
@@ -38,10 +39,11 @@ class MLflow:
         )
         own = client.create_run(number, run_name=run.name).info.run_id
         status = "FAILED"
+        now = int(time() * 1000)  # milliseconds, by which the page of a run places its figures
         try:
             client.log_batch(
                 own,
-                metrics=[mlflow.entities.Metric(k, v, 0, 0) for k, v in run.scores.items()],
+                metrics=[mlflow.entities.Metric(k, v, now, 0) for k, v in run.scores.items()],
                 params=[mlflow.entities.Param(k, v) for k, v in run.settings.items()],
             )
             for path in run.pictures.values():
@@ -52,16 +54,6 @@ class MLflow:
         uri = without_login(self.uri or mlflow.get_tracking_uri())
         look = "" if uri.startswith("http") else f" Look: mlflow ui --backend-store-uri {uri}"
         return f"{run.name} is run {own} in {uri}.{look}"
-
-
-def without_login(uri: str) -> str:
-    """Return an address without the user and password that it may hold.
-
-    Example:
-        >>> without_login("https://me:secret@tracker.example/a")
-        'https://tracker.example/a'
-    """
-    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def _client() -> Any:

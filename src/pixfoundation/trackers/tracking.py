@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from pixfoundation.errors import PixFoundationError, RunError
 from pixfoundation.exports.view import ExportedRun
@@ -89,20 +89,41 @@ def numbers(scores: Scores) -> Iterator[tuple[str, float]]:
     for name, bounds in lead["intervals"].items():
         if lead[name] is not None:
             yield f"score/{name}", lead[name]
-            if bounds is not None:
-                yield f"low/{name}", bounds[0]
-                yield f"high/{name}", bounds[1]
+            yield from _bounds(name, bounds)
     for selector, line in scores.paired.items():
         own = line.to_json()
         for name in own["intervals"]:
             if own[name] is not None:
                 yield f"{selector}/{name}", own[name]
-    for (protocol, selector), referring in scores.referring.items():
-        for name, value in referring.to_json().items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                yield f"{selector}/protocol{protocol}/{name}", value
+    for table in (scores.referring, scores.boxes):
+        for (protocol, selector), measured in table.items():
+            for name, value, bounds in _figures(f"protocol{protocol}", measured.to_json()):
+                yield f"{selector}/{name}", value
+                if selector == scores.selector:
+                    yield f"score/{name}", value
+                    yield from _bounds(name, bounds)
     yield "count/samples", len(scores.samples)
     yield "count/failed", len(scores.failed)
+
+
+def _bounds(name: str, bounds: Sequence[float] | None) -> Iterator[tuple[str, float]]:
+    """Yield the ends of an interval by name; nothing without an interval."""
+    if bounds is not None:
+        yield f"low/{name}", bounds[0]
+        yield f"high/{name}", bounds[1]
+
+
+def _figures(name: str, data: Any) -> Iterator[tuple[str, float, Sequence[float] | None]]:
+    """Yield name, value and interval of every number in nested JSON data of scores."""
+    if isinstance(data, Mapping):
+        known = cast("Mapping[str, Any]", data)
+        if "value" not in known:
+            for key, value in known.items():
+                yield from _figures(f"{name}/{key}", value)
+        elif known["value"] is not None:
+            yield name, known["value"], known["interval"]
+    elif isinstance(data, int | float) and not isinstance(data, bool):
+        yield name, data, None
 
 
 def _settings(run: ExportedRun) -> dict[str, str]:

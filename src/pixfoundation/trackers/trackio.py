@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from pixfoundation.extras import load_package
+from pixfoundation.trackers.addresses import without_login
 from pixfoundation.trackers.base import TrackedRun, trackers
 
 
@@ -19,8 +21,9 @@ class Trackio:
     """A run of Trackio.
 
     Attributes:
-        space: Id of a Space of the hub that shows the project, as USER/NAME; by default the run
-            stays on this machine.
+        space: Id of a Space of the hub that shows the project, as USER/NAME; by default what
+            TRACKIO_SPACE_ID says. Without either the run goes to the server that
+            TRACKIO_SERVER_URL names, or stays on this machine.
         private: Whether a Space that does not exist yet is private.
     """
 
@@ -33,13 +36,15 @@ class Trackio:
 
     def record(self, run: TrackedRun, project: str) -> str:
         """Record the run; a Space needs the hub's token as always (`hf auth login`)."""
+        space = self.space or os.environ.get("TRACKIO_SPACE_ID")  # the client reads it, too
+        server = None if space else os.environ.get("TRACKIO_SERVER_URL")
         trackio = _client()
         trackio.init(
             project=project,
             name=run.name,
             config=dict(run.settings),
-            space_id=self.space,
-            private=self.private if self.space is not None else None,
+            space_id=space,
+            private=self.private if space else None,
             embed=False,
             auto_log_gpu=False,
             auto_log_cpu=False,
@@ -49,8 +54,10 @@ class Trackio:
             trackio.log({**run.scores, **figures}, step=0)
         finally:
             trackio.finish()
-        if self.space is not None:
-            return f"{run.name} is at https://huggingface.co/spaces/{self.space}"
+        if space:
+            return f"{run.name} is at https://huggingface.co/spaces/{space}"
+        if server:
+            return f"{run.name} is at {without_login(server).partition('?')[0]}"
         return f"{run.name} is in {trackio.TRACKIO_DIR}. Look at it with: trackio show"
 
 

@@ -49,6 +49,9 @@ class WeightsAndBiases:
             figures = {f"figure/{k}": wandb.Image(str(v)) for k, v in run.pictures.items()}
             own.log({**run.scores, **figures})
             address, place = None if own.offline else own.url, own.dir
+            disabled = own.disabled
+        if disabled:
+            return f"Nothing is recorded of {run.name}: W&B is disabled (WANDB_MODE)."
         if address:
             return f"{run.name} is at {address}"
         folder = Path(place).parent
