@@ -7,13 +7,13 @@ from PIL import Image
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import RunError
 from pixfoundation.report.emergence_figures import (
-    COLOURS,
     HATCHES,
     concept_histogram,
     iou_by_position,
     location_histogram,
     write_figures,
 )
+from pixfoundation.report.palette import SERIES
 from tests.emergence.planted import PHRASES, SENTENCE, planted_run
 
 
@@ -74,9 +74,9 @@ def test_every_phrase_is_a_point(found):
 
 
 def test_neighbours_differ_in_grey():
-    greys = [Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour in COLOURS]
+    greys = [Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour in SERIES]
     assert min(np.abs(np.diff(greys))) >= 45
-    assert len(set(HATCHES)) == len(COLOURS)
+    assert len(set(HATCHES)) == len(SERIES)
 
 
 def test_they_are_written_twice_alike_as_png_and_pdf(found, tmp_path):

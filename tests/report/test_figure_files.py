@@ -9,7 +9,7 @@ import pytest
 
 from pixfoundation.emergence.analysis import analyse
 from pixfoundation.errors import DataError
-from pixfoundation.report import cause_figures, emergence_figures, sensitivity_figures
+from pixfoundation.report import cause_figures, emergence_figures, palette
 from pixfoundation.report.figure_files import write_plots
 from pixfoundation.report.figure_style import FigureStyle, new_plot, read_kinds, read_width
 from pixfoundation.report.grid import save_grid
@@ -38,8 +38,7 @@ def lightness_and_hue(colour, sight):
 
 @pytest.mark.parametrize("sight", [None, *VIENOT])
 def test_series_are_told_apart_by_every_sight(sight):
-    assert sensitivity_figures.COLOURS == emergence_figures.COLOURS
-    seen = [lightness_and_hue(colour, sight) for colour in emergence_figures.COLOURS]
+    seen = [lightness_and_hue(colour, sight) for colour in palette.SERIES]
     gaps = [np.linalg.norm(one - other) for one, other in combinations(seen, 2)]
     assert min(gaps) > 12, sight
     pair = [lightness_and_hue(c, sight) for c in (cause_figures.ATTENDED, cause_figures.RANDOM)]

@@ -21,11 +21,12 @@ from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.extras import load_package
 from pixfoundation.masks import Mask
+from pixfoundation.report.palette import AMBER, BLUE, INK
 from pixfoundation.types import Candidate
 from pixfoundation.wording import counted
 
 TRUTH, SELECTED, CANDIDATE = "ground truth", "selected", "candidate"
-COLOURS = {TRUTH: "#2a2733", SELECTED: "#f2b34c", CANDIDATE: "#1f5f8b"}
+COLOURS = {TRUTH: INK, SELECTED: AMBER, CANDIDATE: BLUE}
 BRUSH, IMAGE = "mask", "image"
 """Names of the tags of the labelling interface, which results refer to."""
 

@@ -12,6 +12,7 @@ from pixfoundation.causes.knockout_analysis import Knockout
 from pixfoundation.causes.levels import MEASURES, Levels
 from pixfoundation.causes.regions import Shape
 from pixfoundation.report.figure_style import SCREEN, FigureStyle
+from pixfoundation.report.palette import BLUE, GREY, LINE, PLUM
 from pixfoundation.runs.deleting import SHARE
 from pixfoundation.scoring.intervals import Estimate
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 LEAST_PANEL, LEAST_MEASURE = 2.2, 1.3
 """Widths in inches below which a panel cannot be read."""
-ATTENDED, RANDOM, TRUTH, LINE = "#1f5f8b", "#9a9a9a", "#a24a6b", "#1c1c1c"
+ATTENDED, RANDOM, TRUTH = BLUE, GREY, PLUM
 
 
 def curve_figure(

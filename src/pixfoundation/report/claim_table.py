@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pixfoundation.causes.claims import Claim, Claims
+from pixfoundation.report.formats import markdown_table
 
 HEADER = ["claim", "verdict", "effect [95 %]", "d", "p (Holm)", "refuted by"]
 
@@ -29,9 +30,7 @@ def claim_note(claims: Claims) -> str:
 
 def markdown(claims: Claims) -> str:
     """Return the table in Markdown, with the note below."""
-    rows = [HEADER, ["---"] * len(HEADER), *claim_rows(claims)]
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines) + f"\n\n{claim_note(claims)}\n"
+    return markdown_table(HEADER, claim_rows(claims), [claim_note(claims)], "llrrrl")
 
 
 def _d(claim: Claim) -> str:

@@ -16,6 +16,7 @@ from pixfoundation.emergence.analysis import Emergence, best_indices
 from pixfoundation.emergence.nulls import BINS
 from pixfoundation.report.figure_files import ticks_at_integers, write_plots
 from pixfoundation.report.figure_style import SCREEN, FigureStyle
+from pixfoundation.report.palette import DARK, GREY, LINE, MIDDLE, PALE, series_colour
 from pixfoundation.runs.records import RULES
 from pixfoundation.wording import counted
 
@@ -23,16 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Plot
 
-COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
-"""Dark and light in turn, so that neighbours differ in grey too."""
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx")
 BAND_STYLES = {
-    "uniform": ("#b3b3b3", ":"),
-    "shuffled": ("#8c8c8c", "-"),
-    "random": ("#5e5e5e", "--"),
+    "uniform": (PALE, ":"),
+    "shuffled": (MIDDLE, "-"),
+    "random": (DARK, "--"),
 }
 BAND_MARKERS = {"uniform": "o", "shuffled": "D", "random": "s"}
-LINE = "#1c1c1c"
 PANEL = (4.4, 3.3)
 LEAST_PANEL = 2.2
 """Width in inches below which a panel cannot be read."""
@@ -149,13 +147,13 @@ def iou_by_position(runs: Sequence[Emergence], style: FigureStyle = SCREEN) -> P
         axis.plot(
             [100 * x for a, rest in zip(run.answers, others, strict=True) for x in a.places[rest]],
             [y for a, rest in zip(run.answers, others, strict=True) for y in a.iou[rest]],
-            "o", markerfacecolor="none", markeredgecolor="#9a9a9a", markersize=3.5,
+            "o", markerfacecolor="none", markeredgecolor=GREY, markersize=3.5,
             label="other phrase",
         )  # fmt: skip
         axis.plot(
             [100 * a.places[i] for a, i in zip(run.answers, picks, strict=True)],
             [a.iou[i] for a, i in zip(run.answers, picks, strict=True)],
-            "o", color=COLOURS[number % len(COLOURS)], markersize=4, markeredgecolor=LINE,
+            "o", color=series_colour(number), markersize=4, markeredgecolor=LINE,
             markeredgewidth=0.4, label="best phrase",
         )  # fmt: skip
         axis.set_title(f"{_name(run)}  (n = {len(run.answers)})", fontsize=9)
@@ -198,7 +196,7 @@ def _legend(plot: Plot, axis: Axes) -> None:
 
 def _fill(number: int) -> dict[str, Any]:
     return {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": series_colour(number),
         "hatch": HATCHES[number % len(HATCHES)],
         "edgecolor": "white",
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from pixfoundation.report.figure_files import ticks_at_integers, write_plots
 from pixfoundation.report.figure_style import SCREEN, FigureStyle
+from pixfoundation.report.palette import BLUE, MIDDLE
 from pixfoundation.where.head_results import Grid, HeadAnalysis
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = "viridis"
 LEAST_PANEL = 2.2
 """Width in inches below which a panel with a legend cannot be read."""
-LINE, CHANCE = "#1f5f8b", "#8c8c8c"
+LINE, CHANCE = BLUE, MIDDLE
 
 
 def write_head_figures(

@@ -10,6 +10,7 @@ import numpy as np
 
 from pixfoundation.report.figure_files import write_plots
 from pixfoundation.report.figure_style import SCREEN, FigureStyle
+from pixfoundation.report.palette import LIGHT, LINE, series_colour
 from pixfoundation.sensitivity.analysis import KindSummary, Sensitivity
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
     from matplotlib.patches import Ellipse
 
-COLOURS = ("#1f5f8b", "#f2b34c", "#a24a6b", "#8fc7a5", "#2a2733")
-DEFAULT = "#1c1c1c"
-BAND = "#c9c9c9"
 MOST_ROWS = 60
 """Greatest number of samples in the matrix of flips: those that flip most."""
 TWO_SIGMA = 2.0
@@ -71,8 +69,8 @@ def variant_strips(runs: Sequence[Sensitivity], style: FigureStyle = SCREEN) -> 
         _plain(axis)
     axes[-1].set_xticks(range(len(kinds)), kinds, fontsize=8, rotation=20, ha="right")
     for number, run in enumerate(runs):
-        axes[0].plot([], [], "o", color=COLOURS[number % len(COLOURS)], label=_name(run.name))
-    axes[0].plot([], [], "-", color=DEFAULT, label="default prompt, 95 % interval")
+        axes[0].plot([], [], "o", color=series_colour(number), label=_name(run.name))
+    axes[0].plot([], [], "-", color=LINE, label="default prompt, 95 % interval")
     plot.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     return plot
 
@@ -85,14 +83,14 @@ def _strip(axis: Axes, summary: KindSummary, place: float, slot: float, number: 
         if bounds is not None:
             axis.fill_between(
                 [place - half, place + half], 100 * bounds[0], 100 * bounds[1],
-                color=BAND, alpha=0.6, linewidth=0,
+                color=LIGHT, alpha=0.6, linewidth=0,
             )  # fmt: skip
-        axis.plot([place - half, place + half], [100 * default.value] * 2, color=DEFAULT, lw=1.2)
+        axis.plot([place - half, place + half], [100 * default.value] * 2, color=LINE, lw=1.2)
     means = summary.spread.means
     offsets = np.linspace(-0.6, 0.6, len(means)) * half if len(means) > 1 else np.zeros(1)
     axis.plot(
-        place + offsets, 100 * means, "o", color=COLOURS[number % len(COLOURS)], markersize=4,
-        markeredgecolor=DEFAULT, markeredgewidth=0.4,
+        place + offsets, 100 * means, "o", color=series_colour(number), markersize=4,
+        markeredgecolor=LINE, markeredgewidth=0.4,
     )  # fmt: skip
 
 
@@ -113,7 +111,7 @@ def flip_matrix(run: Sensitivity, style: FigureStyle = SCREEN) -> Plot:
         label = summary.measure.symbol
         ticks.append((start + (len(changed) - 1) / 2, f"{summary.kind}\n{label}"))
         start += len(changed)
-        axis.axvline(start - 0.5, color=DEFAULT, linewidth=0.6)
+        axis.axvline(start - 0.5, color=LINE, linewidth=0.6)
     matrix = np.hstack(blocks) if blocks else np.zeros((1, 1))
     order = np.argsort(-np.nansum(matrix, axis=1), kind="stable")[:MOST_ROWS]
     axis.imshow(matrix[order], aspect="auto", cmap="Greys", vmin=0, vmax=1.4, interpolation="none")
@@ -146,7 +144,7 @@ def accuracy_against_miou(runs: Sequence[Sensitivity], style: FigureStyle = SCRE
     plot = style.plot(5.2, 4.4)
     axis = plot.subplots()
     for number, run in enumerate(runs):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = series_colour(number)
         points = np.array(
             [
                 (100 * line.accuracy, 100 * line.miou)
@@ -158,7 +156,7 @@ def accuracy_against_miou(runs: Sequence[Sensitivity], style: FigureStyle = SCRE
             continue
         axis.plot(points[1:, 0], points[1:, 1], "o", color=colour, markersize=4, alpha=0.7)
         axis.plot(
-            *points[0], "D", color=colour, markeredgecolor=DEFAULT, markersize=8,
+            *points[0], "D", color=colour, markeredgecolor=LINE, markersize=8,
             label=f"{_name(run.name)} (default: diamond)",
         )  # fmt: skip
         if len(points) > 3:

@@ -11,12 +11,12 @@ from pixfoundation.errors import DataError
 from pixfoundation.images import load_image
 from pixfoundation.report.figure_files import WRITING
 from pixfoundation.report.figure_style import new_plot
+from pixfoundation.report.palette import AMBER
 from pixfoundation.types import Sample
 from pixfoundation.variants import VariedSample
 
 COLUMNS = 5
 CELL = (2.3, 2.5)
-OUTLINE = "#f2b34c"
 
 
 def write_sheet(sample: Sample, variants: Sequence[VariedSample], out: Path) -> None:
@@ -61,7 +61,7 @@ def write_sheet(sample: Sample, variants: Sequence[VariedSample], out: Path) -> 
             height, width = own.size
             axis.contour(
                 np.arange(-1, width + 1), np.arange(-1, height + 1), padded, [0.5],
-                colors=OUTLINE, linewidths=1.5,
+                colors=AMBER, linewidths=1.5,
             )  # fmt: skip
         axis.set_title(f"{title}\n{own.size[1]} x {own.size[0]}", fontsize=8)
     try:
