@@ -14,6 +14,7 @@ import pixfoundation as pf
 from pixfoundation.cli import app
 from pixfoundation.errors import DataError, PrerequisiteError
 from pixfoundation.exports.table import answer_rows
+from pixfoundation.publishing import table
 from pixfoundation.publishing.eval_results import EvalResult
 from pixfoundation.publishing.folder import write_publication
 from pixfoundation.publishing.licences import licence_sentence
@@ -81,6 +82,21 @@ def test_images_are_inside_only_when_asked_for(run, tmp_path):
     features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
     assert features["image"] == {"_type": "Image"}
     assert set(features) == set(table.column_names)
+
+
+def test_rows_in_many_groups_are_the_same_table(run, tmp_path, monkeypatch):
+    import pyarrow.parquet as parquet
+
+    written = []
+    for size in (table.GROUP_BYTES, 1):
+        monkeypatch.setattr(table, "GROUP_BYTES", size)
+        out = tmp_path / f"{size}.parquet"
+        assert write_table(run, out, images=True) == 0
+        written.append(parquet.ParquetFile(out))
+    whole, groups = written
+    assert whole.num_row_groups == 1
+    assert groups.num_row_groups == whole.metadata.num_rows > 1
+    assert groups.read().equals(whole.read(), check_metadata=True)
 
 
 def test_the_card_has_metadata_figures_and_the_columns_of_the_table(run, made):

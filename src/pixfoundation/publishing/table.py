@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,14 @@ COLUMNS = {
 """What the columns hold; the others say it by their name."""
 
 
+GROUP_ROWS, GROUP_BYTES = 1000, 64 * 2**20
+"""A group of rows is written once it has as many rows or as many bytes of images."""
+
+
 def write_table(run: ExportedRun, out: Path, *, images: bool) -> int:
     """Write one row per sample and protocol.
+
+    Rows are written in groups, so that no more images are held than those of one group.
 
     Args:
         run: The run.
@@ -46,32 +53,59 @@ def write_table(run: ExportedRun, out: Path, *, images: bool) -> int:
     """
     arrow = load_package("pyarrow", "data", FEATURE)
     parquet = load_package("pyarrow.parquet", "data", FEATURE)
-    rows: list[dict[str, Any]] = []
-    absent = 0
+    absent: set[str] = set()
+    groups = _groups(_rows(run, images, absent))
+    none: list[dict[str, Any]] = []
+    first = next(groups, none)
+    schema = _schema(arrow, first[0] if first else {}, images)
+    with parquet.ParquetWriter(str(out), schema) as writer:
+        for group in chain([first], groups):
+            writer.write_table(arrow.Table.from_pylist(group, schema=schema))
+    return len(absent)
+
+
+def _rows(run: ExportedRun, images: bool, absent: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows; ids of samples whose image is missing join `absent`."""
     pairs = zip(run.answers(), answer_rows(run), strict=True)
-    for _, group in groupby(pairs, key=lambda pair: pair[0].sample.id):
+    for id, group in groupby(pairs, key=lambda pair: pair[0].sample.id):
         own = list(group)
         sample = own[0][0].sample
         image = _image(sample.image) if images else None
         truth = _run_lengths(sample.mask) if images else None
         if images and image is None:
-            absent += 1
+            absent.add(id)
         for answer, row in own:
             row = {"image_file": Path(row.pop("image")).name, **row}
             row["mask"] = _run_lengths(answer.mask)
-            rows.append({"image": image, **row, "truth_mask": truth} if images else row)
-    fields = [(name, _type(arrow, name)) for name in (rows[0] if rows else ())]
+            yield {"image": image, **row, "truth_mask": truth} if images else row
+
+
+def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows in groups, none of them empty."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(image["bytes"]) if (image := row.get("image")) else 0
+        if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _schema(arrow: Any, row: Mapping[str, Any], images: bool) -> Any:
+    """Return the types of the columns, and for the hub's viewer which of them are images."""
+    fields = [(name, _type(arrow, name)) for name in row]
     schema = arrow.schema(fields)
-    if images:  # what makes the viewer show the column as images
-        features = {"image": {"_type": "Image"}} | {
-            name: {"dtype": _DTYPES[str(kind)], "_type": "Value"}
-            for name, kind in fields
-            if name != "image"
-        }
-        described = json.dumps({"info": {"features": features}})
-        schema = schema.with_metadata({"huggingface": described})
-    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), str(out))
-    return absent
+    if not images:
+        return schema
+    features = {"image": {"_type": "Image"}} | {
+        name: {"dtype": _DTYPES[str(kind)], "_type": "Value"}
+        for name, kind in fields
+        if name != "image"
+    }
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 
 
 _DTYPES = {"string": "string", "bool": "bool", "double": "float64", "int64": "int64"}
