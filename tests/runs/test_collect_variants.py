@@ -13,7 +13,8 @@ import pytest
 from pixfoundation.evaluation import evaluate
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.shards import Shard
-from pixfoundation.runs.workload import Speed, Workload, measure_workload, measured_speed, speed_of
+from pixfoundation.runs.speeds import Speed, measured_speed, speed_of
+from pixfoundation.runs.workload import Workload, measure_workload
 from pixfoundation.scoring.score import score
 from pixfoundation.variants import Variant, VariantPlan
 from tests.doubles import BrightModel, ListDataset, make_samples
@@ -159,3 +160,26 @@ def test_the_time_is_estimated_from_the_run_itself_or_from_one_of_its_model_next
     assert f"as measured in {tmp_path / 'run'}." in Workload(1, 3, 0, 0).sentence(beside)
     (tmp_path / "run" / "run.json").write_text("damaged")
     assert measured_speed(tmp_path / "new", name) is None
+
+
+def test_the_speed_is_that_of_all_shards_while_they_wrote_answers(tmp_path):
+    def log(name, *lines):
+        text = "".join(f"2026-11-30 12:00:0{n},000 INFO x: {t}\n" for n, t in enumerate(lines))
+        (tmp_path / name).write_text(text)
+
+    log("run.log", "start: collect, process 1", "end: 4 of 9 done, 0 failed, 4.0 s, 9 per second")
+    log(
+        "run.1-of-2.log",
+        "start: collect, process 2",
+        "progress: 1, 7 per second",
+        "end: 4 done, 5 per second",
+    )
+    log("run.2-of-2.log", "start: collect, process 3", "", "", "end: 3 of 3 done, 4 per second")
+    with (tmp_path / "run.log").open("a") as file:
+        file.write("2026-11-30 13:00:00,000 INFO x: start: judge, process 4\n")
+        file.write("2026-11-30 13:00:01,000 INFO x: end: 4 of 4 done, 500 per second\n")
+    assert speed_of(tmp_path) == 4.5
+    assert measured_speed(tmp_path, "m", 2) == Speed(9.0, processes=2)
+    assert "at 9 answers per second in 2 processes." in Workload(1, 9, 0, 0).sentence(
+        measured_speed(tmp_path, "m", 2)
+    )

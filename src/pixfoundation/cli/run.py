@@ -126,7 +126,8 @@ def run_command(
     from pixfoundation.models.base import Decoding
     from pixfoundation.recipe import Recipe
     from pixfoundation.runs.shards import Shard
-    from pixfoundation.runs.workload import measure_workload, measured_speed
+    from pixfoundation.runs.speeds import measured_speed
+    from pixfoundation.runs.workload import measure_workload
 
     if no_segmenter and segmenter is not None:
         raise typer.BadParameter("--segmenter and --no-segmenter exclude each other.")
@@ -155,7 +156,8 @@ def run_command(
         plan = varying.plan(variants, data.samples, published=published)
     if plan is not None or dry_run:
         workload = measure_workload(data.samples[:limit], chosen_protocols, plan, data.samples)
-        notes().print_prose(workload.sentence(measured_speed(folder, model)))
+        processes = 1 if own_shard is None else own_shard.count
+        notes().print_prose(workload.sentence(measured_speed(folder, model, processes)))
     if dry_run:
         return
     api.check_packages(model, segmenter_name, grounder, revision=revision)

@@ -27,7 +27,8 @@ from pixfoundation.report.published import SIZES
 from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
 from pixfoundation.reproduction.recipe import NO_MASKS, RecipeJudge
 from pixfoundation.runs.run_records import RunRecords
-from pixfoundation.runs.workload import measure_workload, speed_of
+from pixfoundation.runs.speeds import speed_of
+from pixfoundation.runs.workload import measure_workload
 from pixfoundation.toml_files import read_toml
 from pixfoundation.typed_json import UnreadableError, convert
 from pixfoundation.types import Protocol, Sample

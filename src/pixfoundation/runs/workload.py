@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from pixfoundation.errors import RunError
 from pixfoundation.prompts import PromptTemplates, build_prompt
-from pixfoundation.runs.store import read_config
+from pixfoundation.runs.speeds import Speed
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.variants import VariantPlan
 from pixfoundation.variants.plan import protocols_of
 from pixfoundation.wording import counted, duration
-
-_SPEED = re.compile(r", ([0-9.]+(?:e[+-]?\d+)?) per second")
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast answers came before.
-
-    Attributes:
-        answers_per_second: Answers per second, above 0.
-        other_run: The run that it was measured in; None for an earlier part of the same run.
-    """
-
-    answers_per_second: float
-    other_run: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +48,9 @@ class Workload:
                 "to this one measures it."
             )
         rate = speed.answers_per_second
-        where = "" if speed.other_run is None else f", as measured in {speed.other_run}"
+        where = f" in {speed.processes} processes" if speed.processes > 1 else ""
+        if speed.other_run is not None:
+            where += f", as measured in {speed.other_run}"
         return f"{text}: about {duration(total / rate)} at {rate:.3g} answers per second{where}."
 
 
@@ -102,39 +86,3 @@ def measure_workload(
         else:
             skipped += 1
     return Workload(len(ids), sum(asked(s, protocols) for s in samples), varied, skipped)
-
-
-def measured_speed(run: Path, model: str) -> Speed | None:
-    """Return the speed of an earlier part of a run, or of the last run of its model next to it.
-
-    Args:
-        run: The run directory, which need not exist.
-        model: Name of the model, as `run.json` has it.
-    """
-    own = speed_of(run)
-    if own is not None:
-        return Speed(own)
-    logs = sorted(run.parent.glob("*/run.log"), key=lambda log: log.stat().st_mtime, reverse=True)
-    for folder in (log.parent for log in logs):
-        speed = speed_of(folder)
-        if speed is not None and _model_of(folder) == model:
-            return Speed(speed, folder)
-    return None
-
-
-def _model_of(run: Path) -> str | None:
-    """Return the name of a run's model; None if the run cannot be read."""
-    try:
-        return read_config(run)[0].model.name
-    except RunError:
-        return None
-
-
-def speed_of(run: Path) -> float | None:
-    """Return the last speed that the log of a run directory holds, in answers per second."""
-    try:
-        text = (run / "run.log").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    speeds = [float(match) for match in _SPEED.findall(text)]
-    return speeds[-1] if speeds and speeds[-1] > 0 else None
