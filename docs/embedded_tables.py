@@ -37,10 +37,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
+def number(value: float | None, digits: int = 1, factor: float = 100) -> str:
+    """Return a number times a factor, a share in percent by default; a dash where there is none."""
+    return "-" if value is None else f"{factor * value:.{digits}f}"
+
+
+def estimated(estimate: Json, digits: int, bound_digits: int, factor: float) -> str:
+    """Return an estimate with its interval if it has one; few samples have none."""
+    text, interval = number(estimate["value"], digits, factor), estimate["interval"]
+    if interval is None:
+        return text
+    low, high = (number(bound, bound_digits, factor) for bound in interval)
+    return f"{text} [{low}, {high}]"
+
+
 def percent(estimate: Json, digits: int = 0) -> str:
-    """Return a share with its interval in percent."""
-    low, high = (100 * bound for bound in estimate["interval"])
-    return f"{100 * estimate['value']:.1f} [{low:.{digits}f}, {high:.{digits}f}]"
+    """Return a share in percent, with its interval if it has one."""
+    return estimated(estimate, 1, digits, 100)
 
 
 def miou(scores: Json, selector: str) -> Json:
@@ -67,11 +80,11 @@ def looks(folder: Path) -> str:
     both = [load(folder / step / "score.json") for step in ("plain", "photo")]
 
     def accuracy(protocol: int) -> list[str]:
-        return [f"{100 * one['accuracy'][f'protocol{protocol}']['pair']:.1f} %" for one in both]
+        return [f"{number(one['accuracy'][f'protocol{protocol}']['pair'])} %" for one in both]
 
     def masks(selector: str, chance: str) -> list[str]:
         return [
-            f"{100 * miou(one, selector)['value']:.1f} % ({100 * miou(one, chance)['value']:.1f} %)"
+            f"{number(miou(one, selector)['value'])} % ({number(miou(one, chance)['value'])} %)"
             for one in both
         ]
 
@@ -98,8 +111,8 @@ def readings(folder: Path) -> str:
     ]
     levels: list[str] = []
     for name in MEASURES:
-        chance = [f"{100 * one[name]['chance']['value']:.1f}" for one in found]
-        low, high = min(chance, key=float), max(chance, key=float)
+        known = [value for one in found if (value := one[name]["chance"]["value"]) is not None]
+        low, high = number(min(known, default=None)), number(max(known, default=None))
         levels.append(low if low == high else f"{low} to {high}")
     rows.append(("chance", *levels, ""))
     return table((*head, "mIoU similarity", "own seconds"), rows)
@@ -185,13 +198,13 @@ def score_facts(folder: Path) -> Iterable[str]:
     scores = load(folder / "score.json")
     for protocol in (1, 2):
         found = scores["accuracy"][f"protocol{protocol}"]
-        pairs, unread = 100 * found["pair"], found["unparsed"]
-        yield f"protocol {protocol} by pair {pairs:.1f} %, unparsed {unread}"
+        pairs, unread = number(found["pair"]), found["unparsed"]
+        yield f"protocol {protocol} by pair {pairs} %, unparsed {unread}"
     for name, group in scores["groups"]["pattern"].items():
         pair = group["accuracy.protocol2.pair"]
-        yield f"  {name}: {100 * pair['value']:.0f} % of {pair['n']} pairs"
+        yield f"  {name}: {number(pair['value'], 0)} % of {pair['n']} pairs"
     for protocol, selectors in scores["miou"].items():
-        shown = (f"{name} {100 * found['present']:.1f}" for name, found in selectors.items())
+        shown = (f"{name} {number(found['present'])}" for name, found in selectors.items())
         yield f"mIoU, {protocol}: {', '.join(shown)}"
     if "per_image_iou" in scores:  # the examples of the app should be grounded well
         from pixfoundation import load_dataset
@@ -210,7 +223,9 @@ def emergence_facts(folder: Path) -> Iterable[str]:
     bins, null = found["location"]["bins"], found["null"]
     yield f"n {found['location']['n']}, bins {bins}"
     for name, each in null.items():
-        yield f"beginning, {name}: {each['mean'][0]:.1f}, ratio {bins[0] / each['mean'][0]:.2f}"
+        chance = each["mean"][0]
+        ratio = number(bins[0] / chance if chance else None, 2, 1)
+        yield f"beginning, {name}: {number(chance, 1, 1)}, ratio {ratio}"
         yield f"  concepts: low {each['concept']['low']}, high {each['concept']['high']}"
     yield f"concepts {found['concept']}"
     for name in ("best_phrase", "all_phrases", "random_points"):
@@ -220,9 +235,8 @@ def emergence_facts(folder: Path) -> Iterable[str]:
 
 
 def nats(estimate: Json) -> str:
-    """Return a loss with its interval."""
-    low, high = estimate["interval"]
-    return f"{estimate['value']:.3f} [{low:.3f}, {high:.3f}]"
+    """Return a loss, with its interval if it has one."""
+    return estimated(estimate, 3, 3, 1)
 
 
 def knockout_facts(folder: Path) -> Iterable[str]:
@@ -234,11 +248,11 @@ def knockout_facts(folder: Path) -> Iterable[str]:
     for window in found["windows"]:
         more = window["difference"]
         yield (
-            f"layers {window['layers']}: attended {window['attended']['value']:.3f}, more than "
+            f"layers {window['layers']}: attended {nats(window['attended'])}, more than "
             f"elsewhere {nats(more)}, p {more['p_holm']:.4f} of {more['family']}"
         )
-    alone = sum(window["attended"]["value"] for window in found["windows"])
-    yield f"sum over windows {alone:.3f} of {found['losses']['attended']['value']:.3f}"
+    alone = sum(window["attended"]["value"] or 0 for window in found["windows"])
+    yield f"sum over windows {alone:.3f} of {number(found['losses']['attended']['value'], 3, 1)}"
 
 
 def controls_facts(folder: Path) -> Iterable[str]:
@@ -267,10 +281,11 @@ def heads_facts(folder: Path) -> Iterable[str]:
             (value, f"{layer}.{head}", grid["null"][layer][head], grid["p"][layer][head])
             for layer, row in enumerate(grid["value"])
             for head, value in enumerate(row)
+            if value is not None
         ]
         yield f"{measure}: {len(places)} heads in {len(grid['value'])} layers"
         for value, name, null, p in sorted(places, reverse=True)[:4]:
-            yield f"  head {name}: {100 * value:.1f}, shuffled {100 * null:.1f}, p {p:.3f}"
+            yield f"  head {name}: {number(value)}, shuffled {number(null)}, p {number(p, 3, 1)}"
         yield f"  mean over all heads {percent(found['average_of_all'][measure])}"
         yield f"  best of the other half {percent(found['best_of_other_half'][measure])}"
     yield f"heads to reach the mean: {found['heads_to_reach_average']}"
@@ -283,9 +298,9 @@ def readings_facts(folder: Path) -> Iterable[str]:
     yield f"answers {found['answers']}, the shared pass takes {shared:.2f} s"
     for one in load(folder / "stability.json"):
         yield (
-            f"{one['measure']}: {one['chosen']} on {100 * one['chosen_share']:.0f} % of halves, "
-            f"{100 * one['in_sample']:.1f} there, {100 * one['held_out']:.1f} on the other, "
-            f"mean of all {100 * one['average']:.1f}"
+            f"{one['measure']}: {one['chosen']} on {number(one['chosen_share'], 0)} % of halves, "
+            f"{number(one['in_sample'])} there, {number(one['held_out'])} on the other, "
+            f"mean of all {number(one['average'])}"
         )
 
 

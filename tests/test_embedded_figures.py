@@ -90,6 +90,12 @@ def test_points_are_shown_as_percent_with_their_interval(tables, tmp_path):
     assert rows[5] == "| random points | 50.0 [45.0, 55.0] | 26.4 |"
 
 
+def test_few_samples_have_no_interval_and_no_sample_no_number(tables):
+    assert tables.percent({"value": 0.5, "interval": [0.4, 0.6]}) == "50.0 [40, 60]"
+    assert tables.percent({"value": 0.5, "interval": None}) == "50.0"
+    assert tables.nats({"value": None, "interval": None}) == "-"
+
+
 def test_a_step_that_fails_costs_those_that_need_it_and_is_made_again(
     figures, monkeypatch, tmp_path, capfd
 ):
