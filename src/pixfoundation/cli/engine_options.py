@@ -58,8 +58,8 @@ def engine_options(
     ray_address: str | None = typer.Option(
         None,
         metavar="ADDR|auto",
-        help="Address of a Ray cluster. Default: $RAY_ADDRESS, a cluster on this machine, or a new "
-        "one.",
+        help="Address of a Ray cluster; auto for the one on this machine, local for a new one. "
+        "Default: $RAY_ADDRESS, a cluster on this machine, or a new one.",
     ),
     timeout: float | None = typer.Option(
         None,

@@ -18,7 +18,7 @@ from pixfoundation.errors import DataError, PrerequisiteError, RunError
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
+AUTO, LOCAL = "auto", "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,9 @@ class RayEngine:
         cpus_per_worker: CPU cores of each worker; a fraction is possible.
         memory_per_worker: Bytes of memory that each worker reserves; 0 to reserve none.
         labels: Labels that a node must have, for Ray's label selectors.
-        address: Address of the cluster, or `auto` for the one on this machine. By default the one
-            in the environment variable RAY_ADDRESS or on this machine, else Ray is started here.
+        address: Address of the cluster, `auto` for the one on this machine, or `local` to start
+            one here whatever there is. By default the one in the environment variable RAY_ADDRESS
+            or on this machine, else Ray is started here.
         timeout: Seconds that one batch may take; a worker that takes longer is stopped.
         patience: Seconds to wait for a first worker, or for a cluster that is gone to come back.
         name: `ray`.
@@ -85,7 +86,7 @@ class RayEngine:
 
         ray = import_ray()
         address = self.address
-        if ray.is_initialized():  # the program is connected: go where it is
+        if ray.is_initialized() and address != LOCAL:  # the program is connected: go where it is
             address = ray.get_runtime_context().gcs_address
         crew = SupervisedCrew(self, ray.cloudpickle.dumps(factory), address)
         try:
@@ -114,13 +115,14 @@ def connect(ray: Any, address: str | None) -> None:
 
     Args:
         ray: The module.
-        address: The address; None for the cluster of the environment, else a new one.
+        address: The address; `local` for a new one; None for that of the environment, else a new
+            one.
 
     Raises:
         RunError: If there is none, or it is of another version.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None and not os.environ.get("RAY_ADDRESS"):
+    if address == LOCAL or (address is None and not os.environ.get("RAY_ADDRESS")):
         quiet["include_dashboard"] = False
     try:
         try:
@@ -128,9 +130,9 @@ def connect(ray: Any, address: str | None) -> None:
         except ConnectionError:
             if address is not None or os.environ.get("RAY_ADDRESS"):
                 raise
-            ray.init(address="local", **quiet)  # what is left of an earlier cluster was found
+            ray.init(address=LOCAL, **quiet)  # what is left of an earlier cluster was found
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = "on this machine" if address in (None, AUTO) else f"at {address}"
+        where = "on this machine" if address in (None, AUTO, LOCAL) else f"at {address}"
         words = " ".join(str(error).split())[:300]
         raise RunError(
             f"There is no Ray cluster {where}, or it cannot be joined: {words} Start one with "
