@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pixfoundation.conventions import DEFAULT, Conventions
@@ -126,9 +125,11 @@ class PartsFactory:
 
 
 def describe_model(model: Model) -> ModelDescription:
-    """Return what identifies a model; of a folder, only the last part of the path."""
-    folder = Path(model.name)
-    name = folder.resolve().name if folder.is_dir() else model.name
+    """Return what identifies a model: the name by which it was loaded, and its fingerprint.
+
+    Commands that ask the model of a run again load it by that name, so a folder is kept with its
+    path. What is shown or published has the last part only, see `RunDirectory.name`.
+    """
     return ModelDescription.of(
-        name, {**model.fingerprint(), "templates": model.templates.to_json()}
+        model.name, {**model.fingerprint(), "templates": model.templates.to_json()}
     )

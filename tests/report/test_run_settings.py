@@ -1,11 +1,18 @@
 """What is told of a run to others names no folder of this machine."""
 
+from pixfoundation.parts import describe_model
 from pixfoundation.report.run_settings import run_settings, settings_for_others
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.store import RunDirectory
-from tests.doubles import make_samples
+from tests.doubles import BrightModel, make_samples
 
 FOLDER = "/home/me/checkpoints/my-llava"
+
+
+def test_a_model_is_described_by_the_name_that_loads_it_again(tmp_path):
+    model = BrightModel(str(tmp_path))
+    assert "name" not in model.fingerprint()
+    assert describe_model(model).name == str(tmp_path)
 
 
 def test_a_model_given_as_a_folder_is_called_by_the_last_part_of_its_path(tmp_path):
