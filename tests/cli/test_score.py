@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pixfoundation.cli import app
 from tests.datasets.layouts import write_pixmmvp
+from tests.datasets.refer_layouts import write_reasonseg
 from tests.scoring.runs import attended, columns, four_samples, letters, native, write_run
 
 runner = CliRunner()
@@ -76,11 +77,25 @@ def test_import_then_score(tmp_path):
     done = runner.invoke(app, common)
     assert done.exit_code == 0, done.output
     assert "has no usable mask for sample 4" in done.stderr
+    assert "run --published" in " ".join(done.stderr.split())
     assert runner.invoke(app, [*common, "--strict"]).exit_code == 1
     scored = runner.invoke(app, ["score", str(tmp_path / "run"), "--json", "--published"])
     found = json.loads(scored.stdout)["miou"]["protocol3"]["native"]
     assert found["present"] == pytest.approx((1 + 0) / 2)
     assert (found["n_all"], found["n_present"]) == (4, 2)
+
+
+def test_the_published_rules_are_proposed_where_there_are_published_rows(tmp_path):
+    root = write_reasonseg(tmp_path / "data")
+    (tmp_path / "m").mkdir()
+    words = ["import", "--dataset", "reasonseg", "--data-root", str(root), "--protocol", "3"]
+    words += ["--masks", str(tmp_path / "m"), "--out", str(tmp_path / "run")]
+    refused = runner.invoke(app, words)
+    assert "Expected names like 'a.png'; it has 0 image files" in str(refused.exception)
+    Image.new("L", (30, 20), 255).save(tmp_path / "m" / "b.png")
+    done = runner.invoke(app, words)
+    assert "Next: pixfoundation score" in done.stderr, done.output
+    assert "--published" not in done.stderr
 
 
 def test_check_fails_where_there_are_errors(tmp_path):

@@ -27,7 +27,7 @@ class FigureOptions:
 
 def figure_options(
     out: Path | None = typer.Option(
-        None, help="Write the figures into this folder, as PNG and PDF with embedded fonts."
+        None, help="Write the figures into this folder, those in PDF with embedded fonts."
     ),
     width: str | None = typer.Option(
         None,

@@ -10,7 +10,7 @@ import typer
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completion import selector_names
 from pixfoundation.cli.conventions import CONVENTIONS, PUBLISHED, choose_conventions
-from pixfoundation.cli.judging import JudgeOptions, judge_options
+from pixfoundation.cli.judging import MODEL_FOR_SELECTOR, JudgeOptions, judge_options
 from pixfoundation.cli.options import (
     DEVICE,
     DTYPE,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pixfoundation.single_image import GroundingResult
 
 
-@bundled("judge", judge_options)
+@bundled("judge", judge_options, {"judge_model": MODEL_FOR_SELECTOR})
 def ground_command(
     judge: JudgeOptions,
     image: Path = typer.Argument(help="Any image file; EXIF rotation is applied."),

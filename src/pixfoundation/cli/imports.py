@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import typer
 
 from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import emphasised, notes
-from pixfoundation.wording import counted
+from pixfoundation.wording import counted, pixfoundation_command
 
 SHOWN = 20
 
@@ -74,6 +73,7 @@ def import_command(
       --masks predictions.json --model "My model" --out runs/mine
     """
     from pixfoundation import api
+    from pixfoundation.report import published
     from pixfoundation.runs.importing import Outputs, import_outputs
 
     console = notes()
@@ -101,9 +101,10 @@ def import_command(
         counted(number, _SINGULAR.get(kind, kind.removesuffix("s")), kind)
         for kind, number in imported.counts.items()
     )
+    rules = ("--published",) if dataset in published.SIZES else ()
     console.print(
         f"Imported into {out}: {counts or 'nothing'}; {counted(len(imported.issues), 'issue')}. "
-        f"Next: pixfoundation score {shlex.quote(str(out))} --published",
+        f"Next: {pixfoundation_command('score', out, *rules)}",
     )
     if strict and imported.issues:
         raise typer.Exit(1)

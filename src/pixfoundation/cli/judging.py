@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SERVED = "openai"
 """The backend that loads nothing: it asks a server."""
 
+MODEL_FOR_SELECTOR = typer.Option(
+    None, help="The judge's model, for --selector judge: its name at the endpoint, or a hub id."
+)
 MODEL_REQUIRED = typer.Option(
     help="The judge's model: its name at the endpoint, or a hub id.",
     envvar="PIXFOUNDATION_JUDGE_MODEL",
@@ -119,7 +122,7 @@ class JudgeOptions:
 
 def judge_options(
     judge_model: str | None = typer.Option(
-        None, help="The judge's model, for --selector judge: its name at the endpoint, or a hub id."
+        None, help="The judge's model: its name at the endpoint, or a hub id."
     ),
     judge_backend: str = typer.Option(
         "openai",

@@ -31,8 +31,8 @@ def score_options(
     selector: str | None = typer.Option(
         None,
         autocompletion=selector_names,
-        help="The selector that leads the tables. Default: the first that the run has and that is "
-        "no bound.",
+        help="The selector whose masks count first, in tables, pictures and files. Default: the "
+        "first that the run has and that is no bound.",
     ),
     parser: ParserName | None = typer.Option(
         None, help="Parser of option letters in protocol 2. Default: what the conventions say."

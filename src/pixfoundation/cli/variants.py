@@ -10,7 +10,7 @@ import typer
 from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.command import Command, ListingGroup
 from pixfoundation.cli.conventions import PUBLISHED
-from pixfoundation.cli.judging import JudgeOptions, judge_options
+from pixfoundation.cli.judging import MODEL_REQUIRED, JudgeOptions, judge_options
 from pixfoundation.cli.listing import JSON, WORD, show
 from pixfoundation.cli.options import DATA_OPTION, DATA_ROOT, parse_options
 from pixfoundation.cli.printing import emphasised, notes, output
@@ -98,7 +98,7 @@ def show_command(
 
 
 @variants_app.command("paraphrase", cls=Command)
-@bundled("judging", judge_options)
+@bundled("judging", judge_options, {"judge_model": MODEL_REQUIRED})
 def paraphrase_command(
     judging: JudgeOptions,
     out: Path = typer.Argument(help="The JSON file of paraphrases; an existing one is completed."),

@@ -93,9 +93,12 @@ def read_folder(
         else:
             _take_single(contents, file, by_number, by_name, issues, resize)
     if not contents.masks:
+        names = "'output00001.png', '00001.png', '1.png' or '1_000_000.png'"
+        if not by_number and samples:  # named by the id of the sample
+            names = f"'{samples[0].id}.png'"
         raise DataError(
-            f"{folder} holds no mask of this benchmark. Expected names like 'output00001.png', "
-            f"'00001.png', '1.png' or '1_000_000.png'; it has {counted(len(files), 'image file')}"
+            f"{folder} holds no mask of this benchmark. Expected names like {names}; it has "
+            f"{counted(len(files), 'image file')}"
             + (f", the first is {files[0].name!r}." if files else ".")
         )
     for sample in samples:
