@@ -120,7 +120,7 @@ def test_the_entry_is_read_by_the_library_of_the_hub(run, tmp_path):
     result = EvalResult(model="me/model", benchmark="them/bench", figure="A")
     result.write(run, tmp_path / "entry.yaml", "me/run")
     (entry,) = parse_eval_result_entries(yaml.safe_load((tmp_path / "entry.yaml").read_text()))
-    assert (entry.dataset_id, entry.task_id) == ("them/bench", "default")
+    assert (entry.dataset_id, entry.task_id) == ("them/bench", "A")
     assert entry.value == pytest.approx(100 * run.scores.lead.a.value, abs=0.005)
     assert entry.source_url == "https://huggingface.co/datasets/me/run"
     assert f"{len(run.scores.samples)} samples" in entry.notes

@@ -245,7 +245,7 @@ COMMANDS = {
         "List the kinds of variants, show them, or paraphrase questions.",
     ),
     "datasets": Listed(
-        "datasets", "datasets_app", "List the datasets, check one on disk, or download one."
+        "datasets", "datasets_app", "List the datasets, check, register or download one."
     ),
     "train": Listed(
         "train",

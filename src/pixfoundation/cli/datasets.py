@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixfoundation.datasets.checking import Report
 
 datasets_app = typer.Typer(
-    cls=ListingGroup, help="List the datasets, check one on disk, or download one."
+    cls=ListingGroup, help="List the datasets, check, register or download one."
 )
 
 
@@ -75,6 +75,35 @@ def schema_command() -> None:
     from pixfoundation.datasets.folder import schema
 
     print_json(schema())
+
+
+@datasets_app.command("benchmark", cls=Command)
+def benchmark_command(
+    dataset: str = typer.Argument(help="A name of `pixfoundation datasets`."),
+    data_root: Path | None = DATA_ROOT,
+    data_option: list[str] | None = DATA_OPTION,
+    title: str | None = typer.Option(None, help="Name that people read. Default: the dataset's."),
+    framework: str = typer.Option(
+        "pixfoundation", help="Identifier of the evaluation framework; the hub keeps the list."
+    ),
+    config: str = typer.Option("default", help="Configuration of the dataset on the hub."),
+    split: str = typer.Option("test", help="Split of the dataset on the hub."),
+) -> None:
+    """Print eval.yaml, which registers a dataset of yours on the hub as a benchmark.
+
+    Put it into the root of the dataset's repository. Each figure is a task with a leaderboard.
+
+    Examples:
+      pixfoundation datasets benchmark pixscenes > eval.yaml
+
+      pixfoundation datasets benchmark pixmmvp --title PixMMVP --split train
+    """
+    from pixfoundation.loading import load_dataset
+    from pixfoundation.publishing.benchmark import Benchmark
+
+    about = Benchmark(title=title, framework=framework, config=config, split=split)
+    loaded = load_dataset(dataset, data_root, **parse_options(data_option))
+    typer.echo(about.to_yaml(loaded), nl=False)
 
 
 @datasets_app.command("fetch", cls=Command)

@@ -39,7 +39,10 @@ def push_command(
     benchmark: str | None = typer.Option(
         None, help="Dataset of the hub that the entry names. Default: that of the run's dataset."
     ),
-    task: str = typer.Option("default", help="Task of the entry, as in the benchmark's eval.yaml."),
+    task: str | None = typer.Option(
+        None,
+        help="Task of the entry in the benchmark's eval.yaml. Default: the figure's name.",
+    ),
     figure: str = typer.Option(
         "S", help="Figure of the entry: S, A_dagger, A, M_dagger, M or grove"
     ),
@@ -71,7 +74,7 @@ def push_command(
     if model_repo is not None:
         check_repository(model_repo)
         result = EvalResult(model=model_repo, benchmark=benchmark, task=task, figure=figure)
-    elif benchmark is not None or task != "default" or figure != "S":
+    elif benchmark is not None or task is not None or figure != "S":
         raise typer.BadParameter("--benchmark, --task and --figure belong to --model-repo.")
     view = ExportedRun(run, options, data_root)
     folder = out or view.records.run.path / FOLDER / "hub"

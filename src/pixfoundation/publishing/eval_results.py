@@ -27,13 +27,14 @@ class EvalResult:
         model: Id of the model's repository, as OWNER/NAME.
         benchmark: Id of the benchmark's dataset on the hub; None for the one that `datasets fetch`
             downloads.
-        task: Id of the task in the benchmark's `eval.yaml`.
+        task: Id of the task in the benchmark's `eval.yaml`; None for the name of the figure, which
+            `publishing.benchmark` gives its tasks.
         figure: The figure, as in the JSON of `score`: S, A_dagger, A, M_dagger, M or grove.
     """
 
     model: str
     benchmark: str | None = None
-    task: str = "default"
+    task: str | None = None
     figure: str = "S"
 
     def path(self, run: ExportedRun) -> str:
@@ -61,7 +62,7 @@ class EvalResult:
             raise DataError(f"{run.name} has no figure {self.figure!r}. It has {', '.join(has)}.")
         entry = hub.EvalResultEntry(
             dataset_id=self._benchmark(run),
-            task_id=self.task,
+            task_id=self.task or self.figure,
             value=round(100 * value, 2),
             date=_date(run),
             source_url=f"https://huggingface.co/datasets/{repo}",
