@@ -1,11 +1,28 @@
 """The few commands that developers type: `nox -l` lists them, `nox` runs what a change needs."""
 
 import sys
+from pathlib import Path
 
 import nox
 
 nox.options.sessions = ["lint", "types", "tests", "docs"]
 nox.options.default_venv_backend = "none"  # the sessions use the active environment
+
+
+TOOLS = {
+    "fiftyone": "tests/exports/test_fiftyone.py",
+    "inspect": "tests/exports/test_inspect_log.py",
+    "label-studio": "tests/exports/test_label_studio.py",
+    "lmms-eval": "tests/integrations",
+    "mlflow": "tests/trackers",
+    "supervision": "tests/exports/test_supervision.py",
+    "tensorboard": "tests/trackers",
+    "trackio": "tests/trackers",
+    "wandb": "tests/trackers",
+}
+"""Extras of other tools with the tests that use the installed package; `dev` has none of them."""
+OWN_VERSIONS = {"inspect", "lmms-eval", "mlflow"}
+"""Extras whose packages refuse a version of constraints.txt; of that file they keep torch alone."""
 
 
 def _run(session: nox.Session, module: str, *arguments: str) -> None:
@@ -23,6 +40,19 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the slow tests; those of the report and the app need Chromium."""
     _run(session, "pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session(venv_backend="uv", reuse_venv=True)
+@nox.parametrize("tool", [nox.param(name, id=name) for name in TOOLS])
+def tools(session: nox.Session, tool: str) -> None:
+    """Test one tool after the other, each in an environment of its own: `nox -s 'tools(wandb)'`."""
+    pins = Path("constraints.txt")
+    if tool in OWN_VERSIONS:
+        lines = pins.read_text(encoding="utf-8").splitlines()
+        pins = Path(session.create_tmp(), "torch.txt")
+        pins.write_text("\n".join(line for line in lines if line.startswith("torch==")))
+    session.install("-c", str(pins), "-e", f".[demo,data,{tool}]", "pytest")
+    session.run("pytest", "-m", "slow or not slow", TOOLS[tool], *session.posargs)
 
 
 @nox.session
