@@ -5,27 +5,30 @@
 # --torch-backend). docs/how-to/install.md shows how the image is run.
 
 FROM python:3.11-slim AS build
-RUN pip install --no-cache-dir uv
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+RUN pip install --no-cache-dir -c constraints.txt uv
 COPY src src
 RUN uv build --wheel --out-dir /dist
 
 FROM python:3.11-slim
 ARG BACKEND=cpu
-COPY --from=build /dist /dist
+WORKDIR /install
 COPY constraints.txt ./
-RUN pip install --no-cache-dir uv \
-    && sed -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton/d' constraints.txt > others.txt \
-    && if [ "$BACKEND" = cpu ]; then mv others.txt constraints.txt; fi \
+COPY --from=build /dist ./
+RUN pip install --no-cache-dir -c constraints.txt uv \
+    && set -- *.whl \
     && uv pip install --system --no-cache --torch-backend "$BACKEND" -c constraints.txt \
-        "$(ls /dist/*.whl)[demo,data,judge]" \
+        "./$1[demo,data,judge]" \
     && pip uninstall -y uv \
-    && rm -rf /dist constraints.txt others.txt \
-    && useradd --create-home researcher
+    && rm -rf /install/* \
+    && useradd --create-home researcher \
+    && chmod 777 /home/researcher
 USER researcher
 WORKDIR /home/researcher
+# HOME and USER hold for `docker run --user`, too, whose number has no name in the image.
 # Weights and datasets are kept outside the image: mount a volume here.
-ENV HF_HOME=/home/researcher/cache PIXFOUNDATION_DATA=/home/researcher/data
+ENV HOME=/home/researcher USER=researcher \
+    HF_HOME=/home/researcher/cache PIXFOUNDATION_DATA=/home/researcher/data
 ENTRYPOINT ["pixfoundation"]
 CMD ["doctor"]

@@ -27,7 +27,7 @@ FIGURES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """What `eval.yaml` says of a dataset beside its figures.
+    """What `eval.yaml` says of a dataset in addition to its figures.
 
     Attributes:
         title: Name that people read; the dataset's own by default.
@@ -71,14 +71,14 @@ def _figures_of(dataset: Dataset) -> list[str]:
     answers = any(sample.has_answer for sample in dataset.samples)
     masks = any(sample.has_truth for sample in dataset.samples)
     questions = any(sample.question is not None for sample in dataset.samples)
-    wanted = {
+    present = {
         "S": answers and masks,
         "A_dagger": answers,
         "A": answers,
         "M_dagger": masks and questions,
         "M": masks,
     }
-    names = [name for name, there in wanted.items() if there]
+    names = [name for name, is_given in present.items() if is_given]
     if not names:
         raise DataError(
             f"{dataset.name} asks for neither answers nor masks, so that it has no figure."
