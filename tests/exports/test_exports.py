@@ -133,6 +133,17 @@ def test_a_run_without_masks_of_the_protocol_says_so(run):
         pf.export("coco", run.path, options={"protocol": 1})
 
 
+def test_masks_that_no_selector_chooses_are_told(run, tmp_path, monkeypatch):
+    undecided = pf.ExportedRun(run.path, pf.ScoreOptions(selectors=("oracle",)))
+    assert undecided.scores.selector is None
+    with pytest.raises(DataError, match="No selector chooses .*--selector oracle"):
+        pf.export("coco", undecided, tmp_path / "out")
+    assert pf.ExportedRun(run.path).without_selector is None
+    monkeypatch.setattr(pf.ExportedRun, "without_selector", "No selector chooses.")
+    command = ["export", "csv", str(run.path), "--out", str(tmp_path / "answers.csv")]
+    assert "Warning: No selector chooses." in CliRunner().invoke(app, command).stderr
+
+
 def test_failure_types_follow_answer_and_mask(tmp_path):
     samples = four_samples()[:3]
     shown = [attended(str(i), mask, protocol=1) for i, mask in ((1, columns(0, 4)), (2, EMPTY))]

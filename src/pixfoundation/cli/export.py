@@ -10,7 +10,7 @@ from pixfoundation.cli.bundles import bundled
 from pixfoundation.cli.completeness import exit_unless_sound
 from pixfoundation.cli.completion import exporter_names
 from pixfoundation.cli.options import MOVED_DATA, parse_options
-from pixfoundation.cli.printing import output
+from pixfoundation.cli.printing import notes, output
 from pixfoundation.cli.scoring_options import RUN, score_options
 from pixfoundation.scoring.options import ScoreOptions
 
@@ -50,6 +50,8 @@ def export_command(
     exported = ExportedRun(run, options, data_root)
     made = export(form, exported, out, form_options)
     console = output()
+    if exported.without_selector is not None:
+        notes().print_prose(f"Warning: {exported.without_selector}")
     console.print_prose(made.summary)
     for file in made.files:
         console.print(str(file))

@@ -55,9 +55,10 @@ class CocoResults:
             for mask, score in self._masks(answer)
         ]
         if not results:
+            reason = run.without_selector if self.masks == "selected" else None
             raise DataError(
                 f"{run.records.run.path} has no masks of protocol {self.protocol} to export "
-                f"(selector: {run.scores.selector_label})."
+                f"(selector: {run.scores.selector_label})." + (f" {reason}" if reason else "")
             )
         out.mkdir(exist_ok=True)
         files = (out / "results.json", out / "ground_truth.json")

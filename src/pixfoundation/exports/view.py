@@ -134,6 +134,16 @@ class ExportedRun:
         """Name of the run directory."""
         return self.scores.folder
 
+    @property
+    def without_selector(self) -> str | None:
+        """Why no mask counts as selected, and what to do; None if a selector leads."""
+        scores = self.scores
+        if scores.selector is not None or not scores.groundings:
+            return None
+        why = [note for note in scores.notes if note.startswith("The selector")]
+        text = "No selector chooses among the masks, so that none is exported as the selected one"
+        return f"{text}. Name one, such as --selector oracle. {' '.join(why)}".strip()
+
     def answers(self) -> Iterator[ExportedAnswer]:
         """Yield every answer on record, by sample and then by protocol."""
         for place, sample in enumerate(self.scores.samples):
