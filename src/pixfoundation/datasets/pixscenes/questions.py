@@ -47,14 +47,33 @@ def ask_presence(rng: np.random.Generator, scene: Scene) -> Pair | None:
     index = some(rng, scene, lambda thing: len(scene.of_kind(thing.kind)) == 1)
     if index is None:
         return None
-    thing = scene.things[index]
-    other = _stand_in(rng, scene, thing)
+    other = _stand_in(rng, scene, scene.things[index])
+    return _presence_pair(rng, scene, scene.with_thing(index, other), index)
+
+
+def ask_absent(rng: np.random.Generator, scene: Scene) -> Pair:
+    """Ask for a kind of thing that the picture lacks; the other picture has it."""
+    index = int(rng.integers(len(scene.things)))
+    present = scene.with_thing(index, _stand_in(rng, scene, scene.things[index]))
+    return _presence_pair(rng, present, scene, index)
+
+
+def _presence_pair(rng: np.random.Generator, scene: Scene, without: Scene, index: int) -> Pair:
+    """Return the question whether there is a kind of thing, of which only one picture has one.
+
+    Args:
+        rng: source of randomness.
+        scene: the picture that has the thing.
+        without: the picture that has nothing of its kind.
+        index: the thing, as an index into the things of `scene`.
+    """
+    kind = scene.things[index].kind
     options, first = order(rng, "Yes", "No")
-    expression = None if rng.random() < 0.08 else f"the {thing.kind}"
+    expression = None if rng.random() < 0.08 else f"the {kind}"
     present = Side(scene, first, expression, Target(index) if expression else None, index)
-    gone = Side(scene.with_thing(index, other), 1 - first, expression, None, None)
-    article = "an" if thing.kind[0] in "aeiou" else "a"
-    question = f"Is there {article} {thing.kind} in the picture?"
+    gone = Side(without, 1 - first, expression, None, None)
+    article = "an" if kind[0] in "aeiou" else "a"
+    question = f"Is there {article} {kind} in the picture?"
     sides = (present, gone) if rng.random() < 0.5 else (gone, present)
     return Pair(PRESENCE, "thing", question, options, sides)
 
@@ -86,15 +105,44 @@ def ask_number(rng: np.random.Generator, scene: Scene) -> Pair | None:
     kind = pick(rng, kinds)
     members = scene.of_kind(kind)
     leaves, stays = (int(i) for i in rng.permutation(members)[:2])
-    thing = scene.things[leaves]
-    other = _stand_in(rng, scene, thing)
-    many, fewer = (NUMBERS[n].capitalize() for n in (len(members), len(members) - 1))
-    options, first = order(rng, many, fewer)
+    other = _stand_in(rng, scene, scene.things[leaves])
+    return _number_pair(rng, scene, scene.with_thing(leaves, other), stays)
+
+
+def ask_fewer(rng: np.random.Generator, scene: Scene) -> Pair | None:
+    """Ask how many of a kind there are; the other picture has one more."""
+    kinds = tuple(k for k in KINDS if 1 <= len(scene.of_kind(k)) <= 3)
+    if len(scene.things) < 4 or not kinds:
+        return None
+    repeated = tuple(k for k in kinds if len(scene.of_kind(k)) > 1)
+    kind = pick(rng, repeated if repeated and rng.random() < 0.5 else kinds)
+    members = scene.of_kind(kind)
+    comes = pick(rng, tuple(i for i in range(len(scene.things)) if i not in members))
+    place = scene.things[comes]
+    used = {scene.things[i].colour for i in members}
+    colour = pick(rng, tuple(c for c in COLOURS if c not in used))
+    new = sample_thing(rng, (place.row, place.column), kind=kind, colour=colour)
+    more = scene.with_thing(comes, _placed(new, place))
+    return _number_pair(rng, more, scene, pick(rng, members))
+
+
+def _number_pair(rng: np.random.Generator, scene: Scene, fewer: Scene, stays: int) -> Pair:
+    """Return the question how many of a kind there are, of which one picture has one less.
+
+    Args:
+        rng: source of randomness.
+        scene: the picture that has more.
+        fewer: the picture that has one less.
+        stays: a thing of the kind that is in both, as an index into the things of both.
+    """
+    kind = scene.things[stays].kind
+    number = len(scene.of_kind(kind))
+    many, less = (NUMBERS[n].capitalize() for n in (number, number - 1))
+    options, first = order(rng, many, less)
     name = refer(scene, stays, colour=True)
-    more = Side(scene, first, name, Target(stays), stays)
-    less = Side(scene.with_thing(leaves, other), 1 - first, name, Target(stays), stays)
     question = f"How many {PLURALS[kind]} are there in the picture?"
-    sides = (more, less) if rng.random() < 0.5 else (less, more)
+    pair = both(scene, fewer, first, name, stays)
+    sides = pair if rng.random() < 0.5 else (pair[1], pair[0])
     return Pair(COUNT, "number", question, options, sides)
 
 
@@ -122,7 +170,12 @@ def _stand_in(rng: np.random.Generator, scene: Scene, thing: Thing) -> Thing:
     """Something of a kind that the scene lacks, as large as a thing and in its place."""
     absent = tuple(k for k in KINDS if not scene.of_kind(k))
     other = sample_thing(rng, (thing.row, thing.column), kind=pick(rng, absent))
-    return replace(other, size=thing.size, dx=thing.dx, dy=thing.dy, angle=thing.angle)
+    return _placed(other, thing)
+
+
+def _placed(thing: Thing, like: Thing) -> Thing:
+    """Return a thing in the very place of another, as large as that."""
+    return replace(thing, size=like.size, dx=like.dx, dy=like.dy, angle=like.angle)
 
 
 def _trait_asker(question: TraitQuestion) -> Asker:
