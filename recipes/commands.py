@@ -63,13 +63,19 @@ def tiny_llava_command(
 ) -> None:
     """Train tiny-llava: first the vision tower, then the language model.
 
+    OUT/training.log has every report with its processor time.
+
     Example:
       python -m recipes tiny-llava --out trainings/tiny-llava
     """
     from recipes.tiny_llava import Recipe, train
+    from recipes.training_log import TrainingLog
 
     folder = save_to or out / "model"
     console = Console(stderr=True)
+    log = TrainingLog(
+        out / "training.log", lambda line: console.print(line, highlight=False, markup=False)
+    )
     train(
         out,
         Recipe(seed=seed),
@@ -77,9 +83,28 @@ def tiny_llava_command(
         workers=workers,
         compile_model=compile_model,
         save_to=folder,
-        progress=lambda line: console.print(line, highlight=False, markup=False),
+        progress=log,
     )
     Console().print(f"The model: {folder.resolve()}", highlight=False, soft_wrap=True)
+
+
+@app.command("tiny-llava-card")
+def tiny_llava_card_command(
+    run: Path = typer.Argument(help="A run of the model over all of the PixScenes test set."),
+    out: Path = typer.Option(..., help="The folder of the training, as given to tiny-llava."),
+    model: Path | None = typer.Option(None, help="Folder of the model. Default: OUT/model."),
+) -> None:
+    """Write the model card of a trained tiny-llava into its folder.
+
+    Example:
+      python -m recipes tiny-llava-card runs/test --out trainings/tiny-llava
+    """
+    from recipes.llava_card import model_card
+
+    folder = model or out / "model"
+    card = model_card(run, folder / "model.safetensors", out / "training.log")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    Console().print(f"The card: {folder.resolve() / 'README.md'}", highlight=False, soft_wrap=True)
 
 
 @app.command("phrase-threshold")
