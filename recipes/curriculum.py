@@ -6,65 +6,49 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixfoundation.datasets.pixscenes.pairs import Pair, Side
-from pixfoundation.datasets.pixscenes.questions import PATTERNS, ask, sample_pair
-from pixfoundation.datasets.pixscenes.scenes import KINDS
-from recipes.texts import (
-    Lesson,
-    describe_lesson,
-    facts_lesson,
-    identify_lesson,
-    lesson,
-    lookup_lesson,
-    lookups_lesson,
-    sample_expression,
+from pixfoundation.datasets.pixscenes.pairs import (
+    COUNT,
+    ORIENTATION,
+    POSITION,
+    PRESENCE,
+    TEXT,
+    Pair,
+    Side,
 )
+from pixfoundation.datasets.pixscenes.questions import (
+    PATTERNS,
+    ask,
+    ask_absent,
+    ask_fewer,
+    sample_pair,
+)
+from pixfoundation.datasets.pixscenes.scenes import Scene
+from recipes.lookups import lookup_lesson
+from recipes.texts import Lesson, facts_lesson, identify_lesson, lesson, sample_expression
 
-TASKS: tuple[str, ...] = (
-    "letter",
-    "question",
-    "identify",
-    "open",
-    "statement",
-    "describe",
-    "steps",
-    "facts",
-    "reasoned",
-    "lookup",
-    "worded",
-)
+TASKS: tuple[str, ...] = ("letter", "question", "identify", "open", "facts", "lookup")
 
 TOKEN_WEIGHTS: Mapping[str, float] = {
     "letter": 4.0,
     "open": 3.0,
-    "statement": 2.0,
     "question": 1.0,
     "identify": 1.0,
-    "describe": 0.7,
-    "steps": 1.5,
     "facts": 1.0,
-    "reasoned": 1.5,
     "lookup": 2.0,
-    "worded": 3.0,
 }
 """Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
 
-# Patterns that need two steps are asked more often.
-_SHARES = np.array([1.2 if "Positional" in p or "Quantity" in p else 1.0 for p in PATTERNS])
+LOOKUPS = 10
+"""Letters to look up behind a picture, in the stage that teaches nothing else."""
+
+# Patterns that are slow to learn are asked more often.
+_WEIGHTS = {POSITION: 2.0, COUNT: 1.6, PRESENCE: 1.4, TEXT: 1.3, ORIENTATION: 1.3}
+_SHARES = np.array([_WEIGHTS.get(pattern, 1.0) for pattern in PATTERNS])
 
 
-# For the last stage: colours and views are known by then.
-_LATE = {
-    "Color and Appearance": 0.4,
-    "Viewpoint and Perspective": 0.5,
-    "Structural and Physical Characteristics": 0.8,
-}
-LATE_SHARES = np.array([_LATE.get(pattern, 1.3) for pattern in PATTERNS])
-
-
-def sample_pattern(rng: np.random.Generator, shares: np.ndarray = _SHARES) -> str:
+def sample_pattern(rng: np.random.Generator) -> str:
     """Return a visual pattern, the slow ones a little more often."""
-    return PATTERNS[int(rng.choice(len(PATTERNS), p=shares / shares.sum()))]
+    return PATTERNS[int(rng.choice(len(PATTERNS), p=_SHARES / _SHARES.sum()))]
 
 
 def _identified(rng: np.random.Generator, side: Side) -> Lesson:
@@ -79,10 +63,10 @@ def _same(other: Pair, side: Side) -> Side:
     return next(each for each in other.sides if each.scene == side.scene)
 
 
-def lessons_for(
+def protocol_lessons(
     rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
 ) -> list[Lesson]:
-    """Return the lessons behind one picture of a pair.
+    """Return the lessons behind one picture of a pair: many questions, mostly with short answers.
 
     Args:
         rng: source of randomness; equal states give both pictures of a pair the same prompts.
@@ -91,116 +75,63 @@ def lessons_for(
         others: further pairs whose first side is this very picture.
     """
     chosen = [lesson("letter", pair, side)]
-    chosen.append(_identified(rng, side))
-    chosen.append(lesson("question", pair, side))
-    chosen.append(lesson("statement" if rng.random() < 0.5 else "open", pair, side))
-    for other in others:
-        tasks = ("letter", "open") if rng.random() < 0.6 else ("letter", "statement")
-        chosen += [lesson(task, other, _same(other, side)) for task in tasks]
-    if rng.random() < 0.35:
-        chosen.append(describe_lesson(side.scene))
-    elif rng.random() < 0.6:
-        chosen.append(identify_lesson(side.scene, *sample_expression(rng, side.scene)))
-    return chosen
-
-
-def looking_lessons(
-    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
-) -> list[Lesson]:
-    """Lessons that start from what is easy to look up; arguments as for `lessons_for`.
-
-    Facts come noun first, and letters are reached in steps: object, answer, letter.
-    """
-    scene = side.scene
-    chosen = [lesson("letter", pair, side), facts_lesson(rng, scene)]
-    chosen.append(lesson("steps" if rng.random() < 0.6 else "open", pair, side))
-    chosen.append(_identified(rng, side))
-    if rng.random() < 0.6:
-        chosen.append(lesson("question", pair, side))
+    draw = rng.random()
+    if draw < 0.45:
+        chosen.append(_identified(rng, side))
+    elif draw < 0.6:
+        chosen.append(facts_lesson(rng, side.scene))
+    elif draw < 0.75:
+        chosen.append(lookup_lesson(rng, named_before=True))
+    else:
+        chosen.append(lesson("open", pair, side))
     for other in others:
         draw = rng.random()
-        task = "letter" if draw < 0.4 else "open" if draw < 0.7 else "steps"
+        task = "letter" if draw < 0.45 else "open" if draw < 0.85 else "question"
         chosen.append(lesson(task, other, _same(other, side)))
-    chosen.append(facts_lesson(rng, scene))
     return chosen
 
 
-def final_lessons(
+def word_lessons(
     rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
 ) -> list[Lesson]:
-    """Lessons in the very form of the three protocols; arguments as for `lessons_for`.
+    """Return questions answered in words, and letters to look up; arguments as `protocol_lessons`.
 
-    Protocol 2 is answered in words before the letter, which then only has to be looked up; looking
-    letters up is practised on longer lists.
+    A letter is learned once the model knows the word that it stands for.
     """
-    scene = side.scene
-    chosen = [lesson("reasoned", pair, side), lookup_lesson(rng)]
-    chosen.append(_identified(rng, side))
-    chosen.append(lesson("question" if rng.random() < 0.5 else "open", pair, side))
+    chosen = [lesson("open", pair, side), facts_lesson(rng, side.scene)]
+    chosen += [lookup_lesson(rng, named_before=True) for _ in range(2)]
+    chosen.append(_identified(rng, side) if rng.random() < 0.5 else facts_lesson(rng, side.scene))
     for other in others:
-        task = "open" if rng.random() < 0.75 else "reasoned"
+        task = "open" if rng.random() < 0.8 else "question"
         chosen.append(lesson(task, other, _same(other, side)))
-    chosen.append(facts_lesson(rng, scene))
     return chosen
 
 
-def reading_lessons(
+def letter_lessons(
     rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
 ) -> list[Lesson]:
-    """Many short answers a picture, so that every attribute is read often; see `lessons_for`."""
-    scene = side.scene
-    chosen = [lesson("reasoned", pair, side), lesson("open", pair, side), lookups_lesson(rng)]
-    draw = rng.random()
-    if draw < 0.35:
-        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
-    elif draw < 0.5 and side.expression is not None:
-        chosen.append(identify_lesson(scene, side.expression, side.target))
-    elif draw < 0.75:
-        chosen.append(facts_lesson(rng, scene))
-    else:
-        chosen.append(lesson("question", pair, side))
-    chosen += [lesson("open", other, _same(other, side)) for other in others]
-    return chosen
+    """Return letters to look up, in lists that the picture has nothing to do with."""
+    return [lookup_lesson(rng, named_before=number % 2 == 0) for number in range(LOOKUPS)]
 
 
-UNMIXED = frozenset({"height", "colour", "text"}) | {
-    f"{kind} {trait}" for kind, spec in KINDS.items() for trait in spec.traits
-} - {"cup handle"}
-"""Topics in which an option's word stands for one attribute.
+def further_questions(rng: np.random.Generator, side: Side, count: int) -> tuple[Pair, ...]:
+    """Questions of any pattern about one picture, neither option more often right than the other.
 
-'Left' is where a thing is, where it looks, where its handle is and how it lies to another thing; a
-small model that is asked all of them learns none. Here 'left' is where it looks.
-"""
-
-
-def choice_lessons(
-    rng: np.random.Generator, pair: Pair, side: Side, others: tuple[Pair, ...]
-) -> list[Lesson]:
-    """Protocol 2 answered with the text of the option; topics of `UNMIXED`; see `lessons_for`."""
-    scene = side.scene
-    asked = [(pair, side), *((other, _same(other, side)) for other in others)]
-    asked = [(p, s) for p, s in asked if p.topic in UNMIXED]
-    chosen = [lesson("worded", *each) for each in asked[:3]]
-    draw = rng.random()
-    if draw < 0.3:
-        chosen.append(identify_lesson(scene, *sample_expression(rng, scene)))
-    elif draw < 0.55 and side.expression is not None:
-        chosen.append(identify_lesson(scene, side.expression, side.target))
-    elif draw < 0.7:
-        chosen.append(facts_lesson(rng, scene))
-    elif asked:
-        chosen.append(lesson("question", *asked[0]))
-    chosen += [lesson("open", *each) for each in asked[3:]]
-    return chosen
-
-
-def further_questions(
-    rng: np.random.Generator, side: Side, count: int, *, late: bool = False
-) -> tuple[Pair, ...]:
-    """Questions of any pattern about one picture; `late` asks the slow patterns more often."""
-    shares = LATE_SHARES if late else _SHARES
-    pairs = (ask(rng, side.scene, sample_pattern(rng, shares)) for _ in range(count))
+    `ask` alone would ask for things that are there, and give the greater of two numbers.
+    """
+    pairs = (_further(rng, side.scene, sample_pattern(rng)) for _ in range(count))
     return tuple(pair for pair in pairs if pair is not None)
+
+
+def _further(rng: np.random.Generator, scene: Scene, pattern: str) -> Pair | None:
+    """Ask something of which the picture is either side."""
+    pair = ask(rng, scene, pattern)
+    if pair is not None and rng.random() < 0.5:
+        if pair.topic == "thing":
+            return ask_absent(rng, scene)
+        if pair.topic == "number":
+            return ask_fewer(rng, scene)
+    return pair
 
 
 def draw_pairs(rng: np.random.Generator, count: int) -> list[Pair]:

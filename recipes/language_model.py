@@ -42,7 +42,7 @@ class LanguageConfig:
 
     width: int = 192
     inner: int = 512
-    layers: int = 5
+    layers: int = 6
     heads: int = 6
     rope_theta: float = 100_000.0
 

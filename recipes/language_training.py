@@ -17,13 +17,11 @@ from pixfoundation.datasets.pixscenes.pairs import Pair, Side
 from recipes.checkpoints import load_checkpoint, save_checkpoint
 from recipes.curriculum import (
     TOKEN_WEIGHTS,
-    choice_lessons,
     draw_pairs,
-    final_lessons,
     further_questions,
-    lessons_for,
-    looking_lessons,
-    reading_lessons,
+    letter_lessons,
+    protocol_lessons,
+    word_lessons,
 )
 from recipes.features import aligned
 from recipes.language_model import answer_loss, hidden_states
@@ -36,11 +34,9 @@ from recipes.tower import cosine
 Teacher = Callable[[np.random.Generator, Pair, Side, tuple[Pair, ...]], list[Lesson]]
 
 LESSONS: Mapping[str, Teacher] = {
-    "mixed": lessons_for,
-    "looking": looking_lessons,
-    "final": final_lessons,
-    "reading": reading_lessons,
-    "choice": choice_lessons,
+    "letters": letter_lessons,
+    "words": word_lessons,
+    "protocols": protocol_lessons,
 }
 """What a stage may teach."""
 
@@ -87,8 +83,7 @@ class StageConfig:
         steps: number of steps.
         horizon: steps over which the rate would fall to zero; None for `steps`. A stage that
             ends earlier leaves the falling to the next one.
-        rate: peak learning rate of the language model.
-        patch_rate: peak learning rate of what makes the patches' vectors.
+        rate: peak learning rate.
         warmup: steps of linear warm-up.
         pairs: pairs a step.
         length: tokens a picture, itself included.
@@ -101,12 +96,11 @@ class StageConfig:
     steps: int
     horizon: int | None = None
     rate: float = 1e-3
-    patch_rate: float = 1e-3
     warmup: int = 200
     pairs: int = 2
     length: int = 400
-    others: int = 2
-    lessons: str = "mixed"
+    others: int = 10
+    lessons: str = "protocols"
     seed: int = 0
 
 
@@ -153,7 +147,7 @@ def make_batch(
         for side in pair.sides:
             twin: Side = side
             own = np.random.default_rng(state)
-            others = further_questions(own, twin, config.others, late=config.lessons == "final")
+            others = further_questions(own, twin, config.others)
             packs.append(LESSONS[config.lessons](own, pair, twin, others))
     return packs
 
@@ -176,7 +170,8 @@ def train_stage(
     Args:
         config: the schedule.
         model: language model.
-        embed: makes the patches' vectors [B, P, width] from the inputs of `pictures`.
+        embed: makes the patches' vectors [B, P, width] from the inputs of `pictures`; it is not
+            trained.
         packer: makes token arrays.
         pictures: source of pairs.
         checkpoint: file of the state.
@@ -185,12 +180,9 @@ def train_stage(
         compile_model: use `torch.compile`.
         after_save: called with the number of steps done after each checkpoint.
     """
-    groups = [
-        {"params": list(model.parameters()), "peak": config.rate},
-        {"params": list(embed.parameters()), "peak": config.patch_rate},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=config.rate, weight_decay=0.02, betas=(0.9, 0.98))
-    start = load_checkpoint(checkpoint, optimiser, model=model, embed=embed)
+    parameters = list(model.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=0.02, betas=(0.9, 0.98))
+    start = load_checkpoint(checkpoint, optimiser, model=model)
     forward = hidden_states(model, packer.image_start)
     run = torch.compile(forward, dynamic=False) if compile_model else forward
     weights = [TOKEN_WEIGHTS[task] for task in packer.tasks]
@@ -201,12 +193,12 @@ def train_stage(
         batch = packer.pack(make_batch(rng, pairs, config))
         factor = cosine(step, config.warmup, config.horizon or config.steps)
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * factor
+            group["lr"] = config.rate * factor
         hidden = run(batch.ids, embed(inputs), batch.positions, batch.attention_mask())
         loss, sums = answer_loss(model, hidden, batch, weights)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         for task, values in sums.items():
             totals[task] += values
@@ -218,8 +210,8 @@ def train_stage(
             log(f"{config.name} {step + 1}/{config.steps} " + " ".join(parts))
             totals.clear()
         if (step + 1) % every == 0 or step + 1 == config.steps:
-            save_checkpoint(checkpoint, step + 1, optimiser, model=model, embed=embed)
-            for task in ("worded", "open"):
+            save_checkpoint(checkpoint, step + 1, optimiser, model=model)
+            for task in ("letter", "open"):
                 scores = letter_accuracy(run, model, embed, packer, pictures, task=task)
                 log(f"{task} pairs: " + " ".join(f"{k[:9]} {v:.2f}" for k, v in scores.items()))
             if after_save is not None:

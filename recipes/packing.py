@@ -91,7 +91,7 @@ class Packer:
         for row, lessons in enumerate(pictures):
             at = start
             for number, each in enumerate(lessons, start=1):
-                prompt = self._encode(f"\n{each.prompt} ASSISTANT:")
+                prompt = self._encode(f"\n{each.prompt} ASSISTANT:{each.begun}")
                 answer = [*self._encode(each.answer), self._eos]
                 end = at + len(prompt) + len(answer) - 1
                 if end > self.length:

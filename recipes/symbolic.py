@@ -19,12 +19,13 @@ from recipes.symbols import (
     PATCHES,
     SIDE,
     describe_things,
+    middles,
     patch_classes,
 )
 
 _OFFSETS = np.cumsum([0] + [len(values) for values in GROUPS.values()])
-SYMBOLS = int(_OFFSETS[-1]) + len(PARTS) + len(BACKGROUNDS)
-"""Number of symbols: every class of every group, every part, every background."""
+SYMBOLS = int(_OFFSETS[-1]) + len(PARTS) + len(BACKGROUNDS) + 1
+"""Number of symbols: every class of every group, every part, every background, a middle."""
 
 # Roughly where a part lies in the box of its kind, (x0, y0, x1, y1) in [-1, 1].
 _WHERE: dict[str, tuple[float, float, float, float]] = {
@@ -64,11 +65,12 @@ def _overlap(thing: Thing, box: tuple[float, float, float, float]) -> np.ndarray
     return (y[:, None] * x[None, :]).reshape(-1)
 
 
-def symbolic_layout(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Owner and part bits of every patch, from boxes instead of a drawing."""
+def symbolic_layout(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Owner, share and part bits of every patch, from boxes instead of a drawing."""
     wholes = np.stack([_overlap(t, (-0.85, -0.85, 0.85, 0.85)) for t in scene.things])
     owners = wholes.argmax(axis=0).astype(np.uint8)
-    owners[wholes.max(axis=0) < 0.12] = NOTHING
+    most = wholes.max(axis=0)
+    owners[most < 0.12] = NOTHING
     bits = np.zeros(PATCHES, dtype=np.uint32)
     for index, thing in enumerate(scene.things):
         for part in KINDS[thing.kind].parts:
@@ -77,11 +79,15 @@ def symbolic_layout(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
             areas = np.where(owners == index, _overlap(thing, _WHERE[part]), 0)
             covered = (areas > 0.1) | ((areas == areas.max()) & (areas > 0))
             bits[covered] |= np.uint32(1 << PARTS.index(part))
-    return owners, bits
+    return owners, (most * 255).astype(np.uint8), bits
 
 
 def multi_hot(
-    classes: np.ndarray, owners: np.ndarray, parts: np.ndarray, backgrounds: np.ndarray
+    classes: np.ndarray,
+    owners: np.ndarray,
+    shares: np.ndarray,
+    parts: np.ndarray,
+    backgrounds: np.ndarray,
 ) -> np.ndarray:
     """Symbols of every patch, float32 [B, PATCHES, SYMBOLS]; arguments as in `SceneStore`."""
     per_patch = patch_classes(classes, owners, parts)  # [B, P, groups]
@@ -92,16 +98,19 @@ def multi_hot(
     hot[..., _OFFSETS[-1] : _OFFSETS[-1] + len(PARTS)] = bits
     b, p = np.nonzero(owners == NOTHING)
     hot[b, p, _OFFSETS[-1] + len(PARTS) + backgrounds[b].astype(np.int64)] = 1
+    hot[..., -1] = middles(owners, shares)
     return hot
 
 
 def symbolic_pictures(scenes: list[Scene]) -> np.ndarray:
     """Symbols of every patch of scenes that are never drawn, float32 [B, PATCHES, SYMBOLS]."""
     layouts = [symbolic_layout(scene) for scene in scenes]
+    owners, shares, parts = (np.stack(field) for field in zip(*layouts, strict=True))
     return multi_hot(
         np.stack([describe_things(scene) for scene in scenes]),
-        np.stack([owners for owners, _ in layouts]),
-        np.stack([bits for _, bits in layouts]),
+        owners,
+        shares,
+        parts,
         np.array([BACKGROUNDS.index(scene.background) for scene in scenes]),
     )
 

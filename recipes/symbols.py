@@ -30,7 +30,6 @@ PATCH = 16
 SIDE = CANVAS // PATCH
 PATCHES = SIDE * SIDE
 MOST_THINGS = GRID * GRID
-MOST_OF_A_KIND = 4
 NOTHING = 255
 """Marks a patch without a thing, and a group that does not apply to a thing."""
 
@@ -42,7 +41,6 @@ def _groups() -> dict[str, tuple[str, ...]]:
         "size": SIZES,
         "row": ("top", "middle", "bottom"),
         "column": ("left", "centre", "right"),
-        "number": tuple(str(n) for n in range(1, MOST_OF_A_KIND + 1)),
     }
     for spec in KINDS.values():
         for name, values in spec.traits.items():
@@ -52,7 +50,7 @@ def _groups() -> dict[str, tuple[str, ...]]:
 
 
 GROUPS: dict[str, tuple[str, ...]] = _groups()
-"""Values by group: kind, colour, size, place, number of things of that kind, every trait."""
+"""Values by group: kind, colour, size, place, every trait."""
 
 PARTS: tuple[str, ...] = tuple(sorted({p for spec in KINDS.values() for p in spec.parts}))
 
@@ -94,14 +92,12 @@ def describe_things(scene: Scene) -> np.ndarray:
     """Classes of every thing, uint8 [MOST_THINGS, groups]."""
     classes = np.full((MOST_THINGS, len(GROUPS)), NOTHING, dtype=np.uint8)
     for index, thing in enumerate(scene.things):
-        number = min(len(scene.of_kind(thing.kind)), MOST_OF_A_KIND)
         fixed = {
             "kind": thing.kind,
             "colour": thing.colour,
             "size": thing.size,
             "row": GROUPS["row"][thing.row],
             "column": GROUPS["column"][thing.column],
-            "number": str(number),
         }
         for group, (name, values) in enumerate(GROUPS.items()):
             value = fixed.get(name) or thing.trait(name)
@@ -166,4 +162,30 @@ def patch_classes(classes: np.ndarray, owners: np.ndarray, parts: np.ndarray) ->
         if name in LOCAL:
             bits = sum(1 << PARTS.index(part) for part in LOCAL[name])
             result[..., group][(parts & np.uint32(bits)) == 0] = NOTHING
+    return result
+
+
+def middles(owners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return which patches are the middle of a thing: one patch for each thing.
+
+    Who counts the middles counts the things, however many patches they cover.
+
+    Args:
+        owners: uint8 [..., patches].
+        shares: uint8 [..., patches].
+
+    Returns:
+        bool [..., patches]; of each thing's patches the one nearest to its centre of mass.
+    """
+    row, column = np.divmod(np.arange(PATCHES), SIDE)
+    result = np.zeros(owners.shape, dtype=bool)
+    for thing in range(MOST_THINGS):
+        own = owners == thing
+        mass = np.where(own, shares.astype(np.float64), 0)
+        total = mass.sum(axis=-1, keepdims=True).clip(min=1)
+        y = (mass * row).sum(axis=-1, keepdims=True) / total
+        x = (mass * column).sum(axis=-1, keepdims=True) / total
+        distance = np.where(own, (row - y) ** 2 + (column - x) ** 2, np.inf)
+        nearest = distance.argmin(axis=-1)[..., None]
+        result |= own & (np.arange(PATCHES) == nearest)
     return result

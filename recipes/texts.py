@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,23 +17,8 @@ from pixfoundation.datasets.pixscenes.language import (
     with_article,
 )
 from pixfoundation.datasets.pixscenes.pairs import Pair, Side, Target, refer
-from pixfoundation.datasets.pixscenes.scenes import CHARACTERS, COLOURS, KINDS, Scene, Thing
+from pixfoundation.datasets.pixscenes.scenes import KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
-
-STATEMENT_INSTRUCTION = "Say the answer, then the option's letter."
-STEPS_INSTRUCTION = "Name the object, the answer and the option's letter."
-DESCRIBE = "Describe the scene."
-LOOKUP_WORDS = (
-    *COLOURS,
-    *("yes", "no", "left", "right", "above", "below", "one", "two", "three", "four", "open"),
-    *("closed", "round", "pointed", "full", "empty", "side", "front", "on", "off", "striped"),
-)
-OPTION_WORDS = (
-    *LOOKUP_WORDS,
-    *("top", "bottom", "raised", "lowered", "folded", "flat", "square", "plain"),
-    *CHARACTERS,
-)
-"""Every text that an option can have."""
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
 
@@ -42,16 +28,16 @@ class Lesson:
     """A prompt and the answer to learn.
 
     Attributes:
-        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'reasoned' (protocol 2 with the
-            answer in words before its letter), 'open', 'statement', 'steps', 'describe',
-            'facts' or 'lookup'.
+        task: 'question', 'letter', 'identify' (protocols 1 to 3), 'open', 'facts' or 'lookup'.
         prompt: the user's text, without the chat template.
-        answer: the assistant's text, with its leading blank.
+        answer: what the assistant learns to say, with its leading blank.
+        begun: what the assistant has said before that, with its leading blank; not learned.
     """
 
     task: str
     prompt: str
     answer: str
+    begun: str = ""
 
 
 def _capital(text: str) -> str:
@@ -154,16 +140,6 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
     return f"The {full_name(thing)} is {place}{looks}. It has {has}{beside}."
 
 
-def describe_sentence(scene: Scene, most: int = 4) -> str:
-    """Return the things of a scene in reading order, at most `most` of them."""
-    things = sorted(scene.things, key=lambda t: (t.row, t.column))[:most]
-    return (
-        "There is "
-        + ", ".join(f"{with_article(full_name(t))} {PLACES[(t.row, t.column)]}" for t in things)
-        + "."
-    )
-
-
 _CLAUSES: dict[str, str] = {
     "door": "its door is {}",
     "roof": "its roof is {}",
@@ -216,63 +192,34 @@ def question_prompt(pair: Pair) -> str:
     return f"{pair.question} (a) {pair.options[0]} (b) {pair.options[1]}"
 
 
-def letter_prompt(pair: Pair, instruction: str = LETTER_INSTRUCTION) -> str:
+def letter_prompt(pair: Pair) -> str:
     """Protocol 2."""
-    return f"{pair.question} Options:\nA. {pair.options[0]}\nB. {pair.options[1]}\n{instruction}"
+    return f"{pair.question} {options_text(pair.options)}"
+
+
+def options_text(options: Sequence[str], letters: Sequence[str] = "AB") -> str:
+    """Return the options and the instruction as protocol 2 has them."""
+    lines = "\n".join(
+        f"{letter}. {option}" for letter, option in zip(letters, options, strict=True)
+    )
+    return f"Options:\n{lines}\n{LETTER_INSTRUCTION}"
 
 
 def lesson(task: str, pair: Pair, side: Side) -> Lesson:
-    """Return a question's lesson for one picture; `task` is question, letter, reasoned, open ..."""
-    option = pair.options[side.answer]
-    letter = "AB"[side.answer]
+    """Return a question's lesson for one picture; `task` is question, letter or open."""
     if task == "question":
         return Lesson(task, question_prompt(pair), f" {state_sentence(pair, side)}")
     if task == "letter":
-        return Lesson(task, letter_prompt(pair), f" {letter}")
-    if task == "worded":
-        return Lesson(task, letter_prompt(pair), f" {option}.")
-    if task == "reasoned":
-        return Lesson(task, letter_prompt(pair), f" {option}. The answer is {letter}.")
-    if task == "statement":
-        return Lesson(task, letter_prompt(pair, STATEMENT_INSTRUCTION), f" {option}, {letter}")
-    if task == "steps":
-        noun = (
-            pair.question.split()[3] if side.about is None else side.scene.things[side.about].kind
-        )
-        answer = f" {noun}: {option}, {letter}"
-        return Lesson(task, letter_prompt(pair, STEPS_INSTRUCTION), answer)
+        return Lesson(task, letter_prompt(pair), f" {'AB'[side.answer]}")
     if task == "open":
-        return Lesson(task, pair.question, f" {option}")
+        return Lesson(task, pair.question, f" {pair.options[side.answer]}")
     raise ValueError(f"No question has the task {task!r}.")
-
-
-def lookup_lesson(rng: np.random.Generator) -> Lesson:
-    """Which letter stands before a word in a list of two to eight."""
-    words = [_capital(str(word)) for word in rng.permutation(LOOKUP_WORDS)[: rng.integers(2, 9)]]
-    place = int(rng.integers(len(words)))
-    lines = "\n".join(f"{'ABCDEFGH'[i]}. {word}" for i, word in enumerate(words))
-    prompt = f"Options:\n{lines}\nWhich letter is {words[place]}?"
-    return Lesson("lookup", prompt, f" {'ABCDEFGH'[place]}")
-
-
-def lookups_lesson(rng: np.random.Generator, queries: int = 4) -> Lesson:
-    """Several words of a list with their letters, each said as protocol 2 is answered."""
-    words = [_capital(str(word)) for word in rng.permutation(OPTION_WORDS)[: rng.integers(2, 8)]]
-    lines = "\n".join(f"{'ABCDEFGH'[i]}. {word}" for i, word in enumerate(words))
-    asked = [int(i) for i in rng.permutation(len(words))[:queries]]
-    answer = "".join(f" {words[i]}. The answer is {'ABCDEFGH'[i]}." for i in asked)
-    return Lesson("lookup", f"Options:\n{lines}\nWhich letters are they?", answer)
 
 
 def identify_lesson(scene: Scene, expression: str, target: Target | None) -> Lesson:
     """Protocol 3 for an expression."""
     prompt = PromptTemplates().identify.format(expression=expression)
     return Lesson("identify", prompt, f" {identify_sentence(scene, expression, target)}")
-
-
-def describe_lesson(scene: Scene) -> Lesson:
-    """Return a description of the whole scene."""
-    return Lesson("describe", DESCRIBE, f" {describe_sentence(scene)}")
 
 
 def sample_expression(rng: np.random.Generator, scene: Scene) -> tuple[str, Target | None]:

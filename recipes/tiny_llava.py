@@ -7,24 +7,26 @@ The stages of `train`, in order; each continues from its checkpoint:
 3. `tower`: the vision tower and the projector learn to write, for every patch, the sum of fixed
    vectors of the symbols that are true of it (kind, colour, place, state ...). Masks are used
    here and nowhere else.
-4. `text`: the language model, whose words start at the vectors of their symbols, learns to answer
-   from pictures that are written in those very symbols. Nothing is drawn; the layout of the
-   symbols comes from the scene description.
-5. `joint`: tower frozen, projector and language model learn on the drawn pairs, from the tower's
-   features. The loss is on the answers' words alone; no loss ever touches the attention.
-6. `final`, `reading`, `choice`: the same with other lessons. `final` brings in the prompts of the
-   three protocols, `reading` asks for many attributes of a picture in one word each, `choice`
-   answers protocol 2 with the text of the option.
+4. `letters`: the language model, whose words start at the vectors of their symbols and which starts
+   with a circuit that looks back two tokens, learns to find the letter of an option.
+5. `words`: it learns to answer in words from pictures that are written in those very symbols.
+   Nothing is drawn; the layout of the symbols comes from the scene description.
+6. `drawn`: the same on drawn pictures, from the features of the tower and the projector, which are
+   frozen.
+7. `protocols`: the prompts of the three protocols come in, with letters as answers.
+
+The loss is on the answers' words alone; no loss ever touches the attention.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import (
     CLIPVisionModel,
     LlamaForCausalLM,
@@ -33,14 +35,21 @@ from transformers import (
 )
 
 from recipes.checkpoints import load_checkpoint
-from recipes.curriculum import TASKS, draw_pairs, further_questions, lessons_for
+from recipes.circuits import letter_tokens, noun_tokens, start_circuits, start_letters
+from recipes.curriculum import (
+    TASKS,
+    draw_pairs,
+    further_questions,
+    letter_lessons,
+    protocol_lessons,
+)
 from recipes.features import DrawnPictures, cache_features
 from recipes.language_model import (
     LanguageConfig,
     build_language_model,
     text_config,
 )
-from recipes.language_training import StageConfig, SymbolicPictures, train_stage
+from recipes.language_training import Pictures, StageConfig, SymbolicPictures, train_stage
 from recipes.llava_folder import assemble, save_folder
 from recipes.packing import Packer
 from recipes.scene_sources import (
@@ -55,7 +64,7 @@ from recipes.scene_store import SceneSource, build_store
 from recipes.symbolic import SymbolTable
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from recipes.tower import Projector, TowerConfig, build_tower, train_tower
-from recipes.word_vectors import lean_yes_and_no, start_words
+from recipes.word_vectors import start_words
 
 Progress = Callable[[str], None]
 """Receives a line of text now and then."""
@@ -64,25 +73,14 @@ CORPUS_NAMESPACE = 7
 """Seed namespace of the lessons that the tokenizer is trained on."""
 
 
-TEXT_STAGE = StageConfig("text", steps=1_000, horizon=8_000)
+WRITTEN_STAGES = (
+    StageConfig("letters", steps=500, horizon=600, warmup=50, pairs=4, lessons="letters"),
+    StageConfig("words", steps=1_500, horizon=4_000, others=14, lessons="words"),
+)
 DRAWN_STAGES = (
-    StageConfig(
-        "joint", steps=4_500, horizon=7_000, rate=1e-3, patch_rate=3e-4, warmup=100,
-        lessons="looking",
-    ),
-    StageConfig(
-        "final", steps=500, horizon=8_000, rate=8e-4, patch_rate=2e-4, warmup=100, others=4,
-        lessons="final",
-    ),
-    StageConfig(
-        "reading", steps=2_000, horizon=4_500, patch_rate=3e-4, warmup=50, others=16,
-        lessons="reading",
-    ),
-    StageConfig(
-        "choice", steps=3_000, patch_rate=3e-4, warmup=50, others=22,
-        lessons="choice",
-    ),
-)  # fmt: skip
+    StageConfig("drawn", steps=4_000, horizon=7_000, warmup=100, others=14, lessons="words"),
+    StageConfig("protocols", steps=6_000, rate=8e-4, warmup=100),
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Recipe:
         corpus: pairs whose lessons the tokenizer is trained on.
         tower: shape and schedule of the vision tower.
         language: shape of the language model.
-        text: schedule of the stage on symbolic pictures.
+        written: schedules of the stages on symbolic pictures, in order.
         drawn: schedules of the stages on drawn pictures, in order.
     """
 
@@ -108,19 +106,20 @@ class Recipe:
     corpus: int = 1_500
     tower: TowerConfig = field(default_factory=TowerConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
-    text: StageConfig = TEXT_STAGE
+    written: tuple[StageConfig, ...] = WRITTEN_STAGES
     drawn: tuple[StageConfig, ...] = DRAWN_STAGES
 
     def seeded(self) -> Recipe:
         """Return the recipe with its seed handed down to the stages."""
+        stages = [
+            replace(stage, seed=self.seed + number)
+            for number, stage in enumerate((*self.written, *self.drawn))
+        ]
         return replace(
             self,
             tower=replace(self.tower, seed=self.seed),
-            text=replace(self.text, seed=self.seed),
-            drawn=tuple(
-                replace(stage, seed=self.seed + number)
-                for number, stage in enumerate(self.drawn, start=1)
-            ),
+            written=tuple(stages[: len(self.written)]),
+            drawn=tuple(stages[len(self.written) :]),
         )
 
 
@@ -130,8 +129,13 @@ def corpus(recipe: Recipe) -> Iterator[str]:
         rng = np.random.default_rng(np.random.SeedSequence([CORPUS_NAMESPACE, index]))
         (pair,) = draw_pairs(rng, 1)
         for side in pair.sides:
-            for each in lessons_for(rng, pair, side, further_questions(rng, side, 2)):
-                yield f"USER: \n{each.prompt} ASSISTANT:{each.answer}"
+            others = further_questions(rng, side, 2)
+            lessons = (
+                *protocol_lessons(rng, pair, side, others),
+                *letter_lessons(rng, pair, side, others),
+            )
+            for each in lessons:
+                yield f"USER: \n{each.prompt} ASSISTANT:{each.begun}{each.answer}"
 
 
 def get_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
@@ -144,12 +148,19 @@ def get_tokenizer(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
 def new_language_model(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, table: SymbolTable
 ) -> LlamaForCausalLM:
-    """Return an untrained language model whose words start at the vectors of their symbols."""
+    """Return an untrained language model that starts with the symbols' vectors and a circuit.
+
+    Words start at the vectors of their symbols (`word_vectors`), and some heads as `circuits` that
+    are slow to form.
+    """
     names = {"pad": PAD, "bos": BOS, "eos": EOS}
     ids = {name: token_id(tokenizer, token) for name, token in names.items()}
     config = text_config(recipe.language, len(tokenizer), ids)
     model = build_language_model(config, recipe.seed)
     start_words(model.model.embed_tokens, tokenizer, table, recipe.seed)
+    letters = letter_tokens(tokenizer)
+    start_letters(model.model.embed_tokens, letters)
+    start_circuits(model, letters, noun_tokens(tokenizer), recipe.seed)
     return model
 
 
@@ -217,40 +228,36 @@ def train(
         **common,
     )
     tower.eval().requires_grad_(False)
+    projector.requires_grad_(False)
 
-    packer = Packer(tokenizer, recipe.text.length, TASKS)
+    packer = Packer(tokenizer, recipe.drawn[0].length, TASKS)
     language = new_language_model(recipe, tokenizer, table)
-    train_stage(
-        recipe.text,
-        language,
-        table,
-        packer,
-        SymbolicPictures(),
-        out / "text.pt",
-        every=every,
-        **common,
-    )
-
-    pictures = _drawn_pictures(recipe, out, tower, workers)
 
     def save(_: int) -> None:
         if save_to is not None:
             save_folder(assemble(tower, projector, language, tokenizer), tokenizer, save_to, card)
 
-    for stage in recipe.drawn:
-        if stage.lessons == "choice":
-            lean_yes_and_no(language.model.embed_tokens, tokenizer, table)
-        train_stage(
-            stage,
-            language,
-            projector,
-            packer,
-            pictures,
-            out / f"{stage.name}.pt",
-            every=every,
-            after_save=save,
-            **common,
-        )
+    def train_stages(
+        stages: Sequence[StageConfig],
+        embed: nn.Module,
+        pictures: Pictures,
+        after_save: Callable[[int], None] | None,
+    ) -> None:
+        for stage in stages:
+            train_stage(
+                stage,
+                language,
+                embed,
+                packer,
+                pictures,
+                out / f"{stage.name}.pt",
+                every=every,
+                after_save=after_save,
+                **common,
+            )
+
+    train_stages(recipe.written, table, SymbolicPictures(), None)
+    train_stages(recipe.drawn, projector, _drawn_pictures(recipe, out, tower, workers), save)
     return assemble(tower, projector, language, tokenizer)
 
 
@@ -263,9 +270,7 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     table = SymbolTable(recipe.language.width, recipe.seed)
     language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
-    for stage in reversed(recipe.drawn):
-        if load_checkpoint(out / f"{stage.name}.pt", model=language, embed=projector):
+    for stage in reversed((*recipe.written, *recipe.drawn)):
+        if load_checkpoint(out / f"{stage.name}.pt", model=language):
             break
-    else:
-        load_checkpoint(out / "text.pt", model=language)
     return assemble(tower, projector, language, tokenizer)

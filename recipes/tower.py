@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from pixfoundation.datasets.pixscenes.scenes import BACKGROUNDS, CANVAS
 from recipes.checkpoints import load_checkpoint, save_checkpoint
 from recipes.scene_store import SceneStore
 from recipes.symbolic import SymbolTable, multi_hot
-from recipes.symbols import GROUPS, NOTHING, PARTS, PATCH, patch_classes
+from recipes.symbols import GROUPS, NOTHING, PARTS, PATCH, middles, patch_classes
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -36,7 +37,7 @@ class TowerConfig:
     inner: int = 576
     layers: int = 5
     heads: int = 6
-    steps: int = 2600
+    steps: int = 4000
     batch: int = 16
     rate: float = 1.2e-3
     warmup: int = 150
@@ -91,23 +92,34 @@ class Projector(nn.Module):
         return self.linear_2(F.gelu(self.linear_1(features)))
 
 
+class DenseLogits(NamedTuple):
+    """What the heads say of every patch."""
+
+    owned: Tensor  # [B, P]
+    middle: Tensor  # [B, P]
+    background: Tensor  # [B, P, backgrounds]
+    parts: Tensor  # [B, P, parts]
+    classes: list[Tensor]  # one [B, P, values] a group
+
+
 class DenseHeads(nn.Module):
-    """One linear head for all groups, parts, ownership and background."""
+    """One linear head for all groups, parts, ownership, middles and background."""
 
     def __init__(self, width: int) -> None:
         """Make heads for features of a width."""
         super().__init__()
         self.sizes = [len(values) for values in GROUPS.values()]
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, 1 + len(BACKGROUNDS) + len(PARTS) + sum(self.sizes))
+        self.out = nn.Linear(width, 2 + len(BACKGROUNDS) + len(PARTS) + sum(self.sizes))
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-        """Logits of ownership [B, P], background, parts and a list, one tensor a group."""
+    def forward(self, features: Tensor) -> DenseLogits:
+        """Return the logits of every patch."""
         logits = self.out(self.norm(features)).float()
-        owned, background, parts, classes = logits.split(
-            [1, len(BACKGROUNDS), len(PARTS), sum(self.sizes)], dim=-1
+        owned, middle, background, parts, classes = logits.split(
+            [1, 1, len(BACKGROUNDS), len(PARTS), sum(self.sizes)], dim=-1
         )
-        return owned[..., 0], background, parts, list(classes.split(self.sizes, dim=-1))
+        groups = list(classes.split(self.sizes, dim=-1))
+        return DenseLogits(owned[..., 0], middle[..., 0], background, parts, groups)
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,7 @@ class DenseTargets:
 
     classes: Tensor  # long [B, P, groups], -100 where nothing applies
     owned: Tensor  # float [B, P]
+    middles: Tensor  # float [B, P]
     parts: Tensor  # float [B, P, parts]
     backgrounds: Tensor  # long [B]
     weights: Tensor  # float [B, P], by the share that the owner covers
@@ -134,30 +147,34 @@ def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
     return DenseTargets(
         torch.from_numpy(per_patch),
         torch.from_numpy(owned.astype(np.float32)),
+        torch.from_numpy(middles(store.owners[rows], store.shares[rows]).astype(np.float32)),
         torch.from_numpy(bits.astype(np.float32)),
         torch.from_numpy(store.backgrounds[rows].astype(np.int64)),
         torch.from_numpy(np.where(owned, weights, 0).astype(np.float32)),
         torch.from_numpy(
             multi_hot(
-                store.classes[rows], store.owners[rows], store.parts[rows], store.backgrounds[rows]
+                store.classes[rows],
+                store.owners[rows],
+                store.shares[rows],
+                store.parts[rows],
+                store.backgrounds[rows],
             )
         ),
     )
 
 
-def dense_loss(
-    outputs: tuple[Tensor, Tensor, Tensor, list[Tensor]], targets: DenseTargets
-) -> Tensor:
+def dense_loss(told: DenseLogits, targets: DenseTargets) -> Tensor:
     """Sum of the cross-entropies, each averaged over the patches that it applies to."""
-    owned, background, parts, classes = outputs
-    loss = F.binary_cross_entropy_with_logits(owned, targets.owned)
-    patches = owned.shape[1]
+    loss = F.binary_cross_entropy_with_logits(told.owned, targets.owned)
+    patches = told.owned.shape[1]
     loss = loss + 0.2 * F.cross_entropy(
-        background.flatten(0, 1), targets.backgrounds.repeat_interleave(patches)
+        told.background.flatten(0, 1), targets.backgrounds.repeat_interleave(patches)
     )
-    part_loss = F.binary_cross_entropy_with_logits(parts, targets.parts, reduction="none")
+    middle_loss = F.binary_cross_entropy_with_logits(told.middle, targets.middles, reduction="none")
+    loss = loss + (middle_loss * targets.owned).sum() / targets.owned.sum().clamp(min=1)
+    part_loss = F.binary_cross_entropy_with_logits(told.parts, targets.parts, reduction="none")
     loss = loss + (part_loss.sum(-1) * targets.owned).sum() / targets.owned.sum().clamp(min=1)
-    for group, logits in enumerate(classes):
+    for group, logits in enumerate(told.classes):
         labels = targets.classes[..., group].flatten()
         each = F.cross_entropy(logits.flatten(0, 1), labels, ignore_index=-100, reduction="none")
         weights = targets.weights.flatten() * (labels != -100)
@@ -177,15 +194,17 @@ def dense_accuracy(
     tower: CLIPVisionModel, heads: DenseHeads, store: SceneStore, rows: np.ndarray
 ) -> dict[str, float]:
     """Share of patches (owner covers at least a third) told right, by group."""
-    right: dict[str, list[float]] = {name: [] for name in (*GROUPS, "parts", "owned")}
+    right: dict[str, list[float]] = {name: [] for name in (*GROUPS, "parts", "owned", "middle")}
     for chunk in np.array_split(rows, max(1, len(rows) // 64)):
-        owned, _, parts, classes = heads(patch_features(tower, normalise(store.images[chunk])))
+        told = heads(patch_features(tower, normalise(store.images[chunk])))
         targets = dense_targets(store, chunk)
         clear = targets.weights >= 1
-        right["owned"] += ((owned > 0).float() == targets.owned).flatten().float().tolist()
-        same = ((parts > 0).float() == targets.parts).all(-1)
+        middle = (told.middle > 0).float() == targets.middles
+        right["middle"] += middle[targets.owned > 0].float().tolist()
+        right["owned"] += ((told.owned > 0).float() == targets.owned).flatten().float().tolist()
+        same = ((told.parts > 0).float() == targets.parts).all(-1)
         right["parts"] += same[clear].float().tolist()
-        for group, (name, logits) in enumerate(zip(GROUPS, classes, strict=True)):
+        for group, (name, logits) in enumerate(zip(GROUPS, told.classes, strict=True)):
             labels = targets.classes[..., group]
             mask = clear & (labels != -100)
             right[name] += (logits.argmax(-1)[mask] == labels[mask]).float().tolist()
@@ -231,7 +250,7 @@ def train_tower(
     modules = {"tower": tower, "heads": heads, "projector": projector}
     start = load_checkpoint(checkpoint, optimiser, **modules)
 
-    def forward(pixels: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor, list[Tensor]], Tensor]:
+    def forward(pixels: Tensor) -> tuple[DenseLogits, Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = patch_features(tower, pixels)
             return heads(features), projector(features)

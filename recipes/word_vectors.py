@@ -11,7 +11,7 @@ from collections import defaultdict
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from pixfoundation.datasets.pixscenes.language import NUMBERS, PLURALS
+from pixfoundation.datasets.pixscenes.language import PLURALS
 from recipes.symbolic import SymbolTable
 from recipes.symbols import GROUPS, PARTS
 
@@ -25,8 +25,6 @@ def words_of_symbols() -> dict[str, list[int]]:
             words = [value]
             if group == "kind" and PLURALS[value] != value:
                 words.append(PLURALS[value])
-            elif group == "number":
-                words = [NUMBERS[int(value)]]
             if value not in {"yes", "no"}:
                 for word in words:
                     numbers[word].append(number)
@@ -68,18 +66,3 @@ def start_words(
                 embedding.weight[ids[0]] = vector + noise[ids[0]] * spread * 0.3
                 done += 1
     return done
-
-
-@torch.no_grad()
-def lean_yes_and_no(
-    embedding: torch.nn.Embedding, tokenizer: PreTrainedTokenizerFast, table: SymbolTable
-) -> None:
-    """Add the vectors of all traits that are there, or not there, to ' Yes' and ' No'.
-
-    They are no words of a symbol from the start, since they also answer what no patch tells.
-    """
-    names = [(group, value) for group, values in GROUPS.items() for value in values]
-    for word in ("yes", "no"):
-        numbers = [i for i, (_, value) in enumerate(names) if value == word]
-        (token,) = tokenizer.encode(f" {word.capitalize()}", add_special_tokens=False)
-        embedding.weight[token] += table.table[numbers].sum(0) / len(numbers) ** 0.5

@@ -5,19 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes.curriculum import UNMIXED, choice_lessons, further_questions
+from recipes.curriculum import further_questions, letter_lessons, protocol_lessons, word_lessons
+from recipes.lookups import lookup_lesson
 from recipes.texts import (
-    describe_sentence,
     identify_lesson,
     identify_sentence,
     lesson,
-    lookups_lesson,
     sample_expression,
     state_sentence,
 )
 
 from pixfoundation.choice_parsing import parse_published
-from pixfoundation.datasets.pixscenes.language import is_true
+from pixfoundation.datasets.pixscenes.language import NUMBERS, is_true
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
 from pixfoundation.masks import Mask
@@ -60,7 +59,7 @@ def test_the_two_pictures_of_a_pair_get_different_answers_to_one_prompt(pattern)
     rng = np.random.default_rng(4)
     for _ in range(20):
         pair = sample_pair(rng, pattern)
-        for task in ("question", "letter", "open", "statement"):
+        for task in ("question", "letter", "open"):
             first, second = (lesson(task, pair, side) for side in pair.sides)
             assert first.prompt == second.prompt
             assert first.answer != second.answer
@@ -76,7 +75,6 @@ def test_the_things_that_answers_name_are_there():
             for text in (
                 state_sentence(pair, side),
                 identify_sentence(side.scene, expression, target),
-                describe_sentence(side.scene),
             ):
                 for phrase in PHRASE.findall(text):
                     assert is_true(phrase, side.scene) is True, (phrase, text)
@@ -96,30 +94,66 @@ def test_a_sentence_that_answers_a_question_holds_the_right_option_and_not_the_o
                 assert wrong not in words or pair.topic in {"height", "side", "left of"}
 
 
-def test_the_last_stage_asks_only_what_one_word_answers_in_one_way():
-    rng = np.random.default_rng(8)
-    for _ in range(40):
-        pair = sample_pair(rng)
-        side = pair.sides[0]
-        others = further_questions(rng, side, 8)
-        topics = [p for p in (pair, *others) if p.topic in UNMIXED]
-        prompts = {each.prompt for p in topics for each in (lesson("worded", p, p.sides[0]),)}
-        prompts |= {p.question for p in topics}
-        for each in choice_lessons(rng, pair, side, others):
-            if each.task in {"worded", "open"}:
-                assert each.prompt in prompts
-
-
-def test_a_worded_answer_is_the_option_that_the_published_parser_accepts():
+def test_a_letter_is_the_option_that_the_published_parser_reads():
     pair = sample_pair(np.random.default_rng(9), "State and Condition")
     for side in pair.sides:
-        answer = lesson("worded", pair, side).answer
+        answer = lesson("letter", pair, side).answer
         assert parse_published(answer, pair.options) == {LETTERS[side.answer]}
 
 
-def test_a_list_of_options_is_looked_up_by_word():
-    each = lookups_lesson(np.random.default_rng(10))
-    lines = dict(reversed(line.split(". ")) for line in each.prompt.split("\n")[1:-1])
-    said = re.findall(r"(\w+)\. The answer is (\w)\.", each.answer)
-    assert said
-    assert all(lines[word] == letter for word, letter in said)
+@pytest.mark.parametrize("named_before", [True, False])
+def test_a_letter_is_looked_up_by_its_option(named_before):
+    rng = np.random.default_rng(10)
+    for _ in range(20):
+        each = lookup_lesson(rng, named_before=named_before)
+        lines = re.findall(r"^(\w)\. (\w+)$", each.prompt, re.MULTILINE)
+        letters = {option.lower(): letter for letter, option in lines}
+        assert 2 <= len(letters) <= 7
+        named = re.match(r"It is (\w+)\.", each.prompt) if named_before else None
+        option = named.group(1) if named else each.begun.strip()
+        assert each.answer == f" {letters[option.lower()]}"
+        assert bool(each.begun) != named_before
+
+
+def test_letters_of_options_are_taught_before_and_with_what_they_stand_for():
+    rng = np.random.default_rng(8)
+    pair = sample_pair(rng)
+    side = pair.sides[0]
+    others = further_questions(rng, side, 8)
+    taught = {
+        teach: {each.task for _ in range(20) for each in teach(rng, pair, side, others)}
+        for teach in (letter_lessons, word_lessons, protocol_lessons)
+    }
+    assert taught[letter_lessons] == {"lookup"}
+    assert taught[word_lessons] >= {"open", "question", "identify", "facts", "lookup"}
+    assert "letter" not in taught[word_lessons]
+    assert taught[protocol_lessons] >= {"letter", "open", "question", "identify", "lookup"}
+
+
+def test_both_pictures_of_a_pair_are_asked_for_the_letter_first():
+    pair = sample_pair(np.random.default_rng(3))
+    first = [protocol_lessons(np.random.default_rng(1), pair, side, ())[0] for side in pair.sides]
+    assert first[0].prompt == first[1].prompt
+    assert {each.answer for each in first} == {" A", " B"}
+
+
+def test_what_is_asked_of_a_picture_has_either_answer_equally_often():
+    """A lesson could else be learned from its words: a thing is there, a number is the greater."""
+    rng = np.random.default_rng(11)
+    right = {"thing": [], "number": [], "side": [], "left of": []}
+    for _ in range(150):
+        pair = sample_pair(rng)
+        side = pair.sides[0]
+        for other in further_questions(rng, side, 14):
+            own = next(each for each in other.sides if each.scene == side.scene)
+            if other.topic in right:
+                answer, rest = other.options[own.answer], other.options[1 - own.answer]
+                numbers = [n.capitalize() for n in NUMBERS]
+                right[other.topic].append(
+                    numbers.index(answer) > numbers.index(rest)
+                    if other.topic == "number"
+                    else answer > rest
+                )
+    for topic, answers in right.items():
+        assert len(answers) > 60, topic
+        assert 0.4 < np.mean(answers) < 0.6, topic

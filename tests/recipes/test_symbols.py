@@ -11,9 +11,11 @@ from recipes.symbols import (
     LOCAL,
     NOTHING,
     PARTS,
+    PATCH,
     PATCHES,
-    describe_things,
+    SIDE,
     label_patches,
+    middles,
     patch_classes,
 )
 from recipes.word_vectors import words_of_symbols
@@ -24,6 +26,13 @@ from pixfoundation.datasets.pixscenes.scenes import sample_scene
 
 def _scene(seed: int):
     return sample_scene(np.random.default_rng(seed))
+
+
+def _drawn(scene):
+    """Symbols of a drawn scene, [1, PATCHES, SYMBOLS]."""
+    labels = label_patches(scene, render(scene))
+    fields = (labels.classes, labels.owners, labels.shares, labels.parts)
+    return multi_hot(*(field[None] for field in fields), np.array([labels.background]))
 
 
 def test_every_thing_owns_a_patch_and_is_described():
@@ -52,10 +61,7 @@ def test_the_state_of_a_part_is_told_only_on_that_part():
 def test_a_written_picture_says_what_the_drawn_one_does():
     """Most patches of a thing carry its kind in both, though the layout is only of boxes."""
     scene = _scene(1)
-    labels = label_patches(scene, render(scene))
-    drawn = multi_hot(
-        labels.classes[None], labels.owners[None], labels.parts[None], np.array([labels.background])
-    )
+    drawn = _drawn(scene)
     written = symbolic_pictures([scene])
     assert drawn.shape == written.shape == (1, PATCHES, SYMBOLS)
     kinds = slice(0, len(GROUPS["kind"]))
@@ -77,12 +83,21 @@ def test_words_know_their_symbols():
     assert "yes" not in words
 
 
-def test_numbers_count_things_of_the_same_kind():
+def test_every_thing_has_one_middle_on_itself():
+    for seed in range(6):
+        scene = _scene(seed)
+        labels = label_patches(scene, render(scene))
+        middle = middles(labels.owners, labels.shares)
+        assert sorted(labels.owners[middle]) == list(range(len(scene.things)))
+        for patch in np.flatnonzero(middle):
+            x, y = scene.things[labels.owners[patch]].centre
+            row, column = divmod(int(patch), SIDE)
+            assert abs((column + 0.5) * PATCH - x) <= 1.5 * PATCH
+            assert abs((row + 0.5) * PATCH - y) <= 1.5 * PATCH
+
+
+def test_middles_of_a_kind_are_as_many_as_its_things_drawn_or_written():
     scene = sample_scene(np.random.default_rng(3), count=5, kinds=("fish", "fish", "fish"))
-    number = list(GROUPS).index("number")
-    told = {
-        GROUPS["number"][value]
-        for index, value in enumerate(describe_things(scene)[:, number])
-        if index < 5 and scene.things[index].kind == "fish"
-    }
-    assert told == {str(len(scene.of_kind("fish")))}
+    fish = GROUPS["kind"].index("fish")
+    for hot in (_drawn(scene), symbolic_pictures([scene])):
+        assert int((hot[0, :, fish] * hot[0, :, -1]).sum()) == len(scene.of_kind("fish"))
