@@ -33,7 +33,7 @@ def _run(session: nox.Session, module: str, *arguments: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the fast tests in parallel; arguments go to pytest."""
-    _run(session, "pytest", "-n", "auto", "--maxprocesses", "4", *session.posargs)
+    _run(session, "pytest", "-n", "3", *session.posargs)
 
 
 @nox.session
