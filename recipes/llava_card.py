@@ -156,7 +156,7 @@ def model_card(run: Path, weights: Path, log: Path) -> str:
         f"| {name} | " + " | ".join(f"{100 * m[name]['all']:.1f} %" for m in by_protocol) + " |"
         for name in ("oracle", "oracle_random", "similarity", "random")
     ]
-    lettered = [text.strip().rstrip(".") in LETTERS for text in texts[2].values()]
+    lettered = [is_letter(text) for text in texts[2].values()]
     minutes = stage_minutes(log)
     stages = ["| stage | minutes |", "|---|---|"]
     stages += [f"| {stage} | {spent:.0f} |" for stage, spent in minutes.items()]
@@ -180,6 +180,12 @@ def model_card(run: Path, weights: Path, log: Path) -> str:
         validation="\n".join(last_measurements(log)),
         digest=hashlib.sha256(weights.read_bytes()).hexdigest(),
     )
+
+
+def is_letter(answer: str) -> bool:
+    """Return whether an answer is the letter of an option and nothing else."""
+    text = answer.strip().rstrip(".")
+    return len(text) == 1 and text.lower() in LETTERS
 
 
 def parameter_count(weights: Path) -> int:

@@ -195,7 +195,7 @@ def train(
 ) -> LlavaForConditionalGeneration:
     """Run the whole recipe, or what is left of it.
 
-    About an hour and a half on one free core with AVX-512 bf16 instructions, and 4 GB of disk.
+    Under two hours on one free core with AVX-512 bf16 instructions, and 4 GB of disk.
 
     Args:
         out: folder of drawn scenes, features and checkpoints; a stage that is found there done or

@@ -1,6 +1,6 @@
 """What the model card of tiny-llava says about the truth of answers."""
 
-from recipes.llava_card import phrase_truth, scenes_by_sample
+from recipes.llava_card import is_letter, phrase_truth, scenes_by_sample
 from recipes.texts import identify_sentence
 from tests.optional import needs
 
@@ -34,3 +34,8 @@ def test_phrases_about_things_that_are_not_there_are_false():
     truth = phrase_truth(answers, scenes)
     assert truth.true == 0
     assert truth.per_answer == 2
+
+
+def test_answers_that_are_letters_are_told_from_the_texts_of_options():
+    assert all(map(is_letter, (" A", "B", " b.")))
+    assert not any(map(is_letter, ("Left", "", " 4", "A or B")))
