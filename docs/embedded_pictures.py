@@ -1,6 +1,6 @@
 """Take pictures of the pages for the documentation, and make pictures smaller.
 
-    python docs/embedded_pictures.py report PAGE/index.html OUT.png --sample 27
+    python docs/embedded_pictures.py report PAGE/index.html OUT.png --sample 80
     python docs/embedded_pictures.py app OUT.png
     python docs/embedded_pictures.py shrink IN.png OUT.png
 

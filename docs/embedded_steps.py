@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parent / "notebooks"
-SHOWN = 27
+SHOWN = 80
 """The sample of PixScenes, counted from 1, in the pictures of `ground` and of the report."""
-EXPRESSION = "the blue car"
+EXPRESSION = "the tree"
 KINDS = "typos,templates,grounding,grounding-typos,crop,maskout,flip,rotate,jpeg,other-image"
 
 
