@@ -17,7 +17,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +116,8 @@ def parameter_counts(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.name, len(own) + bool(arguments.vararg) + bool(arguments.kwarg)
 
 
-def strict_errors(checkout: Path) -> int:
-    """Return the number of errors of Pyright if it checks the whole package strictly."""
+def strict_errors(checkout: Path) -> Counter[str]:
+    """Return the errors of Pyright by unit if it checks the whole package strictly."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "include": [os.path.relpath(checkout / "src", folder)],
@@ -132,11 +133,19 @@ def strict_errors(checkout: Path) -> int:
             text=True,
             check=False,  # it fails where there are errors
         )
-    return int(json.loads(done.stdout)["summary"]["errorCount"])
+    package = checkout.resolve() / "src" / "pixfoundation"
+    return Counter(
+        unit_of(str(Path(each["file"]).relative_to(package)))
+        for each in json.loads(done.stdout)["generalDiagnostics"]
+        if each["severity"] == "error"
+    )
 
 
 def table(checkouts: list[Path], *, strict: bool) -> str:
-    """Return the numbers of the checkouts as a Markdown table, one column per checkout."""
+    """Return the numbers of the checkouts as a Markdown table, one column per checkout.
+
+    With `strict`, the errors of the last checkout follow, by unit.
+    """
     measured = [measure(checkout) for checkout in checkouts]
     rows: dict[str, list[object]] = {
         "top-level units": [len(each.lines) for each in measured],
@@ -155,13 +164,22 @@ def table(checkouts: list[Path], *, strict: bool) -> str:
             sum(count > LARGE for count in each.parameters.values()) for each in measured
         ],
     }
+    errors = [strict_errors(each) for each in checkouts] if strict else []
     if strict:
-        rows["errors of Pyright in strict mode"] = [strict_errors(each) for each in checkouts]
+        rows["errors of Pyright in strict mode"] = [each.total() for each in errors]
     for unit in sorted({unit for each in measured for unit in each.lines}):
         rows[f"lines of `{unit}`"] = [each.lines.get(unit, "-") for each in measured]
-    head = ["", *(checkout.name for checkout in checkouts)]
-    body = [head, ["---"] * len(head), *([name, *values] for name, values in rows.items())]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in body)
+    head = ["", *(checkout.resolve().name for checkout in checkouts)]
+    text = markdown([head, ["---"] * len(head), *([name, *each] for name, each in rows.items())])
+    if strict:
+        units = [[f"`{unit}`", number] for unit, number in errors[-1].most_common()]
+        text += "\n\n" + markdown([["unit", "errors of strict mode"], ["---"] * 2, *units])
+    return text
+
+
+def markdown(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as lines of a Markdown table."""
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
 
 
 def main() -> None:
