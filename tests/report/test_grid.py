@@ -102,7 +102,7 @@ def test_a_row_a_phrase_with_its_attention_and_masks():
 
 def test_points_maps_and_masks_are_at_their_pixels():
     found = grounded("The red cat is on a mat.", ["The red cat", "a mat"])
-    _, axes = parts(draw_grid(found, NOTHING))
+    _, axes = parts(draw_grid(found, NOTHING, fill=True))
     for row, candidates in zip(axes, (found.candidates[:3], found.candidates[3:]), strict=True):
         for axis in row[1:]:
             (point,) = axis.lines
@@ -147,7 +147,7 @@ def test_masks_in_another_order_than_the_text_keep_the_colours_of_their_phrases(
     for row in axes[1:]:
         pixels, tint = row[2].images[0].get_array(), rgb(shown[row[1].get_title("left")])
         changed = pixels[(pixels != np.asarray(found.image)).any(axis=2)]
-        edge = (np.abs(changed - 0.55 * 255 * np.array(tint)) <= 1).all(axis=1)
+        edge = (np.abs(changed - 255 * np.array(tint)) <= 1).all(axis=1)
         assert edge.any()
 
 
@@ -169,13 +169,24 @@ def test_a_mask_is_tinted_and_its_edge_is_darker():
     inside = np.zeros((9, 9), bool)
     inside[2:7, :5] = True  # leaves the image on the left
     candidate = Candidate(Mask.from_array(inside))
-    drawn = overlay(Image.new("RGB", (9, 9), "white"), candidate, "#d55e00")
+    drawn = overlay(Image.new("RGB", (9, 9), "white"), candidate, "#d55e00", fill=True)
     inner = np.zeros((9, 9), bool)
     inner[3:6, :4] = True
     tint = np.array([0xD5, 0x5E, 0x00])
     assert (drawn[~inside] == 255).all()
     np.testing.assert_allclose(drawn[inner], np.tile(0.4 * 255 + 0.6 * tint, (12, 1)), atol=1)
     np.testing.assert_allclose(drawn[inside & ~inner], np.tile(0.55 * tint, (13, 1)), atol=1)
+
+
+def test_an_outline_leaves_the_colours_inside_a_mask_as_they_are():
+    for inside in (np.ones((9, 9), bool), np.pad(np.ones((7, 7), bool), 1)):
+        drawn = overlay(
+            Image.new("RGB", (9, 9), "white"), Candidate(Mask.from_array(inside)), "#d55e00"
+        )
+        assert (drawn[4, 4] == 255).all()
+        assert (drawn[~inside] == 255).all()
+        rows = np.flatnonzero(inside.any(axis=1))
+        assert (drawn[rows[0], 4] == [0xD5, 0x5E, 0x00]).all()  # also at the border of the image
 
 
 def test_large_images_are_drawn_small_in_their_own_coordinates():

@@ -86,13 +86,9 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                         elem_id="answer",
                     )
                     picked = gr.HTML(elem_id="picked", js_on_load=None)
-                    grid = gr.Image(
-                        label="Phrases and their masks",
-                        show_label=False,
-                        format="png",
-                        buttons=["download", "fullscreen"],
-                        elem_id="grid",
-                    )
+                    fill = gr.Checkbox(label="Fill masks", value=False, elem_id="fill")
+                    grid, filled = _grid("grid"), _grid("filled", visible=False)
+                    fill.change(_swap, fill, [grid, filled], queue=False, **QUIET)
                     attention = gr.HTML(
                         label="Attention, token by token",
                         show_label=True,
@@ -103,16 +99,16 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                     )
         inputs = [picture, expression, *choices]
         add_two_prompts(session, inputs)
-        outputs = [status, waiting, results, answer, picked, grid, attention]
+        outputs = [status, waiting, results, answer, picked, fill, grid, filled, attention]
 
         def ground(
-            image: str | None, words: str, model: str, segmenter: str, selector: str
+            image: str | None, words: str, model: str, segmenter: str, selector: str, fills: bool
         ) -> Iterator[Update]:
-            yield from _grounding(session, image, words, model, segmenter, selector)
+            yield from _grounding(session, image, words, (model, segmenter, selector), fills)
 
         running: dict[str, Any] = {
             "fn": ground,
-            "inputs": inputs,
+            "inputs": [*inputs, fill],
             "outputs": outputs,
             "concurrency_limit": 1,
             "concurrency_id": "models",
@@ -124,6 +120,23 @@ def build_page(session: Session, model: str) -> gr.Blocks:
             event.then(None, js=TO_RESULTS, **QUIET)
         picture.upload(_look_at, picture, [picture, status], queue=False, **QUIET)
     return page
+
+
+def _grid(name: str, *, visible: bool = True) -> gr.Image:
+    """Return the place of the grid of phrases and masks."""
+    return gr.Image(
+        label="Phrases and their masks",
+        show_label=False,
+        format="png",
+        buttons=["download", "fullscreen"],
+        elem_id=name,
+        visible=visible,
+    )
+
+
+def _swap(fills: bool) -> tuple[Any, Any]:
+    """Show the grid with outlined or with filled masks."""
+    return gr.update(visible=not fills), gr.update(visible=fills)
 
 
 def _upload() -> gr.Image:
@@ -205,9 +218,10 @@ def _look_at(image: str | None) -> tuple[Any, Any]:
 
 
 def _grounding(
-    session: Session, image: str | None, words: str, model: str, segmenter: str, selector: str
+    session: Session, image: str | None, words: str, choices: tuple[str, str, str], fills: bool
 ) -> Iterator[Update]:
     """Yield what the page shows while an image is grounded, and at the end of it."""
+    model, segmenter, selector = choices
     model, segmenter = (model or "").strip(), (segmenter or AUTOMATIC).strip()
     try:
         path = session.check(Path(image) if image else None, words, model, segmenter)
@@ -217,13 +231,16 @@ def _grounding(
         yield _busy(f"{model} looks at the image and writes …")
         result = session.ground(path, words, model, segmenter, selector)
         attention = attention_view(result)
+        masks = bool(result.grounded.candidates)
         yield (
             "",
             gr.update(visible=False),
             gr.update(visible=True),
             highlighted(result.grounded),
             caution(model, result.grounded.image) + outcome(result),
-            gr.update(value=grid_picture(result), visible=bool(result.grounded.candidates)),
+            gr.update(visible=masks),
+            gr.update(value=grid_picture(result), visible=masks and not fills),
+            gr.update(value=grid_picture(result, fill=True), visible=masks and fills),
             gr.update(value=attention or "", visible=attention is not None),
         )
     except PixFoundationError as error:
@@ -234,10 +251,10 @@ def _grounding(
 
 
 def _busy(text: str) -> Update:
-    return (busy(text), *[gr.skip()] * 6)
+    return (busy(text), *[gr.skip()] * 8)
 
 
 def _nothing(text: str) -> Update:
     """Show an error in place of results."""
     hidden = gr.update(visible=False)
-    return (failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 4)
+    return (failure(text), gr.update(visible=True), hidden, *[gr.skip()] * 6)

@@ -41,13 +41,18 @@ def highlighted(grounded: GroundedImage) -> list[tuple[str, str | None]]:
     ]
 
 
-def grid_picture(result: GroundingResult) -> Image.Image | None:
-    """Return the grid of phrases and masks as a picture; None if there is no mask to show."""
+def grid_picture(result: GroundingResult, *, fill: bool = False) -> Image.Image | None:
+    """Return the grid of phrases and masks as a picture; None if there is no mask to show.
+
+    Args:
+        result: What was grounded.
+        fill: Whether masks are tinted.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     if not result.grounded.candidates:
         return None
-    canvas = FigureCanvasAgg(draw_grid(result.grounded, result.selection))
+    canvas = FigureCanvasAgg(draw_grid(result.grounded, result.selection, fill=fill))
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 

@@ -46,6 +46,9 @@ def ground_command(
     prompt: str | None = typer.Option(
         None, help="Prompt to use instead of the model's own for protocol 3."
     ),
+    fill: bool = typer.Option(
+        False, "--fill", help="Tint the masks in the grid, which are outlined otherwise."
+    ),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
     out: Path = typer.Option(Path("grounded"), help="Folder for the pictures and the record."),
@@ -104,7 +107,7 @@ def ground_command(
         conventions=choose_conventions(published, conventions),
         model_options=options,
     )
-    plots = {"grid": draw_grid(result.grounded, result.selection)}
+    plots = {"grid": draw_grid(result.grounded, result.selection, fill=fill)}
     if result.grounded.answer.trace is not None and result.grounded.answer.token_ids:
         heat = token_heat(result.grounded, result.grounder, SIDE)
         plots["strip"] = attention_strip(result.grounded, heat)

@@ -56,12 +56,13 @@ Row = tuple[Phrase | None, list[tuple[int, Candidate]]]
 """A phrase and its masks, with their indices among all candidates."""
 
 
-def draw_grid(grounded: GroundedImage, selection: Selection) -> Plot:
+def draw_grid(grounded: GroundedImage, selection: Selection, *, fill: bool = False) -> Plot:
     """Draw what was asked and answered and, for every phrase, its attention and masks.
 
     Args:
         grounded: A grounded image.
         selection: The pick, framed in the figure.
+        fill: Whether masks are tinted, which changes the colours that an expression may name.
 
     Returns:
         A Matplotlib figure; save it with `save_grid`.
@@ -95,7 +96,11 @@ def draw_grid(grounded: GroundedImage, selection: Selection) -> Plot:
         number = numbers[phrase.span] if phrase is not None else len(numbers)
         colour = phrase_colour(number)
         _title(row[1], label, cell_width).set_bbox(highlight(colour))
-        _draw_row(row, grounded, small, phrase, masks, colour, selection)
+        heat = grounded.heat.get(phrase.span) if phrase is not None else None
+        _draw_heat(row[1], grounded, small, heat, masks[0][1])
+        for axis, (index, candidate) in zip(row[2:], masks, strict=False):
+            _show(axis, grounded, overlay(small, candidate, colour, fill=fill))
+            _draw_mask_title(axis, candidate, picked=index == selection.candidate)
     return plot
 
 
@@ -139,13 +144,16 @@ def save_grid(plot: Plot, path: Path) -> None:
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray:
-    """Return the image with a candidate's mask tinted and outlined, uint8 [height, width, 3].
+def overlay(
+    image: Image.Image, candidate: Candidate, colour: str, *, fill: bool = False
+) -> np.ndarray:
+    """Return the image with a candidate's mask outlined, uint8 [height, width, 3].
 
     Args:
         image: RGB; the mask is brought to its size.
         candidate: The candidate with the mask.
         colour: Colour in any form that Matplotlib reads.
+        fill: Whether the mask is tinted, too.
     """
     pixels = np.asarray(image, dtype=np.float32).copy()
     foreground = candidate.mask.decode()
@@ -156,10 +164,14 @@ def overlay(image: Image.Image, candidate: Candidate, colour: str) -> np.ndarray
     from matplotlib.colors import to_rgb
 
     tint = 255 * np.array(to_rgb(colour), np.float32)
-    pixels[foreground] = 0.4 * pixels[foreground] + 0.6 * tint
-    pixels[_edge(foreground, max(image.size) // 200 + 1)] = (
-        0.55 * tint
-    )  # seen in grey, on any ground
+    width = max(image.size) // 200 + 1
+    if fill:
+        pixels[foreground] = 0.4 * pixels[foreground] + 0.6 * tint
+        pixels[_edge(foreground, width)] = 0.55 * tint  # seen in grey, on any ground
+    else:  # a dark line inside the colour, so that it is seen on any ground
+        around = np.pad(foreground, 1)  # also a mask that fills the image has a line
+        pixels[_edge(around, 2 * width)[1:-1, 1:-1]] = 0.3 * tint
+        pixels[_edge(around, width)[1:-1, 1:-1]] = tint
     return pixels.round().astype(np.uint8)
 
 
@@ -196,29 +208,23 @@ def _rows(grounded: GroundedImage) -> list[Row]:
     return list(rows.values())
 
 
-def _draw_row(
-    axes: np.ndarray,
-    grounded: GroundedImage,
-    small: Image.Image,
-    phrase: Phrase | None,
-    masks: list[tuple[int, Candidate]],
-    colour: str,
-    selection: Selection,
+def _draw_heat(
+    axis: Axes, grounded: GroundedImage, small: Image.Image, heat: Any, first: Candidate
 ) -> None:
-    heat = grounded.heat.get(phrase.span) if phrase is not None else None
-    if heat is not None:
-        _show(axes[1], grounded, small.convert("L"), cmap="gray")
-        _show(axes[1], grounded, heat, cmap="magma", alpha=0.6)
-        _draw_point(axes[1], masks[0][1])
-    else:
-        _show(axes[1], grounded, small)
-    for axis, (index, candidate) in zip(axes[2:], masks, strict=False):
-        _show(axis, grounded, overlay(small, candidate, colour))
-        _draw_point(axis, candidate)
-        score = f" · {candidate.score:.2f}" if candidate.score is not None else ""
-        axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=TITLE_SIZE, loc="left")
-        if index == selection.candidate:
-            _frame(axis)
+    if heat is None:
+        _show(axis, grounded, small)
+        return
+    _show(axis, grounded, small.convert("L"), cmap="gray")
+    _show(axis, grounded, heat, cmap="magma", alpha=0.6)
+    _draw_point(axis, first)
+
+
+def _draw_mask_title(axis: Axes, candidate: Candidate, *, picked: bool) -> None:
+    _draw_point(axis, candidate)
+    score = f" · {candidate.score:.2f}" if candidate.score is not None else ""
+    axis.set_title(f"mask {candidate.index + 1}{score}", fontsize=TITLE_SIZE, loc="left")
+    if picked:
+        _frame(axis)
 
 
 def _title(axis: Axes, text: str, width: float) -> Text:
