@@ -21,7 +21,7 @@ TOOLS = {
     "wandb": "tests/trackers",
 }
 """Extras of other tools with the tests that use the installed package; `dev` has none of them."""
-OWN_VERSIONS = {"inspect", "lmms-eval", "mlflow"}
+OWN_VERSIONS = {"fiftyone", "inspect", "lmms-eval", "mlflow"}
 """Extras whose packages refuse a version of constraints.txt; of that file they keep torch alone."""
 
 
