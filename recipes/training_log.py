@@ -47,9 +47,9 @@ def stage_minutes(file: Path) -> dict[str, float]:
 
 def last_measurements(file: Path) -> list[str]:
     """Return the last report of each kind of measurement on the validation pairs."""
-    found: dict[str, str] = {}
+    reports: dict[str, str] = {}
     for entry in file.read_text(encoding="utf-8").splitlines():
         line = entry.split("\t", 2)[2]
         if " pairs: " in line:
-            found[line.split(" pairs: ")[0]] = line
-    return list(found.values())
+            reports[line.split(" pairs: ")[0]] = line
+    return list(reports.values())

@@ -116,6 +116,7 @@ def page_data(page: Path) -> dict[str, Any]:
     # When and by which words a run was started is another every time.
     words = re.sub(r"started \S+ command .*? (?=model name)", "started <then> ", words)
     words = words.replace(sys.executable, "<python>")
+    words = re.sub(r" on \d{4}-\d\d-\d\d\.", " on <date>.", words)
     return {"index": index, "blocks": blocks, "words": words}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ def test_nothing_has_changed(name: str, shop: Workshop, expected: dict[str, Any]
     found = differences(expected[name], normal(SECTIONS[name](shop)), exact=False)
     if found:
         pytest.fail(f"{name}: {len(found)} differences, recorded -> now\n{describe(found)}")
+
+
+def test_no_section_depends_on_the_day() -> None:
+    assert re.findall(r"20\d\d-\d\d-\d\d", EXPECTED.read_text(encoding="utf-8")) == []
 
 
 def test_every_section_is_recorded(expected: dict[str, Any]) -> None:
