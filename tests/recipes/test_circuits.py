@@ -60,7 +60,7 @@ def test_heads_of_the_second_layer_look_at_the_noun(model, tokenizer):
         assert maps[1, head, -1, noun] > 0.5
 
 
-def test_an_untrained_reading_head_finds_the_named_option_ten_times_as_often_as_chance(model, tokenizer):
+def test_an_untrained_reading_head_finds_options_ten_times_as_often_as_chance(model, tokenizer):
     rng = np.random.default_rng(1)
     right, chance = [], []
     for _ in range(60):
