@@ -304,10 +304,10 @@ def test_only_what_was_uploaded_is_read(served, scene):
     """Who can reach the page must not read other files of this machine through it."""
     with urllib.request.urlopen(f"{served}/config") as answer:
         functions = json.load(answer)["dependencies"]
-    (ground, *_) = [function["id"] for function in functions if len(function["inputs"]) == 5]
+    (ground, *_) = [function["id"] for function in functions if len(function["inputs"]) == 6]
     file = {"path": str(scene), "meta": {"_type": "gradio.FileData"}}
     asked = {
-        "data": [file, "the butterfly", "tiny-llava", AUTOMATIC, "similarity"],
+        "data": [file, "the butterfly", "tiny-llava", AUTOMATIC, "similarity", False],
         "fn_index": ground,
         "session_hash": "stranger",
     }
