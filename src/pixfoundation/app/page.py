@@ -31,6 +31,7 @@ from pixfoundation.errors import DataError, PixFoundationError
 from pixfoundation.images import load_image
 from pixfoundation.models import models
 from pixfoundation.segmenters import segmenters
+from pixfoundation.single_image import GroundingResult
 
 EXAMPLES = ((23, 0), (108, 1), (79, 1))
 """Pairs and sides of PixScenes that the embedded model grounds well."""
@@ -45,6 +46,8 @@ Give a picture and the words for something in it. The model answers in a sentenc
 of that sentence gets the masks at the place the model attended to while it wrote the phrase."""
 WAITING = "Click an example, or give a picture and an expression. The masks appear here."
 
+REMEMBERED = 3600
+"""Seconds that a result is kept for, to be drawn in another way."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 TO_RESULTS = """() => {
   const results = document.querySelector("#results");
@@ -87,8 +90,15 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                     )
                     picked = gr.HTML(elem_id="picked", js_on_load=None)
                     fill = gr.Checkbox(label="Fill masks", value=False, elem_id="fill")
-                    grid, filled = _grid("grid"), _grid("filled", visible=False)
-                    fill.change(_swap, fill, [grid, filled], queue=False, **QUIET)
+                    shown = gr.State(time_to_live=REMEMBERED)
+                    grid = gr.Image(
+                        label="Phrases and their masks",
+                        show_label=False,
+                        format="png",
+                        buttons=["download", "fullscreen"],
+                        elem_id="grid",
+                    )
+                    fill.change(_drawn, [shown, fill], grid, **QUIET)
                     attention = gr.HTML(
                         label="Attention, token by token",
                         show_label=True,
@@ -99,7 +109,7 @@ def build_page(session: Session, model: str) -> gr.Blocks:
                     )
         inputs = [picture, expression, *choices]
         add_two_prompts(session, inputs)
-        outputs = [status, waiting, results, answer, picked, fill, grid, filled, attention]
+        outputs = [status, waiting, results, answer, picked, fill, shown, grid, attention]
 
         def ground(
             image: str | None, words: str, model: str, segmenter: str, selector: str, fills: bool
@@ -122,21 +132,9 @@ def build_page(session: Session, model: str) -> gr.Blocks:
     return page
 
 
-def _grid(name: str, *, visible: bool = True) -> gr.Image:
-    """Return the place of the grid of phrases and masks."""
-    return gr.Image(
-        label="Phrases and their masks",
-        show_label=False,
-        format="png",
-        buttons=["download", "fullscreen"],
-        elem_id=name,
-        visible=visible,
-    )
-
-
-def _swap(fills: bool) -> tuple[Any, Any]:
-    """Show the grid with outlined or with filled masks."""
-    return gr.update(visible=not fills), gr.update(visible=fills)
+def _drawn(result: GroundingResult, fills: bool) -> Any:
+    """Return the grid of a result with outlined or with filled masks."""
+    return gr.update(value=grid_picture(result, fill=fills))
 
 
 def _upload() -> gr.Image:
@@ -239,8 +237,8 @@ def _grounding(
             highlighted(result.grounded),
             caution(model, result.grounded.image) + outcome(result),
             gr.update(visible=masks),
-            gr.update(value=grid_picture(result), visible=masks and not fills),
-            gr.update(value=grid_picture(result, fill=True), visible=masks and fills),
+            result,
+            gr.update(value=grid_picture(result, fill=fills), visible=masks),
             gr.update(value=attention or "", visible=attention is not None),
         )
     except PixFoundationError as error:
