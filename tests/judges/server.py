@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.judges.batches import Batches
+
 KEY = "sesame"
 
 
@@ -21,11 +23,13 @@ class JudgeServer:
         requests: Bodies of all requests that came with a good key, in order.
         times: When they came.
         models: Names of the models that it lists.
+        batches: Its batch API; None if it has none.
     """
 
     def __init__(self, reply: Callable[[dict], str], trouble: list[str]) -> None:
         self.reply, self.trouble = reply, trouble
         self.models: list[str] = ["served"]
+        self.batches: Batches | None = None
         self.requests: list[dict] = []
         self.times: list[float] = []
         self.under_way = self.most_under_way = 0
@@ -36,13 +40,18 @@ class JudgeServer:
     def _handler(server) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path.startswith(("/v1/files", "/v1/batches")):
+                    return self.batch("GET", b"")
                 models = [{"id": name} for name in server.models]
                 self.send(200 if self.path == "/v1/models" else 404, {"data": models})
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                content = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers["Authorization"] not in (f"Bearer {KEY}", "Bearer none"):
                     return self.send(401, {"error": {"message": "no such key"}})
+                if not self.path.endswith("/chat/completions"):
+                    return self.batch("POST", content)
+                body = json.loads(content)
                 with server.lock:
                     server.requests.append(body)
                     server.times.append(time.monotonic())
@@ -56,6 +65,19 @@ class JudgeServer:
                     with server.lock:
                         server.under_way -= 1
 
+            def batch(self, method: str, content: bytes) -> None:
+                if server.batches is None:
+                    return self.send(404, {"detail": "Not Found"})
+                with server.lock, suppress(ConnectionError):
+                    type_ = self.headers.get("Content-Type", "")
+                    reply = server.batches.handle(method, self.path, content, type_)
+                    return self.cut() if reply is None else self.send(*reply)
+
+            def cut(self) -> None:
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.connection.close()
+
             def answer(self, trouble: str, body: dict) -> None:
                 if trouble.startswith("429"):
                     _, _, wait = trouble.partition(" ")
@@ -67,9 +89,7 @@ class JudgeServer:
                 if trouble == "hang":
                     time.sleep(1.5)
                 if trouble == "cut":
-                    linger = struct.pack("ii", 1, 0)
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    return self.connection.close()
+                    return self.cut()
                 if trouble == "nonsense":
                     return self.send(200, "{not json")
                 if trouble == "empty":
@@ -96,10 +116,14 @@ class JudgeServer:
 
 
 @contextmanager
-def judge_server(reply=lambda body: "Yes", trouble=()):
-    """Serves until the block ends; yields the `JudgeServer`."""
+def judge_server(reply=lambda body: "Yes", trouble=(), *, batches=False):
+    """Serves until the block ends; yields the `JudgeServer`.
+
+    With `batches` it has a batch API, which gives the same replies.
+    """
     server = JudgeServer(reply, list(trouble))
-    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
+    server.batches = Batches(reply) if batches else None
+    thread = threading.Thread(target=server.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server

@@ -34,6 +34,15 @@ def judge_command(
     retry_failed: bool = typer.Option(
         False, "--retry-failed", help="Ask again where the judge gave no verdict."
     ),
+    batch: bool = typer.Option(
+        False,
+        "--batch",
+        help="Send the questions as batches, which vendors answer within a day for less money. "
+        "Replies are waited for; a call after an interruption goes on with the same batches.",
+    ),
+    wait: bool = typer.Option(
+        True, "--wait/--no-wait", help="With --batch: wait for the replies, or end once it is sent."
+    ),
     published: bool = PUBLISHED,
     conventions: Path | None = CONVENTIONS,
     data_root: Path | None = MOVED_DATA,
@@ -46,6 +55,8 @@ def judge_command(
     Examples:
       pixfoundation judge runs/llava --judge-model gpt-4o --tasks grade --budget 400
 
+      pixfoundation judge runs/llava --judge-model gpt-4o --batch
+
       pixfoundation judge runs/llava --judge-model gpt-4o --tasks concept --temperature 0.2
 
       pixfoundation judge runs/llava --judge-model Qwen3-VL-8B --base-url http://localhost:8000/v1
@@ -54,10 +65,12 @@ def judge_command(
 
       pixfoundation judge runs/llava --judge-backend local --judge-model Qwen/Qwen3-VL-8B-Instruct --engine ray
     """  # noqa: E501 - an example is one line
+    from pixfoundation.cli.batches import JudgingBar, exit_if_under_way, explained_when_stopped
     from pixfoundation.cli.progress import counted_bar
     from pixfoundation.emergence.overlaps import best_phrases
+    from pixfoundation.runs.batch_file import BATCHES
     from pixfoundation.runs.completeness import measure_completeness
-    from pixfoundation.runs.judging import JudgingOptions, JudgingProgress, Task, judge_run
+    from pixfoundation.runs.judging import JudgingOptions, Task, judge_run
     from pixfoundation.runs.run_records import RunRecords
 
     chosen = tuple(task for task in Task if task in {part.strip() for part in tasks.split(",")})
@@ -68,12 +81,15 @@ def judge_command(
     if temperature is not None:
         judging = replace(judging, temperature=temperature)
     records = RunRecords.of(run, data_root=data_root)
-    with judge.opened(engine.load()) as backend, counted_bar(backend.name) as update:
-
-        def show(progress: JudgingProgress) -> None:
-            bad = f"{progress.no_verdict} without verdict" if progress.no_verdict else ""
-            update(progress.done, progress.total, bad)
-
+    if not (batch or wait):
+        raise typer.BadParameter("--no-wait is for --batch.")
+    bar = JudgingBar()
+    opened = (
+        judge.batched(engine.load(), records.run.path / BATCHES, bar.awaited, wait=wait)
+        if batch
+        else judge.opened(engine.load())
+    )
+    with opened as backend, counted_bar(backend.name) as bar.show, explained_when_stopped(bar):
         phrases = (
             best_phrases(records, 3, conventions=rules.emergence) if "concept" in chosen else None
         )
@@ -83,13 +99,15 @@ def judge_command(
             JudgingOptions(conventions=judging, at_once=at_once, retry_failed=retry_failed),
             tasks=chosen,
             phrases=phrases,
-            on_progress=show,
+            on_progress=bar.judged,
         )
     reasons = "; ".join(f"{count} {reason}" for reason, count in final.reasons.items())
+    of_all = f"{final.done} of " if final.done < final.total else ""
     output().print(
-        f"{counted(final.done, 'answer')} judged by {backend.name} with "
+        f"{of_all}{counted(final.total, 'answer')} judged by {backend.name} with "
         f"{counted(backend.asked, 'request')}; "
         f"{final.no_verdict} without a verdict{f' ({reasons})' if reasons else ''}, "
         f"{counted(final.deduplicated, 'near-equal mask')} not shown."
     )
+    exit_if_under_way(bar.under_way)
     exit_unless_sound([(records.run.name, measure_completeness(records))])

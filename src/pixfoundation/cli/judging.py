@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from pixfoundation.cli.options import given, parse_options
 if TYPE_CHECKING:
     from pixfoundation.engines import Engine
     from pixfoundation.judges.cache import CachedJudge
+    from pixfoundation.runs.batch_queue import BatchProgress
+    from pixfoundation.runs.batched_judging import BatchedJudge
     from pixfoundation.runs.dealt_judging import DealtJudge, JudgeRecipe
 
 SERVED = "openai"
@@ -114,6 +116,40 @@ class JudgeOptions:
             )
         with dealt_judge(engine, self.recipe(), self._folder) as judge:
             yield judge
+
+    @contextmanager
+    def batched(
+        self,
+        engine: Engine | None,
+        file: Path,
+        on_progress: Callable[[BatchProgress | None], None],
+        *,
+        wait: bool,
+    ) -> Generator[BatchedJudge]:
+        """Load the judge, to be asked by batches of its provider.
+
+        Args:
+            engine: The engine; only None for this process is taken.
+            file: Where the batches that are under way are kept.
+            on_progress: Called at every look at the batches.
+            wait: Whether to wait for the replies.
+
+        Raises:
+            typer.BadParameter: If the judge is not behind an endpoint.
+            PixFoundationError: As for `load`.
+        """
+        if self.backend != SERVED or engine is not None:
+            other = "--engine ray" if engine else f"--judge-backend {self.backend}"
+            raise typer.BadParameter(
+                "--batch is for judges behind an endpoint with OpenAI's batch API, not for "
+                f"{other}."
+            )
+        judge = self.recipe().make()
+        from pixfoundation.judges.cache import ReplyCache
+        from pixfoundation.runs.batched_judging import BatchedJudge, BatchOptions
+
+        options = BatchOptions(wait=wait, budget=self.budget, on_progress=on_progress)
+        yield BatchedJudge(judge, ReplyCache(self._folder), file, options)
 
     @property
     def _folder(self) -> Path:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import (
     BarColumn,
@@ -52,8 +52,15 @@ def _clock(seconds: float | None) -> str:
     return str(timedelta(seconds=int(seconds)))
 
 
+class ShowCount(Protocol):
+    """Shows how many are done, how many there are, what went wrong so far, and what is awaited."""
+
+    def __call__(self, done: int, total: int, failed: str, awaited: str = "") -> None:
+        """Show it; texts are a few words, empty for nothing."""
+
+
 @contextmanager
-def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
+def counted_bar(title: str) -> Generator[ShowCount]:
     """Show a bar on standard error, from the first report on.
 
     What fails while it is prepared leaves no bar behind.
@@ -62,8 +69,7 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
         title: What is done; printed as it is.
 
     Yields:
-        A function that takes how many are done, how many there are, and what went wrong so far in
-        a few words (empty if nothing did).
+        A function that shows the state.
     """
     bar = Bar(
         TextColumn("{task.description}", markup=False),
@@ -71,13 +77,16 @@ def counted_bar(title: str) -> Generator[Callable[[int, int, str], None]]:
         MofNCompleteColumn(),
         _Rate(),
         _TimeLeft(),
+        TextColumn("{task.fields[awaited]}", markup=False),
         TextColumn("{task.fields[failed]}", style="red", markup=False),
         console=notes(),
     )
-    task = bar.add_task(without_control(title), total=None, start=False, failed="")
+    task = bar.add_task(without_control(title), total=None, start=False, failed="", awaited="")
 
-    def show(done: int, total: int, failed: str) -> None:
-        bar.update(task, completed=done, total=total, failed=failed)
+    def show(done: int, total: int, failed: str, awaited: str = "") -> None:
+        bar.update(
+            task, completed=done, total=total, failed=failed, awaited=without_control(awaited)
+        )
         if not bar.tasks[0].started:
             bar.start_task(task)
             bar.start()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from pixfoundation.errors import JudgeError
 
@@ -41,6 +42,19 @@ class Address:
     shown: str
     authorization: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+
+    def sibling(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """Return the URL of another part of the API, such as `batches`.
+
+        Args:
+            path: The part, in the place of `chat/completions`.
+            query: Further parameters of the URL.
+        """
+        parts = urlsplit(self.url)
+        base = parts.path.removesuffix("chat/completions")
+        queries = [parts.query, urlencode(query or {})]
+        whole = "&".join(each for each in queries if each)
+        return urlunsplit((parts.scheme, parts.netloc, base + path, whole, ""))
 
     def safe(self, words: str) -> str:
         """Return the words of a server in one line, shortened and without secrets."""

@@ -83,7 +83,11 @@ class ChatSettings:
 
 
 class ChatClient:
-    """Asks one model at one endpoint; may be used by several threads at a time."""
+    """Asks one model at one endpoint; may be used by several threads at a time.
+
+    Attributes:
+        connection: Sends the requests.
+    """
 
     def __init__(self, connection: Connection, model: str, settings: ChatSettings) -> None:
         """Keep the settings; nothing is sent yet.
@@ -93,7 +97,7 @@ class ChatClient:
             model: The model's name at the endpoint.
             settings: How the model is asked.
         """
-        self._connection, self._model, self._settings = connection, model, settings
+        self.connection, self._model, self._settings = connection, model, settings
         self._address = connection.address
         self._where = connection.address.shown
         self._form = Form(room=settings.thinking_tokens)
@@ -112,37 +116,76 @@ class ChatClient:
         for _ in range(self._settings.retries + FORMS):
             self._wait_for_turn()
             try:
-                raw = self._connection.post(self._body(question, form))
+                raw = self.connection.post(json.dumps(self.body(question, form)).encode())
             except RequestFailed as failure:
                 if not failure.is_passing or faults >= self._settings.retries:
                     raise self._failure(failure) from failure
                 faults += 1
-                time.sleep(_pause(faults))
+                time.sleep(pause_after(faults))
                 continue
-            error = error_of(raw)
-            if error is None:
-                reply = _reply(raw)
-                if isinstance(reply, Reply):
-                    form, used = self._form_after(reply, form), form
-                    if form == used:
-                        return reply
-                elif broken:
-                    words = f"sent a reply that does not follow the API, twice: {reply}"
-                    raise RequestRefused(self._sentence(words))
-                else:
-                    broken = 1
-            elif error.is_filtered:
-                return Reply("", ended=Ended.CONTENT_FILTER)
-            elif other := self._other_form(error, form, has_system=bool(question.system)):
-                form = other
+            outcome = self.read(raw, form, has_system=bool(question.system))
+            if isinstance(outcome, Reply):
+                return outcome
+            if isinstance(outcome, Form):
+                form = outcome
+            elif isinstance(outcome, str):
+                if broken:
+                    raise self.broken_twice(outcome)
+                broken = 1
             else:
-                if not error.is_passing or faults >= self._settings.retries:
-                    raise self._lasting(error)
+                if not outcome.is_passing or faults >= self._settings.retries:
+                    raise self.lasting(outcome, " after all retries")
                 faults += 1
-                self._pause_all(error, faults)
-        raise RequestRefused(self._sentence("takes no form of the request"))
+                self._pause_all(outcome, faults)
+        raise self.no_form()
 
-    def _body(self, question: ChatQuestion, form: Form) -> bytes:
+    @property
+    def form(self) -> Form:
+        """The form of requests that the model takes, as far as it is known."""
+        return self._form
+
+    @form.setter
+    def form(self, form: Form) -> None:
+        with self._lock:
+            self._form = form
+
+    def read(
+        self, raw: HttpReply, form: Form, *, has_system: bool
+    ) -> Reply | Form | ProviderError | str:
+        """Return what follows from what the endpoint sent.
+
+        Args:
+            raw: What it sent.
+            form: The form of the request.
+            has_system: Whether the request has a system text.
+
+        Returns:
+            The reply; or the form in which to ask again; or the endpoint's error; or in a few
+            words what is wrong with a reply that does not follow the API.
+        """
+        error = error_of(raw)
+        if error is None:
+            reply = _reply(raw)
+            if isinstance(reply, str):
+                return reply
+            after = self._form_after(reply, form)
+            return reply if after == form else after
+        if error.is_filtered:
+            return Reply("", ended=Ended.CONTENT_FILTER)
+        return self._other_form(error, form, has_system=has_system) or error
+
+    def broken_twice(self, words: str) -> RequestRefused:
+        """Return the error for a question with two replies that do not follow the API."""
+        return RequestRefused(
+            self.sentence(f"sent a reply that does not follow the API, twice: {words}")
+        )
+
+    def no_form(self) -> RequestRefused:
+        """Return the error for a question that was asked in every form."""
+        return RequestRefused(self.sentence("takes no form of the request"))
+
+    def body(self, question: ChatQuestion, form: Form) -> dict[str, Any]:
+        """Return the JSON body of a request."""
         limit = "max_completion_tokens" if form.completion_tokens else "max_tokens"
         body: dict[str, Any] = {
             "model": self._model,
@@ -151,8 +194,7 @@ class ChatClient:
         }
         if form.temperature:
             body["temperature"] = question.temperature
-        body |= self._settings.extra_body
-        return json.dumps(body).encode()
+        return body | dict(self._settings.extra_body)
 
     def _form_after(self, reply: Reply, form: Form) -> Form:
         """Return the form in which to ask again after a cut reply; the same if it stands.
@@ -195,9 +237,9 @@ class ChatClient:
 
     def _pause_all(self, error: ProviderError, faults: int) -> None:
         if error.wait is None:
-            time.sleep(_pause(faults))
+            time.sleep(pause_after(faults))
         elif error.wait > LONGEST_WAIT:
-            raise self._lasting(error)
+            raise self.lasting(error, " after all retries")
         else:
             with self._lock:
                 self._not_before = max(self._not_before, time.monotonic() + error.wait)
@@ -205,31 +247,36 @@ class ChatClient:
     def _failure(self, failure: RequestFailed) -> JudgeError:
         """Return the error for a request without a reply."""
         if isinstance(failure, TimedOut | ReplyTooLarge):
-            return RequestRefused(self._sentence(str(failure)))
-        return JudgeError(self._sentence(str(failure), "", RESUMED))
+            return RequestRefused(self.sentence(str(failure)))
+        return JudgeError(self.sentence(str(failure), "", RESUMED))
 
-    def _lasting(self, error: ProviderError) -> JudgeError:
-        """Return the error for what no further try mends, with the provider's own words."""
+    def lasting(self, error: ProviderError, tries: str = "") -> JudgeError:
+        """Return the error for what no further try mends, with the provider's own words.
+
+        Args:
+            error: What the endpoint said.
+            tries: What was tried, in a few words that follow `answered 503`.
+        """
         status, words = error.status, error.words
         if error.is_used_up:
-            return JudgeError(self._sentence(f"asks for payment ({status})", words, RESUMED))
+            return JudgeError(self.sentence(f"asks for payment ({status})", words, RESUMED))
         if status in (401, 403):
             reason = f"rejects the key ({status})"
             remedy = "Check the key and that it may use this model."
-            return JudgeError(self._sentence(reason, words, remedy))
+            return JudgeError(self.sentence(reason, words, remedy))
         if status == 404:
             reason = f"knows no model {self._model!r} (404), or there is nothing at this address"
-            return JudgeError(self._sentence(reason, words, "Most addresses end in /v1."))
+            return JudgeError(self.sentence(reason, words, "Most addresses end in /v1."))
         if status in OF_THE_REQUEST:
             reason = f"does not take the request ({status})"
-            return RequestRefused(self._sentence(reason, words))
+            return RequestRefused(self.sentence(reason, words))
         asked = "" if error.wait is None else f"It asks to wait {error.wait:.0f} seconds."
-        tries = " after all retries" if error.is_passing else ""
+        tries = tries if error.is_passing else ""
         if status == 500:  # as servers answer to a picture that they cannot process
-            return RequestRefused(self._sentence(f"answered 500{tries}", words, asked))
-        return JudgeError(self._sentence(f"answered {status}{tries}", words, asked, RESUMED))
+            return RequestRefused(self.sentence(f"answered 500{tries}", words, asked))
+        return JudgeError(self.sentence(f"answered {status}{tries}", words, asked, RESUMED))
 
-    def _sentence(self, reason: str, words: str = "", *further: str) -> str:
+    def sentence(self, reason: str, words: str = "", *further: str) -> str:
         """Join what happened, the provider's words and what to do, without secrets."""
         reason = f"{reason}: {words}" if words else reason
         parts = [self._address.safe(part) for part in (reason, *further) if part]
@@ -237,7 +284,7 @@ class ChatClient:
         return f"{self._where} {' '.join(ends)}"
 
 
-def _pause(faults: int) -> float:
+def pause_after(faults: int) -> float:
     """Return the seconds before the next try: growing, and different in each thread."""
     return min(FIRST_PAUSE * 2 ** (faults - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.0)
 

@@ -1,4 +1,4 @@
-"""POST requests with bounds: on their time, the size of the reply, and where redirects may lead.
+"""Requests with bounds: on their time, the size of the reply, and where redirects may lead.
 
 The time is a total: it includes the connection, redirects and every byte of the reply, so that a
 server which sends a byte now and then cannot hold a request open.
@@ -23,7 +23,7 @@ from pixfoundation.endpoints.address import Address
 REDIRECTS = 3
 """Greatest number of redirects of one request, all to the same scheme, host and port."""
 KEEPS_METHOD = (307, 308)
-"""Status codes of redirects after which a POST request stays one."""
+"""Status codes of redirects after which a request keeps its method and content."""
 
 
 class RequestFailed(Exception):
@@ -70,6 +70,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to an endpoint.
+
+    Attributes:
+        method: `GET` or `POST`.
+        url: Where it goes; the host is that of the endpoint's address, since the key goes there.
+        content: The body; empty for none.
+        content_type: Media type of the body.
+        limits: Bounds of this request; None for those of the connection.
+    """
+
+    method: str
+    url: str
+    content: bytes = b""
+    content_type: str = "application/json"
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HttpReply:
     """A complete reply.
 
@@ -98,26 +117,37 @@ class Connection:
         self._client: httpx2.AsyncClient | None = None
 
     def post(self, body: bytes) -> HttpReply:
-        """Send a JSON body and return the reply, whatever its status code.
+        """Send a JSON body to the URL of the address and return the reply.
 
         Raises:
             RequestFailed: If there is no complete reply within the limits.
         """
+        return self.send(HttpRequest("POST", self.address.url, body))
+
+    def send(self, request: HttpRequest) -> HttpReply:
+        """Send a request and return the reply, whatever its status code.
+
+        Raises:
+            RequestFailed: If there is no complete reply within the limits.
+        """
+        limits = request.limits or self.limits
         try:
-            return asyncio.run_coroutine_threadsafe(self._bounded(body), _loop()).result()
+            return asyncio.run_coroutine_threadsafe(
+                self._bounded(request, limits), _loop()
+            ).result()
         except TimeoutError as error:
             raise TimedOut(
-                f"did not answer in time: no complete reply within {self.limits.seconds:g} seconds"
+                f"did not answer in time: no complete reply within {limits.seconds:g} seconds"
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, CancelledError) as error:
             reason = str(error) or type(error).__name__
             raise Unreachable(f"cannot be reached: {reason}") from error
 
-    async def _bounded(self, body: bytes) -> HttpReply:
-        async with asyncio.timeout(self.limits.seconds):
-            return await self._redirected(body)
+    async def _bounded(self, request: HttpRequest, limits: Limits) -> HttpReply:
+        async with asyncio.timeout(limits.seconds):
+            return await self._redirected(request, limits.reply_bytes)
 
-    async def _redirected(self, body: bytes) -> HttpReply:
+    async def _redirected(self, request: HttpRequest, limit: int) -> HttpReply:
         if self._client is None:
             try:
                 self._client = httpx2.AsyncClient(timeout=None, follow_redirects=False)
@@ -125,41 +155,45 @@ class Connection:
                 raise Misdirected(f"cannot be reached through the proxy: {error}") from error
         headers = {
             "Authorization": self.address.authorization,
-            "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         }
-        url = httpx2.URL(self.address.url)
+        if request.content:
+            headers["Content-Type"] = request.content_type
+        url, content = httpx2.URL(request.url), request.content or None
         for _ in range(REDIRECTS + 1):
-            async with self._client.stream("POST", url, content=body, headers=headers) as response:
+            async with self._client.stream(
+                request.method, url, content=content, headers=headers
+            ) as response:
                 if not 300 <= response.status_code < 400:
                     return HttpReply(
                         response.status_code,
                         {name.lower(): value for name, value in response.headers.items()},
-                        await self._read(response),
+                        await _read(response, limit),
                     )
                 url = _target(url, response)
         raise Misdirected(f"redirects more than {REDIRECTS} times")
 
-    async def _read(self, response: httpx2.Response) -> bytes:
-        """Read the body; a compressed one cannot grow beyond the bound."""
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        is_plain = encoding in ("identity", "")
-        if not is_plain and encoding not in ("gzip", "x-gzip", "deflate"):
-            raise Unreachable(f"sent a reply compressed by {encoding[:40]!r}, which was not asked")
-        inflate = None if is_plain else zlib.decompressobj(zlib.MAX_WBITS | 32)
-        limit, received, body = self.limits.reply_bytes, 0, bytearray()
-        async for chunk in response.aiter_raw():
-            received += len(chunk)
-            try:
-                body += chunk if inflate is None else inflate.decompress(chunk, limit + 1)
-            except zlib.error as error:
-                raise Unreachable(f"sent a damaged reply: {error}") from error
-            if max(received, len(body)) > limit or (inflate and inflate.unconsumed_tail):
-                raise ReplyTooLarge(f"sent a reply of more than {limit:,} bytes")
-        if inflate is not None and received and not inflate.eof:
-            raise Unreachable("sent a reply that is cut off")
-        return bytes(body)
+
+async def _read(response: httpx2.Response, limit: int) -> bytes:
+    """Read the body; a compressed one cannot grow beyond the bound."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    is_plain = encoding in ("identity", "")
+    if not is_plain and encoding not in ("gzip", "x-gzip", "deflate"):
+        raise Unreachable(f"sent a reply compressed by {encoding[:40]!r}, which was not asked")
+    inflate = None if is_plain else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    received, body = 0, bytearray()
+    async for chunk in response.aiter_raw():
+        received += len(chunk)
+        try:
+            body += chunk if inflate is None else inflate.decompress(chunk, limit + 1)
+        except zlib.error as error:
+            raise Unreachable(f"sent a damaged reply: {error}") from error
+        if max(received, len(body)) > limit or (inflate and inflate.unconsumed_tail):
+            raise ReplyTooLarge(f"sent a reply of more than {limit:,} bytes")
+    if inflate is not None and received and not inflate.eof:
+        raise Unreachable("sent a reply that is cut off")
+    return bytes(body)
 
 
 def _target(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL:

@@ -8,10 +8,23 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pixfoundation.endpoints.errors import RequestRefused
+from pixfoundation.errors import PixFoundationError
 from pixfoundation.registry import Registry
 from pixfoundation.types import Ended
 
-__all__ = ["Judge", "JudgeFactory", "JudgeReply", "Question", "RequestRefused", "judges"]
+__all__ = [
+    "Judge",
+    "JudgeFactory",
+    "JudgeReply",
+    "Postponed",
+    "Question",
+    "RequestRefused",
+    "judges",
+]
+
+
+class Postponed(PixFoundationError):
+    """The reply to a question comes later; what depends on it is asked again then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,12 +119,16 @@ class CachedJudge:
     def _spend(self) -> None:
         with self._count:
             if self._budget is not None and self.asked >= self._budget:
-                raise JudgeError(
-                    f"The budget of {counted(self._budget, 'request')} is used up. What "
-                    "was judged is safe; "
-                    "the same call with a larger budget goes on from there."
-                )
+                raise used_up(self._budget)
             self.asked += 1
+
+
+def used_up(budget: int) -> JudgeError:
+    """Return the error for a budget of requests that is used up."""
+    return JudgeError(
+        f"The budget of {counted(budget, 'request')} is used up. What was judged is safe; "
+        "the same call with a larger budget goes on from there."
+    )
 
 
 def storable(text: str) -> JudgeReply:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from pixfoundation.answer_parts import Reply
 from pixfoundation.endpoints.client import ChatClient, ChatQuestion
 from pixfoundation.endpoints.errors import RequestRefused
 from pixfoundation.endpoints.negotiation import ROOM_TO_THINK
@@ -16,7 +17,14 @@ from pixfoundation.endpoints.opening import EndpointOptions, open_chat
 from pixfoundation.judges.base import JudgeReply, Question
 from pixfoundation.typed_options import Seconds, Within
 
-__all__ = ["ROOM_TO_THINK", "Endpoint", "RequestRefused", "load"]
+__all__ = [
+    "ROOM_TO_THINK",
+    "Endpoint",
+    "RequestRefused",
+    "chat_question",
+    "judge_reply",
+    "load",
+]
 
 
 def load(
@@ -67,6 +75,7 @@ class Endpoint:
 
     Attributes:
         name: `openai:`, the name of the model, and how it is asked if not by default.
+        client: Asks the model.
     """
 
     def __init__(self, client: ChatClient, name: str) -> None:
@@ -77,7 +86,7 @@ class Endpoint:
             name: The model's name at the endpoint, and how it is asked if not by default.
         """
         self.name = f"openai:{name}"
-        self._client = client
+        self.client = client
 
     def ask(self, question: Question) -> JudgeReply:
         """Return the reply; an empty text if the model refuses or says nothing.
@@ -86,13 +95,20 @@ class Endpoint:
             RequestRefused: If this question gets no reply, but another may.
             JudgeError: If the endpoint rejects the key, or stays out of reach.
         """
-        reply = self._client.ask(
-            ChatQuestion(
-                question.text,
-                question.system,
-                question.images,
-                question.temperature,
-                question.max_tokens,
-            )
-        )
-        return JudgeReply.of(reply.text, reply.thoughts, reply.ended)
+        return judge_reply(self.client.ask(chat_question(question)))
+
+
+def chat_question(question: Question) -> ChatQuestion:
+    """Return a question as the client takes it."""
+    return ChatQuestion(
+        question.text,
+        question.system,
+        question.images,
+        question.temperature,
+        question.max_tokens,
+    )
+
+
+def judge_reply(reply: Reply) -> JudgeReply:
+    """Return what the client gives as a judge's reply."""
+    return JudgeReply.of(reply.text, reply.thoughts, reply.ended)

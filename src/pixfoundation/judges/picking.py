@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 from pixfoundation.conventions import JudgingConventions, PickRequest
 from pixfoundation.judges import prompts, replies
 from pixfoundation.judges.base import Judge
-from pixfoundation.judges.questions import Verdict, ask, ask_yes_no
+from pixfoundation.judges.questions import Verdict, ask, ask_each, ask_yes_no
 from pixfoundation.masks import Mask, ious
 
 ROUND = 12
@@ -117,7 +118,9 @@ def pick_by_tournament(
         shuffled: list[int] = rng.permutation(len(remaining)).tolist()
         order = [remaining[i] for i in shuffled]
         heats = [order[i : i + ROUND] for i in range(0, len(order), ROUND)]
-        verdicts = [_pick_one(judge, choice, heat, temperature, abstain=True) for heat in heats]
+        verdicts = ask_each(
+            partial(_pick_one, judge, choice, heat, temperature, abstain=True) for heat in heats
+        )
         for verdict in verdicts:
             if not verdict.valid:
                 return Verdict(None, False, verdict.reply, deduplicated, verdict.reason)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pixfoundation.answer_parts import take_apart, valid_text
 from pixfoundation.judges import prompts, replies
-from pixfoundation.judges.base import Judge, JudgeReply, Question
+from pixfoundation.judges.base import Judge, JudgeReply, Postponed, Question
 from pixfoundation.types import Ended
 
 T = TypeVar("T")
@@ -49,6 +49,27 @@ def ask(
         value = read(reply := _reply(judge, prompts.with_reminder(question, expected)))
     reason = "" if value is not None else reply.shortfall or "not what was asked"
     return Verdict(value, value is not None, str(reply), reason=reason)
+
+
+def ask_each(asks: Iterable[Callable[[], T]]) -> list[T]:
+    """Ask several questions that do not depend on each other.
+
+    Args:
+        asks: Each asks one of them.
+
+    Raises:
+        Postponed: If a reply comes later; by then all of them have been asked.
+    """
+    results: list[T] = []
+    postponed: Postponed | None = None
+    for ask_one in asks:
+        try:
+            results.append(ask_one())
+        except Postponed as error:
+            postponed = error
+    if postponed is not None:
+        raise postponed
+    return results
 
 
 def _reply(judge: Judge, question: Question) -> JudgeReply:

@@ -15,13 +15,12 @@ from typing import Any
 
 from pixfoundation.conventions import JudgingConventions
 from pixfoundation.engines import Crew, Engine, Unit
-from pixfoundation.errors import PixFoundationError
 from pixfoundation.failures import is_device_lost
 from pixfoundation.judges import judges
-from pixfoundation.judges.base import Judge, JudgeReply, Question
+from pixfoundation.judges.base import Judge, JudgeReply, Postponed, Question
 from pixfoundation.judges.cache import ReplyCache, storable
 from pixfoundation.recipe import Made, Recipe
-from pixfoundation.runs.judging_jobs import Job, JobOutcome, outcome_of
+from pixfoundation.runs.judging_jobs import Job, JobJudge, JobOutcome, outcome_of
 from pixfoundation.runs.measuring import Measured, measuring, next_of
 
 
@@ -73,10 +72,6 @@ class _Remembering:
         return reply
 
 
-class _NotKnown(PixFoundationError):
-    """A question has no reply in the cache."""
-
-
 @dataclass(slots=True)
 class _Recalling:
     """Replies from the cache alone, and notes what it gave."""
@@ -89,7 +84,7 @@ class _Recalling:
         key = question.key(self.name)
         reply = self.cache.get(key)
         if reply is None:
-            raise _NotKnown
+            raise Postponed
         self.replies[key] = reply
         return reply
 
@@ -113,7 +108,7 @@ class JudgeMeasurement:
         return Judged(outcome, judge.noted)
 
 
-class DealtJudge:
+class DealtJudge(JobJudge):
     """A judge in the workers of an engine.
 
     Attributes:
@@ -130,6 +125,7 @@ class DealtJudge:
         """
         self.name: str = crew.describe()
         self.asked = 0
+        self.log = lambda line: None
         self._crew, self._cache = crew, cache
 
     def outcomes(
@@ -161,9 +157,9 @@ class DealtJudge:
             yield job, measured.result.outcome
 
     def _known(self, job: Job, conventions: JudgingConventions, seed: int) -> dict[str, JudgeReply]:
-        """Return the replies in the cache that lead to the first question without one."""
+        """Return the replies in the cache that lead to the first questions without one."""
         recalling = _Recalling(self.name, self._cache)
-        with suppress(_NotKnown):
+        with suppress(Postponed):
             outcome_of(job, recalling, conventions, seed)
         return recalling.replies
 

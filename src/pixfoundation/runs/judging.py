@@ -17,12 +17,14 @@ from pixfoundation.errors import DataError, JudgeError
 from pixfoundation.judges.base import Judge
 from pixfoundation.judges.concurrency import concurrently
 from pixfoundation.judges.questions import Verdict
-from pixfoundation.runs.dealt_judging import DealtJudge
+from pixfoundation.runs.batch_file import BATCHES, refuse_second_payment
 from pixfoundation.runs.jsonl import Appender
 from pixfoundation.runs.judging_jobs import (
+    FAILURES_IN_A_ROW,
     AnyVerdict,
     Grading,
     Job,
+    JobJudge,
     JobOutcome,
     Labelling,
     Picking,
@@ -47,9 +49,6 @@ class Task(StrEnum):
 
 USUAL_TASKS = (Task.GRADE, Task.PICK)
 """Concepts are labelled on demand: they cost one request per answer, for the emergence analysis."""
-
-FAILURES_IN_A_ROW = 3
-"""Number of questions without a reply, one after the other, that stop the judging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class JudgingOptions:
 
 def judge_run(
     run: RunRecords | RunDirectory,
-    judge: Judge | DealtJudge,
+    judge: Judge | JobJudge,
     options: JudgingOptions = JudgingOptions(),
     *,
     tasks: Sequence[Task | str] = USUAL_TASKS,
@@ -102,7 +101,8 @@ def judge_run(
     Args:
         run: A run directory with answers, or its records; verdicts are read under the lock.
         judge: The judge; wrap it in `CachedJudge`, so that nothing is asked twice. Or one that
-            the workers of an engine load, see `runs.dealt_judging`.
+            takes all jobs together: in the workers of an engine (`runs.dealt_judging`), or by the
+            batches of its provider (`runs.batched_judging`).
         options: How the judge is asked.
         tasks: Any of `grade`, `pick` and `concept`.
         phrases: For `concept`, the phrase of each answer to label; see
@@ -113,7 +113,8 @@ def judge_run(
         DataError: If there is no such task.
         JudgeError: If the judge fails, also at `FAILURES_IN_A_ROW` questions in a row; the
             verdicts before that are safe.
-        RunError: If another process writes to the directory, or it cannot be written.
+        RunError: If another process writes to the directory, or it cannot be written; or if a
+            batch of this judge is under way and it is asked without batches.
     """
     known_tasks = _known_tasks(tasks)
     records = RunRecords.of(run).with_variants()
@@ -123,6 +124,10 @@ def judge_run(
         records.run.appender("verdicts") as file,
     ):
         name = author_name(judge, options.conventions)
+        if isinstance(judge, JobJudge):
+            judge.log = log.write
+        else:
+            refuse_second_payment(records.run.path / BATCHES, judge.name)
         log.write(f"judge: {name}; tasks: {', '.join(known_tasks)}")
         existing: dict[VerdictKey, VerdictRecord] = {
             (verdict.kind, verdict.key, verdict.phrase): verdict
@@ -131,7 +136,8 @@ def judge_run(
         }
         jobs = list(_jobs(records, known_tasks, phrases or {}, log))
         pending = [job for job in jobs if job.key not in existing]
-        verdicts = _Verdicts(file, name, log, existing)
+        at_most = judge.failures_in_a_row if isinstance(judge, JobJudge) else FAILURES_IN_A_ROW
+        verdicts = _Verdicts(file, name, log, existing, at_most)
 
         done = len(jobs) - len(pending)
         for job, outcome in _asked(judge, pending, options):
@@ -147,12 +153,12 @@ def judge_run(
 
 
 def _asked(
-    judge: Judge | DealtJudge,
+    judge: Judge | JobJudge,
     jobs: Sequence[Job],
     options: JudgingOptions,
 ) -> Iterator[tuple[Job, JobOutcome]]:
     """Yield what a judge says to each job, as it comes."""
-    if isinstance(judge, DealtJudge):
+    if isinstance(judge, JobJudge):
         return judge.outcomes(jobs, options.conventions, options.seed)
 
     def work(job: Job) -> JobOutcome:
@@ -174,8 +180,10 @@ class _Verdicts:
         judge: str,
         log: RunLog,
         existing: Mapping[VerdictKey, VerdictRecord],
+        failures_in_a_row: int | None,
     ) -> None:
         self._file, self._judge, self._log = file, judge, log
+        self._failures_in_a_row = failures_in_a_row
         self._existing = set(existing)
         self._failed: list[tuple[Job, str]] = []
         self._no_verdict = self._deduplicated = 0
@@ -187,12 +195,12 @@ class _Verdicts:
         """Write the verdicts about one answer; what is on disk is not written again.
 
         Raises:
-            JudgeError: If there are `FAILURES_IN_A_ROW` questions in a row without a reply.
+            JudgeError: If there are too many questions in a row without a reply.
         """
         if isinstance(outcome, str):
             self._log.failure(job.sample.id, job.answer.protocol, outcome)
             self._failed.append((job, outcome))
-            if len(self._failed) >= FAILURES_IN_A_ROW:
+            if len(self._failed) == self._failures_in_a_row:
                 raise _all_failed(self._failed)
             return
         self._write_failed()
@@ -245,7 +253,7 @@ def _all_failed(failed: Sequence[tuple[Job, str]]) -> JudgeError:
     )
 
 
-def author_name(judge: Judge | DealtJudge, conventions: JudgingConventions) -> str:
+def author_name(judge: Judge | JobJudge, conventions: JudgingConventions) -> str:
     """Return the name written with verdicts: the judge, and how it was asked if not by default."""
     parts = [judge.name]
     if conventions.pick_request is PickRequest.SINGLE:

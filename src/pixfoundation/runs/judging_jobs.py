@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -28,6 +29,9 @@ VerdictKey = tuple[VerdictKind, Key, str | None]
 
 JobOutcome = list[tuple[VerdictKind, AnyVerdict]] | str
 """Verdicts with their kinds, or in one sentence why the judge gave no reply."""
+
+FAILURES_IN_A_ROW = 3
+"""Number of questions without a reply, one after the other, that stop the judging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,35 @@ class Labelling(Job):
         """Ask for the concepts of the phrase."""
         temperature = conventions.temperature
         return [("concept", ask_concept(judge, self.text, self.answer.text, temperature))]
+
+
+class JobJudge(ABC):
+    """A judge that takes all jobs together, not question by question.
+
+    Attributes:
+        name: Name of the judge.
+        asked: Number of questions so far, without the replies that came from the cache.
+        failures_in_a_row: Number of jobs without a reply, one after the other, that stop the
+            judging; None where their order means nothing.
+        log: Writes a line to the log of the run; the judging sets it.
+    """
+
+    name: str
+    asked: int
+    log: Callable[[str], None]
+    failures_in_a_row: ClassVar[int | None] = FAILURES_IN_A_ROW
+
+    @abstractmethod
+    def outcomes(
+        self, jobs: Sequence[Job], conventions: JudgingConventions, seed: int
+    ) -> Iterator[tuple[Job, JobOutcome]]:
+        """Yield what the judge says to each job, as it comes; replies are on disk before that.
+
+        Args:
+            jobs: What is asked.
+            conventions: How the judge is asked.
+            seed: Seed of the shuffled places in the tournament.
+        """
 
 
 def outcome_of(job: Job, judge: Judge, conventions: JudgingConventions, seed: int) -> JobOutcome:

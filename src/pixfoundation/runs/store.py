@@ -7,6 +7,7 @@ variants.jsonl      what the variants of samples change, see `runs.variants`
 answers.jsonl       one line per sample and protocol
 candidates.jsonl    one line per sample and protocol, masks as COCO run lengths
 verdicts.jsonl      one line per verdict of a judge
+batches.json        batches of a judge that are under way, see `runs.batch_file`
 deletions.jsonl     answers of the model with a part of the image covered
 run.log             what happened and when, see `runs.log`
 ```
