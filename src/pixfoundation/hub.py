@@ -23,6 +23,7 @@ from pixfoundation.errors import (
     PrerequisiteError,
     missing_package,
 )
+from pixfoundation.existence import isdir
 from pixfoundation.failures import in_short
 from pixfoundation.typed_options import OneOf
 
@@ -85,7 +86,7 @@ class Source:
             CheckpointError: If the weights should be embedded in the package but are missing.
         """
         location = short_names.get(name, name)
-        if (EMBEDDED / location).is_dir():
+        if isdir(EMBEDDED / location):
             return cls(name, str(EMBEDDED / location))
         if location == name and name in short_names:
             raise CheckpointError(
@@ -98,7 +99,7 @@ class Source:
     def folder(self) -> Path | None:
         """The folder of the checkpoint; None if it is on the hub."""
         path = Path(self.location)
-        return path if path.is_dir() else None
+        return path if isdir(path) else None
 
     def fingerprint(self, model: PreTrainedModel) -> dict[str, Any]:
         """Return what identifies the weights, as JSON data: the commit on the hub, or a hash."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pixfoundation.engines import Engine, InProcess
+from pixfoundation.existence import isdir
 from pixfoundation.loading import remembered
 from pixfoundation.types import Sample
 
@@ -64,7 +65,7 @@ class Recipe:
     def portable(self, **defaults: Any) -> Recipe:
         """Return the recipe with a local folder by its absolute path."""
         folder = Path(self.name)
-        name = str(folder.resolve()) if folder.is_dir() else self.name
+        name = str(folder.resolve()) if isdir(folder) else self.name
         return replace(self, name=name, options={**defaults, **self.options})
 
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pixfoundation.errors import PrerequisiteError, UnknownNameError, missing_package
+from pixfoundation.existence import exists
 from pixfoundation.stored import Cosine
 from pixfoundation.typed_json import UnreadableError, read_file
 
@@ -101,7 +102,7 @@ class WordLlamaVectors:
         folder = Path(spec.submodule_search_locations[0])
         weights = folder / "weights" / "l2_supercat_256.safetensors"
         tokenizer = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
-        if not (weights.exists() and tokenizer.exists()):
+        if not (exists(weights) and exists(tokenizer)):
             raise PrerequisiteError(
                 f"{folder} lacks {weights.name} or {tokenizer.name}. "
                 "Install the version that has them: pip install 'wordllama>=0.4,<0.5'"

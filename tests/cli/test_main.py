@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+TOO_LONG = 300 * "x"
+"""A name that no file can have."""
+
 
 def pixfoundation(*arguments):
     return subprocess.run(
@@ -45,6 +48,8 @@ def test_listings_as_table_and_as_json(kind, name):
         (["score", "no-such-run"], "is not a run directory"),
         (["report", "no-such-run"], "is not a run directory"),
         (["ground", "no-such.jpg", "a door"], "There is no image at no-such.jpg"),
+        (["run", "--model", f"./{TOO_LONG}"], "There is no"),
+        (["run", "--dataset", "pixmmvp", "--data-root", TOO_LONG], "File name too long"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_no_traceback(arguments, message):

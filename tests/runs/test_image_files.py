@@ -13,7 +13,7 @@ from pixfoundation.cli import app
 from pixfoundation.errors import DataError
 from pixfoundation.evaluation import evaluate
 from pixfoundation.report.page import write_report
-from pixfoundation.runs.image_files import find_image
+from pixfoundation.runs.image_files import find_image, load_recorded
 from pixfoundation.runs.measuring import Picture
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -66,6 +66,13 @@ def test_the_longest_end_of_a_path_wins(tmp_path):
     gone = tmp_path / "old" / "b" / "1.png"
     assert find_image(gone, tmp_path, tmp_path / "new") == right
     assert find_image(gone, tmp_path) == gone
+
+
+def test_an_image_whose_name_no_file_can_have_is_missing_like_any_other(tmp_path):
+    image = tmp_path / (300 * "x" + ".png")
+    assert find_image(image, tmp_path, tmp_path) == image
+    with pytest.raises(DataError, match="There is no image at"):
+        load_recorded(image)
 
 
 def test_what_reads_an_image_of_a_run_finds_it_where_it_lies_now(tmp_path):

@@ -13,6 +13,7 @@ from pixfoundation.causes.effects import Effect, measure_effects
 from pixfoundation.choice_parsing import parse_tolerant
 from pixfoundation.emergence.overlaps import AnswerOverlap, answer_overlaps
 from pixfoundation.errors import RunError
+from pixfoundation.existence import exists, isdir
 from pixfoundation.runs.asked import asked_protocols
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.runs.store import RunDirectory
@@ -91,8 +92,8 @@ def control_runs(run: RunDirectory, protocol: Protocol | None = None) -> dict[st
     folder = run.path / FOLDER
     controls = {
         each.name: RunDirectory(each)
-        for each in sorted(folder.iterdir() if folder.is_dir() else ())
-        if (each / "run.json").exists()
+        for each in sorted(folder.iterdir() if isdir(folder) else ())
+        if exists(each / "run.json")
     }
     if protocol is None:
         return controls

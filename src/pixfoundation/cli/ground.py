@@ -24,6 +24,7 @@ from pixfoundation.cli.options import (
 )
 from pixfoundation.cli.printing import notes, output, print_json, spanned
 from pixfoundation.errors import RunError
+from pixfoundation.existence import exists, isdir
 
 if TYPE_CHECKING:
     from pixfoundation.single_image import GroundingResult
@@ -81,7 +82,7 @@ def ground_command(
     if (selector == "judge") != (judge.model is not None):
         raise typer.BadParameter("--selector judge and --judge-model go together.")
     picker = judge.load() if judge.model is not None else None
-    if out.exists() and not out.is_dir():
+    if exists(out) and not isdir(out):
         raise RunError(f"{out} is a file: name a folder with --out.")
     options = {**given(device=device, dtype=dtype), **parse_options(model_option)}
     grounder_options = parse_options(grounder_option)

@@ -18,6 +18,7 @@ from typing import Any
 from pixfoundation.datasets.by_hand import FETCHED_BY_HAND
 from pixfoundation.datasets.images_by_hand import IMAGES_BY_HAND, advice
 from pixfoundation.errors import DataError, PrerequisiteError, UnknownNameError, missing_package
+from pixfoundation.existence import exists, isfile
 from pixfoundation.failures import in_short
 from pixfoundation.wording import counted
 
@@ -209,7 +210,7 @@ def recheck(root: Path) -> Iterator[tuple[Path, str]]:
     """Yield every fetched file that has changed since, with a sentence that says how."""
     for place, entry in _read_record(root).items():
         file = root / place
-        if not file.exists():
+        if not exists(file):
             yield file, f"was fetched from {entry['repository']} but is missing."
         elif hash_file(file) != entry["sha256"]:
             yield file, f"has changed since it was fetched from {entry['repository']}."
@@ -297,7 +298,7 @@ def _hub() -> Any:
 
 def _as_stated(file: Path, remote: _Remote) -> bool:
     """Whether a file exists and has the size and checksum that the hub states."""
-    if not file.is_file() or (remote.size is not None and file.stat().st_size != remote.size):
+    if not isfile(file) or (remote.size is not None and file.stat().st_size != remote.size):
         return False
     if remote.sha256 is not None:
         return hash_file(file) == remote.sha256

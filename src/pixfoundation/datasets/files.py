@@ -10,6 +10,7 @@ from pathlib import Path
 from pixfoundation.datasets.base import Problem, describe_dataset
 from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.images import read_image
 from pixfoundation.types import LETTERS, Sample
 from pixfoundation.wording import counted, pixfoundation_command
@@ -110,7 +111,7 @@ class FileDataset:
         return problems
 
     def _image(self, sample: Sample) -> Iterable[Problem]:
-        if not sample.image.exists():
+        if not exists(sample.image):
             advice = self._advice(sample)
             yield Problem(sample.image, f"sample {sample.id}", f"is missing. {advice}".rstrip())
             return

@@ -39,6 +39,7 @@ from pixfoundation.datasets.folder_masks import (
 )
 from pixfoundation.datasets.text_files import read_text
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.masks import Mask, union
 from pixfoundation.metrics import Box
 from pixfoundation.typed_options import as_choice
@@ -109,7 +110,7 @@ def schema() -> dict[str, Any]:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    if not file.exists():
+    if not exists(file):
         raise DataError(f"There is no {file}. docs/data.md describes its content.")
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():

@@ -25,6 +25,7 @@ from pixfoundation.datasets.refer_files import (
     sentences_of,
 )
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.masks import Mask
 from pixfoundation.types import Query, Sample
 
@@ -67,9 +68,9 @@ def load(
         known = ", ".join(SPLITS)
         raise DataError(f"split of gRefCOCO must be one of {known}, but is {split!r}.")
     root = given_or_fetched(root, NAME, "gRefCOCO", SOURCE)
-    folder = root if (root / "instances.json").exists() else root / NAME
+    folder = root if exists(root / "instances.json") else root / NAME
     file = folder / "grefs(unc).json"
-    if not file.exists() and file.with_suffix(".p").exists():
+    if not exists(file) and exists(file.with_suffix(".p")):
         file = file.with_suffix(".p")
     refs = read_refs(file)
     instances = Instances(folder / "instances.json", find_images(root, images), Overlaps.UNION)

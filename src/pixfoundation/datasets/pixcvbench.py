@@ -34,6 +34,7 @@ from pixfoundation.datasets.red_boxes import BoxPictures, RedBox, box_pictures
 from pixfoundation.datasets.resizing import Resizing, resize_mask
 from pixfoundation.datasets.variant_files import Escapes, VariantChoice
 from pixfoundation.errors import DataError, missing_package
+from pixfoundation.existence import exists
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
 from pixfoundation.typed_options import as_choice
@@ -257,7 +258,7 @@ class _Reader:
         claimed_size: tuple[int, int] | None,
     ) -> tuple[int, int]:
         """Return the image's own size; without the image the one that all run lengths agree on."""
-        if path.exists():
+        if exists(path):
             return image_size(path)
         if claimed_size is not None:
             return claimed_size
@@ -381,4 +382,4 @@ def _read_questions(path: Path, problems: list[Problem]) -> dict[int, dict[str, 
 
 def _first(*paths: Path) -> Path:
     """Return the first path that exists, else the first of all, for the message."""
-    return next((path for path in paths if path.exists()), paths[0])
+    return next((path for path in paths if exists(path)), paths[0])

@@ -29,6 +29,7 @@ from pixfoundation.datasets.files import (
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.datasets.variant_files import Escapes, VariantChoice
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
 from pixfoundation.typed_options import OneOf
@@ -98,14 +99,14 @@ class _Reader:
         self.problems: list[Problem] = []
         self._corrected = answers == "corrected"
         self._questions_file = root / "Questions.csv"
-        if not self._questions_file.exists():
+        if not exists(self._questions_file):
             self._questions_file = root / "visual_patterns.csv"
         self._patterns_file = root / "visual_patterns.csv"
         self._objects_file = root / "Objects.csv"
         self._questions = self._read(self._questions_file, "question", "options", "correct answer")
         self._objects = self._read(self._objects_file, "object")
         self._patterns = (
-            self._read(self._patterns_file, "pattern") if self._patterns_file.exists() else {}
+            self._read(self._patterns_file, "pattern") if exists(self._patterns_file) else {}
         )
         self._annotations: AnnotationFile = read_annotations(root / "Segmentations.json")
         self.problems.extend(self._annotations.problems)

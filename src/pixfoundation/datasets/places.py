@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isdir
 
 VARIABLE = "PIXFOUNDATION_DATA"
 """Environment variable that names the folder of all downloaded datasets."""
@@ -41,7 +42,7 @@ def given_or_fetched(root: Path | None, name: str, title: str, source: str | Non
     if root is not None:
         return Path(root)
     root = fetched_root(name)
-    if not root.is_dir():
+    if not isdir(root):
         origin = source or f"`pixfoundation datasets fetch {name}` downloads it there"
         raise DataError(
             f"{title} was not found: there is no {root}. {origin[0].upper()}{origin[1:]}; `root` "

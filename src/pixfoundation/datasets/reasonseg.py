@@ -29,6 +29,7 @@ from pixfoundation.datasets.files import FileDataset
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.datasets.refer_files import count_note
 from pixfoundation.errors import DataError, PrerequisiteError
+from pixfoundation.existence import isdir
 from pixfoundation.images import image_size
 from pixfoundation.masks import MAX_COORDINATE, Mask
 from pixfoundation.types import Query, Sample
@@ -80,7 +81,7 @@ def load(
         raise DataError(f"split of ReasonSeg must be one of {known}, but is {split!r}.")
     root = given_or_fetched(root, NAME, "ReasonSeg", SOURCE)
     places = (root / split, root / "ReasonSeg" / split, root / "reason_seg/ReasonSeg" / split)
-    folder = next((place for place in places if place.is_dir()), None)
+    folder = next((place for place in places if isdir(place)), None)
     if folder is None:
         raise DataError(f"There is no {places[0]}. ReasonSeg: {SOURCE}.")
     problems: list[Problem] = []

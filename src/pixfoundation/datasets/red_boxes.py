@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 
 FOLDER = "red_box"
 COLUMN = "image"
@@ -52,14 +53,14 @@ def box_pictures(table: Path, indices: Sequence[int]) -> BoxPictures:
     """
     folder = table.parent / FOLDER
     paths = {index: folder / f"{index}.png" for index in indices}
-    missing = {index for index, path in paths.items() if not path.exists()}
+    missing = {index for index, path in paths.items() if not exists(path)}
     lacking = None
     if missing:
         try:
             _take_out(table, missing, folder)
         except (DataError, OSError) as error:
             lacking = str(error)
-    present = {index: path for index, path in paths.items() if path.exists()}
+    present = {index: path for index, path in paths.items() if exists(path)}
     if len(present) < len(paths) and lacking is None:
         lacking = f"{table} holds no picture for {len(paths) - len(present)} of these questions."
     return BoxPictures(present, lacking)

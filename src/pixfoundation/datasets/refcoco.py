@@ -28,6 +28,7 @@ from pixfoundation.datasets.refer_files import (
     sentences_of,
 )
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.option_bundles import read_choices, takes_bundles
 from pixfoundation.types import Query, Sample
 from pixfoundation.wording import counted
@@ -135,7 +136,7 @@ def _load(name: str, root: Path | None, options: ReferOptions) -> FileDataset:
                 f"{option} of {edition.title} must be one of {', '.join(known)}, but is {value!r}."
             )
     root = given_or_fetched(root, name, edition.title, SOURCE)
-    folder = root if (root / "instances.json").exists() else root / name
+    folder = root if exists(root / "instances.json") else root / name
     file = folder / f"refs({author}).p"
     refs = read_refs(file)
     images = find_images(root, options.images)

@@ -19,6 +19,7 @@ import numpy as np
 from pixfoundation.datasets.base import Problem
 from pixfoundation.datasets.coco import read_json
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isdir
 from pixfoundation.masks import MAX_PIXELS, Mask, union
 from pixfoundation.wording import counted
 
@@ -231,7 +232,7 @@ def find_images(root: Path, images: Path | None) -> Path:
         return root / images
     for folder in (root, root.parent):
         for place in IMAGE_FOLDERS:
-            if (folder / place).is_dir():
+            if isdir(folder / place):
                 return folder / place
     return root / IMAGE_FOLDERS[0]
 

@@ -18,6 +18,7 @@ from pixfoundation.datasets.base import Problem, datasets
 from pixfoundation.datasets.files import FileDataset
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError, missing_package
+from pixfoundation.existence import exists
 from pixfoundation.images import image_size
 from pixfoundation.masks import MAX_COORDINATE, Mask, union
 from pixfoundation.metrics import Box
@@ -70,7 +71,7 @@ def _rows(root: Path) -> Iterator[tuple[Path, int, Mapping[str, Any]]]:
     except ImportError as error:
         raise missing_package("pyarrow", "Reading TreeBench", "data") from error
     tables = sorted(root.rglob("*.parquet")) or [root / TABLE]
-    if not tables[0].exists():
+    if not exists(tables[0]):
         raise DataError(f"{root} holds neither Parquet files nor {TABLE}.")
     number = 0
     for table in tables:
@@ -127,7 +128,7 @@ def _sample(images: Path, row: Mapping[str, Any]) -> Sample:
 def _image(folder: Path, index: str, data: Any) -> Path:
     """Return the file of an image, which is taken from the table if it is not there yet."""
     path = folder / f"{index}.jpg"
-    if path.exists():
+    if exists(path):
         return path
     text = data.decode("ascii", "replace") if isinstance(data, bytes) else data
     try:

@@ -28,6 +28,7 @@ from pixfoundation.datasets.files import MOST_DIGITS
 from pixfoundation.datasets.text_files import read_csv
 from pixfoundation.datasets.variant_tables import QuestionTexts, read_question_table
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists, isfile
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
 from pixfoundation.types import Sample
@@ -152,7 +153,7 @@ def _existing(place: _Place, index: int, folder: Path) -> Path | None:
         for sub in SUBFOLDERS
         for name in place.names
     )
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if isfile(path)), None)
 
 
 def read_variant(
@@ -393,7 +394,7 @@ def _image(
     if not masks:
         raise DataError(f"{file.path}: image {image} (sample {sample.id}) has no annotation.")
     sizes = {mask.size for mask in masks}
-    if path.exists():
+    if exists(path):
         sizes.add(image_size(path))
     if len(sizes) > 1:
         named = " and ".join(f"{height} x {width}" for height, width in sorted(sizes))

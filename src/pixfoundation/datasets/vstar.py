@@ -26,6 +26,7 @@ from pixfoundation.datasets.entries import (
 from pixfoundation.datasets.files import FileDataset
 from pixfoundation.datasets.places import given_or_fetched
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.images import image_size
 from pixfoundation.masks import Mask, union
 from pixfoundation.types import LETTERS, Sample
@@ -59,7 +60,7 @@ def load_vstar(root: Path | None = None) -> FileDataset:
 def _sample(file: Path) -> Sample:
     data = read_object(read_json(file), "the file")
     images = [file.with_suffix(suffix) for suffix in (".jpg", ".jpeg", ".png")]
-    image = next((path for path in images if path.exists()), images[0])
+    image = next((path for path in images if exists(path)), images[0])
     size = image_size(image)
     options = read_texts(data, "options")
     if len(options) > len(LETTERS):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixfoundation.doctor.findings import Finding, Status, check
+from pixfoundation.existence import exists
 from pixfoundation.extras import DEMO, EXTRAS, install_command, missing_from
 from pixfoundation.hub import resolve_device
 from pixfoundation.models.card import find_checkpoint
@@ -214,7 +215,7 @@ def _cache(weights: float) -> Finding:
     from huggingface_hub import constants
 
     folder = Path(constants.HF_HUB_CACHE)
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(place for place in (folder, *folder.parents) if exists(place))
     free = shutil.disk_usage(existing).free
     words = f"The cache {folder} has {_size(free)} left."
     if not os.access(existing, os.W_OK):

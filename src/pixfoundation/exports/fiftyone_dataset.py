@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pixfoundation.errors import DataError, PrerequisiteError
+from pixfoundation.existence import isfile
 from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.extras import load_package
@@ -58,7 +59,7 @@ def to_fiftyone(run: ExportedRun | Path | str, name: str | None = None) -> Any:
         _sample(fo, list(answers))
         for _, answers in groupby(run.answers(), key=lambda answer: answer.sample.id)
     ]
-    present = [sample for sample in samples if Path(sample.filepath).is_file()]
+    present = [sample for sample in samples if isfile(sample.filepath)]
     if not present:
         raise DataError(
             "None of the images of the run is there. If the data has moved, name its folder: "

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isfile
 from pixfoundation.typed_json import read_file
 
 LIST = ".pixfoundation-export.json"
@@ -61,7 +62,7 @@ def _listed(out: Path) -> list[Path]:
     return [
         Path(name)
         for name in names
-        if (folder / name).is_file() and (folder / name).resolve().is_relative_to(folder)
+        if isfile(folder / name) and (folder / name).resolve().is_relative_to(folder)
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isfile
 from pixfoundation.exports.base import FEATURE, Exported, exporters
 from pixfoundation.exports.view import ExportedAnswer, ExportedRun
 from pixfoundation.extras import load_package
@@ -108,7 +109,7 @@ class Pictures:
             if answer.protocol != self.protocol:
                 continue
             asked += 1
-            if not answer.image.is_file():
+            if not isfile(answer.image):
                 continue
             detections = to_detections(answer, self.masks, truth=self.truth)
             if not len(detections):

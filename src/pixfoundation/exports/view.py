@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pixfoundation.existence import isfile
 from pixfoundation.masks import Mask
 from pixfoundation.runs.run_records import RunRecords
 from pixfoundation.scoring.options import ScoreOptions
@@ -58,7 +59,7 @@ class ExportedAnswer:
 
     def image_url(self) -> str | None:
         """Return the image file as a data URL; None if it is missing."""
-        if not self.image.is_file():
+        if not isfile(self.image):
             return None
         kind = mimetypes.guess_type(self.image.name)[0] or "image/png"
         return f"data:{kind};base64,{base64.b64encode(self.image.read_bytes()).decode()}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.judges.base import Judge, Question
 from pixfoundation.types import Sample
 from pixfoundation.variants.paraphrases import PUBLISHED_KEY, fault_of, read_paraphrases
@@ -55,7 +56,7 @@ def paraphrase_dataset(
         JudgeError: If the judge cannot be reached.
     """
     asked = [sample for sample in samples if sample.question is not None]
-    texts = dict(read_paraphrases(out, asked)) if out.exists() else {}
+    texts = dict(read_paraphrases(out, asked)) if exists(out) else {}
     incomplete: list[str] = []
     for number, sample in enumerate(asked):
         if len(texts.get(sample.id, ())) < count:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.existence import isdir
 from pixfoundation.models.base import ModelFactory, models
 from pixfoundation.models.card import (
     KnownCheckpoint,
@@ -42,7 +43,7 @@ def find_entry(name: str, revision: str | None = None) -> Entry[ModelFactory]:
             loads; the message names the checkpoint to take instead.
     """
     base, wrapper = _split_suffix(name)
-    if name in models or not ("/" in name or Path(base).is_dir()):
+    if name in models or not ("/" in name or isdir(base)):
         return models.entry(name)
     if wrapper is not None:
         return entry_of(wrapper)
@@ -70,14 +71,14 @@ def detect_family(name: str, revision: str | None = None) -> ModelCard:
         if name == checkpoint.original_id:
             raise _not_converted(name, checkpoint)
     folder = Path(name)
-    if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+    if not isdir(folder) and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise CheckpointError(
             f"There is no folder {name}. Give the folder that holds config.json and the weights, "
             "or a hub id such as 'owner/name'."
         )
     config = _read_config(folder, name, revision)
     card = _by_architecture(config)
-    if card is None and folder.is_dir():
+    if card is None and isdir(folder):
         card = _by_files(folder) or _by_tensors(folder, config)
     if card is None and _is_original_llava(config):
         raise _not_converted(name)
@@ -110,7 +111,7 @@ def _read_config(folder: Path, name: str, revision: str | None) -> Mapping[str, 
     """Read `config.json`; an empty one where it cannot be had, which the loader will explain."""
     file = folder / "config.json"
     try:
-        if not folder.is_dir():
+        if not isdir(folder):
             from huggingface_hub import hf_hub_download
 
             file = Path(hf_hub_download(name, "config.json", revision=revision))

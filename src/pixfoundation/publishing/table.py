@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
+from pixfoundation.existence import isfile
 from pixfoundation.exports.table import answer_rows
 from pixfoundation.exports.view import ExportedRun
 from pixfoundation.extras import load_package
@@ -131,7 +132,7 @@ def _type(arrow: Any, name: str) -> Any:
 
 def _image(file: Path) -> dict[str, Any] | None:
     """Return an image as the hub stores it; None if it is missing."""
-    return {"bytes": file.read_bytes(), "path": file.name} if file.is_file() else None
+    return {"bytes": file.read_bytes(), "path": file.name} if isfile(file) else None
 
 
 def _run_lengths(mask: Mask | None) -> str | None:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isdir
 from pixfoundation.forward import Forward, Need
 from pixfoundation.reading.base import Maps, chosen_heads, on_grid, readings
 from pixfoundation.reading.head_maps import HeadMaps
@@ -269,7 +270,7 @@ def stored_heads(path: Path) -> tuple[Pair, ...]:
     Raises:
         DataError: If there is no such file, or it holds no choice.
     """
-    file = path / HEADS_FILE if path.is_dir() else path
+    file = path / HEADS_FILE if isdir(path) else path
     try:
         pairs = read_file(file, _HeadsFile).choice.heads
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pixfoundation.conventions import PUBLISHED
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isfile
 from pixfoundation.report.published import ROWS, SIZES, SOURCE
 from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
 from pixfoundation.reproduction.recipe import NO_MASKS, RecipeRow
@@ -153,7 +154,7 @@ def compare_rows(
         run: The run; its directory may be missing, or hold more samples than the run asks for.
         problem: Why the run could not be made or judged, as a clause; None if it was.
     """
-    exists = (run.folder / "run.json").is_file()
+    exists = isfile(run.folder / "run.json")
     records = RunRecords.of(run.folder) if exists else None
     if records is not None and run.limit is not None:
         records = records.restricted_to(list(records.run.samples)[: run.limit])

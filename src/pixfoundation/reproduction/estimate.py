@@ -17,6 +17,7 @@ import msgspec
 
 from pixfoundation.conventions import Conventions, PickRequest
 from pixfoundation.errors import DataError, PixFoundationError
+from pixfoundation.existence import isfile
 from pixfoundation.judges import prompts
 from pixfoundation.judges.picking import PUBLISHED_LIMIT, ROUND
 from pixfoundation.loading import load_dataset
@@ -178,7 +179,7 @@ def estimate_run(
         problem = f"counted as its {counted(len(every), 'published sample')}, since: {error}"
     samples = list(every[: run.limit])
     workload = measure_workload(samples, run.protocols, _variants(plan, run), every)
-    records = RunRecords.of(run.folder) if (run.folder / "run.json").is_file() else None
+    records = RunRecords.of(run.folder) if isfile(run.folder / "run.json") else None
     ids = {sample.id for sample in samples}
     answers = {} if records is None else records.with_variants().answers
     done = sum(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pixfoundation.errors import PixFoundationError
+from pixfoundation.existence import isdir, isfile
 from pixfoundation.loading import load_dataset
 from pixfoundation.models.base import Decoding
 from pixfoundation.reproduction.plan import PlannedRun, ReproductionPlan
@@ -21,7 +22,7 @@ def is_complete(plan: ReproductionPlan, run: PlannedRun) -> bool:
     What can only be told by loading the model is not compared; `pixfoundation run` compares it.
     A run with variants is never called complete here, since only the command knows them all.
     """
-    if run.entry.variants or not (run.folder / "run.json").is_file():
+    if run.entry.variants or not isfile(run.folder / "run.json"):
         return False
     try:
         records = RunRecords.of(run.folder)
@@ -39,7 +40,7 @@ def is_complete(plan: ReproductionPlan, run: PlannedRun) -> bool:
 
 def _fits(plan: ReproductionPlan, run: PlannedRun, config: RunConfig) -> bool:
     entry, model = run.entry, config.model.to_json()
-    name = Path(entry.model).resolve().name if Path(entry.model).is_dir() else entry.model
+    name = Path(entry.model).resolve().name if isdir(entry.model) else entry.model
     segmenter = None if config.segmenter is None else config.segmenter.name
     decoding, default = config.decoding.to_json(), Decoding()
     return (

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from pixfoundation.errors import DataError, UnknownNameError
+from pixfoundation.existence import exists
 from pixfoundation.scoring.paired import COLUMNS
 from pixfoundation.toml_files import read_toml
 from pixfoundation.typed_json import UnreadableError, convert
@@ -210,7 +211,7 @@ def find_recipe(name: str | Path) -> Path:
     if str(name) in shipped:
         return shipped[str(name)]
     file = Path(name)
-    if file.suffix == ".toml" or file.exists():
+    if file.suffix == ".toml" or exists(file):
         return file
     raise UnknownNameError("recipe", str(name), shipped)
 

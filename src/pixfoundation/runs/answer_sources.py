@@ -13,6 +13,7 @@ from msgspec import Struct
 from PIL import Image
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.existence import exists, isdir, isfile
 from pixfoundation.models.base import Decoding, GivenAnswer, Model
 from pixfoundation.runs.config import (
     AnswersDescription,
@@ -280,14 +281,14 @@ def load_answers(place: Path | str, **options: Any) -> AnswerSource:
             f"come from {text}."
         )
     path = Path(place)
-    if path.is_dir():
+    if isdir(path):
         return StoredAnswers.of_run(path)
-    if not path.exists():
+    if not exists(path):
         raise DataError(
             f"There are no answers at {text}. Expected a run directory, a file of JSON Lines, or "
             "endpoint:URL."
         )
-    if not path.is_file():
+    if not isfile(path):
         raise RunError(f"{text} is neither a run directory nor a file.")
     return StoredAnswers.of_file(path)
 

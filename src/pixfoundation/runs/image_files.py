@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists, isfile
 
 if TYPE_CHECKING:  # most of what reads a run opens no image
     from PIL import Image
@@ -28,7 +29,7 @@ def find_image(image: Path, run: Path, data_root: Path | None = None) -> Path:
     Returns:
         The first file that exists; the recorded path if there is none.
     """
-    return next((path for path in _places(image, run, data_root) if path.is_file()), image)
+    return next((path for path in _places(image, run, data_root) if isfile(path)), image)
 
 
 def load_recorded(path: Path, content: bytes | None = None) -> Image.Image:
@@ -43,7 +44,7 @@ def load_recorded(path: Path, content: bytes | None = None) -> Image.Image:
     """
     from pixfoundation.images import load_image
 
-    if content is None and not path.exists():
+    if content is None and not exists(path):
         raise DataError(without_file(path))
     return load_image(path, content)
 

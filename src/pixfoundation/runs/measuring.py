@@ -14,6 +14,7 @@ from PIL import Image
 from pixfoundation.engines import Crew, Engine, InProcess, Outcome, WorkerLostError
 from pixfoundation.engines.names import engine_of
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.failures import describe, is_device_lost, release_memory
 from pixfoundation.loading import load_model
 from pixfoundation.models.asking import ENDS_THE_RUN, LOST
@@ -222,7 +223,7 @@ class Picture:
         """Return the image with the file's content, if the workers may be elsewhere."""
         if crew.state().workers is None:
             return self
-        content = content_of(self.path) if self.path.exists() else without_file(self.path)
+        content = content_of(self.path) if exists(self.path) else without_file(self.path)
         return Picture(self.path, self.change, content)
 
     def load(self) -> Image.Image:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec import Struct
 
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.existence import exists
 from pixfoundation.runs import reading
 from pixfoundation.runs.config import RunConfig
 from pixfoundation.runs.image_files import find_image, load_recorded
@@ -149,7 +150,7 @@ class RunDirectory:
         samples: Sequence[Sample],
         environment: Mapping[str, Any] | None,
     ) -> RunDirectory:
-        known = (path / "run.json").exists()
+        known = exists(path / "run.json")
         differences = _differences(read_config(path)[0], config) if known else []
         if differences and not _has_answers(path) and _is_idle(path):
             _clear(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pixfoundation.datasets.grandf import read_grandf, read_grounded_captions
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isfile
 from pixfoundation.metrics import (
     GroundedCaption,
     MaskPrecision,
@@ -171,7 +172,7 @@ def _read(
     Raises:
         DataError: If a file is damaged, or no image has one.
     """
-    present = [image for image in known if (folder / f"{image}.json").is_file()]
+    present = [image for image in known if isfile(folder / f"{image}.json")]
     if not present:
         raise DataError(
             f"{folder} has no prediction for any of the {len(known)} images of the truth. Expected "

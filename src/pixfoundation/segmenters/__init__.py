@@ -1,7 +1,6 @@
 """Segmenters by name; torch and transformers are imported when one is loaded."""
 
-from pathlib import Path
-
+from pixfoundation.existence import isdir
 from pixfoundation.registry import Entry
 from pixfoundation.segmenters.base import SegmenterFactory, segmenters
 from pixfoundation.segmenters.names import SEGMENTERS, TEXT_SEGMENTERS, WEIGHT_FILES
@@ -38,6 +37,6 @@ def find_entry(name: str) -> Entry[SegmenterFactory]:
     """
     if name not in segmenters and name.endswith(WEIGHT_FILES):
         return segmenters.lazy_entry(name, "pixfoundation.segmenters.sam2_file", "load")
-    if name in segmenters or not ("/" in name or Path(name).is_dir()):
+    if name in segmenters or not ("/" in name or isdir(name)):
         return segmenters.entry(name)
     return segmenters.lazy_entry(name, "pixfoundation.segmenters.sam", "load")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.existence import isfile
 from pixfoundation.hub import Dtype, Source, refuse_pointers, resolve_device, resolve_dtype
 from pixfoundation.models.common.sam2.loading import load_sam2
 from pixfoundation.models.common.sam2.pixels import MEAN, STD
@@ -38,7 +39,7 @@ def load(
         DataError: If the sizes cannot be read.
     """
     path = Path(name).expanduser()
-    if not path.is_file():
+    if not isfile(path):
         raise CheckpointError(f"There is no file {path}. Give a weights file of SAM 2.")
     refuse_pointers(path.parent)
     sizes = path.with_suffix(".json")

@@ -24,6 +24,7 @@ from pixfoundation.datasets.pixscenes.photo import render_photo
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
 from pixfoundation.datasets.pixscenes.scenes import CANVAS
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists
 from pixfoundation.masks import Mask
 from pixfoundation.typed_options import Count, OneOf
 from pixfoundation.types import LETTERS, Sample
@@ -181,7 +182,7 @@ def _remembered(folder: Path) -> list[Sample]:
         ]
     except (OSError, ValueError, KeyError, TypeError, DataError):
         return []
-    return samples if all(sample.image.exists() for sample in samples) else []
+    return samples if all(exists(sample.image) for sample in samples) else []
 
 
 def _samples(split: str, count: int, style: Style, folder: Path) -> list[Sample]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.existence import isdir, isfile
 from pixfoundation.models.cambrian.sizes import TowerKind, TowerSpec
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder
 
@@ -49,7 +50,7 @@ def find_tower(spec: TowerSpec, towers: Path | None) -> Path:
     """
     if towers is None:
         return find_folder(spec.hub)
-    if not towers.is_dir():
+    if not isdir(towers):
         raise PrerequisiteError(
             f"There is no folder {towers}. Pass the folder that holds the vision towers, "
             "or omit `towers` to take them from the hub."
@@ -94,7 +95,7 @@ def kind_of(folder: Path) -> TowerKind | None:
 def open_trunk(folder: Path) -> Checkpoint:
     """Open the weights of an OpenCLIP or timm folder."""
     for name in _OPEN_CLIP:
-        if (folder / name).is_file():
+        if isfile(folder / name):
             return Checkpoint.open(folder / name)
     files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS)
     return Checkpoint.open(files[0] if len(files) == 1 else folder)
@@ -151,13 +152,13 @@ def _folders(root: Path) -> Iterator[Path]:
         folder, depth = pending.pop()
         yield folder
         if depth < SEARCH_DEPTH:
-            inner = sorted((p for p in folder.iterdir() if p.is_dir()), reverse=True)
+            inner = sorted((p for p in folder.iterdir() if isdir(p)), reverse=True)
             pending += [(path, depth + 1) for path in inner]
 
 
 def _json(file: Path) -> dict[str, Any]:
     """Return the content of a JSON file; empty if the file does not exist."""
-    if not file.is_file():
+    if not isfile(file):
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.existence import isdir
 from pixfoundation.hub import refuse_pointers
 
 WRAPPERS = ("state_dict", "model")  # names under which trainers nest the weights of a .pth file
@@ -48,7 +49,7 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
         PrerequisiteError: If the hub cannot be reached and holds no local copy.
     """
     path = Path(source).expanduser()
-    if path.is_dir():
+    if isdir(path):
         if revision is not None:
             raise CheckpointError(
                 f"{path} is a folder and has no revision {revision!r}. Leave the revision out, "
@@ -110,7 +111,7 @@ class Checkpoint:
         """
         if isinstance(source, str | Path):
             path = Path(source)
-            if path.is_dir():
+            if isdir(path):
                 files, listed = _files_of_folder(path)
             else:
                 files, listed = [path], None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from transformers import CLIPVisionConfig
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.existence import isdir
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
 from pixfoundation.models.common.clip_tower import VISION_PREFIX
 
@@ -79,7 +80,7 @@ def find_tower(
 
 
 def _is_openai(named: Any) -> bool:
-    return str(named).startswith("openai/") and not Path(str(named)).is_dir()
+    return str(named).startswith("openai/") and not isdir(str(named))
 
 
 def _config_of_shapes(checkpoint: Checkpoint, prefix: str) -> CLIPVisionConfig:
@@ -111,7 +112,7 @@ def _sizes(config: CLIPVisionConfig) -> tuple[Any, ...]:
 
 def _settings_of(source: str) -> dict[str, Any]:
     """Read config.json of a CLIP, or of its vision tower alone, from a folder or the hub."""
-    if Path(source).is_dir():
+    if isdir(source):
         file = Path(source) / "config.json"
     else:
         from huggingface_hub import hf_hub_download

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pixfoundation.conventions import AnswerText, KeptMasks, MaskPairing
 from pixfoundation.errors import DataError
+from pixfoundation.existence import exists, isdir
 from pixfoundation.hub import Source, WeightOptions, resolve_device
 from pixfoundation.masks import Mask
 from pixfoundation.models.base import Capability, Decoding, describe_model
@@ -103,7 +104,7 @@ def load(
     source = files.checkpoint or location_of(name)
     folder = find_folder(source, weights.revision)
     llm, trunk = files.llm, files.trunk
-    if not Path(source).is_dir():
+    if not isdir(source):
         llm, trunk = llm or INTERNLM, trunk or CONVNEXT
     paths = FilePaths(files.finetuned, files.head, files.bank, _local_path(trunk), _local_path(llm))
     device = resolve_device(weights.device)
@@ -253,7 +254,7 @@ class OmgLlavaModel:
 
 def _local_path(source: str | None) -> Path | None:
     """Return a file or folder as it is, and the local folder of a hub id."""
-    if source is None or Path(source).exists():
+    if source is None or exists(source):
         return None if source is None else Path(source)
     return find_folder(source)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError
+from pixfoundation.existence import exists, isdir, isfile
 from pixfoundation.models.common.checkpoints import Checkpoint, read_json
 from pixfoundation.models.common.pickles import BARE
 
@@ -79,7 +80,7 @@ def find_files(folder: PathLike | None = None, paths: FilePaths | None = None) -
     """
     paths = paths or FilePaths()
     root = None if folder is None else Path(folder).expanduser()
-    if root is not None and not root.is_dir():
+    if root is not None and not isdir(root):
         raise CheckpointError(f"There is no folder {root}. Give the folder of OMG-LLaVA's files.")
     head = _find_file(root, paths.head, _HEAD, "the OMG-Seg weights", "omg_seg_convl.pth")
     return Files(
@@ -164,7 +165,7 @@ def _find_file(
 def _find_trunk(root: Path | None, path: PathLike | None, head: Path) -> Path | None:
     if path is not None:
         trunk = _existing(path, "the OpenCLIP weights")
-        return trunk if trunk.is_file() else _find_file(trunk, None, _TRUNK, "the trunk", _TRUNK[0])
+        return trunk if isfile(trunk) else _find_file(trunk, None, _TRUNK, "the trunk", _TRUNK[0])
     if any(key.startswith("backbone.stem.") for key in Checkpoint.open(head).shapes):
         return None
     for pattern in _TRUNK:
@@ -181,7 +182,7 @@ def _find_trunk(root: Path | None, path: PathLike | None, head: Path) -> Path | 
 def _find_language_model(root: Path | None, path: PathLike | None) -> Path:
     if path is not None:
         folder = Path(path).expanduser()
-        if not folder.is_dir():
+        if not isdir(folder):
             raise PrerequisiteError(f"There is no folder {folder} (the InternLM2 folder).")
         return folder
     if root is not None:
@@ -196,7 +197,7 @@ def _find_language_model(root: Path | None, path: PathLike | None) -> Path:
 
 def _existing(path: PathLike, title: str) -> Path:
     expanded = Path(path).expanduser()
-    if not expanded.exists():
+    if not exists(expanded):
         raise PrerequisiteError(f"There is no file {expanded} ({title}).")
     return expanded
 

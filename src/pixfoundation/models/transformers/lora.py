@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pixfoundation.errors import CheckpointError, PrerequisiteError, missing_package
+from pixfoundation.existence import isdir
 from pixfoundation.failures import describe
 from pixfoundation.hub import ADAPTER_CONFIG as CONFIG
 from pixfoundation.hub import Source, fetch_adapter, refuse_pointers
@@ -101,7 +102,7 @@ def find_adapter(folder: Path | None, option: str | None) -> Adapter | None:
     """
     if option is not None and option != NONE:
         place = Path(option).expanduser()
-        if not place.is_dir() and option.count("/") == 1 and not option.startswith((".", "/", "~")):
+        if not isdir(place) and option.count("/") == 1 and not option.startswith((".", "/", "~")):
             fetched = fetch_adapter(Source(option, option))
             if fetched.folder is None:
                 raise CheckpointError(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pixfoundation.datasets.mask_images import LOSSY, read_mask_image
 from pixfoundation.errors import DataError
+from pixfoundation.existence import isdir, isfile
 from pixfoundation.images import open_image
 from pixfoundation.masks import Mask
 from pixfoundation.runs.importing.issues import Issue
@@ -77,9 +78,9 @@ def read_folder(
     Raises:
         DataError: If the folder is missing or holds no mask that belongs to the benchmark.
     """
-    if not folder.is_dir():
+    if not isdir(folder):
         raise DataError(f"There is no folder {folder}.")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and isfile(p))
     by_number = {int(s.id): s for s in samples if s.id.isdecimal() and len(s.id) < 19}
     by_name: dict[str, list[Sample]] = {sample.id: [sample] for sample in samples}
     for sample in samples:

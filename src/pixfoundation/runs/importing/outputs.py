@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pixfoundation.datasets.base import Dataset
 from pixfoundation.errors import DataError, RunError
+from pixfoundation.existence import exists, isfile
 from pixfoundation.runs.config import DatasetDescription, ModelDescription, RunConfig
 from pixfoundation.runs.importing.issues import Issue
 from pixfoundation.runs.importing.mask_files import MaskFile, MaskFolder, read_folder
@@ -104,7 +105,7 @@ def import_outputs(
         answer_file = read_answers(outputs.answers, protocol, lookup, issues)
     answers = answer_file.records
     folder = None
-    if outputs.masks and outputs.masks.is_file():
+    if outputs.masks and isfile(outputs.masks):
         folder = read_mask_list(outputs.masks, samples, issues)
     elif outputs.masks:
         resize = dataset.name == "pixcvbench"
@@ -256,7 +257,7 @@ def _answers_from_meta(
 def _open(dataset: Dataset, asked: Asked, out: Path, model: str | None) -> RunDirectory:
     """Make the run directory, or open the one that earlier imports made."""
     description = ModelDescription(name=model or "imported")
-    if (out / "run.json").exists():
+    if exists(out / "run.json"):
         existing = RunDirectory(out).config
         if not existing.imported:
             raise RunError(f"{out} holds a run that was not imported; choose another folder.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from pixfoundation.errors import CheckpointError
+from pixfoundation.existence import isfile
 from pixfoundation.hub import Dtype, resolve_device, resolve_dtype
 from pixfoundation.models.common.checkpoints import Checkpoint, find_folder, read_json
 from pixfoundation.models.common.clip_tower import load_clip_tower
@@ -231,7 +232,7 @@ def _tower_config(folder: Path, sizes: LlavaSamSizes, family: Family) -> CLIPVis
     raw = read_json(folder / "config.json")
     tower: Any = CLIPVisionConfig(**raw.get("vision_config", raw))
     named = str(_named_tower(sizes.config) or family.tower)
-    if (local := Path(named) / "config.json").is_file():
+    if isfile(local := Path(named) / "config.json"):
         own = read_json(local)
         expected = own.get("vision_config", own).get("image_size", tower.image_size)
     else:
