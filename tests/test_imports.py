@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "pixfoundation"
 
 LAYERS = [
-    {"errors", "wording"},
+    {"errors", "existence", "wording"},
     {"typed_options", "failures", "toml_files", "extras"},
     {"option_bundles"},
     {"conventions", "registry", "geometry", "hub"},
