@@ -64,7 +64,7 @@ def engine_options(
     timeout: float | None = typer.Option(
         None,
         metavar="SECONDS",
-        help="Stop a worker that takes longer at one batch. Default: 1800.",
+        help="Stop a worker that takes longer at one sample, batch or answer. Default: 1800.",
     ),
     engine_option: list[str] | None = typer.Option(
         None,

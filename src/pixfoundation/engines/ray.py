@@ -35,7 +35,8 @@ class RayEngine:
         address: Address of the cluster, `auto` for the one on this machine, or `local` to start
             one here whatever there is. By default the one in the environment variable RAY_ADDRESS
             or on this machine, else Ray is started here.
-        timeout: Seconds that one batch may take; a worker that takes longer is stopped.
+        timeout: Seconds that one unit of work may take: a sample, a batch of samples, an answer to
+            judge. A worker that takes longer is stopped.
         patience: Seconds to wait for a first worker, or for a cluster that is gone to come back.
         name: `ray`.
     """
