@@ -237,7 +237,7 @@ def test_a_batch_that_ends_badly_is_one_sentence_and_costs_no_reply(
 ):
     server.batches.end = (status, "Enqueued token limit reached for gpt-4o.")
     server.batches.answered = 1
-    with pytest.raises(JudgeError, match=rf"batch_1 {how}.*: .*Enqueued token limit reached"):
+    with pytest.raises(JudgeError, match=rf"batch_1 {how}.*: Enqueued token limit reached"):
         judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"])
     assert not (run.path / BATCHES).exists()
     server.batches.end, server.batches.answered = ("completed", ""), None
@@ -356,6 +356,38 @@ def test_a_server_that_does_not_list_its_batches_is_not_paid_twice(run, tmp_path
         judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"])
     assert judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"]).done == 4
     assert len(server.batches.batches) == 1
+
+
+@pytest.mark.parametrize("reply", [[], {"id": 7, "status": "validating"}, {"id": "x"}, None])
+def test_a_reply_about_a_new_batch_that_says_nothing_does_not_lose_it(run, tmp_path, server, reply):
+    handle = server.batches._handle
+
+    def silent(method, path, *rest):
+        status, body = handle(method, path, *rest)
+        return status, reply if (method, path) == ("POST", "batches") else body
+
+    server.batches._handle = silent
+    with pytest.raises(JudgeError, match="about a batch that does not follow the API"):
+        judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"])
+    assert judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"]).done == 4
+    assert len(server.batches.batches) == 1
+
+
+@pytest.mark.parametrize(
+    "item",
+    ["7", '{"custom_id": 7}', '"response": [' * 3, "[" * 5000, '{"choices": [7]}'],
+)
+def test_damaged_lines_cost_themselves(run, tmp_path, server, item):
+    handle = server.batches._handle
+
+    def damaged(method, path, *rest):
+        status, body = handle(method, path, *rest)
+        return status, "\n".join([item, *body.split("\n")[1:]]) if "content" in path else body
+
+    server.batches._handle = damaged
+    with pytest.raises(JudgeError, match="1 question got no reply .* left out a question"):
+        judge_run(run, by_batches(server, run, tmp_path), tasks=["grade"])
+    assert len(run.verdicts()) == 3
 
 
 def test_mistakes_on_the_command_line_are_said(run, tmp_path, server):

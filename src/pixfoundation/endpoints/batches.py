@@ -61,6 +61,24 @@ class BatchIsGone(JudgeError):
     """The endpoint does not say what became of a batch, or of the file of its replies."""
 
 
+class QuestionFailed(JudgeError):
+    """A question got no reply in a batch, though it may get one in another.
+
+    Attributes:
+        words: The provider's own sentence; may be empty.
+    """
+
+    def __init__(self, message: str, words: str) -> None:
+        """Keep the provider's sentence.
+
+        Args:
+            message: The message.
+            words: The provider's own sentence.
+        """
+        super().__init__(message)
+        self.words = words
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A batch as the provider describes it.
@@ -269,16 +287,22 @@ class ChatBatches:
         if not response:  # the question was never put to the model
             error = mapping(line.get("error"))
             code = text(error.get("code")) or "no reason given"
-            words = text(error.get("message"))
-            return JudgeError(self.client.sentence(f"did not take up a question ({code})", words))
+            return self._failed(f"did not take up a question ({code})", text(error.get("message")))
         status = response.get("status_code")
         status = status if isinstance(status, int) else 200
-        raw = HttpReply(status, {}, json.dumps(response.get("body")).encode())
+        try:
+            raw = HttpReply(status, {}, json.dumps(response.get("body")).encode())
+        except RecursionError:
+            return "it is nested too deeply"
         outcome = self.client.read(raw, form, has_system=True)
         if not isinstance(outcome, ProviderError):
             return outcome
-        error = self.client.lasting(outcome)
-        return JudgeError(str(error)) if outcome.is_passing else error
+        if outcome.is_passing:
+            return self._failed(f"answered {outcome.status} in a batch", outcome.words)
+        return self.client.lasting(outcome)
+
+    def _failed(self, reason: str, words: str) -> QuestionFailed:
+        return QuestionFailed(self.client.sentence(reason, words), words)
 
     def _download(self, file: str, questions: int) -> bytes:
         bound = min(max(8_000_000, BYTES_PER_REPLY * questions), MOST_REPLY_BYTES)
@@ -298,7 +322,10 @@ class ChatBatches:
         words = [text(mapping(error).get("message")).strip() for error in errors]
         name, status = text(fields.get("id")), text(fields.get("status"))
         if not name or not status:
-            raise self._no_batches(200, "the reply about a batch has no id or status")
+            words = (
+                "sent a reply about a batch that does not follow the API: it has no id or status"
+            )
+            raise JudgeError(self.client.sentence(words, "", RESUMED))
         return Batch(
             name,
             status,

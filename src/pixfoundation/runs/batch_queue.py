@@ -16,7 +16,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pixfoundation.answer_parts import Reply
-from pixfoundation.endpoints.batches import Batch, BatchIsGone, BatchRefused, ChatBatches
+from pixfoundation.endpoints.batches import (
+    Batch,
+    BatchIsGone,
+    BatchRefused,
+    ChatBatches,
+    QuestionFailed,
+)
 from pixfoundation.endpoints.client import RESUMED
 from pixfoundation.endpoints.negotiation import Form
 from pixfoundation.errors import JudgeError, RunError
@@ -183,7 +189,7 @@ class BatchQueue:
                 if key in missing:
                     del missing[key]
                     self._note(key, outcome)
-                    words = words or (str(outcome) if isinstance(outcome, JudgeError) else "")
+                    words = words or (outcome.words if isinstance(outcome, QuestionFailed) else "")
         except BatchIsGone as error:
             raise self._gone(error) from error
         self._replace(entry, None)
