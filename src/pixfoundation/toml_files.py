@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ def read_toml(path: Path | str) -> dict[str, Any]:
     Raises:
         DataError: If the file cannot be read, or is not TOML.
     """
+    import tomllib  # most commands read no such file
+
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:

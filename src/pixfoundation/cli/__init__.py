@@ -70,6 +70,7 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be handled
+            gc.freeze()  # no search for cycles at the end: the system takes back all memory
     except PixFoundationError as error:
         if os.environ.get("PIXFOUNDATION_TRACEBACK"):
             raise

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pixfoundation.cli.completion import grounder_names, model_names, segmenter_names
-from pixfoundation.typed_options import OptionText
 
 if TYPE_CHECKING:
     from pixfoundation.recipe import Recipe
@@ -96,6 +95,8 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     Raises:
         typer.BadParameter: If a pair has no '=', or a key is given twice.
     """
+    from pixfoundation.typed_options import OptionText
+
     options: dict[str, Any] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")

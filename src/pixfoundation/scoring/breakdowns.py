@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 
 from pixfoundation.masks import Mask
-from pixfoundation.metrics import count_components
 from pixfoundation.types import Sample
 
 SIZE = "size"
@@ -58,5 +57,7 @@ def _sizes(samples: Sequence[Sample]) -> list[str | None]:
 @lru_cache(maxsize=100_000)
 def _components(mask: Mask) -> str | None:
     """Return the number of components as text; a mask that several samples share is read once."""
+    from pixfoundation.metrics import count_components
+
     number = count_components(mask)
     return None if number == 0 else str(number) if number < 3 else "3 or more"

@@ -133,6 +133,13 @@ def was_asked(sample: Sample, protocol: Protocol, imported: bool) -> bool:
     return sample.asks(protocol)
 
 
+def is_referring(samples: Sequence[Sample]) -> bool:
+    """Return whether the samples ask for nothing but the masks of expressions."""
+    return any(s.expression is not None for s in samples) and all(
+        s.question is None for s in samples
+    )
+
+
 def measure(
     protocol: Protocol,
     selector: Selector,

@@ -75,13 +75,6 @@ class Referring:
         }
 
 
-def is_referring(samples: Sequence[Sample]) -> bool:
-    """Return whether the samples ask for nothing but the masks of expressions."""
-    return any(s.expression is not None for s in samples) and all(
-        s.question is None for s in samples
-    )
-
-
 def default_convention(samples: Sequence[Sample]) -> ReferringConvention:
     """Return the convention under which the tables of such a dataset are published.
 

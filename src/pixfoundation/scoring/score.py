@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixfoundation.errors import DataError, RunError
 from pixfoundation.runs.completeness import measure_completeness
@@ -13,10 +14,9 @@ from pixfoundation.runs.jsonl import write_json
 from pixfoundation.runs.records import RULES, AnswerRecord, VerdictKind
 from pixfoundation.runs.run_records import RunRecords, by_protocol
 from pixfoundation.runs.store import RunDirectory
-from pixfoundation.scoring import accuracy, boxes, grounding, paired, referring
+from pixfoundation.scoring import accuracy, grounding, paired
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import answer_notes, count_answers
-from pixfoundation.scoring.boxes import BoxScores
 from pixfoundation.scoring.conditions import describe_conditions
 from pixfoundation.scoring.grading import Grade, grade_by_rules, grade_by_verdicts
 from pixfoundation.scoring.grounding import MaskScores
@@ -38,6 +38,10 @@ from pixfoundation.selectors.base import SelectorSettings
 from pixfoundation.similarity import Similarity
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.wording import counted
+
+if TYPE_CHECKING:  # most runs have neither boxes, nor nothing but expressions
+    from pixfoundation.scoring.boxes import BoxScores
+    from pixfoundation.scoring.referring import Referring
 
 __all__ = ["ScoreOptions", "Scores", "score"]
 
@@ -270,15 +274,17 @@ class _Scoring:
         self,
         groundings: Mapping[tuple[Protocol, str], MaskScores],
         options: ScoreOptions,
-    ) -> dict[tuple[Protocol, str], referring.Referring]:
+    ) -> dict[tuple[Protocol, str], Referring]:
         """Return the scores of referring segmentation.
 
         Without a convention they are for datasets that ask for nothing else.
         """
         samples, imported = self.records.samples, self.records.run.config.imported
         convention = options.convention
-        if convention is None and not referring.is_referring(samples):
+        if convention is None and not grounding.is_referring(samples):
             return {}
+        from pixfoundation.scoring import referring
+
         convention = convention or referring.default_convention(samples)
         return {
             (protocol, name): referring.measure(
@@ -300,6 +306,8 @@ class _Scoring:
         """Return the scores of boxes, if some truth is a box."""
         if not any(sample.boxes for sample in self.records.samples):
             return {}
+        from pixfoundation.scoring import boxes
+
         candidates = by_protocol(self.records.candidates)
         best = _best({protocol: own.question for protocol, own in accuracies.items()})
         return {

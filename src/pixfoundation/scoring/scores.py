@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,21 +14,21 @@ from pixfoundation.runs.records import VerdictKind
 from pixfoundation.scoring import accuracy
 from pixfoundation.scoring.accuracy import Accuracy
 from pixfoundation.scoring.answer_counts import AnswerCounts
-from pixfoundation.scoring.boxes import BoxScores
 from pixfoundation.scoring.breakdowns import DERIVED_TAGS, distinct_values, values_of
 from pixfoundation.scoring.grounding import MaskScores
 from pixfoundation.scoring.intervals import Bootstrap, Estimate
 from pixfoundation.scoring.options import PromptCase
 from pixfoundation.scoring.paired import Paired
-from pixfoundation.scoring.referring import Referring
 from pixfoundation.scoring.settings import Settings
 from pixfoundation.scoring.verdicts import VerdictCount
 from pixfoundation.types import Protocol, Sample
 from pixfoundation.wording import aligned, counted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most runs have neither boxes, nor nothing but expressions, nor variants
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
+    from pixfoundation.scoring.boxes import BoxScores
+    from pixfoundation.scoring.referring import Referring
     from pixfoundation.variants import Variant
 
 DEFAULT_SELECTORS = (
@@ -110,10 +109,10 @@ class Scores:
     notes: tuple[str, ...]
     bootstrap: Bootstrap
     referring: Mapping[tuple[Protocol, str], Referring] = field(
-        default_factory=dict[tuple[Protocol, str], Referring]
+        default_factory=dict[tuple[Protocol, str], "Referring"]
     )
     boxes: Mapping[tuple[Protocol, str], BoxScores] = field(
-        default_factory=dict[tuple[Protocol, str], BoxScores]
+        default_factory=dict[tuple[Protocol, str], "BoxScores"]
     )
     prompts: PromptCase = PromptCase.DEFAULT
     variants: tuple[Variant, ...] = ()
@@ -242,6 +241,8 @@ class Scores:
 
     def _repr_html_(self) -> str:
         """Return the lines of the published table as HTML, for notebooks."""
+        from html import escape
+
         lines = [(line.selector or "", self._cells(line)) for line in self.lines]
         head = "".join(f"<th>{name}</th>" for name in lines[0][1])
         rows = "".join(

@@ -34,14 +34,13 @@ class _Builtin:
 
 
 @selectors.register("native", summary="the model's own masks, united (or the first of them)")
-@dataclass(frozen=True, slots=True)
 class Native(_Builtin):
     """Selects the native masks: all united, as LISA's wrapper does, or the first, as GLaMM's does.
 
     A model that could have output a mask but did not says 'not there': an empty mask.
     """
 
-    name: str = "native"
+    name = "native"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether the model outputs masks itself."""
@@ -61,7 +60,6 @@ class Native(_Builtin):
 @selectors.register(
     "coordinates", summary="the surest mask of each point or box that the answer states, united"
 )
-@dataclass(frozen=True, slots=True)
 class StatedCoordinates(_Builtin):
     """Selects what a model that answers with coordinates points at: its own choice.
 
@@ -69,7 +67,7 @@ class StatedCoordinates(_Builtin):
     those of all points and boxes of the answer are united, as native masks are.
     """
 
-    name: str = "coordinates"
+    name = "coordinates"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether any candidate comes from coordinates in an answer."""
@@ -90,14 +88,13 @@ class StatedCoordinates(_Builtin):
 
 
 @selectors.register("auto", summary="what a judge picked")
-@dataclass(frozen=True, slots=True)
 class Auto(_Builtin):
     """Selects what a judge picked; the empty mask where it says that the object is not there.
 
     Where the judge gave no verdict nothing is selected, rather than some mask by default.
     """
 
-    name: str = "auto"
+    name = "auto"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether a judge picked anywhere."""
@@ -116,7 +113,6 @@ class Auto(_Builtin):
 
 
 @selectors.register("similarity", summary="the phrase most like the expression (a+s)")
-@dataclass(frozen=True, slots=True)
 class MostSimilar(_Builtin):
     """Selects a mask of the phrase that is most similar to the expression (the paper's a+s).
 
@@ -125,7 +121,7 @@ class MostSimilar(_Builtin):
     similarities come from.
     """
 
-    name: str = "similarity"
+    name = "similarity"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether there are phrases whose similarity is stored or can be computed."""
@@ -182,11 +178,10 @@ class MostSimilar(_Builtin):
 
 
 @selectors.register("oracle", summary="the best of all by the ground truth: an upper bound")
-@dataclass(frozen=True, slots=True)
 class Oracle(_Builtin):
     """Selects the candidate with the highest IoU; the empty mask where there is nothing to find."""
 
-    name: str = "oracle"
+    name = "oracle"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether an answer offers more than a single native mask."""
@@ -204,7 +199,6 @@ class Oracle(_Builtin):
 @selectors.register(
     "oracle_random", summary="the best of as many random masks: the oracle's chance"
 )
-@dataclass(frozen=True, slots=True)
 class OracleOfRandom(_Builtin):
     """Selects as the oracle does, among the masks of as many random points as there are prompts.
 
@@ -212,7 +206,7 @@ class OracleOfRandom(_Builtin):
     the distance to this chance level.
     """
 
-    name: str = "oracle_random"
+    name = "oracle_random"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether there are masks at random points."""
@@ -226,11 +220,10 @@ class OracleOfRandom(_Builtin):
 
 
 @selectors.register("random", summary="one uniformly random point: a baseline")
-@dataclass(frozen=True, slots=True)
 class RandomPoint(_Builtin):
     """Selects the best-scored mask at the first random point: what chance reaches."""
 
-    name: str = "random"
+    name = "random"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether there are masks at random points."""
@@ -243,11 +236,10 @@ class RandomPoint(_Builtin):
 
 
 @selectors.register("score", summary="the segmenter's own best score")
-@dataclass(frozen=True, slots=True)
 class BestScored(_Builtin):
     """Selects the candidate with the highest score of the segmenter (or model)."""
 
-    name: str = "score"
+    name = "score"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether every candidate has a score."""
@@ -260,11 +252,10 @@ class BestScored(_Builtin):
 
 
 @selectors.register("union", summary="all masks together")
-@dataclass(frozen=True, slots=True)
 class Union(_Builtin):
     """Selects the union of all candidates."""
 
-    name: str = "union"
+    name = "union"
 
     def applies(self, answers: Sequence[AnswerCandidates]) -> bool:
         """Return whether there are candidates."""
