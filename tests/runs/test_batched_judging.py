@@ -20,6 +20,7 @@ from pixfoundation.runs import batch_queue
 from pixfoundation.runs.batch_file import BATCHES, read_batches
 from pixfoundation.runs.batched_judging import BatchedJudge, BatchOptions
 from pixfoundation.runs.judging import judge_run
+from pixfoundation.runs.status import read_status
 from pixfoundation.runs.store import RunDirectory
 from tests.doubles import SIZE, make_samples
 from tests.judges.server import KEY, images_of, judge_server, text_of
@@ -201,6 +202,7 @@ def test_one_that_must_not_wait_ends_when_the_questions_are_sent(run, tmp_path, 
     assert "batch_1 goes on at the provider (0 of 3 questions answered)." in words
     assert "Fetch the replies with the same command" in words
     assert "1 of 4 answers judged by openai:m" in words
+    assert "3 questions to a judge under way in batches" in read_status(run.path).sentence
     assert command(run, tmp_path, server, *arguments)[0] == 3
     code, words = command(run, tmp_path, server, *arguments)
     assert (code, len(server.batches.batches), len(server.requests)) == (0, 1, 1)

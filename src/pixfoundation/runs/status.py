@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pixfoundation.runs.batch_file import BATCHES, read_batches
 from pixfoundation.runs.completeness import measure_completeness
 from pixfoundation.runs.progress_file import StoredProgress
 from pixfoundation.runs.run_records import RunRecords
@@ -37,6 +38,7 @@ class RunStatus:
         lost: Number of workers that died or were stopped.
         processes: Number of processes at work.
         reason: Why the first of the failures failed; None without a failure.
+        questions_in_batches: Number of questions to judges in batches that are under way.
     """
 
     run: str
@@ -50,6 +52,7 @@ class RunStatus:
     lost: int = 0
     processes: int = 0
     reason: str | None = None
+    questions_in_batches: int = 0
 
     @property
     def sentence(self) -> str:
@@ -67,6 +70,9 @@ class RunStatus:
             parts.append(f"{self.processes} processes")
         if self.failed:
             parts.append(f"{self.failed} failed, the first: {self.reason}")
+        if self.questions_in_batches:
+            questions = counted(self.questions_in_batches, "question")
+            parts.append(f"{questions} to a judge under way in batches")
         return f"{self.run}: {', '.join(parts)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def read_status(run: Path | str, now: float | None = None) -> RunStatus:
         now: Seconds since 1970; the present by default.
 
     Raises:
-        RunError: If the folder holds no run, or it cannot be read.
+        RunError: If the folder holds no run, it cannot be read, or its file of batches is damaged.
     """
     directory = RunDirectory(run)
     completeness = measure_completeness(RunRecords(directory))
@@ -115,6 +121,7 @@ def read_status(run: Path | str, now: float | None = None) -> RunStatus:
         sum(one.lost for one in states),
         len(at_work),
         completeness.reason,
+        sum(len(batch.questions) for batch in read_batches(directory.path / BATCHES)),
     )
 
 
