@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixfoundation.scoring.intervals import Bootstrap
+from pixfoundation.scoring.intervals import Bootstrap, Estimate
 
 from .runs import make_sample
 
@@ -25,6 +25,16 @@ def test_nothing_measured_has_no_value_and_no_interval():
 def test_a_ratio_is_of_sums():
     figure = Bootstrap(SINGLE[:3]).ratio([1, 2, np.nan], [2, 6, 5])
     assert (figure.value, figure.n) == (pytest.approx(3 / 8), 2)
+
+
+def test_the_bounds_are_numpys_percentiles_bit_by_bit():
+    generator = np.random.default_rng(0)
+    for replicates in (1, 2, 3, 21, 40, 41, 999, 1000):
+        draws = np.round(generator.normal(size=replicates), generator.integers(1, 17))
+        draws[generator.random(replicates) < 0.1] = np.nan
+        draws[0] = 0.1
+        bounds = Estimate(0.0, 2, draws).interval
+        assert bounds == tuple(np.nanpercentile(draws, [2.5, 97.5]))
 
 
 def test_the_interval_is_that_of_the_normal_approximation_for_many_samples():

@@ -42,10 +42,8 @@ class Estimate:
         """The 95 % interval: percentiles 2.5 and 97.5 of the draws."""
         if self.value is None or self.units == 1:
             return None
-        if not len(self.draws) or np.isnan(self.draws).all():
-            return None
-        low, high = np.nanpercentile(self.draws, [2.5, 97.5])
-        return (float(low), float(high))
+        drawn = np.sort(self.draws[~np.isnan(self.draws)])
+        return (_quantile(drawn, 0.025), _quantile(drawn, 0.975)) if drawn.size else None
 
     def to_json(self) -> dict[str, Any]:
         """Return value, n and interval as plain JSON data."""
@@ -55,6 +53,18 @@ class Estimate:
             "n": self.n,
             "interval": None if interval is None else list(interval),
         }
+
+
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Return the quantile of ordered values, between two of them by linear interpolation.
+
+    The value is that of `np.quantile`, bit by bit, which would import all of `numpy.ma`.
+    """
+    place = share * (len(ordered) - 1)
+    before = int(place)
+    low, high = ordered[before], ordered[min(before + 1, len(ordered) - 1)]
+    part = place - before
+    return float(high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part)
 
 
 def least_units(estimates: Iterable[Estimate]) -> int | None:
