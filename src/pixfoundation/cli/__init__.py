@@ -63,8 +63,8 @@ def main() -> None:
     """Run the command line; an expected error is printed as one sentence, without a traceback."""
     prepare_streams()
     # Records and modules are no cycles: looking for some after every 700 new objects is a tenth
-    # of what a short command costs.
-    gc.set_threshold(50_000, 20, 20)
+    # of what a short command costs, and once among all records of a run still a twentieth.
+    gc.set_threshold(200_000, 20, 20)
     try:
         try:
             app()
