@@ -6,9 +6,10 @@ pass on what the first has left there: an induction circuit (Olsson et al. 2022,
 Learning and Induction Heads"). From random weights it did not form in 11,000 steps; from this start
 a few hundred suffice.
 
-**What a question is about** is far from the place of the answer. Some heads start by passing on the
-nouns of things to all later words, which then look for them in the picture as they do right after
-the noun itself.
+**What a question is about** is far from the place of the answer. One head starts by passing on the
+nouns of things, and the 'many' of 'How many', to all later words, which then look for them in the
+picture as they do right after the word itself. It passes on what the word stands for and nothing
+else, by which the first right answers come after half the steps.
 
 All of it is trained like any other weight, and none of it knows where anything is in a picture.
 """
@@ -46,10 +47,10 @@ class CircuitStart:
         written: Gain of the head that copies the letter to its option.
         read: Gain of the heads that copy the letter to the answer.
         readers: Number of layers, from the last on, that have a head of the second kind.
-        noun: Length of the vector that all nouns of things share, like `letter`.
-        noun_bias: Weight of the preference for these nouns.
-        noun_gain: Factor of the gain that their heads start with.
-        noun_heads: Number of heads of the second layer that pass on nouns.
+        topic: Length of the vector that all words that a question may be about share, like
+            `letter`.
+        topic_bias: Weight of the preference for these words.
+        passed: Gain of the head that passes them on.
     """
 
     common: float = 0.8
@@ -60,10 +61,9 @@ class CircuitStart:
     written: float = 1.0
     read: float = 2.0
     readers: int = 3
-    noun: float = 0.8
-    noun_bias: float = 0.95
-    noun_gain: float = 2.0
-    noun_heads: int = 3
+    topic: float = 0.8
+    topic_bias: float = 0.95
+    passed: float = 0.5
 
 
 def letter_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, tuple[int, int]]:
@@ -77,9 +77,9 @@ def letter_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, tuple[int, in
     return tokens
 
 
-def noun_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """Return the tokens of the nouns of all kinds of things, where they are one token."""
-    words = {form for kind in KINDS for form in (kind, PLURALS[kind])}
+def topic_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Return the tokens of 'many' and of the nouns of things, where they are one token."""
+    words = {form for kind in KINDS for form in (kind, PLURALS[kind])} | {"many"}
     encoded = (tokenizer.encode(f" {word}", add_special_tokens=False) for word in sorted(words))
     return [ids[0] for ids in encoded if len(ids) == 1]
 
@@ -96,20 +96,23 @@ def start_letters(embedding: torch.nn.Embedding, letters: Mapping[str, tuple[int
 def start_circuits(
     model: LlamaForCausalLM,
     letters: Mapping[str, tuple[int, int]],
-    nouns: Sequence[int],
+    topics: Sequence[int],
+    meanings: Tensor,
     seed: int,
     start: CircuitStart | None = None,
 ) -> None:
     """Write the circuits into a model in place.
 
     The first layer's heads 0 and 1 look two tokens and one token back; head 0 of each reading layer
-    compares tokens and reads what head 0 of the first layer has written. Heads 1 and on of the
-    second layer look at nouns.
+    compares tokens and reads what head 0 of the first layer has written. Head 1 of the second layer
+    looks at what the question is about.
 
     Args:
         model: An untrained model with at least two layers and two heads.
         letters: Tokens of the option letters, from `letter_tokens`.
-        nouns: Tokens of the nouns of things, from `noun_tokens`.
+        topics: Tokens of the words that a question may be about, from `topic_tokens`.
+        meanings: What these words stand for, independent vectors [at most the width of a head,
+            width].
         seed: Seed of the directions.
         start: Strengths; None for the usual ones.
     """
@@ -122,12 +125,12 @@ def start_circuits(
     common, taken, written = axes[0], axes[1 : 1 + head], axes[1 + head : 1 + 2 * head]
     mark = torch.nn.functional.normalize(torch.randn(head, generator=generator), dim=0)
 
-    noun = axes[1 + 2 * head]
+    topic = axes[1 + 2 * head]
     lengths = weight.norm(dim=1, keepdim=True)
     longer = torch.ones_like(lengths)
     for tokens, axis, share in (
         ([token for pair in letters.values() for token in pair], mark @ taken, start.letter),
-        (list(nouns), noun, start.noun),
+        (list(topics), topic, start.topic),
     ):
         weight[tokens] += share * lengths[tokens] * axis
         longer[tokens] = math.sqrt(1 + share**2)
@@ -149,12 +152,15 @@ def start_circuits(
     slowest = head // 2 - 1  # The pair of dimensions whose angle hardly depends on the distance.
     layers = list(model.model.layers)
     second: Any = layers[1].self_attn
-    for number in range(1, 1 + start.noun_heads):
-        rows = slice(number * head, (number + 1) * head)
-        for projection, axis in ((second.q_proj, common), (second.k_proj, noun)):
-            projection.weight[rows] = 0
-            projection.weight[number * head + slowest] = start.noun_bias * axis
-        second.v_proj.weight[rows] *= start.noun_gain
+    rows = slice(head, 2 * head)
+    for projection, axis in ((second.q_proj, common), (second.k_proj, topic)):
+        projection.weight[rows] = 0
+        projection.weight[head + slowest] = start.topic_bias * axis
+    span = torch.linalg.qr(meanings.T).Q.T * math.sqrt(start.passed)
+    second.v_proj.weight[rows] = 0
+    second.o_proj.weight[:, rows] = 0
+    second.v_proj.weight[head : head + len(span)] = span
+    second.o_proj.weight[:, head : head + len(span)] = span.T
 
     rows = slice(0, head)
     for layer in layers[max(1, len(layers) - start.readers) :]:

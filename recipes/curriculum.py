@@ -24,7 +24,14 @@ from pixfoundation.datasets.pixscenes.questions import (
 )
 from pixfoundation.datasets.pixscenes.scenes import Scene
 from recipes.lookups import lookup_lesson
-from recipes.texts import Lesson, facts_lesson, identify_lesson, lesson, sample_expression
+from recipes.texts import (
+    Lesson,
+    count_lesson,
+    facts_lesson,
+    identify_lesson,
+    lesson,
+    sample_expression,
+)
 
 TASKS: tuple[str, ...] = ("letter", "question", "identify", "open", "facts", "lookup")
 
@@ -37,6 +44,9 @@ TOKEN_WEIGHTS: Mapping[str, float] = {
     "lookup": 2.0,
 }
 """Weight of an answer's token: letters are few and hard, sentences long and mostly easy."""
+
+COUNTS = 2
+"""Things to count behind a picture, next to the questions of the pairs."""
 
 LOOKUPS = 10
 """Letters to look up behind a picture, in the stage that teaches nothing else."""
@@ -84,6 +94,7 @@ def protocol_lessons(
         chosen.append(lookup_lesson(rng, named_before=True))
     else:
         chosen.append(lesson("open", pair, side))
+    chosen.append(count_lesson(rng, side.scene))
     for other in others:
         draw = rng.random()
         task = "letter" if draw < 0.45 else "open" if draw < 0.85 else "question"
@@ -101,6 +112,7 @@ def word_lessons(
     chosen = [lesson("open", pair, side), facts_lesson(rng, side.scene)]
     chosen += [lookup_lesson(rng, named_before=True) for _ in range(2)]
     chosen.append(_identified(rng, side) if rng.random() < 0.5 else facts_lesson(rng, side.scene))
+    chosen += [count_lesson(rng, side.scene) for _ in range(COUNTS)]
     for other in others:
         task = "open" if rng.random() < 0.8 else "question"
         chosen.append(lesson(task, other, _same(other, side)))

@@ -10,9 +10,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pixfoundation.datasets.pixscenes.drawing import render
 from pixfoundation.datasets.pixscenes.scenes import CANVAS, Scene
+from recipes.symbolic import multi_hot
 from recipes.symbols import GROUPS, MOST_THINGS, PATCHES, label_patches
 
 SceneSource = Callable[[int], Sequence[Scene]]
@@ -50,6 +53,17 @@ class SceneStore:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def symbols(self, rows: np.ndarray) -> Tensor:
+        """Return the symbols of every patch of some scenes, float [B, PATCHES, SYMBOLS]."""
+        hot = multi_hot(
+            self.classes[rows],
+            self.owners[rows],
+            self.shares[rows],
+            self.parts[rows],
+            self.backgrounds[rows],
+        )
+        return torch.from_numpy(hot)
 
 
 def _fill(folder: Path, source: SceneSource, first: int, last: int, per_entry: int) -> int:

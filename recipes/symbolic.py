@@ -27,6 +27,9 @@ _OFFSETS = np.cumsum([0] + [len(values) for values in GROUPS.values()])
 SYMBOLS = int(_OFFSETS[-1]) + len(PARTS) + len(BACKGROUNDS) + 1
 """Number of symbols: every class of every group, every part, every background, a middle."""
 
+MIDDLE = SYMBOLS - 1
+"""The symbol of the middle of a thing."""
+
 # Roughly where a part lies in the box of its kind, (x0, y0, x1, y1) in [-1, 1].
 _WHERE: dict[str, tuple[float, float, float, float]] = {
     "roof": (-1.0, -1.0, 1.0, -0.2),
@@ -98,7 +101,7 @@ def multi_hot(
     hot[..., _OFFSETS[-1] : _OFFSETS[-1] + len(PARTS)] = bits
     b, p = np.nonzero(owners == NOTHING)
     hot[b, p, _OFFSETS[-1] + len(PARTS) + backgrounds[b].astype(np.int64)] = 1
-    hot[..., -1] = middles(owners, shares)
+    hot[..., MIDDLE] = middles(owners, shares)
     return hot
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixfoundation.datasets.pixscenes.language import (
+    NUMBERS,
     PART_WORDS,
     PLACES,
     PLURALS,
@@ -17,8 +18,11 @@ from pixfoundation.datasets.pixscenes.language import (
     with_article,
 )
 from pixfoundation.datasets.pixscenes.pairs import Pair, Side, Target, refer
-from pixfoundation.datasets.pixscenes.scenes import KINDS, Scene, Thing
+from pixfoundation.datasets.pixscenes.scenes import COLOURS, KINDS, Scene, Thing
 from pixfoundation.prompts import LETTER_INSTRUCTION, PromptTemplates
+
+_SHARE_OF_ALL = 0.3
+"""Share of the questions for a number that may be about all things."""
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
 
@@ -185,6 +189,26 @@ def facts_lesson(rng: np.random.Generator, scene: Scene) -> Lesson:
     single = [t for t in scene.things if len(scene.of_kind(t.kind)) == 1] or list(scene.things)
     thing = single[int(rng.integers(len(single)))]
     return Lesson("facts", f"Tell about the {thing.kind}.", f" {facts_sentence(thing)}")
+
+
+def count_lesson(rng: np.random.Generator, scene: Scene) -> Lesson:
+    """Ask for the number of things of a kind or colour, or now and then of all things.
+
+    Each number that there is comes equally often: few kinds are there more than once, but colours
+    are, and a scene has up to seven things.
+    """
+    things = scene.things
+    counted = {PLURALS[kind]: len(scene.of_kind(kind)) for kind in KINDS}
+    for colour in COLOURS:
+        counted[f"{colour} things"] = sum(thing.colour == colour for thing in things)
+    if rng.random() < _SHARE_OF_ALL:
+        counted["things"] = len(things)
+    numbers = sorted({number for number in counted.values() if number})
+    number = numbers[int(rng.integers(len(numbers)))]
+    names = [name for name, count in counted.items() if count == number]
+    name = names[int(rng.integers(len(names)))]
+    prompt = f"How many {name} are there in the picture?"
+    return Lesson("open", prompt, f" {_capital(NUMBERS[number])}")
 
 
 def question_prompt(pair: Pair) -> str:

@@ -7,13 +7,14 @@ The stages of `train`, in order; each continues from its checkpoint:
 3. `tower`: the vision tower and the projector learn to write, for every patch, the sum of fixed
    vectors of the symbols that are true of it (kind, colour, place, state ...). Masks are used
    here and nowhere else.
-4. `letters`: the language model, whose words start at the vectors of their symbols and which starts
+4. `projector`: the projector alone learns to write what few patches tell as clearly as the rest.
+5. `letters`: the language model, whose words start at the vectors of their symbols and which starts
    with a circuit that looks back two tokens, learns to find the letter of an option.
-5. `words`: it learns to answer in words from pictures that are written in those very symbols.
+6. `words`: it learns to answer in words from pictures that are written in those very symbols.
    Nothing is drawn; the layout of the symbols comes from the scene description.
-6. `drawn`: the same on drawn pictures, from the features of the tower and the projector, which are
+7. `drawn`: the same on drawn pictures, from the features of the tower and the projector, which are
    frozen.
-7. `protocols`: the prompts of the three protocols come in, with letters as answers.
+8. `protocols`: the prompts of the three protocols come in, with letters as answers.
 
 The loss is on the answers' words alone; no loss ever touches the attention.
 """
@@ -28,14 +29,13 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import (
-    CLIPVisionModel,
     LlamaForCausalLM,
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
 
 from recipes.checkpoints import load_checkpoint
-from recipes.circuits import letter_tokens, noun_tokens, start_circuits, start_letters
+from recipes.circuits import letter_tokens, start_circuits, start_letters, topic_tokens
 from recipes.curriculum import (
     TASKS,
     draw_pairs,
@@ -52,6 +52,7 @@ from recipes.language_model import (
 from recipes.language_training import Pictures, StageConfig, SymbolicPictures, train_stage
 from recipes.llava_folder import assemble, save_folder
 from recipes.packing import Packer
+from recipes.projector import ProjectorConfig, refine_projector
 from recipes.scene_sources import (
     held_out_scenes,
     plain_scenes,
@@ -60,8 +61,9 @@ from recipes.scene_sources import (
     validation_pair,
     validation_pair_scenes,
 )
-from recipes.scene_store import SceneSource, build_store
-from recipes.symbolic import SymbolTable
+from recipes.scene_store import SceneSource, SceneStore, build_store
+from recipes.symbolic import MIDDLE, SymbolTable
+from recipes.symbols import GROUPS
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from recipes.tower import Projector, TowerConfig, build_tower, train_tower
 from recipes.word_vectors import start_words
@@ -75,11 +77,11 @@ CORPUS_NAMESPACE = 7
 
 WRITTEN_STAGES = (
     StageConfig("letters", steps=500, horizon=600, warmup=50, pairs=4, lessons="letters"),
-    StageConfig("words", steps=1_500, horizon=4_000, others=14, lessons="words"),
+    StageConfig("words", steps=2_500, horizon=6_000, others=14, lessons="words"),
 )
 DRAWN_STAGES = (
-    StageConfig("drawn", steps=4_000, horizon=7_000, warmup=100, others=14, lessons="words"),
-    StageConfig("protocols", steps=6_000, rate=8e-4, warmup=100),
+    StageConfig("drawn", steps=3_000, horizon=7_000, warmup=100, others=14, lessons="words"),
+    StageConfig("protocols", steps=8_000, rate=8e-4, warmup=100),
 )
 
 
@@ -94,6 +96,7 @@ class Recipe:
         held_out: scenes, and half as many pairs, that progress is measured on.
         corpus: pairs whose lessons the tokenizer is trained on.
         tower: shape and schedule of the vision tower.
+        projector: schedule of the projector's own training.
         language: shape of the language model.
         written: schedules of the stages on symbolic pictures, in order.
         drawn: schedules of the stages on drawn pictures, in order.
@@ -105,6 +108,7 @@ class Recipe:
     held_out: int = 400
     corpus: int = 1_500
     tower: TowerConfig = field(default_factory=TowerConfig)
+    projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     written: tuple[StageConfig, ...] = WRITTEN_STAGES
     drawn: tuple[StageConfig, ...] = DRAWN_STAGES
@@ -118,6 +122,7 @@ class Recipe:
         return replace(
             self,
             tower=replace(self.tower, seed=self.seed),
+            projector=replace(self.projector, seed=self.seed),
             written=tuple(stages[: len(self.written)]),
             drawn=tuple(stages[len(self.written) :]),
         )
@@ -160,25 +165,9 @@ def new_language_model(
     start_words(model.model.embed_tokens, tokenizer, table, recipe.seed)
     letters = letter_tokens(tokenizer)
     start_letters(model.model.embed_tokens, letters)
-    start_circuits(model, letters, noun_tokens(tokenizer), recipe.seed)
+    meanings = table.table[[*range(len(GROUPS["kind"])), MIDDLE]]
+    start_circuits(model, letters, topic_tokens(tokenizer), meanings, recipe.seed)
     return model
-
-
-def _drawn_pictures(
-    recipe: Recipe, out: Path, tower: CLIPVisionModel, workers: int
-) -> DrawnPictures:
-    """Return the tower's features of the drawn pairs, for training and for measuring progress."""
-
-    def features(name: str, scenes: SceneSource, count: int) -> np.ndarray:
-        store = build_store(out / name, scenes, count, per_entry=2, workers=workers)
-        return cache_features(tower, store, out / f"{name}.features.npy")
-
-    return DrawnPictures(
-        training_pair,
-        features("pairs", training_pair_scenes, recipe.pairs),
-        validation_pair,
-        features("val", validation_pair_scenes, recipe.held_out * 9 // 20),
-    )
 
 
 def train(
@@ -228,7 +217,18 @@ def train(
         **common,
     )
     tower.eval().requires_grad_(False)
+
+    def draw(name: str, scenes: SceneSource, count: int) -> tuple[SceneStore, np.ndarray]:
+        store = build_store(out / name, scenes, count, per_entry=2, workers=workers)
+        return store, cache_features(tower, store, out / f"{name}.features.npy")
+
+    drawn, features = draw("pairs", training_pair_scenes, recipe.pairs)
+    _, validation = draw("val", validation_pair_scenes, recipe.held_out * 9 // 20)
+    refine_projector(
+        recipe.projector, projector, table, drawn, features, out / "projector.pt", log=progress
+    )
     projector.requires_grad_(False)
+    pictures = DrawnPictures(training_pair, features, validation_pair, validation)
 
     packer = Packer(tokenizer, recipe.drawn[0].length, TASKS)
     language = new_language_model(recipe, tokenizer, table)
@@ -257,7 +257,7 @@ def train(
             )
 
     train_stages(recipe.written, table, SymbolicPictures(), None)
-    train_stages(recipe.drawn, projector, _drawn_pictures(recipe, out, tower, workers), save)
+    train_stages(recipe.drawn, projector, pictures, save)
     return assemble(tower, projector, language, tokenizer)
 
 
@@ -270,6 +270,7 @@ def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditi
     table = SymbolTable(recipe.language.width, recipe.seed)
     language = new_language_model(recipe, tokenizer, table)
     load_checkpoint(out / "tower.pt", tower=tower, projector=projector)
+    load_checkpoint(out / "projector.pt", projector=projector)
     for stage in reversed((*recipe.written, *recipe.drawn)):
         if load_checkpoint(out / f"{stage.name}.pt", model=language):
             break

@@ -22,7 +22,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from pixfoundation.datasets.pixscenes.scenes import BACKGROUNDS, CANVAS
 from recipes.checkpoints import load_checkpoint, save_checkpoint
 from recipes.scene_store import SceneStore
-from recipes.symbolic import SymbolTable, multi_hot
+from recipes.symbolic import SymbolTable
 from recipes.symbols import GROUPS, NOTHING, PARTS, PATCH, middles, patch_classes
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -151,15 +151,7 @@ def dense_targets(store: SceneStore, rows: np.ndarray) -> DenseTargets:
         torch.from_numpy(bits.astype(np.float32)),
         torch.from_numpy(store.backgrounds[rows].astype(np.int64)),
         torch.from_numpy(np.where(owned, weights, 0).astype(np.float32)),
-        torch.from_numpy(
-            multi_hot(
-                store.classes[rows],
-                store.owners[rows],
-                store.shares[rows],
-                store.parts[rows],
-                store.backgrounds[rows],
-            )
-        ),
+        store.symbols(rows),
     )
 
 

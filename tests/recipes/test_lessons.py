@@ -8,6 +8,7 @@ import pytest
 from recipes.curriculum import further_questions, letter_lessons, protocol_lessons, word_lessons
 from recipes.lookups import lookup_lesson
 from recipes.texts import (
+    count_lesson,
     identify_lesson,
     identify_sentence,
     lesson,
@@ -16,9 +17,9 @@ from recipes.texts import (
 )
 
 from pixfoundation.choice_parsing import parse_published
-from pixfoundation.datasets.pixscenes.language import NUMBERS, is_true
+from pixfoundation.datasets.pixscenes.language import NUMBERS, PLURALS, is_true
 from pixfoundation.datasets.pixscenes.questions import PATTERNS, sample_pair
-from pixfoundation.datasets.pixscenes.scenes import CANVAS
+from pixfoundation.datasets.pixscenes.scenes import CANVAS, sample_scene
 from pixfoundation.masks import Mask
 from pixfoundation.prompts import PromptTemplates, build_prompt
 from pixfoundation.types import LETTERS, Sample
@@ -157,3 +158,23 @@ def test_what_is_asked_of_a_picture_has_either_answer_equally_often():
     for topic, answers in right.items():
         assert len(answers) > 60, topic
         assert 0.4 < np.mean(answers) < 0.6, topic
+
+
+def test_counts_are_true_and_every_number_comes_up():
+    rng = np.random.default_rng(8)
+    seen: dict[str, int] = {}
+    for _ in range(400):
+        scene = sample_scene(rng, repeat=0.3)
+        each = count_lesson(rng, scene)
+        name = each.prompt.removeprefix("How many ").removesuffix(" are there in the picture?")
+        colour, _, noun = name.rpartition(" ")
+        counted = [
+            thing
+            for thing in scene.things
+            if (not colour or thing.colour == colour)
+            and (noun == "things" or PLURALS[thing.kind] == noun)
+        ]
+        answer = each.answer.strip().lower()
+        assert NUMBERS[len(counted)] == answer
+        seen[answer] = seen.get(answer, 0) + 1
+    assert min(seen.get(number, 0) for number in NUMBERS[1:4]) > 400 / 15

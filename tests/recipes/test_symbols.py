@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from recipes.symbolic import SYMBOLS, SymbolTable, multi_hot, symbolic_pictures
+from recipes.symbolic import MIDDLE, SYMBOLS, SymbolTable, multi_hot, symbolic_pictures
 from recipes.symbols import (
     GROUPS,
     LOCAL,
@@ -18,7 +18,7 @@ from recipes.symbols import (
     middles,
     patch_classes,
 )
-from recipes.word_vectors import words_of_symbols
+from recipes.word_vectors import symbols_of_words
 
 from pixfoundation.datasets.pixscenes.drawing import render
 from pixfoundation.datasets.pixscenes.scenes import sample_scene
@@ -76,11 +76,24 @@ def test_the_table_is_fixed_by_its_seed():
     assert not list(SymbolTable(16, 0).parameters())
 
 
-def test_words_know_their_symbols():
-    words = words_of_symbols()
+def test_words_start_as_their_symbols():
+    words = symbols_of_words()
     assert words["butterflies"] == words["butterfly"]
-    assert len(words["left"]) >= 3  # a place, a direction, the side of a handle
+    assert len(words["open"]) == 3  # a door, wings, an umbrella
     assert "yes" not in words
+
+
+@pytest.mark.parametrize("word", ["left", "right"])
+def test_a_side_starts_as_a_place_and_not_as_a_direction(word):
+    column = sum(len(values) for values in list(GROUPS.values())[: list(GROUPS).index("column")])
+    assert symbols_of_words()[word] == {column + GROUPS["column"].index(word): 1.0}
+
+
+def test_numbers_start_at_growing_multiples_of_a_middle():
+    words = symbols_of_words()
+    weights = [words[number][MIDDLE] for number in ("one", "two", "three", "four", "seven")]
+    assert weights == sorted(weights)
+    assert words["many"] == {MIDDLE: 1.0}
 
 
 def test_every_thing_has_one_middle_on_itself():

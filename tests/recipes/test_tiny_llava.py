@@ -12,6 +12,7 @@ pytest.importorskip("transformers")
 
 from recipes.language_model import LanguageConfig  # noqa: E402
 from recipes.language_training import StageConfig  # noqa: E402
+from recipes.projector import ProjectorConfig  # noqa: E402
 from recipes.tiny_llava import Recipe, get_tokenizer, train  # noqa: E402
 from recipes.tower import TowerConfig  # noqa: E402
 from transformers import AutoProcessor, LlavaForConditionalGeneration  # noqa: E402
@@ -25,7 +26,8 @@ TINY = Recipe(
     held_out=20,
     corpus=40,
     tower=TowerConfig(width=32, inner=32, layers=1, heads=2, steps=3, batch=2),
-    language=LanguageConfig(width=32, inner=32, layers=2, heads=4),
+    projector=ProjectorConfig(steps=5, batch=4, warmup=1),
+    language=LanguageConfig(width=48, inner=32, layers=2, heads=3),
     written=(
         StageConfig("letters", steps=2, pairs=1, length=260, others=1, lessons="letters"),
         StageConfig("words", steps=4, pairs=1, length=260, others=1, lessons="words"),
