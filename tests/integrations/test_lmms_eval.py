@@ -36,7 +36,7 @@ class Two:
     notes = ("a note",)
 
     def __post_init__(self):
-        self.samples = list(pf.load_dataset("pixscenes").samples[54:58])
+        self.samples = list(pf.load_dataset("pixscenes").samples[44:48])
 
     def fingerprint(self):
         return "two pairs"
