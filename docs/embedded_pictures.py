@@ -46,8 +46,13 @@ def picture_report(index: Path, out: Path, sample: str) -> None:
         page.goto(f"{index.resolve().as_uri()}#sample={sample}&protocol=3")
         dialog = page.locator("#detail")
         dialog.locator("canvas, img").first.wait_for()
-        page.wait_for_load_state("networkidle")
+        wait_for_images(page)
         dialog.screenshot(path=out)
+
+
+def wait_for_images(page: Any) -> None:
+    """Wait until all images of a page are there; a page of Gradio is never without a connection."""
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
 
 
 def picture_app(out: Path) -> None:
@@ -66,7 +71,7 @@ def picture_app(out: Path) -> None:
                 page.locator("#examples tbody tr").nth(EXAMPLE).click()
                 page.locator("#grid img").wait_for()
                 page.locator("#attention .heat").wait_for()
-                page.wait_for_load_state("networkidle")
+                wait_for_images(page)
                 page.screenshot(path=out, full_page=True)
         finally:
             server.should_exit = True

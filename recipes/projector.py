@@ -31,7 +31,7 @@ class ProjectorConfig:
 
     Attributes:
         steps: number of steps.
-        batch: pictures a step.
+        batch: pictures per batch.
         rate: peak learning rate.
         warmup: steps of linear warm-up.
         common: share of patches from which on a symbol is common: its patches have the weight 1,

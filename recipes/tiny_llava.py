@@ -76,11 +76,15 @@ CORPUS_NAMESPACE = 7
 
 
 WRITTEN_STAGES = (
-    StageConfig("letters", steps=300, horizon=400, warmup=30, rate=4e-4, pairs=4, lessons="letters"),
+    StageConfig(
+        "letters", steps=300, horizon=400, warmup=30, rate=4e-4, pairs=4, lessons="letters"
+    ),
     StageConfig("words", steps=4_500, horizon=6_000, others=14, lessons="words"),
 )
 DRAWN_STAGES = (
-    StageConfig("drawn", steps=2_500, horizon=7_000, rate=6e-4, warmup=100, others=14, lessons="words"),
+    StageConfig(
+        "drawn", steps=2_500, horizon=7_000, rate=6e-4, warmup=100, others=14, lessons="words"
+    ),
     StageConfig("protocols", steps=7_000, rate=8e-4, warmup=100),
 )
 
