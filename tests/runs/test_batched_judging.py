@@ -426,7 +426,13 @@ def test_an_interrupt_says_how_to_go_on(run, tmp_path, server):
     words += ["--cache", str(tmp_path / "kept"), "--tasks", "grade"]
     program = [sys.executable, "-c", "from pixfoundation.cli import main; main()", *words]
     for stop, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
-        process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            program,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A test run in the background of a shell inherits that interrupts are ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         looks, deadline = len(server.batches.calls), time.monotonic() + 60
         while len(server.batches.calls) < looks + 2:
             assert process.poll() is None
