@@ -9,7 +9,7 @@ a few hundred suffice.
 **What a question is about** is far from the place of the answer. One head starts by passing on the
 nouns of things, and the 'many' of 'How many', to all later words, which then look for them in the
 picture as they do right after the word itself. It passes on what the word stands for and nothing
-else, by which the first right answers come after half the steps.
+else.
 
 All of it is trained like any other weight, and none of it knows where anything is in a picture.
 """
