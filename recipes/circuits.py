@@ -115,6 +115,9 @@ def start_circuits(
             width].
         seed: Seed of the directions.
         start: Strengths; None for the usual ones.
+
+    Raises:
+        ValueError: If there are more meanings than a head is wide.
     """
     start = start or CircuitStart()
     weight = model.model.embed_tokens.weight
@@ -156,6 +159,8 @@ def start_circuits(
     for projection, axis in ((second.q_proj, common), (second.k_proj, topic)):
         projection.weight[rows] = 0
         projection.weight[head + slowest] = start.topic_bias * axis
+    if len(meanings) > head:
+        raise ValueError(f"A head of width {head} cannot pass on {len(meanings)} vectors.")
     span = torch.linalg.qr(meanings.T).Q.T * math.sqrt(start.passed)
     second.v_proj.weight[rows] = 0
     second.o_proj.weight[:, rows] = 0

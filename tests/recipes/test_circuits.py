@@ -93,6 +93,12 @@ def test_that_head_passes_on_what_the_words_stand_for_and_nothing_else(tokenizer
     assert int(torch.linalg.matrix_rank(passes, atol=1e-4)) == len(meanings) < width
 
 
+def test_a_head_passes_on_no_more_vectors_than_it_is_wide(tokenizer):
+    model = untrained(tokenizer)
+    with pytest.raises(ValueError, match="cannot pass on 33 vectors"):
+        start_circuits(model, {}, topic_tokens(tokenizer), torch.randn(33, 192), seed=0)
+
+
 def test_an_untrained_reading_head_finds_options_ten_times_as_often_as_chance(model, tokenizer):
     rng = np.random.default_rng(1)
     right, chance = [], []

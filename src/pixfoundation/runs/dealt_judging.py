@@ -131,13 +131,7 @@ class DealtJudge(JobJudge):
     def outcomes(
         self, jobs: Sequence[Job], conventions: JudgingConventions, seed: int
     ) -> Iterator[tuple[Job, JobOutcome]]:
-        """Yield what the judge says to each job, as it comes; replies are on disk before that.
-
-        Args:
-            jobs: What is asked.
-            conventions: How the judge is asked.
-            seed: Seed of the shuffled places in the tournament.
-        """
+        """See `JobJudge.outcomes`."""
 
         def load(job: Job) -> JudgeItem:
             known = self._known(job, conventions, seed)
