@@ -60,6 +60,12 @@ def tiny_llava_command(
     threads: int = THREADS,
     workers: int = WORKERS,
     compile_model: bool = typer.Option(True, help="Use torch.compile; needs a C++ compiler."),
+    side_by_side: bool = typer.Option(
+        False,
+        "--side-by-side",
+        help="Train the stages on written pictures in a second process while the tower is trained. "
+        "Needs a second core; the weights are the same.",
+    ),
 ) -> None:
     """Train tiny-llava: first the vision tower, then the language model.
 
@@ -68,24 +74,23 @@ def tiny_llava_command(
     Example:
       python -m recipes tiny-llava --out trainings/tiny-llava
     """
-    from recipes.tiny_llava import Recipe, train
+    from recipes.tiny_llava import Recipe, RunOptions, train
     from recipes.training_log import TrainingLog
 
     folder = save_to or out / "model"
-    console = Console(stderr=True)
-    log = TrainingLog(
-        out / "training.log", lambda line: console.print(line, highlight=False, markup=False)
-    )
-    train(
-        out,
-        Recipe(seed=seed),
-        threads=threads,
+    options = RunOptions(
         workers=workers,
+        threads=threads,
+        progress=TrainingLog(out / "training.log", _show),
         compile_model=compile_model,
-        save_to=folder,
-        progress=log,
+        side_by_side=side_by_side,
     )
+    train(out, Recipe(seed=seed), options, save_to=folder)
     Console().print(f"The model: {folder.resolve()}", highlight=False, soft_wrap=True)
+
+
+def _show(line: str) -> None:
+    Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("tiny-llava-card")

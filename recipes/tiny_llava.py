@@ -16,7 +16,8 @@ The stages of `train`, in order; each continues from its checkpoint:
    frozen.
 8. `protocols`: the prompts of the three protocols come in, with letters as answers.
 
-The loss is on the answers' words alone; no loss ever touches the attention.
+The loss is on the answers' words alone; no loss ever touches the attention. Stages 5 and 6 need
+nothing of the stages before them, so a second process can run them side by side.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import (
+    CLIPVisionModel,
     LlamaForCausalLM,
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
@@ -62,6 +64,7 @@ from recipes.scene_sources import (
     validation_pair_scenes,
 )
 from recipes.scene_store import SceneSource, SceneStore, build_store
+from recipes.second_process import beside
 from recipes.symbolic import MIDDLE, SymbolTable
 from recipes.symbols import GROUPS
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
@@ -174,17 +177,35 @@ def new_language_model(
     return model
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How a training runs; the weights do not depend on it, but for the number of threads.
+
+    Attributes:
+        workers: processes that draw.
+        threads: torch threads of a process; one is best on a shared machine.
+        progress: receives progress lines; goes to another process if `side_by_side`.
+        compile_model: use `torch.compile` (1.3 times faster; needs a C++ compiler).
+        every: steps between checkpoints and measurements of the language stages.
+        side_by_side: whether a second process runs the stages on written pictures while the first
+            one draws and trains the tower.
+    """
+
+    workers: int = 1
+    threads: int = 1
+    progress: Progress = print
+    compile_model: bool = True
+    every: int = 500
+    side_by_side: bool = False
+
+
 def train(
     out: Path,
     recipe: Recipe | None = None,
+    options: RunOptions | None = None,
     *,
-    workers: int = 1,
-    threads: int = 1,
-    progress: Progress = print,
-    compile_model: bool = True,
     save_to: Path | None = None,
     card: str | None = None,
-    every: int = 500,
 ) -> LlavaForConditionalGeneration:
     """Run the whole recipe, or what is left of it.
 
@@ -194,59 +215,105 @@ def train(
         out: folder of drawn scenes, features and checkpoints; a stage that is found there done or
             half done is not repeated.
         recipe: everything that the result depends on; None for the recipe of the shipped weights.
-        workers: processes that draw.
-        threads: torch threads; one is best on a shared machine.
-        progress: receives progress lines.
-        compile_model: use `torch.compile` (1.3 times faster; needs a C++ compiler).
+        options: how it runs.
         save_to: folder that the model is written to, in the layout of `llava-1.5-7b-hf`; also
             after every checkpoint of the last stage.
         card: text of the model card.
-        every: steps between checkpoints and measurements of the language stages.
 
     Returns:
         The trained model.
     """
     recipe = (recipe or Recipe()).seeded()
-    torch.set_num_threads(threads)
+    options = options or RunOptions()
+    torch.set_num_threads(options.threads)
     tokenizer = get_tokenizer(recipe, out / "tokenizer")
-    table = SymbolTable(recipe.language.width, recipe.seed)
-    common = {"log": progress, "compile_model": compile_model}
-
-    tower, projector = train_tower(
-        recipe.tower,
-        build_store(out / "scenes", plain_scenes, recipe.scenes, workers=workers),
-        table,
-        out / "tower.pt",
-        held_out=build_store(out / "held", held_out_scenes, recipe.held_out, workers=workers),
-        **common,
-    )
-    tower.eval().requires_grad_(False)
-
-    def draw(name: str, scenes: SceneSource, count: int) -> tuple[SceneStore, np.ndarray]:
-        store = build_store(out / name, scenes, count, per_entry=2, workers=workers)
-        return store, cache_features(tower, store, out / f"{name}.features.npy")
-
-    drawn, features = draw("pairs", training_pair_scenes, recipe.pairs)
-    _, validation = draw("val", validation_pair_scenes, recipe.held_out * 9 // 20)
-    refine_projector(
-        recipe.projector, projector, table, drawn, features, out / "projector.pt", log=progress
-    )
-    projector.requires_grad_(False)
-    pictures = DrawnPictures(training_pair, features, validation_pair, validation)
-
-    packer = Packer(tokenizer, recipe.drawn[0].length, TASKS)
-    language = new_language_model(recipe, tokenizer, table)
+    if options.side_by_side:
+        with beside(train_written, out, recipe, options) as written:
+            tower, projector, pictures = train_vision(out, recipe, options)
+            if status := written():
+                options.progress(f"The second process ended with status {status}: going on here.")
+    else:
+        tower, projector, pictures = train_vision(out, recipe, options)
+    language = train_written(out, recipe, options)  # reads what the second process has trained
 
     def save(_: int) -> None:
         if save_to is not None:
             save_folder(assemble(tower, projector, language, tokenizer), tokenizer, save_to, card)
 
-    def train_stages(
+    stages = LanguageStages(out, recipe, options)
+    stages.train(recipe.drawn, language, projector, pictures, save)
+    return assemble(tower, projector, language, tokenizer)
+
+
+def train_vision(
+    out: Path, recipe: Recipe, options: RunOptions
+) -> tuple[CLIPVisionModel, Projector, DrawnPictures]:
+    """Draw, and train what looks: the tower, then the projector once more alone.
+
+    Returns:
+        Tower and projector, frozen, and what they see of the drawn pairs.
+    """
+    table = SymbolTable(recipe.language.width, recipe.seed)
+
+    def draw(name: str, scenes: SceneSource, count: int, per_entry: int = 1) -> SceneStore:
+        return build_store(out / name, scenes, count, per_entry=per_entry, workers=options.workers)
+
+    tower, projector = train_tower(
+        recipe.tower,
+        draw("scenes", plain_scenes, recipe.scenes),
+        table,
+        out / "tower.pt",
+        held_out=draw("held", held_out_scenes, recipe.held_out),
+        log=options.progress,
+        compile_model=options.compile_model,
+    )
+    tower.eval().requires_grad_(False)
+    pairs = draw("pairs", training_pair_scenes, recipe.pairs, 2)
+    features = cache_features(tower, pairs, out / "pairs.features.npy")
+    validation = draw("val", validation_pair_scenes, recipe.held_out * 9 // 20, 2)
+    seen = cache_features(tower, validation, out / "val.features.npy")
+    refine_projector(
+        recipe.projector,
+        projector,
+        table,
+        pairs,
+        features,
+        out / "projector.pt",
+        log=options.progress,
+    )
+    projector.requires_grad_(False)
+    return tower, projector, DrawnPictures(training_pair, features, validation_pair, seen)
+
+
+def train_written(out: Path, recipe: Recipe, options: RunOptions) -> LlamaForCausalLM:
+    """Train the language model on written pictures, which need neither tower nor drawings."""
+    torch.set_num_threads(options.threads)
+    table = SymbolTable(recipe.language.width, recipe.seed)
+    language = new_language_model(recipe, get_tokenizer(recipe, out / "tokenizer"), table)
+    stages = LanguageStages(out, recipe, options)
+    stages.train(recipe.written, language, table, SymbolicPictures())
+    return language
+
+
+@dataclass(frozen=True)
+class LanguageStages:
+    """Trains stages of the language side, each with its checkpoint in the training's folder."""
+
+    out: Path
+    recipe: Recipe
+    options: RunOptions
+
+    def train(
+        self,
         stages: Sequence[StageConfig],
+        language: LlamaForCausalLM,
         embed: nn.Module,
         pictures: Pictures,
-        after_save: Callable[[int], None] | None,
+        after_save: Callable[[int], None] | None = None,
     ) -> None:
+        """Train stages in place; arguments as of `train_stage`."""
+        tokenizer = get_tokenizer(self.recipe, self.out / "tokenizer")
+        packer = Packer(tokenizer, self.recipe.drawn[0].length, TASKS)
         for stage in stages:
             train_stage(
                 stage,
@@ -254,15 +321,12 @@ def train(
                 embed,
                 packer,
                 pictures,
-                out / f"{stage.name}.pt",
-                every=every,
+                self.out / f"{stage.name}.pt",
+                log=self.options.progress,
+                every=self.options.every,
+                compile_model=self.options.compile_model,
                 after_save=after_save,
-                **common,
             )
-
-    train_stages(recipe.written, table, SymbolicPictures(), None)
-    train_stages(recipe.drawn, projector, pictures, save)
-    return assemble(tower, projector, language, tokenizer)
 
 
 def read_checkpoints(out: Path, recipe: Recipe | None = None) -> LlavaForConditionalGeneration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,7 +11,10 @@ from pathlib import Path
 
 
 class TrainingLog:
-    """Appends lines to a file, each with its time and the processor time of the process so far."""
+    """Appends lines to a file, each with its time, its process and the processor time of that.
+
+    Several processes may write to one file.
+    """
 
     def __init__(self, file: Path, show: Callable[[str], None]) -> None:
         """Write to a file, and pass every line on to `show`."""
@@ -22,26 +26,28 @@ class TrainingLog:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(f"{now}\t{time.process_time():.0f}\t{line}\n")
+            file.write(f"{now}\t{os.getpid()}\t{time.process_time():.0f}\t{line}\n")
         self._show(line)
 
 
 def stage_minutes(file: Path) -> dict[str, float]:
-    """Return the processor minutes of each stage that a log reports.
+    """Return the processor minutes of each stage that a log reports, in the order of its reports.
 
-    A stage reports `NAME step/steps ...`; a line without such a start belongs to the stage before.
-    Processor time that falls from one line to the next marks a process that went on with it.
+    A stage reports `NAME step/steps ...`; a line without such a start belongs to the stage before
+    it in the same process. What a process spends before its first report counts with that.
     """
     minutes: dict[str, float] = defaultdict(float)
-    before, stage = 0.0, ""
+    before: dict[str, float] = defaultdict(float)
+    stages: dict[str, str] = {}
     for entry in file.read_text(encoding="utf-8").splitlines():
-        _, seconds, line = entry.split("\t", 2)
+        _, process, seconds, line = entry.split("\t", 3)
         words = line.split()
         if len(words) > 1 and "/" in " ".join(words[:3]):
-            stage = words[0]
-        now = float(seconds)
-        minutes[stage] += max(now - before, 0.0 if now >= before else now) / 60
-        before = now
+            stages[process] = words[0]
+        if float(seconds) < before[process]:  # another process that got the same number
+            before[process] = 0.0
+        minutes[stages.get(process, "")] += (float(seconds) - before[process]) / 60
+        before[process] = float(seconds)
     return dict(minutes)
 
 
@@ -49,7 +55,7 @@ def last_measurements(file: Path) -> list[str]:
     """Return the last report of each kind of measurement on the validation pairs."""
     reports: dict[str, str] = {}
     for entry in file.read_text(encoding="utf-8").splitlines():
-        line = entry.split("\t", 2)[2]
+        line = entry.split("\t", 3)[3]
         if " pairs: " in line:
             reports[line.split(" pairs: ")[0]] = line
     return list(reports.values())

@@ -13,8 +13,9 @@ pytest.importorskip("transformers")
 from recipes.language_model import LanguageConfig  # noqa: E402
 from recipes.language_training import StageConfig  # noqa: E402
 from recipes.projector import ProjectorConfig  # noqa: E402
-from recipes.tiny_llava import Recipe, get_tokenizer, train  # noqa: E402
+from recipes.tiny_llava import Recipe, RunOptions, get_tokenizer, train  # noqa: E402
 from recipes.tower import TowerConfig  # noqa: E402
+from recipes.training_log import TrainingLog  # noqa: E402
 from transformers import AutoProcessor, LlavaForConditionalGeneration  # noqa: E402
 
 from pixfoundation.datasets.pixscenes.drawing import render  # noqa: E402
@@ -36,9 +37,14 @@ TINY = Recipe(
 )
 
 
-def run(out: Path, progress: Callable[[str], None] = lambda _: None, **options):
+def quiet(line: str) -> None:
+    """Show nothing; unlike a lambda it can go to another process."""
+
+
+def run(out: Path, progress: Callable[[str], None] = quiet, *, side_by_side=False, **options):
     """Train the tiny recipe with a checkpoint every two steps."""
-    return train(out, TINY, progress=progress, compile_model=False, every=2, **options)
+    how = RunOptions(progress=progress, compile_model=False, every=2, side_by_side=side_by_side)
+    return train(out, TINY, how, **options)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,17 @@ def test_a_training_that_was_killed_twice_ends_with_identical_weights(trained, t
     wanted = model.state_dict()
     for name, value in run(tmp_path).state_dict().items():
         assert torch.equal(value.half(), wanted[name].half()), name
+
+
+def test_a_second_process_makes_the_same_weights(trained, tmp_path):
+    _, model, _ = trained
+    log = TrainingLog(tmp_path / "training.log", quiet)
+    wanted = model.state_dict()
+    for name, value in run(tmp_path, log, side_by_side=True).state_dict().items():
+        assert torch.equal(value.half(), wanted[name].half()), name
+    lines = [line.split("\t") for line in (tmp_path / "training.log").read_text().splitlines()]
+    assert len({process for _, process, _, _ in lines}) == 2
+    assert sum("letter pairs" in line for _, _, _, line in lines) == 5
 
 
 def test_the_saved_folder_loads_with_the_classes_of_transformers_and_answers(trained):
