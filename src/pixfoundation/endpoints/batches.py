@@ -322,10 +322,10 @@ class ChatBatches:
         words = [text(mapping(error).get("message")).strip() for error in errors]
         name, status = text(fields.get("id")), text(fields.get("status"))
         if not name or not status:
-            words = (
+            reason = (
                 "sent a reply about a batch that does not follow the API: it has no id or status"
             )
-            raise JudgeError(self.client.sentence(words, "", RESUMED))
+            raise JudgeError(self.client.sentence(reason, "", RESUMED))
         return Batch(
             name,
             status,
