@@ -116,6 +116,8 @@ def page_data(page: Path) -> dict[str, Any]:
     # When and by which words a run was started is another every time.
     words = re.sub(r"started \S+ command .*? (?=model name)", "started <then> ", words)
     words = words.replace(sys.executable, "<python>")
+    # So is the machine: a new kernel is no new number.
+    words = re.sub(r"python \S+ platform .*? device .*? (?=versions )", "python <machine> ", words)
     words = re.sub(r" on \d{4}-\d\d-\d\d\.", " on <date>.", words)
     return {"index": index, "blocks": blocks, "words": words}
 
