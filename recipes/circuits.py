@@ -8,8 +8,8 @@ a few hundred suffice.
 
 **What a question is about** is far from the place of the answer. One head starts by passing on the
 nouns of things, and the 'many' of 'How many', to all later words, which then look for them in the
-picture as they do right after the word itself; another does the same with the nouns of parts. They
-pass on what the word stands for and nothing else.
+picture as they do right after the word itself. It passes on what the word stands for and nothing
+else.
 
 All of it is trained like any other weight, and none of it knows where anything is in a picture.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,25 +77,9 @@ def letter_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, tuple[int, in
     return tokens
 
 
-@dataclass(frozen=True)
-class Topic:
-    """Words that a question may be about, which one head passes on.
-
-    Attributes:
-        tokens: The words.
-        meanings: What they stand for, independent vectors [at most the width of a head, width].
-    """
-
-    tokens: Sequence[int]
-    meanings: Tensor
-
-
-THING_WORDS = (*KINDS, *(plural for kind, plural in PLURALS.items() if plural != kind), "many")
-"""Nouns of things, and the 'many' of 'How many'."""
-
-
-def single_tokens(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> list[int]:
-    """Return the tokens of words that are one token after a blank."""
+def topic_tokens(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Return the tokens of 'many' and of the nouns of things, where they are one token."""
+    words = {form for kind in KINDS for form in (kind, PLURALS[kind])} | {"many"}
     encoded = (tokenizer.encode(f" {word}", add_special_tokens=False) for word in sorted(words))
     return [ids[0] for ids in encoded if len(ids) == 1]
 
@@ -112,25 +96,28 @@ def start_letters(embedding: torch.nn.Embedding, letters: Mapping[str, tuple[int
 def start_circuits(
     model: LlamaForCausalLM,
     letters: Mapping[str, tuple[int, int]],
-    topics: Sequence[Topic],
+    topics: Sequence[int],
+    meanings: Tensor,
     seed: int,
     start: CircuitStart | None = None,
 ) -> None:
     """Write the circuits into a model in place.
 
     The first layer's heads 0 and 1 look two tokens and one token back; head 0 of each reading layer
-    compares tokens and reads what head 0 of the first layer has written. In the second layer, the
-    heads from 1 on look at what the question is about, one for each topic.
+    compares tokens and reads what head 0 of the first layer has written. Head 1 of the second layer
+    looks at what the question is about.
 
     Args:
         model: An untrained model with at least two layers and two heads.
         letters: Tokens of the option letters, from `letter_tokens`.
-        topics: What a question may be about, fewer topics than there are heads.
+        topics: Tokens of the words that a question may be about, from `topic_tokens`.
+        meanings: What these words stand for, independent vectors [at most the width of a head,
+            width].
         seed: Seed of the directions.
         start: Strengths; None for the usual ones.
 
     Raises:
-        ValueError: If a topic has more meanings than a head is wide.
+        ValueError: If there are more meanings than a head is wide.
     """
     start = start or CircuitStart()
     weight = model.model.embed_tokens.weight
@@ -141,15 +128,12 @@ def start_circuits(
     common, taken, written = axes[0], axes[1 : 1 + head], axes[1 + head : 1 + 2 * head]
     mark = torch.nn.functional.normalize(torch.randn(head, generator=generator), dim=0)
 
-    topic_axes = axes[1 + 2 * head :][: len(topics)]
+    topic = axes[1 + 2 * head]
     lengths = weight.norm(dim=1, keepdim=True)
     longer = torch.ones_like(lengths)
     for tokens, axis, share in (
         ([token for pair in letters.values() for token in pair], mark @ taken, start.letter),
-        *(
-            (list(topic.tokens), axis, start.topic)
-            for topic, axis in zip(topics, topic_axes, strict=True)
-        ),
+        (list(topics), topic, start.topic),
     ):
         weight[tokens] += share * lengths[tokens] * axis
         longer[tokens] = math.sqrt(1 + share**2)
@@ -171,20 +155,17 @@ def start_circuits(
     slowest = head // 2 - 1  # The pair of dimensions whose angle hardly depends on the distance.
     layers = list(model.model.layers)
     second: Any = layers[1].self_attn
-    for number, (topic, axis) in enumerate(zip(topics, topic_axes, strict=True), start=1):
-        if len(topic.meanings) > head:
-            raise ValueError(
-                f"A head of width {head} cannot pass on {len(topic.meanings)} vectors."
-            )
-        rows = slice(number * head, (number + 1) * head)
-        for projection, looked_for in ((second.q_proj, common), (second.k_proj, axis)):
-            projection.weight[rows] = 0
-            projection.weight[number * head + slowest] = start.topic_bias * looked_for
-        span = torch.linalg.qr(topic.meanings.T).Q.T * math.sqrt(start.passed)
-        second.v_proj.weight[rows] = 0
-        second.o_proj.weight[:, rows] = 0
-        second.v_proj.weight[number * head : number * head + len(span)] = span
-        second.o_proj.weight[:, number * head : number * head + len(span)] = span.T
+    rows = slice(head, 2 * head)
+    for projection, axis in ((second.q_proj, common), (second.k_proj, topic)):
+        projection.weight[rows] = 0
+        projection.weight[head + slowest] = start.topic_bias * axis
+    if len(meanings) > head:
+        raise ValueError(f"A head of width {head} cannot pass on {len(meanings)} vectors.")
+    span = torch.linalg.qr(meanings.T).Q.T * math.sqrt(start.passed)
+    second.v_proj.weight[rows] = 0
+    second.o_proj.weight[:, rows] = 0
+    second.v_proj.weight[head : head + len(span)] = span
+    second.o_proj.weight[:, head : head + len(span)] = span.T
 
     rows = slice(0, head)
     for layer in layers[max(1, len(layers) - start.readers) :]:

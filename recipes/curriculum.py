@@ -97,8 +97,7 @@ def protocol_lessons(
     chosen.append(count_lesson(rng, side.scene))
     for other in others:
         draw = rng.random()
-        words = 0.7 if other.topic == "number" else 0.85  # A number is slow in sentences.
-        task = "letter" if draw < 0.45 else "open" if draw < words else "question"
+        task = "letter" if draw < 0.45 else "open" if draw < 0.85 else "question"
         chosen.append(lesson(task, other, _same(other, side)))
     return chosen
 
@@ -115,8 +114,7 @@ def word_lessons(
     chosen.append(_identified(rng, side) if rng.random() < 0.5 else facts_lesson(rng, side.scene))
     chosen += [count_lesson(rng, side.scene) for _ in range(COUNTS)]
     for other in others:
-        words = 0.6 if other.topic == "number" else 0.8
-        task = "open" if rng.random() < words else "question"
+        task = "open" if rng.random() < 0.8 else "question"
         chosen.append(lesson(task, other, _same(other, side)))
     return chosen
 

@@ -27,9 +27,6 @@ _OFFSETS = np.cumsum([0] + [len(values) for values in GROUPS.values()])
 SYMBOLS = int(_OFFSETS[-1]) + len(PARTS) + len(BACKGROUNDS) + 1
 """Number of symbols: every class of every group, every part, every background, a middle."""
 
-PART_SYMBOLS = range(int(_OFFSETS[-1]), int(_OFFSETS[-1]) + len(PARTS))
-"""The symbols of the parts."""
-
 MIDDLE = SYMBOLS - 1
 """The symbol of the middle of a thing."""
 

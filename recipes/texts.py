@@ -26,9 +26,6 @@ _SHARE_OF_ALL = 0.3
 
 _PLURAL_PARTS = {"wings", "petals", "wheels"}
 
-_ABSENT = "it is not in the picture."
-"""Said of what is not there. It names nothing, so that no mask is picked for it."""
-
 
 @dataclass(frozen=True)
 class Lesson:
@@ -61,7 +58,8 @@ def state_sentence(pair: Pair, side: Side) -> str:
     option = pair.options[side.answer]
     value = option.lower()
     if side.about is None:
-        return f"No, {_ABSENT}"
+        kind = pair.question.split()[3]
+        return f"No, there is no {kind} in the picture."
     thing = side.scene.things[side.about]
     name = f"the {full_name(thing)}"
     topic = pair.topic
@@ -69,7 +67,9 @@ def state_sentence(pair: Pair, side: Side) -> str:
         place = PLACES[(thing.row, thing.column)]
         return f"Yes, there is a {full_name(thing)} {place}."
     if topic == "number":
-        return f"The number of {PLURALS[thing.kind]} in the picture is {value}."
+        number = len(side.scene.of_kind(thing.kind))
+        noun = thing.kind if number == 1 else PLURALS[thing.kind]
+        return f"There {'is' if number == 1 else 'are'} {value} {noun} in the picture."
     if topic == "left of":
         return _capital(f"{name} is to the {value} of {_landmark(pair)}.")
     if topic == "above":
@@ -122,15 +122,20 @@ def identify_sentence(scene: Scene, expression: str, target: Target | None) -> s
     Several of its noun phrases carry what the prompt does not say, so that the model has to look.
     """
     if target is None:
-        return _capital(_ABSENT)
+        first = min(scene.things, key=lambda t: (t.row, t.column))
+        place = PLACES[(first.row, first.column)]
+        noun, _, owner = expression.removeprefix("the ").partition(" of ")
+        where = f"on {owner}" if owner else "in the picture"
+        return f"There is no {noun} {where}. The {full_name(first)} is {place}."
     thing = scene.things[target.thing]
     place = PLACES[(thing.row, thing.column)]
     near = _neighbour(scene, target.thing)
     beside = "" if near is None else f", next to {with_article(full_name(near))}"
     if target.part is not None:
         verb, it = ("are", "They are") if target.part in _PLURAL_PARTS else ("is", "It is")
-        _, _, owner = expression.partition(" of ")
-        own = f"{owner}'s {part_adjective(thing, target.part)} {target.part}"
+        own = (
+            f"the {thing.colour} {thing.kind}'s {part_adjective(thing, target.part)} {target.part}"
+        )
         whole = with_article(full_name(thing))
         return f"{_capital(own)} {verb} {place}. {it} part of {whole}{beside}."
     facing = thing.trait("facing")

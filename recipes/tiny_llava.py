@@ -37,14 +37,7 @@ from transformers import (
 )
 
 from recipes.checkpoints import load_checkpoint
-from recipes.circuits import (
-    THING_WORDS,
-    Topic,
-    letter_tokens,
-    single_tokens,
-    start_circuits,
-    start_letters,
-)
+from recipes.circuits import letter_tokens, start_circuits, start_letters, topic_tokens
 from recipes.curriculum import (
     TASKS,
     draw_pairs,
@@ -72,8 +65,8 @@ from recipes.scene_sources import (
 )
 from recipes.scene_store import SceneSource, SceneStore, build_store
 from recipes.second_process import beside
-from recipes.symbolic import MIDDLE, PART_SYMBOLS, SymbolTable
-from recipes.symbols import GROUPS, PARTS
+from recipes.symbolic import MIDDLE, SymbolTable
+from recipes.symbols import GROUPS
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
 from recipes.tower import Projector, TowerConfig, build_tower, train_tower
 from recipes.word_vectors import start_words
@@ -179,14 +172,8 @@ def new_language_model(
     start_words(model.model.embed_tokens, tokenizer, table, recipe.seed)
     letters = letter_tokens(tokenizer)
     start_letters(model.model.embed_tokens, letters)
-    things = Topic(
-        single_tokens(tokenizer, THING_WORDS),
-        table.table[[*range(len(GROUPS["kind"])), MIDDLE]],
-    )
-    parts = Topic(
-        single_tokens(tokenizer, PARTS), table.table[PART_SYMBOLS.start : PART_SYMBOLS.stop]
-    )
-    start_circuits(model, letters, (things, parts), recipe.seed)
+    meanings = table.table[[*range(len(GROUPS["kind"])), MIDDLE]]
+    start_circuits(model, letters, topic_tokens(tokenizer), meanings, recipe.seed)
     return model
 
 

@@ -7,16 +7,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from recipes.circuits import (  # noqa: E402
-    THING_WORDS,
-    Topic,
     letter_tokens,
-    single_tokens,
     start_circuits,
     start_letters,
+    topic_tokens,
 )
 from recipes.language_model import LanguageConfig, build_language_model, text_config  # noqa: E402
 from recipes.lookups import lookup_lesson  # noqa: E402
-from recipes.symbols import PARTS  # noqa: E402
 from recipes.tiny_llava import Recipe, corpus  # noqa: E402
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer  # noqa: E402
 
@@ -42,10 +39,8 @@ def model(tokenizer):
     model = untrained(tokenizer)
     letters = letter_tokens(tokenizer)
     start_letters(model.model.embed_tokens, letters)
-    words = model.model.embed_tokens.weight
-    tokens = [single_tokens(tokenizer, nouns) for nouns in (THING_WORDS, PARTS)]
-    topics = [Topic(each, words[each[:4]].clone()) for each in tokens]
-    start_circuits(model, letters, topics, seed=0)
+    topics = topic_tokens(tokenizer)
+    start_circuits(model, letters, topics, model.model.embed_tokens.weight[topics[:4]], seed=0)
     model.set_attn_implementation("eager")
     return model
 
@@ -80,41 +75,28 @@ def test_a_head_of_the_second_layer_looks_at_the_noun(model, tokenizer, question
     assert maps[1, 1, -1, noun] > 0.5
 
 
-def test_the_head_after_it_looks_at_the_part(model, tokenizer):
-    tokens, maps = attention(model, tokenizer, "USER: Is the door of the house open? Options:")
-    assert [int(maps[1, head, -1].argmax()) for head in (1, 2)] == [
-        tokens.index("\u0120house"),
-        tokens.index("\u0120door"),
-    ]
-
-
 def test_a_question_for_a_number_is_about_its_noun_and_about_many(model, tokenizer):
     tokens, maps = attention(model, tokenizer, "USER: How many cups are there in the picture?")
     about = [tokens.index("\u0120many"), tokens.index("\u0120cups")]
     assert sorted(maps[1, 1, -1].topk(2).indices.tolist()) == about
 
 
-def test_these_heads_pass_on_what_the_words_stand_for_and_nothing_else(tokenizer):
+def test_that_head_passes_on_what_the_words_stand_for_and_nothing_else(tokenizer):
     model = untrained(tokenizer)
-    generator = torch.Generator().manual_seed(5)
-    topics = [
-        Topic(single_tokens(tokenizer, nouns), torch.randn(count, 192, generator=generator))
-        for nouns, count in ((THING_WORDS, 3), (PARTS, 5))
-    ]
-    start_circuits(model, letter_tokens(tokenizer), topics, seed=0)
+    meanings = torch.randn(3, 192, generator=torch.Generator().manual_seed(5))
+    start_circuits(model, letter_tokens(tokenizer), topic_tokens(tokenizer), meanings, seed=0)
     head, width = 192 // 6, 192
     attention = model.model.layers[1].self_attn
-    for number, topic in enumerate(topics, start=1):
-        rows = slice(number * head, (number + 1) * head)
-        passes = attention.o_proj.weight[:, rows] @ attention.v_proj.weight[rows]
-        assert torch.allclose(passes @ topic.meanings.T, 0.5 * topic.meanings.T, atol=1e-4)
-        assert int(torch.linalg.matrix_rank(passes, atol=1e-4)) == len(topic.meanings) < width
+    rows = slice(head, 2 * head)
+    passes = attention.o_proj.weight[:, rows] @ attention.v_proj.weight[rows]
+    assert torch.allclose(passes @ meanings.T, 0.5 * meanings.T, atol=1e-4)
+    assert int(torch.linalg.matrix_rank(passes, atol=1e-4)) == len(meanings) < width
 
 
 def test_a_head_passes_on_no_more_vectors_than_it_is_wide(tokenizer):
     model = untrained(tokenizer)
     with pytest.raises(ValueError, match="cannot pass on 33 vectors"):
-        start_circuits(model, {}, [Topic([1], torch.randn(33, 192))], seed=0)
+        start_circuits(model, {}, topic_tokens(tokenizer), torch.randn(33, 192), seed=0)
 
 
 def test_an_untrained_reading_head_finds_options_ten_times_as_often_as_chance(model, tokenizer):

@@ -77,7 +77,7 @@ PART_WORDS: Mapping[tuple[str, str], PartWords] = {
 
 _PART_NOUNS = {noun for _, noun in PART_WORDS}
 _SINGULAR = {**{plural: kind for kind, plural in PLURALS.items()}, **{k: k for k in KINDS}}
-_SILENT = {"it", "they", "there", "that", "this", "which", "picture", "scene", "image", "number"}
+_SILENT = {"it", "they", "there", "that", "this", "which", "picture", "scene", "image"}
 _ARTICLES = {"a", "an", "the", "its", "another"}
 _PLACE_WORDS = {"top", "bottom", "left", "right", "middle", "corner", "side"}
 
