@@ -1,4 +1,4 @@
-"""Runs part of a training in a second process, beside the rest."""
+"""Runs part of a training in a second process, next to the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 @contextmanager
-def beside(task: Callable[..., object], *arguments: Any) -> Iterator[Callable[[], int]]:
+def alongside(task: Callable[..., object], *arguments: Any) -> Iterator[Callable[[], int]]:
     """Run a function in a second process while the body of the `with` runs.
 
     The body gets a function that waits for the process and returns its exit status, 0 if all went

@@ -64,7 +64,7 @@ from recipes.scene_sources import (
     validation_pair_scenes,
 )
 from recipes.scene_store import SceneSource, SceneStore, build_store
-from recipes.second_process import beside
+from recipes.second_process import alongside
 from recipes.symbolic import MIDDLE, SymbolTable
 from recipes.symbols import GROUPS
 from recipes.tokenizer import BOS, EOS, PAD, token_id, train_tokenizer
@@ -228,7 +228,7 @@ def train(
     torch.set_num_threads(options.threads)
     tokenizer = get_tokenizer(recipe, out / "tokenizer")
     if options.side_by_side:
-        with beside(train_written, out, recipe, options) as written:
+        with alongside(train_written, out, recipe, options) as written:
             tower, projector, pictures = train_vision(out, recipe, options)
             if status := written():
                 options.progress(f"The second process ended with status {status}: going on here.")

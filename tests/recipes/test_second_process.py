@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from recipes.second_process import beside
+from recipes.second_process import alongside
 
 
 def write(file, text):
@@ -41,19 +41,19 @@ def process_of(file) -> int:
 
 
 def test_its_work_is_done_after_the_wait(tmp_path):
-    with beside(write, tmp_path / "file", "text") as wait:
+    with alongside(write, tmp_path / "file", "text") as wait:
         assert wait() == 0
         assert (tmp_path / "file").read_text() == "text"
 
 
 def test_its_status_tells_that_it_failed():
-    with beside(fail) as wait:
+    with alongside(fail) as wait:
         assert wait() == 3
 
 
 def test_it_ends_with_an_error_of_the_first(tmp_path):
     def work() -> int:
-        with beside(sleep_for_a_minute, tmp_path / "number"):
+        with alongside(sleep_for_a_minute, tmp_path / "number"):
             raise KeyError(process_of(tmp_path / "number"))
 
     with pytest.raises(KeyError) as raised:
@@ -64,10 +64,10 @@ def test_it_ends_with_an_error_of_the_first(tmp_path):
 def test_it_ends_when_the_first_is_killed(tmp_path):
     code = (
         "from pathlib import Path\n"
-        "from recipes.second_process import beside\n"
+        "from recipes.second_process import alongside\n"
         "from tests.recipes.test_second_process import sleep_for_a_minute\n"
         "if __name__ == '__main__':\n"
-        f"    with beside(sleep_for_a_minute, Path({str(tmp_path / 'number')!r})) as wait:\n"
+        f"    with alongside(sleep_for_a_minute, Path({str(tmp_path / 'number')!r})) as wait:\n"
         "        wait()\n"
     )
     (tmp_path / "main.py").write_text(code)
